@@ -1,0 +1,13 @@
+"""Finding, opening and shrinking image files: the only room that knows file formats."""
+
+from src.images.decode import UnreadableImage, open_image
+from src.images.find import EXTENSIONS, ImageFile, find_images, scan_images
+
+__all__ = [
+    "EXTENSIONS",
+    "ImageFile",
+    "UnreadableImage",
+    "find_images",
+    "open_image",
+    "scan_images",
+]

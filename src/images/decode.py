@@ -1,0 +1,87 @@
+"""Opening one image file as upright 8-bit RGB."""
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+MAX_PIXELS = 200_000_000  # of the picture as decoded: 600 MB of RGB
+MAX_FILE_BYTES = 1 << 30
+
+# Pillow's own limit looks at the size in the file's header; ours looks at what would really be
+# decoded, so that a 250-megapixel JPEG, read at an eighth of its size, is no problem.
+Image.MAX_IMAGE_PIXELS = None
+
+
+class UnreadableImage(Exception):
+    """A file that is no image, is damaged, or is too large; the message says which."""
+
+
+def open_image(source: Path | bytes, *, at_least: int | None = None) -> Image.Image:
+    """Open an image: upright by its EXIF orientation, RGB, transparency over white.
+
+    Of an animation the first frame is taken. 16-bit and floating-point greys are brought to
+    8 bits.
+
+    Args:
+        source: the file, or its content.
+        at_least: the shorter side, in pixels, that the caller will shrink the image to. A JPEG
+            is then decoded at 1/2, 1/4 or 1/8 of its size (the decoder's own scaling), keeping
+            the shorter side at twice this length or more.
+
+    Raises:
+        UnreadableImage: not an image, damaged, truncated, empty or oversized.
+    """
+    try:
+        if isinstance(source, Path):
+            if source.stat().st_size > MAX_FILE_BYTES:
+                raise UnreadableImage("file larger than 1 GiB")
+            with Image.open(source) as image:
+                return _upright_rgb(image, at_least)
+        with Image.open(io.BytesIO(source)) as image:
+            return _upright_rgb(image, at_least)
+    except Image.UnidentifiedImageError:
+        raise UnreadableImage(_not_an_image(source)) from None
+    # What Pillow's decoders are known to raise on damaged files.
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
+        raise UnreadableImage(str(error) or type(error).__name__) from None
+    except (struct.error, OverflowError, ZeroDivisionError, MemoryError) as error:
+        raise UnreadableImage(str(error) or type(error).__name__) from None
+
+
+def _not_an_image(source: Path | bytes) -> str:
+    size = source.stat().st_size if isinstance(source, Path) else len(source)
+    return "not an image that can be read" if size else "empty file"
+
+
+def _upright_rgb(image: Image.Image, at_least: int | None) -> Image.Image:
+    width, height = image.size
+    if at_least is not None and image.format == "JPEG":
+        scale = 2 * at_least / min(width, height)
+        if scale < 1:
+            image.draft(image.mode, (round(width * scale), round(height * scale)))
+    if image.size[0] * image.size[1] > MAX_PIXELS:
+        raise UnreadableImage(f"too large: {width} x {height} pixels")
+    image.load()
+    return to_rgb(ImageOps.exif_transpose(image))
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any of Pillow's modes as RGB; transparent parts become white."""
+    if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
+        return Image.fromarray(_eight_bit(image)).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bit(image: Image.Image) -> np.ndarray:
+    values = np.nan_to_num(np.asarray(image).astype(np.float32))
+    if image.mode == "F" and values.max(initial=0) <= 1:
+        values = values * 255  # floating-point images are stored as 0 … 1 or as 0 … 255
+    elif image.mode != "F" and (image.mode != "I" or values.max(initial=0) > 255):
+        values = values / 257  # 65535 becomes 255
+    return np.clip(np.round(values), 0, 255).astype(np.uint8)

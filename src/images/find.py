@@ -1,0 +1,74 @@
+"""Which files below a folder are images."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from src.errors import DataError
+
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
+
+class ImageFile(NamedTuple):
+    """One image file as the file system describes it."""
+
+    path: str  # relative to the scanned folder, with forward slashes
+    size: int  # bytes
+    mtime_ns: int  # time of the last change, nanoseconds since 1970
+
+
+def find_images(directory: Path) -> list[str]:
+    """Paths of all images below a folder, relative to it, with forward slashes, sorted.
+
+    Raises:
+        DataError: the folder does not exist, or is no folder.
+    """
+    return [image.path for image in scan_images(directory)]
+
+
+def scan_images(directory: Path) -> list[ImageFile]:
+    """Every image below a folder with its size and time of change, sorted by path.
+
+    Names that begin with a dot are passed over, and so are names that are no valid Unicode.
+    Links are followed, but no real folder is entered twice on one way down, so that links in
+    a circle end.
+
+    Raises:
+        DataError: the folder does not exist, or is no folder.
+    """
+    if not directory.is_dir():
+        raise DataError(
+            f"there is no folder {str(directory)!r}: "
+            "set top_level_image_directory to the folder that holds your images"
+        )
+    return sorted(_walk(str(directory), "", (os.path.realpath(directory),)))
+
+
+def _walk(folder: str, prefix: str, ancestors: tuple[str, ...]) -> Iterator[ImageFile]:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # a folder that may not be listed
+        return
+    for entry in entries:
+        name = entry.name
+        if name.startswith(".") or not _is_text(name):
+            continue
+        try:
+            if entry.is_dir():
+                real = os.path.realpath(entry.path)
+                if real not in ancestors:
+                    yield from _walk(entry.path, f"{prefix}{name}/", (*ancestors, real))
+            elif os.path.splitext(name)[1].lower() in EXTENSIONS and entry.is_file():
+                status = entry.stat()
+                yield ImageFile(prefix + name, status.st_size, status.st_mtime_ns)
+        except OSError:  # gone, or a link to nowhere
+            continue
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:  # bytes that the file system could not decode
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The aesthetic predictor: heads on image features, their training, measures and model files."""

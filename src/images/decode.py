@@ -5,7 +5,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 200_000_000  # of the picture as decoded: 600 MB of RGB
 MAX_FILE_BYTES = 1 << 30
@@ -42,7 +42,7 @@ def open_image(source: Path | bytes, *, at_least: int | None = None) -> Image.Im
                 return _upright_rgb(image, at_least)
         with Image.open(io.BytesIO(source)) as image:
             return _upright_rgb(image, at_least)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise UnreadableImage(_not_an_image(source)) from None
     # What Pillow's decoders are known to raise on damaged files.
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
@@ -79,7 +79,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bit(image: Image.Image) -> np.ndarray:
-    values = np.nan_to_num(np.asarray(image).astype(np.float32))
+    values: np.ndarray = np.nan_to_num(np.asarray(image).astype(np.float32))
     if image.mode == "F" and values.max(initial=0) <= 1:
         values = values * 255  # floating-point images are stored as 0 … 1 or as 0 … 255
     elif image.mode != "F" and (image.mode != "I" or values.max(initial=0) > 255):

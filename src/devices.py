@@ -1,0 +1,56 @@
+"""Which processor torch computes on."""
+
+from typing import TYPE_CHECKING
+
+from src.errors import SettingsError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def choose_device(name: str) -> "torch.device":
+    """The torch device of a `device` setting.
+
+    Args:
+        name: `auto` (CUDA, then an Apple GPU, then the CPU), `cpu`, `cuda`, `cuda:1`, `mps`.
+
+    Raises:
+        SettingsError: the device is not there.
+    """
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+    kind = name.partition(":")[0]
+    there = {
+        "cpu": lambda: True,
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+    }
+    if kind not in there:
+        raise SettingsError(f"device {name!r} is unknown: use auto, cpu, cuda or mps")
+    if not there[kind]():
+        raise SettingsError(f"device {name!r} is not available here: set device to 'auto'")
+    if kind == "cuda" and (torch.device(name).index or 0) >= torch.cuda.device_count():
+        raise SettingsError(
+            f"device {name!r} is not available here: there are {torch.cuda.device_count()} GPUs, "
+            "counted from cuda:0"
+        )
+    return torch.device(name)
+
+
+def half_precision(device: "torch.device") -> "torch.dtype | None":
+    """The 16-bit type that the device computes in as a matter of course, or None.
+
+    CUDA devices from compute capability 7.0 on have half-precision matrix units; on CPUs and
+    Apple GPUs 32 bits are kept.
+    """
+    import torch
+
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0):
+        return torch.float16
+    return None

@@ -1,0 +1,111 @@
+"""Where a model's files are: a folder of the user's, or the hub's local cache, filled on demand."""
+
+import hashlib
+import json
+import logging
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from src.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+OPENAI_NAMES = {
+    "ViT-B/32": "openai/clip-vit-base-patch32",
+    "ViT-B/16": "openai/clip-vit-base-patch16",
+    "ViT-L/14": "openai/clip-vit-large-patch14",
+    "ViT-L/14@336px": "openai/clip-vit-large-patch14-336",
+}
+
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_TEXT_FILES = ["*.json", "*.txt", "*.model"]
+_CHUNK = 1 << 16
+_CHUNKS = 256
+
+
+class ModelFiles(NamedTuple):
+    """A model on this machine."""
+
+    name: str  # on the hub, or as the user wrote it
+    folder: Path
+    identity: str  # changes whenever the files do
+
+
+def resolve_model(name: str) -> ModelFiles:
+    """Find a transformers model: a local folder, or a hub name (fetched if not there yet).
+
+    Raises:
+        ModelError: no such folder, or the hub cannot be reached or has no such model.
+    """
+    name = OPENAI_NAMES.get(name, name)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ModelError(f"{name!r} holds no config.json: it is not a transformers model")
+        return ModelFiles(name, folder, folder_identity(folder))
+    if not _HUB_NAME.fullmatch(name):
+        raise ModelError(f"there is no model folder {name!r}, and it is no name on the model hub")
+    folder = _hub_folder(name)
+    return ModelFiles(name, folder, f"{name}@{folder.name[:12]}")
+
+
+def folder_identity(folder: Path) -> str:
+    """A model folder's type and a digest of its files, the same wherever the folder lies."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.name in {"config.json", "preprocessor_config.json"} or file.suffix in {
+            ".safetensors",
+            ".bin",
+        }:
+            digest.update(f"{file.name}:{file.stat().st_size}:".encode())
+            _sample(file, digest)
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind = str(config.get("model_type", "model"))
+    except (ValueError, AttributeError):
+        raise ModelError(f"{folder / 'config.json'} is damaged: fetch the model again") from None
+    return f"{kind}:{digest.hexdigest()[:16]}"
+
+
+def _sample(file: Path, digest: "hashlib._Hash") -> None:
+    """Small files whole; of larger ones 256 evenly spaced pieces, 16 MiB in all."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        if size <= _CHUNK * _CHUNKS:
+            digest.update(stream.read())
+            return
+        for piece in range(_CHUNKS):
+            stream.seek((size - _CHUNK) * piece // (_CHUNKS - 1))
+            digest.update(stream.read(_CHUNK))
+
+
+def _hub_folder(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    try:
+        folder = Path(snapshot_download(name, local_files_only=True))
+        if (folder / "config.json").is_file() and _has_weights(folder):
+            return folder
+    except LocalEntryNotFoundError:
+        pass
+    logger.info("Fetching the model %s, once; it is kept in the hub's cache folder.", name)
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=[*_TEXT_FILES, "*.safetensors"]))
+        if not _has_weights(folder):
+            folder = Path(
+                snapshot_download(name, allow_patterns=[*_TEXT_FILES, "pytorch_model*.bin"])
+            )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, ValueError):
+        raise ModelError(
+            f"the model {name!r} could not be fetched (no network, or no such model): check the "
+            "name, or give the folder of a model you have, or set feature_extractor to 'builtin'"
+        ) from None
+    if not _has_weights(folder):
+        raise ModelError(f"the model {name!r} has no weights that transformers can load")
+    return folder
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(folder.glob("*.safetensors")) or any(folder.glob("pytorch_model*.bin"))

@@ -1,0 +1,150 @@
+"""Features from any vision model of transformers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from src.devices import choose_device, half_precision
+from src.errors import ModelError
+from src.features.hub import resolve_model
+from src.images.preprocess import Preprocessing
+from src.images.processors import load_preprocessing
+
+if TYPE_CHECKING:
+    import torch
+
+VERSION = 1  # of this module's way from image to vector
+
+
+class TransformerExtractor:
+    """The pooled output of a vision model, as the model gives it (not scaled to unit length).
+
+    For CLIP and its kin this is the projected image embedding; for SigLIP, DINOv2, MobileNet
+    and others the pooler's output; for models without a trained pooler the first token, or the
+    mean over positions. The means of chosen hidden states may be joined to it.
+
+    Args:
+        name: a hub name, an OpenAI CLIP name, or a local folder.
+        device: see `src.devices.choose_device`.
+        hidden_states: indexes into the model's hidden states, as transformers counts them.
+
+    Raises:
+        ModelError: the model cannot be found, fetched or understood.
+    """
+
+    def __init__(self, name: str, *, device: str, hidden_states: tuple[int, ...] = ()) -> None:
+        self.name = name
+        self._files = resolve_model(name)
+        self._device_name = device
+        self._hidden_states = hidden_states
+        chosen = ",".join(map(str, hidden_states))
+        self.identity = f"transformers|{self._files.identity}|hidden={chosen}|v{VERSION}"
+        self._preprocessing: Preprocessing | None = None
+        self._model: torch.nn.Module
+
+    @property
+    def at_least(self) -> int | None:
+        """The shorter side, in pixels, that images are shrunk to."""
+        return None if self._preprocessing is None else self._preprocessing.at_least
+
+    def load(self) -> None:
+        """Load weights and preprocessing.
+
+        Raises:
+            ModelError: transformers cannot load the model.
+        """
+        import torch
+
+        self._device = choose_device(self._device_name)
+        self._preprocessing = load_preprocessing(self._files.folder)
+        self._model, self._pooler = _load_vision_model(self._files.folder, self.name)
+        self._half = half_precision(self._device)
+        # Convolutions are fastest with the channels last; other layers do not mind.
+        self._model.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._model.eval()
+        self._scale = torch.tensor(self._preprocessing.scale, device=self._device)
+        self._offset = torch.tensor(self._preprocessing.offset, device=self._device)
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """The resized and cropped image, (height, width, 3) uint8."""
+        assert self._preprocessing is not None
+        return self._preprocessing.pixels(image)
+
+    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
+        """Features of a batch, (n, d) float32."""
+        import torch
+
+        batch = torch.from_numpy(np.stack(prepared)).to(self._device, non_blocking=True)
+        # (n, h, w, 3) seen as (n, 3, h, w) is already in channels-last order.
+        pixels = (batch * self._scale + self._offset).permute(0, 3, 1, 2)
+        half = self._half or torch.float32
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._device.type, dtype=half, enabled=self._half is not None),
+        ):
+            output = self._model(
+                pixel_values=pixels, output_hidden_states=bool(self._hidden_states)
+            )
+            parts = [_pooled(output, self._pooler)]
+            for index in self._hidden_states:
+                try:
+                    parts.append(_position_mean(output.hidden_states[index]))
+                except IndexError:
+                    raise ModelError(
+                        f"hidden_states {index}: {self.name!r} has {len(output.hidden_states)}, "
+                        "counted from 0, or backwards from -1"
+                    ) from None
+            return torch.cat(parts, dim=1).float().cpu().numpy()
+
+    def describe(self) -> dict[str, Any]:
+        """Name, identity and hidden states."""
+        return {
+            "name": self._files.name,
+            "identity": self.identity,
+            "hidden_states": list(self._hidden_states),
+        }
+
+
+def _load_vision_model(folder: Path, name: str) -> "tuple[torch.nn.Module, bool]":
+    """The vision part of a model, and whether its pooler has trained weights."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder)
+        vision_class: Any = {
+            "clip": transformers.CLIPVisionModelWithProjection,
+            "clip_vision_model": transformers.CLIPVisionModelWithProjection,
+            "siglip": transformers.SiglipVisionModel,
+            "siglip_vision_model": transformers.SiglipVisionModel,
+        }.get(config.model_type, transformers.AutoModel)
+        model, loading = vision_class.from_pretrained(folder, output_loading_info=True)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"the model {name!r} cannot be loaded: {reason}") from None
+    missing = [key for key in loading["missing_keys"] if "position_ids" not in key]
+    untrained_pooler = [key for key in missing if "pooler" in key]
+    if len(untrained_pooler) < len(missing):
+        raise ModelError(
+            f"the model {name!r} lacks weights ({len(missing)} tensors, such as {missing[0]}): "
+            "it is not a vision model, or damaged"
+        )
+    return model, not untrained_pooler
+
+
+def _pooled(output: Any, trained_pooler: bool) -> "torch.Tensor":
+    if getattr(output, "image_embeds", None) is not None:
+        return output.image_embeds  # type: ignore[no-any-return]
+    pooled = getattr(output, "pooler_output", None)
+    if pooled is not None and trained_pooler:
+        return pooled.flatten(1)  # type: ignore[no-any-return]
+    last = output.last_hidden_state
+    return last[:, 0] if last.ndim == 3 else _position_mean(last)  # type: ignore[no-any-return]
+
+
+def _position_mean(state: "torch.Tensor") -> "torch.Tensor":
+    """(n, tokens, d) or (n, d, height, width) to (n, d)."""
+    return state.mean(dim=1) if state.ndim == 3 else state.flatten(2).mean(dim=2)

@@ -1,0 +1,92 @@
+"""Reading a transformers model's preprocessing into our own, faster form."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from src.errors import ModelError
+from src.images.preprocess import Preprocessing
+
+logger = logging.getLogger(__name__)
+
+_TOLERANCE = 0.02  # of the range of values; rounding in the resampling stays well below
+
+
+def load_preprocessing(folder: Path) -> Preprocessing:
+    """The preprocessing that a model folder's preprocessor_config.json describes.
+
+    It is checked against the model's own image processor on a probe image.
+
+    Raises:
+        ModelError: the folder has no image processor, or one that does something else than
+            resize, crop and normalise.
+    """
+    import transformers
+
+    try:
+        processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"the image processor in {folder} cannot be loaded: {reason}") from None
+    preprocessing = _translate(processor)
+    if not _agrees(preprocessing, processor):
+        raise ModelError(
+            f"{folder}: {type(processor).__name__} does more than resize, crop and normalise, "
+            "and is not supported: choose another model"
+        )
+    return preprocessing
+
+
+def _translate(processor: Any) -> Preprocessing:
+    resize, crop = None, None
+    if getattr(processor, "do_resize", False):
+        resize = _wanted_size(processor.size)
+        if isinstance(resize, int) and getattr(processor, "crop_pct", None):
+            # ConvNeXt's way: small sizes are cut out of a larger resize, large ones are squeezed.
+            if resize < 384:
+                crop = (resize, resize)
+                resize = int(resize / processor.crop_pct)
+            else:
+                resize = (resize, resize)
+    if getattr(processor, "do_center_crop", False):
+        size = processor.crop_size
+        crop = (int(size["height"]), int(size["width"]))
+    black, white = (_values(processor, byte) for byte in (0, 255))
+    scale, offset = (white - black) / 255, black
+    return Preprocessing(
+        resize=resize,
+        crop=crop,
+        resample=int(getattr(processor, "resample", None) or Image.Resampling.BILINEAR),
+        scale=(float(scale[0]), float(scale[1]), float(scale[2])),
+        offset=(float(offset[0]), float(offset[1]), float(offset[2])),
+    )
+
+
+def _wanted_size(size: Any) -> int | tuple[int, int] | None:
+    if size.get("shortest_edge") and not size.get("longest_edge"):
+        return int(size["shortest_edge"])
+    if size.get("height") and size.get("width"):
+        return int(size["height"]), int(size["width"])
+    return None
+
+
+def _values(processor: Any, byte: int) -> np.ndarray:
+    """What the processor makes of an even grey: one value for each channel."""
+    grey = Image.new("RGB", (512, 512), (byte, byte, byte))
+    pixels = np.asarray(processor(grey, return_tensors="np")["pixel_values"])
+    return pixels[0].mean(axis=(1, 2))  # type: ignore[no-any-return]
+
+
+def _agrees(preprocessing: Preprocessing, processor: Any) -> bool:
+    ramp = np.add.outer(np.linspace(0, 110, 300), np.linspace(0, 120, 400))
+    probe = np.stack([ramp, 230 - ramp, ramp / 2 + 40], axis=2).astype(np.uint8)
+    image = Image.fromarray(probe)
+    theirs = np.asarray(processor(image, return_tensors="np")["pixel_values"])
+    ours = preprocessing.normalise(preprocessing.pixels(image)[None])
+    if ours.shape != theirs.shape:
+        return False
+    span = max(float(np.ptp(theirs)), 1e-6)
+    return float(np.abs(ours - theirs).mean()) / span < _TOLERANCE

@@ -1,0 +1,68 @@
+"""The wrapper of every script: settings, logging, exit codes, one-line errors."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from src.errors import UserError
+from src.settings.describe import help_text
+from src.settings.load import load_settings
+from src.settings.scripts import ScriptSettings
+
+S = TypeVar("S", bound=ScriptSettings)
+
+EXIT_OK, EXIT_FAULT, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+def run(main: Callable[[S], None], kind: type[S], script: str, words: Sequence[str]) -> None:
+    """Run a script and leave the process with its exit code.
+
+    0: done. 2: something the user can mend, told in a line. 130: stopped with Ctrl-C.
+    1 with a traceback: a fault of the program.
+
+    Args:
+        main: what the script does with its settings.
+        kind: the class of its settings.
+        script: the script's `__file__`; arguments.py is looked for beside it.
+        words: the command line without the script's name.
+    """
+    sys.exit(exit_code(main, kind, script, words))
+
+
+def exit_code(main: Callable[[S], None], kind: type[S], script: str, words: Sequence[str]) -> int:
+    """As `run`, returning the exit code."""
+    if {"--help", "-h"} & set(words):
+        print(help_text(kind))
+        return EXIT_OK
+    _set_up_output()
+    try:
+        arguments = Path(script).with_name("arguments.py")
+        overrides = []
+        for word in words:
+            if word.startswith("--arguments="):
+                arguments = Path(word.partition("=")[2])
+            else:
+                overrides.append(word)
+        main(load_settings(kind, arguments, overrides))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("\nStopped. What was done so far is kept.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_OK
+
+
+def _set_up_output() -> None:
+    """Results to standard output, notes and progress to standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # file names may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for library in ("httpx", "httpcore", "huggingface_hub", "matplotlib", "PIL", "filelock"):
+        logging.getLogger(library).setLevel(logging.ERROR)

@@ -1,0 +1,139 @@
+"""Every key of arguments.py, grouped by concern, with its meaning, type, range and default.
+
+A script's settings (`src.settings.scripts`) are made of these groups.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Floats = Annotated[tuple[float, ...], BeforeValidator(_as_tuple)]
+Integers = Annotated[tuple[int, ...], BeforeValidator(_as_tuple)]
+
+
+class Group(BaseModel):
+    """Settings that cannot be changed once read; `1` does for a float, `True` not for an int."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", protected_namespaces=())
+
+
+class ImageFolder(Group):
+    """Where the images are."""
+
+    top_level_image_directory: str = Field(
+        "demo/images", min_length=1, description="The folder that holds your images."
+    )
+
+
+class Models(Group):
+    """Which models are read and written."""
+
+    load_model: str = Field(
+        "",
+        description="The folder of a model you trained, to go on from or to use; '' for none.",
+    )
+    save_model: str = Field(
+        "models/my_model", min_length=1, description="The folder that the trained model goes to."
+    )
+
+
+class Split(Group):
+    """Which images are kept back to test the model on."""
+
+    fraction_for_test: float = Field(
+        0.25, ge=0, lt=1, description="Share of the images kept back for testing."
+    )
+    test_pick_seed: int = Field(
+        42, ge=0, description="Which images those are; another number picks others."
+    )
+
+
+class Features(Group):
+    """How images become numbers."""
+
+    feature_extractor: str = Field(
+        "ViT-L/14",
+        min_length=1,
+        description="What describes an image in numbers: 'ViT-L/14' and other CLIP names, any "
+        "vision model on the hub or in a folder, 'builtin' (hand-made, no download, fast), "
+        "'clip:NAME' (the clip package), or several joined with '+'.",
+    )
+    hidden_states: Integers = Field(
+        (),
+        description="Hidden layers of the extractor whose mean joins its output: [-2] is the "
+        "last but one.",
+    )
+    feature_store: str = Field(
+        "",
+        description="Folder to keep computed features in; '' keeps them beside the images.",
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="What to compute on: auto, cpu, cuda, cuda:1, mps.",
+    )
+
+
+class Ratings(Group):
+    """Where an image's score comes from."""
+
+    use_score_file: bool | str = Field(
+        True,
+        description="True: score.json or scores.csv where there is one, otherwise the names of "
+        "the folders; False: always the names of the folders, which must be whole numbers; or "
+        "the name of a score file inside the image folder.",
+    )
+
+
+class PredictorTrainingArgs(Group):
+    """Names and meanings of transformers' TrainingArguments; the mlp head is trained so."""
+
+    num_train_epochs: float = Field(100, gt=0, description="Passes through the training images.")
+    max_steps: int = Field(
+        -1, ge=-1, description="Stop after this many steps whatever the epochs say; -1: no limit."
+    )
+    learning_rate: float = Field(1e-4, gt=0, description="Highest step size of the optimiser.")
+    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
+        "linear", description="How the learning rate falls: linear, cosine, constant, ..."
+    )
+    warmup_ratio: float = Field(
+        0.0, ge=0, le=1, description="Share of the steps in which the learning rate rises."
+    )
+    warmup_steps: int = Field(0, ge=0, description="The same as a number of steps.")
+    per_device_train_batch_size: int = Field(8, ge=1, description="Images in one step.")
+    weight_decay: float = Field(0.0, ge=0, description="Pull of the weights towards zero.")
+    max_grad_norm: float = Field(1.0, ge=0, description="Gradients longer than this are cut.")
+    adam_beta1: float = Field(0.9, ge=0, lt=1, description="Momentum of AdamW.")
+    adam_beta2: float = Field(0.999, ge=0, lt=1, description="Memory of AdamW's step scaling.")
+    adam_epsilon: float = Field(1e-8, gt=0, description="Smallest divisor of AdamW.")
+    seed: int = Field(42, ge=0, description="Seed of everything random in training.")
+
+
+class EvaluationArgs(Group):
+    """How results are computed and shown."""
+
+    per_device_eval_batch_size: int = Field(
+        32, ge=1, description="Images in one pass through the feature extractor."
+    )
+    bootstrap_samples: int = Field(
+        1000, ge=0, description="Resamples behind the 95 % intervals; 0: no intervals."
+    )
+    report_images: int = Field(
+        12, ge=0, le=200, description="Thumbnails in each row of report.html."
+    )
+
+
+def parse_modes(value: Any, allowed: tuple[str, ...]) -> Any:
+    """'train,evaluate' as ('train', 'evaluate'); unknown words raise ValueError."""
+    if not isinstance(value, str):
+        return value
+    words = tuple(word.strip() for word in value.split(",") if word.strip())
+    unknown = [word for word in words if word not in allowed]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is not one of {', '.join(allowed)}")
+    return words

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from src.errors import UserError
 from src.settings.describe import help_text
+from src.settings.keys import ScriptSettings
 from src.settings.load import load_settings
-from src.settings.scripts import ScriptSettings
 
 S = TypeVar("S", bound=ScriptSettings)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from src.settings.scripts import ScriptSettings
+from src.settings.keys import ScriptSettings
 
 
 def help_text(kind: type[ScriptSettings]) -> str:

@@ -3,7 +3,7 @@
 A script's settings (`src.settings.scripts`) are made of these groups.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -20,6 +20,12 @@ class Group(BaseModel):
     """Settings that cannot be changed once read; `1` does for a float, `True` not for an int."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", protected_namespaces=())
+
+
+class ScriptSettings(Group):
+    """What every script's settings have: the script's name, without .py."""
+
+    script: ClassVar[str]
 
 
 class ImageFolder(Group):

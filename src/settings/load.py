@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from src.errors import SettingsError
-from src.settings.scripts import SCRIPTS, ScriptSettings
+from src.settings.keys import ScriptSettings
+from src.settings.scripts import SCRIPTS
 
 S = TypeVar("S", bound=ScriptSettings)
 

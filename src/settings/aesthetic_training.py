@@ -1,0 +1,79 @@
+"""The settings of aesthetic_predictor_training.py."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from src.settings.keys import (
+    EvaluationArgs,
+    Features,
+    Floats,
+    ImageFolder,
+    Integers,
+    Models,
+    PredictorTrainingArgs,
+    Ratings,
+    ScriptSettings,
+    Split,
+    parse_modes,
+)
+
+MODES = ("train", "evaluate", "meta", "spotlight")
+
+
+class AestheticTraining(ScriptSettings, ImageFolder, Ratings, Split, Features, Models):
+    """Train, measure and save a model of your taste."""
+
+    script: ClassVar[str] = "aesthetic_predictor_training"
+
+    mode: Annotated[tuple[str, ...], BeforeValidator(lambda value: parse_modes(value, MODES))] = (
+        Field(
+            ("train", "evaluate"),
+            description="What to do, joined by commas: train, evaluate (with load_model: measure "
+            "that model without training), meta (search the best training settings), spotlight "
+            "(look at the results in the Spotlight browser). '' means train.",
+        )
+    )
+    base_model: str = Field(
+        "auto",
+        description="Where training starts: 'auto' (the published aesthetic head where the "
+        "features are CLIP ViT-L/14 and the head is mlp, otherwise from scratch), the file of a "
+        "head, or '' for from scratch.",
+    )
+    loss_model: Literal["ranking", "mse"] = Field(
+        "ranking",
+        description="What the mlp head learns: 'ranking' (which of two images is better) or "
+        "'mse' (the scores themselves).",
+    )
+    aesthetic_model_dropouts: Floats = Field(
+        (0.2, 0.2, 0.1), description="Dropout after each of the first hidden layers of the mlp."
+    )
+    aesthetic_model_relu: bool = Field(
+        False, description="Put a ReLU after each hidden layer of the mlp."
+    )
+    eval_every_n_epochs: int = Field(
+        10, ge=0, description="Measure the mlp on the test images every so many epochs; 0: never."
+    )
+    meta_epochs: Integers = Field((50, 100, 200), description="Epochs to try in mode meta.")
+    meta_lr: Floats = Field((5e-5, 1e-4, 2e-4), description="Learning rates to try in mode meta.")
+    meta_batch: Integers = Field((4, 8, 16), description="Batch sizes to try in mode meta.")
+
+    training_args: PredictorTrainingArgs = Field(default_factory=PredictorTrainingArgs)
+    evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "AestheticTraining":
+        problems = []
+        if self.mode and not {"train", "meta"} & set(self.mode) and not self.load_model:
+            problems.append(f"mode {','.join(self.mode)!r} without 'train' needs load_model")
+        if any(not 0 <= share < 1 for share in self.aesthetic_model_dropouts):
+            problems.append("aesthetic_model_dropouts must lie between 0 and 1")
+        batch = self.training_args.per_device_train_batch_size
+        if self.loss_model == "ranking" and batch % 2:
+            problems.append(
+                f"per_device_train_batch_size is {batch}, but loss_model 'ranking' compares "
+                "images in pairs: make it even"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self

@@ -1,0 +1,1 @@
+"""Pages and pictures that show results: plots, HTML, thumbnails, Spotlight."""

@@ -1,0 +1,43 @@
+"""Self-contained HTML pages from the templates beside this file."""
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from src.files import write_text
+
+_TEMPLATES = Path(__file__).with_name("templates")
+
+
+def write_page(path: Path, template: str, **values: Any) -> None:
+    """Render a template into one HTML file that needs nothing beside it.
+
+    Args:
+        path: the file to write.
+        template: name of a file in `src/reports/templates`, which extends `base.html`.
+        values: what the template shows; text is escaped.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = _figure
+    write_text(path, environment.get_template(template).render(**values))
+
+
+def _figure(value: object, digits: int = 3) -> str:
+    """A number for a table; a dash for what could not be measured."""
+    if value is None:
+        return "–"
+    if isinstance(value, (list, tuple)):
+        return " … ".join(_figure(part, digits) for part in value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{float(str(value)):.{digits}f}"

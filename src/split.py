@@ -1,0 +1,98 @@
+"""Which images are kept back for testing: seeded, by content, copies on one side."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from src.errors import DataError
+
+
+def split(
+    sha256s: Sequence[bytes],
+    groups: np.ndarray,
+    *,
+    fraction: float,
+    seed: int,
+    strata: np.ndarray | None = None,
+) -> np.ndarray:
+    """Choose the test images.
+
+    Every group of duplicates draws a number between 0 and 1 from its content and the seed, and
+    is tested on if that lies below the fraction. So the choice depends on neither the names nor
+    the order of the images, and adding images moves none of those that were there (unless a
+    newcomer joins a group).
+
+    With strata (classes), each class gives the groups with its lowest numbers, as many as come
+    nearest to the fraction but at least one, if it has two or more: exact shares, at the cost of
+    a few images near the border changing sides as a class grows.
+
+    Args:
+        sha256s: content of each image, (n).
+        groups: group label of each image, (n) int; images of one group are duplicates.
+        fraction: share for testing, 0 to less than 1.
+        seed: another seed, another choice.
+        strata: class of each image, (n); a group counts for the class of its first image.
+
+    Returns:
+        Test mask, (n) bool. If the fraction is above 0 and there are two groups or more, neither
+        side is empty.
+    """
+    mask = np.zeros(len(sha256s), dtype=bool)
+    if not len(sha256s) or fraction <= 0:
+        return mask
+    labels, first, member = np.unique(groups, return_index=True, return_inverse=True)
+    draws = _draws(sha256s, member, len(labels), seed)
+    if strata is None:
+        chosen = draws < fraction
+        if len(labels) > 1 and not chosen.any():
+            chosen[np.argmin(draws)] = True
+        if len(labels) > 1 and chosen.all():
+            chosen[np.argmax(draws)] = False
+    else:
+        chosen = _stratified(draws, np.asarray(strata)[first], fraction)
+    return chosen[member]  # type: ignore[no-any-return]
+
+
+def _draws(sha256s: Sequence[bytes], member: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """One number in [0, 1) for each group: the draw of its member with the lowest sha256."""
+    lowest: list[bytes | None] = [None] * count
+    for index, sha256 in zip(member.tolist(), sha256s, strict=True):
+        held = lowest[index]
+        if held is None or sha256 < held:
+            lowest[index] = sha256
+    salt = seed.to_bytes(8, "little")
+    digests = b"".join(
+        hashlib.blake2b(sha256 or b"", digest_size=8, key=salt).digest() for sha256 in lowest
+    )
+    return np.frombuffer(digests, "<u8") / 2.0**64
+
+
+def _stratified(draws: np.ndarray, strata: np.ndarray, fraction: float) -> np.ndarray:
+    chosen = np.zeros(len(draws), dtype=bool)
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        if len(members) < 2:
+            continue
+        wanted = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        chosen[members[np.argsort(draws[members])[:wanted]]] = True
+    return chosen
+
+
+def check_parts(test: np.ndarray, *, fraction: float, least: int = 2) -> None:
+    """Make sure that there is enough to train and to test on.
+
+    Raises:
+        DataError: fewer than `least` images on a side that is needed.
+    """
+    tested = int(test.sum())
+    trained = len(test) - tested
+    if trained < least:
+        raise DataError(
+            f"only {trained} images are left to train on: add images, or lower fraction_for_test"
+        )
+    if fraction > 0 and tested < least:
+        raise DataError(
+            f"only {tested} images would be kept back for testing: add images, or raise "
+            "fraction_for_test (0 trains on all and tests on none)"
+        )

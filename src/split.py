@@ -51,7 +51,7 @@ def split(
             chosen[np.argmax(draws)] = False
     else:
         chosen = _stratified(draws, np.asarray(strata)[first], fraction)
-    return chosen[member]  # type: ignore[no-any-return]
+    return chosen[member]
 
 
 def _draws(sha256s: Sequence[bytes], member: np.ndarray, count: int, seed: int) -> np.ndarray:

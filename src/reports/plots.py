@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE, GREEN, GREY = "#3b82c4", "#e08a2c", "#3f9b63", "#8a8f98"
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.spines.top": False,
@@ -49,7 +49,8 @@ def plot(draw: "Callable[[Axes], None]", *, width: float = 5.2, height: float = 
         axes.patch.set_alpha(0)
         draw(axes)
         buffer = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     # A viewBox is there: the page decides on the size.

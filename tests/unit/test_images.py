@@ -1,0 +1,153 @@
+"""Finding and opening image files."""
+
+import io
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.errors import DataError
+from src.images import UnreadableImage, decode, find_images, open_image, scan_images
+
+
+def save(path: Path, colour="red", size=(8, 6), **options) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path, **options)
+    return path
+
+
+def test_finds_every_kind_in_any_letter_case_and_passes_over_dot_names(tmp_path):
+    wanted = ["a.PNG", "b.jpg", "c/d.JPEG", "c/e.webp", "f.bmp", "g.gif", "h.tif", "i.TIFF"]
+    for name in wanted:
+        save(tmp_path / name)
+    for name in [".hidden.png", ".folder/x.png"]:
+        save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no image", encoding="utf-8")
+    (tmp_path / "folder.png").mkdir()
+    assert find_images(tmp_path) == sorted(wanted)
+
+
+def test_scan_tells_size_and_time_of_change(tmp_path):
+    file = save(tmp_path / "a.png")
+    os.utime(file, ns=(5, 1_000_000_000))
+    (found,) = scan_images(tmp_path)
+    assert found == ("a.png", file.stat().st_size, 1_000_000_000)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    save(tmp_path / "images" / "a.png")
+    save(tmp_path / "elsewhere" / "b.png")
+    (tmp_path / "images" / "circle").symlink_to(tmp_path / "images")
+    (tmp_path / "images" / "other").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "images" / "nowhere.png").symlink_to(tmp_path / "gone.png")
+    assert find_images(tmp_path / "images") == ["a.png", "other/b.png"]
+
+
+def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path):
+    with pytest.raises(DataError, match="top_level_image_directory"):
+        find_images(tmp_path / "gone")
+
+
+def test_exif_orientation_turns_the_image_upright(tmp_path):
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, :30] = (255, 0, 0)  # left half red
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned clockwise: left becomes top
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    image = open_image(tmp_path / "a.jpg")
+    assert image.size == (40, 60)
+    assert image.getpixel((20, 10))[0] > 200 and image.getpixel((20, 50))[0] < 50
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_parts_become_white(tmp_path, mode):
+    image = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    if mode == "P":
+        palette = Image.new("P", (4, 4), 0)
+        palette.putpalette([255, 0, 0])
+        palette.save(tmp_path / "a.png", transparency=0)
+    else:
+        image.convert(mode).save(tmp_path / "a.png")
+    assert open_image(tmp_path / "a.png").getpixel((1, 1)) == (255, 255, 255)
+
+
+def test_half_transparent_black_over_white_is_grey(tmp_path):
+    Image.new("RGBA", (2, 2), (0, 0, 0, 128)).save(tmp_path / "a.png")
+    assert open_image(tmp_path / "a.png").getpixel((0, 0)) == (127, 127, 127)
+
+
+def test_sixteen_bit_greys_keep_their_place_between_black_and_white(tmp_path):
+    values = np.array([[0, 65535 // 2, 65535]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    grey = np.asarray(open_image(tmp_path / "a.png"))[0, :, 0]
+    assert grey.tolist() == [0, 127, 255] or grey.tolist() == [0, 128, 255]
+
+
+def test_floating_point_images_from_zero_to_one(tmp_path):
+    Image.fromarray(np.array([[0, 0.5, 1]], np.float32)).save(tmp_path / "a.tiff")
+    assert np.asarray(open_image(tmp_path / "a.tiff"))[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_cmyk_and_grey_and_animations_become_rgb(tmp_path):
+    Image.new("CMYK", (20, 20), (0, 255, 255, 0)).save(tmp_path / "cmyk.jpg", quality=95)
+    red, green, blue = open_image(tmp_path / "cmyk.jpg").getpixel((5, 5))
+    assert red > 200 and green < 60 and blue < 60
+    frames = [Image.new("RGB", (5, 5), colour) for colour in ("lime", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert open_image(tmp_path / "a.gif").getpixel((2, 2)) == (0, 255, 0)
+
+
+def test_jpegs_are_decoded_small_but_at_least_twice_what_is_wanted(tmp_path):
+    save(tmp_path / "a.jpg", size=(4000, 3000))
+    image = open_image(tmp_path / "a.jpg", at_least=224)
+    assert image.size == (1000, 750)  # a quarter: an eighth would be 375 < 448
+    assert open_image(tmp_path / "a.jpg").size == (4000, 3000)
+
+
+def test_reduced_decoding_is_faithful(tmp_path):
+    rows = np.linspace(0, 255, 1200)[:, None, None]
+    columns = np.linspace(0, 255, 1600)[None, :, None]
+    pixels = ((rows + columns * [1, 0.5, 0.2]) / 2).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=95)
+    full = open_image(tmp_path / "a.jpg").resize((128, 96), Image.Resampling.LANCZOS)
+    small = open_image(tmp_path / "a.jpg", at_least=96).resize((128, 96), Image.Resampling.LANCZOS)
+    assert np.abs(np.asarray(full, int) - np.asarray(small, int)).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "empty"), (b"GIF89a nonsense", "."), (b"just text", "not an image")],
+)
+def test_what_is_no_image_is_refused_with_a_reason(tmp_path, content, reason):
+    (tmp_path / "a.png").write_bytes(content)
+    for source in (tmp_path / "a.png", content):
+        with pytest.raises(UnreadableImage, match=reason):
+            open_image(source)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "tiff", "bmp"])
+def test_truncated_files_are_refused_wherever_they_end(suffix):
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(buffer, {"jpg": "jpeg"}.get(suffix, suffix))
+    content = buffer.getvalue()
+    refused = 0
+    for length in range(1, len(content) // 2, max(1, len(content) // 40)):
+        try:
+            open_image(content[:length])
+        except UnreadableImage:
+            refused += 1
+    assert refused >= 15  # nothing but UnreadableImage came out, and it nearly always did
+
+
+def test_oversized_images_are_refused_unless_they_can_be_read_small(tmp_path, monkeypatch):
+    monkeypatch.setattr(decode, "MAX_PIXELS", 1_000_000)
+    save(tmp_path / "a.jpg", size=(4000, 3000))
+    save(tmp_path / "a.png", size=(4000, 3000))
+    assert open_image(tmp_path / "a.jpg", at_least=100).size == (500, 375)
+    with pytest.raises(UnreadableImage, match="4000 x 3000"):
+        open_image(tmp_path / "a.png", at_least=100)

@@ -1,0 +1,200 @@
+"""arguments.py and the command line become settings, or one clear message."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from src.errors import SettingsError
+from src.script import exit_code
+from src.settings import AestheticTraining, load_settings
+from src.settings.describe import help_text
+from src.settings.keys import ScriptSettings
+from src.settings.load import NESTED
+from src.settings.scripts import SCRIPTS
+
+ROOT = Path(__file__).parents[2]
+
+
+def load(tmp_path: Path, text: str, *words: str) -> AestheticTraining:
+    file = tmp_path / "arguments.py"
+    file.write_text(text, encoding="utf-8")
+    return load_settings(AestheticTraining, file, words)
+
+
+def problems(tmp_path: Path, text: str, *words: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, text, *words)
+    return str(caught.value)
+
+
+def test_later_places_go_before_earlier_ones(tmp_path):
+    text = """
+args = {"test_pick_seed": 1, "device": "cpu", "fraction_for_test": 0.5}
+training_args = {"learning_rate": 1e-3, "seed": 1}
+per_script = {"aesthetic_predictor_training.py": {"device": "mps", "fraction_for_test": 0.1,
+    "training_args": {"seed": 2}}}
+"""
+    settings = load(tmp_path, text, "--fraction_for_test=0.3", "--training_args.warmup_steps=5")
+    assert settings.test_pick_seed == 1
+    assert settings.device == "mps"
+    assert settings.fraction_for_test == 0.3
+    assert settings.training_args.learning_rate == 1e-3
+    assert settings.training_args.seed == 2
+    assert settings.training_args.warmup_steps == 5
+
+
+def test_all_problems_are_told_together(tmp_path):
+    text = """
+args = {"leaning_rate": 1, "device": "gpu", "fraction_for_test": 1.5, "test_pick_seed": True}
+training_args = {"evaluation_strategy": "epoch", "num_train_epoch": 3}
+"""
+    message = problems(tmp_path, text, "save_model=x", "--fraction_for_tst=0.2")
+    for part in (
+        "arguments.py: unknown key 'leaning_rate'",
+        "device is 'gpu'",
+        "fraction_for_test is 1.5",
+        "test_pick_seed is True",
+        "no 'evaluation_strategy'",
+        "Did you mean 'num_train_epochs'?",
+        "'save_model=x' should read --key=value",
+        "command line: unknown key 'fraction_for_tst'. Did you mean 'fraction_for_test'?",
+    ):
+        assert part in message
+    assert len(message.splitlines()) == 8
+
+
+def test_renamed_keys_of_the_old_tool_are_named(tmp_path):
+    message = problems(tmp_path, 'args = {"clip_model": "ViT-L/14"}')
+    assert "it is called 'feature_extractor' now" in message
+
+
+def test_whole_numbers_do_for_numbers_but_not_the_other_way_round(tmp_path):
+    assert load(tmp_path, "training_args = {'weight_decay': 1}").training_args.weight_decay == 1.0
+    assert "test_pick_seed" in problems(tmp_path, "args = {'test_pick_seed': 1.5}")
+    assert "test_pick_seed" in problems(tmp_path, "args = {'test_pick_seed': '1'}")
+
+
+def test_texts_on_the_command_line_stay_texts_and_may_hold_equals_signs(tmp_path):
+    settings = load(tmp_path, "", "--top_level_image_directory=a=b", "--load_model=1")
+    assert settings.top_level_image_directory == "a=b"
+    assert settings.load_model == "1"
+
+
+def test_lists_and_booleans_on_the_command_line(tmp_path):
+    settings = load(
+        tmp_path,
+        "",
+        "--hidden_states=[-2, 3]",
+        "--aesthetic_model_relu=true",
+        "--use_score_file=False",
+    )
+    assert settings.hidden_states == (-2, 3)
+    assert settings.aesthetic_model_relu is True
+    assert settings.use_score_file is False
+
+
+def test_combinations_that_contradict_each_other(tmp_path):
+    message = problems(
+        tmp_path,
+        "args = {'loss_model': 'ranking'}",
+        "--training_args.per_device_train_batch_size=7",
+        "--mode=evaluate",
+    )
+    assert "make it even" in message
+    assert "needs load_model" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("args = {", "line 1"),
+        ("args = 3", "must be a dictionary"),
+        ("import nothing_of_that_name", "ModuleNotFoundError"),
+        ("per_script = {'aesthetic_predictor_trainig': {}}", "Did you mean"),
+    ],
+)
+def test_a_broken_arguments_file_is_one_line(tmp_path, text, part):
+    message = problems(tmp_path, text)
+    assert part in message
+    assert len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", SCRIPTS)
+def test_the_arguments_file_as_delivered_works_for_every_script(kind):
+    load_settings(kind, ROOT / "arguments.py")
+
+
+def keys(kind: type[BaseModel]) -> dict[str, object]:
+    return {
+        name: field.get_default(call_default_factory=True, validated_data={})
+        for name, field in kind.model_fields.items()
+    }
+
+
+def test_the_arguments_file_holds_the_default_values():
+    variables: dict[str, dict[str, object]] = {}
+    exec((ROOT / "arguments.py").read_text(encoding="utf-8"), variables)
+    defaults = keys(AestheticTraining)
+    for key, value in variables["args"].items():
+        for kind in SCRIPTS:
+            if key in kind.model_fields and key != "mode":
+                default = keys(kind)[key]
+                assert (list(default) if isinstance(default, tuple) else default) == value, key
+    for part in NESTED:
+        inner = defaults[part].model_dump()  # type: ignore[attr-defined]
+        for key, value in variables[part].items():
+            assert inner[key] == value, f"{part}.{key}"
+
+
+def test_every_argument_of_every_script_is_in_the_arguments_file_or_its_help():
+    text = (ROOT / "arguments.py").read_text(encoding="utf-8")
+    for kind in SCRIPTS:
+        for key in kind.model_fields:
+            assert f'"{key}"' in text or f"{key} = " in text, f"{kind.script}: {key}"
+
+
+@pytest.mark.parametrize("kind", SCRIPTS)
+def test_help_names_every_key_with_its_meaning(kind):
+    text = help_text(kind)
+    for name, field in kind.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            for inner, inner_field in annotation.model_fields.items():
+                assert f"--{name}.{inner}  (" in text
+                assert inner_field.description
+        else:
+            assert f"--{name}  (" in text
+            assert field.description, f"{kind.script}: {name}"
+
+
+class _Settings(ScriptSettings):
+    """For the tests of the wrapper."""
+
+    script = "anything"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(None, 0), (SettingsError("mend it"), 2), (KeyboardInterrupt(), 130)]
+)
+def test_exit_codes_and_messages(tmp_path, capsys, error, code):
+    (tmp_path / "arguments.py").write_text("", encoding="utf-8")
+
+    def main(settings: _Settings) -> None:
+        if error is not None:
+            raise error
+
+    assert exit_code(main, _Settings, str(tmp_path / "script.py"), []) == code
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    assert ("mend it" in message) == (code == 2)
+
+
+def test_a_fault_of_the_program_is_not_hidden(tmp_path):
+    (tmp_path / "arguments.py").write_text("", encoding="utf-8")
+
+    def main(settings: _Settings) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        exit_code(main, _Settings, str(tmp_path / "script.py"), [])

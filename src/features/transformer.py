@@ -110,19 +110,23 @@ class TransformerExtractor:
 def _load_vision_model(folder: Path, name: str) -> "tuple[torch.nn.Module, bool]":
     """The vision part of a model, and whether its pooler has trained weights."""
     import transformers
+    from safetensors import SafetensorError
 
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         config = transformers.AutoConfig.from_pretrained(folder)
-        vision_class: Any = {
-            "clip": transformers.CLIPVisionModelWithProjection,
-            "clip_vision_model": transformers.CLIPVisionModelWithProjection,
-            "siglip": transformers.SiglipVisionModel,
-            "siglip_vision_model": transformers.SiglipVisionModel,
-        }.get(config.model_type, transformers.AutoModel)
-        model, loading = vision_class.from_pretrained(folder, output_loading_info=True)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        options: dict[str, Any] = {"output_loading_info": True}
+        vision_class: Any = transformers.AutoModel
+        if config.model_type in {"clip", "clip_vision_model"}:
+            vision_class = transformers.CLIPVisionModelWithProjection
+            if config.model_type == "clip":  # which states the size of the projection itself
+                options["config"] = config.vision_config
+                options["config"].projection_dim = config.projection_dim
+        elif config.model_type in {"siglip", "siglip_vision_model"}:
+            vision_class = transformers.SiglipVisionModel
+        model, loading = vision_class.from_pretrained(folder, **options)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"the model {name!r} cannot be loaded: {reason}") from None
     missing = [key for key in loading["missing_keys"] if "position_ids" not in key]

@@ -12,7 +12,7 @@ import numpy as np
 
 from src.errors import DataError
 from src.images import ImageFile, scan_images
-from src.rating.training_scores import read_training_scores
+from src.rating.score_file import read_score_file
 from src.split import split
 
 logger = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ def _score_file(directory: Path, use_score_file: bool | str) -> Path | None:
 def _read(file: Path) -> Mapping[str, _Entry]:
     if file.suffix.lower() == ".csv":
         return _read_csv(file)
-    return {path: _Entry(score) for path, score in read_training_scores(file).items()}
+    return {path: _Entry(score) for path, score in read_score_file(file).rated().items()}
 
 
 def _read_csv(file: Path) -> dict[str, _Entry]:

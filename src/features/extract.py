@@ -5,8 +5,9 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,19 +120,20 @@ def _fill(
         pace = _Pace(len(missing), extractor.name)
         batch: list[_Loaded] = []
         loads = _loads(pool, directory, missing, extractor, done, ahead=2 * batch_size + count)
-        for loaded in loads:
-            bar.update()
-            if loaded.problem is not None or loaded.sha256 is None:
-                unreadable[loaded.file.path] = loaded.problem or "cannot be read"
-            elif loaded.sha256 in claimed:
-                waiting.append((loaded.file, loaded.sha256))
-            else:
-                claimed.add(loaded.sha256)
-                batch.append(loaded)
-            if len(batch) == batch_size:
-                _keep(batch, extractor, store)
-                pace.note(bar.n)
-                batch = []
+        with closing(loads):  # on an error or Ctrl-C, what is not yet started is not begun
+            for number, loaded in enumerate(loads, start=1):
+                bar.update()
+                if loaded.problem is not None or loaded.sha256 is None:
+                    unreadable[loaded.file.path] = loaded.problem or "cannot be read"
+                elif loaded.sha256 in claimed:
+                    waiting.append((loaded.file, loaded.sha256))
+                else:
+                    claimed.add(loaded.sha256)
+                    batch.append(loaded)
+                if len(batch) == batch_size:
+                    _keep(batch, extractor, store)
+                    pace.note(number)
+                    batch = []
         _keep(batch, extractor, store)
         store.put(files=waiting)
     return unreadable
@@ -144,7 +146,7 @@ def _loads(
     extractor: Extractor,
     done: set[bytes],
     ahead: int,
-) -> Iterator[_Loaded]:
+) -> Generator[_Loaded, None, None]:
     """Files read and decoded by the pool, in order, at most `ahead` of them not yet taken."""
     pending: deque[Future[_Loaded]] = deque()
     try:

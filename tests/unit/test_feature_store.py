@@ -1,0 +1,219 @@
+"""The feature store, and the extraction that fills it."""
+
+import multiprocessing
+import shutil
+import sqlite3
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.errors import DataError
+from src.features import compute_features, open_store
+from src.features.store import FILE_NAME, FeatureStore
+from src.images import scan_images
+
+
+class MeanColour:
+    """An extractor whose features are known by hand; counts the images it saw."""
+
+    name = "mean colour"
+    at_least = 8
+
+    def __init__(self, identity="mean|v1", interrupt_after=None):
+        self.identity = identity
+        self.loaded = 0
+        self.seen = 0
+        self.interrupt_after = interrupt_after
+
+    def load(self):
+        self.loaded += 1
+
+    def prepare(self, image):
+        return np.asarray(image, np.float32).reshape(-1, 3).mean(0)
+
+    def extract(self, prepared):
+        if self.interrupt_after is not None and self.seen >= self.interrupt_after:
+            raise KeyboardInterrupt
+        self.seen += len(prepared)
+        return np.stack(prepared).astype(np.float32)
+
+    def describe(self):
+        return {"name": self.name}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    for index in range(10):
+        Image.new("RGB", (12, 9), (index * 20, 0, 0)).save(images / f"{index}.png")
+    return images
+
+
+def run(folder, extractor=None, **options):
+    extractor = extractor or MeanColour()
+    with open_store(folder) as store:
+        return compute_features(folder, scan_images(folder), [extractor], store, **options)
+
+
+def test_features_are_computed_once(folder):
+    first, second = MeanColour(), MeanColour()
+    table = run(folder, first, batch_size=3)
+    assert table.paths == [f"{i}.png" for i in range(10)]
+    assert table.vectors == pytest.approx(np.array([[i * 20, 0, 0] for i in range(10)]))
+    assert table.vectors.dtype == np.float32
+    again = run(folder, second)
+    assert (again.vectors == table.vectors).all() and again.sha256s == table.sha256s
+    assert (first.seen, second.seen, second.loaded) == (10, 0, 0)
+
+
+def test_only_new_and_changed_images_are_computed(folder):
+    run(folder)
+    Image.new("RGB", (12, 9), (0, 99, 0)).save(folder / "3.png")
+    Image.new("RGB", (12, 9), (0, 0, 77)).save(folder / "new.png")
+    (folder / "0.png").unlink()
+    extractor = MeanColour()
+    table = run(folder, extractor)
+    assert extractor.seen == 2
+    assert table.vectors[table.paths.index("3.png")].tolist() == [0, 99, 0]
+    assert "0.png" not in table.paths
+
+
+def test_renamed_and_moved_images_keep_their_features(folder):
+    run(folder)
+    (folder / "sub").mkdir()
+    (folder / "1.png").rename(folder / "sub" / "x.png")
+    shutil.copy(folder / "2.png", folder / "copy.png")
+    extractor = MeanColour()
+    table = run(folder, extractor)
+    assert extractor.seen == 0
+    assert table.vectors[table.paths.index("sub/x.png")].tolist() == [20, 0, 0]
+    assert table.vectors[table.paths.index("copy.png")].tolist() == [40, 0, 0]
+
+
+def test_copies_are_computed_once(folder):
+    for index in range(5):
+        shutil.copy(folder / "0.png", folder / f"copy{index}.png")
+    extractor = MeanColour()
+    assert len(run(folder, extractor, batch_size=2).paths) == 15
+    assert extractor.seen == 10
+
+
+def test_another_identity_means_other_features(folder):
+    run(folder)
+    extractor = MeanColour(identity="mean|v2")
+    run(folder, extractor)
+    assert extractor.seen == 10
+
+
+def test_features_of_several_extractors_are_joined_in_order(folder):
+    with open_store(folder) as store:
+        table = compute_features(
+            folder, scan_images(folder), [MeanColour("a"), MeanColour("b")], store
+        )
+    assert table.vectors.shape == (10, 6)
+    assert (table.vectors[:, :3] == table.vectors[:, 3:]).all()
+
+
+def test_what_cannot_be_read_is_left_out_and_named(folder):
+    (folder / "empty.png").write_bytes(b"")
+    noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(folder / "cut.png")
+    (folder / "cut.png").write_bytes((folder / "cut.png").read_bytes()[:2000])
+    (folder / "text.jpg").write_text("no image", encoding="utf-8")
+    table = run(folder)
+    assert len(table.paths) == 10
+    assert set(table.unreadable) == {"empty.png", "cut.png", "text.jpg"}
+    assert table.unreadable["empty.png"] == "empty file"
+
+
+def test_nothing_readable_is_an_error(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(DataError, match="can be read"):
+        run(tmp_path)
+
+
+def test_an_interruption_keeps_what_is_done(folder):
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, MeanColour(interrupt_after=6), batch_size=3)
+    extractor = MeanColour()
+    run(folder, extractor)
+    assert extractor.seen == 4
+
+
+def test_a_store_that_is_no_database_is_a_clear_error_and_left_alone(folder):
+    (folder / FILE_NAME).write_bytes(b"damaged" * 1000)
+    with pytest.raises(DataError, match="delete it"):
+        open_store(folder)
+    assert (folder / FILE_NAME).read_bytes() == b"damaged" * 1000
+
+
+def test_a_store_of_a_newer_version_is_refused(folder):
+    with open_store(folder):
+        pass
+    with sqlite3.connect(folder / FILE_NAME) as connection:
+        connection.execute("PRAGMA user_version=99")
+    connection.close()
+    with pytest.raises(DataError, match="newer version"):
+        open_store(folder)
+
+
+def test_prune_forgets_what_is_gone_and_nothing_else(folder):
+    run(folder)
+    (folder / "0.png").unlink()
+    with open_store(folder) as store:
+        counts = store.prune(scan_images(folder))
+        assert {key: counts[key] for key in ("files", "images", "features")} == {
+            "files": 1,
+            "images": 1,
+            "features": 1,
+        }
+    extractor = MeanColour()
+    run(folder, extractor)
+    assert extractor.seen == 0
+
+
+def test_an_image_folder_that_cannot_be_written_has_its_store_elsewhere(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("src.features.store.is_writable", lambda path: False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run(folder)
+    assert not (folder / FILE_NAME).exists()
+    assert list(tmp_path.rglob(FILE_NAME))
+
+
+def test_the_store_may_lie_in_a_folder_of_its_own(folder, tmp_path):
+    with open_store(folder, tmp_path / "features") as store:
+        compute_features(folder, scan_images(folder), [MeanColour()], store)
+    assert (tmp_path / "features" / FILE_NAME).exists()
+    assert not (folder / FILE_NAME).exists()
+
+
+def _fill(file, start):
+    with FeatureStore(file) as store:
+        for index in range(start, start + 200, 10):
+            store.put(
+                identity="x",
+                vectors={
+                    bytes([i % 256, i // 256]): np.ones(4) * i for i in range(index, index + 10)
+                },
+            )
+
+
+def test_two_processes_may_fill_a_store_at_once(tmp_path):
+    file = tmp_path / FILE_NAME
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_fill, args=(file, start)) for start in (0, 200)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    with FeatureStore(file) as store:
+        keys = [bytes([i % 256, i // 256]) for i in range(400)]
+        assert store.holds("x") == set(keys)
+        assert store.vectors("x", keys)[:, 0].tolist() == list(range(400))

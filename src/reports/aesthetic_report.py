@@ -1,0 +1,196 @@
+"""report.html of an aesthetic model: how good it is, in figures and in pictures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import Markup
+
+from src.aesthetic.metrics import accuracy_by_gap, group_means
+from src.reports.html import write_page
+from src.reports.plots import BLUE, GREY, ORANGE, plot
+from src.reports.thumbnails import thumbnails
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_FOLDERS = 40
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the report shows.
+
+    Attributes:
+        directory: the image folder.
+        paths: images, relative to it, (n).
+        given: scores a person gave, scaled to mean 0 and deviation 1 over training, (n,).
+        predicted: the model's scores, (n,).
+        test: which images were kept back, (n,) bool.
+        metrics: "train", "test" and "all", as in metrics.json.
+        history: measurements during training, each with "epoch" and one or more figures.
+        notes: sentences on the model and on what to do next.
+        provenance: what the model was made with.
+    """
+
+    directory: Path
+    paths: Sequence[str]
+    given: np.ndarray
+    predicted: np.ndarray
+    test: np.ndarray
+    metrics: Mapping[str, Mapping[str, Any]]
+    history: Sequence[Mapping[str, float]]
+    notes: Sequence[str]
+    provenance: Mapping[str, str]
+
+
+def write_report(path: Path, results: Results, *, images: int = 12) -> None:
+    """Write the page, with `images` thumbnails in each row.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    test = results.metrics["test"]
+    write_page(
+        path,
+        "aesthetic.html",
+        title="Your aesthetic model",
+        subtitle=f"{len(results.paths)} images of {results.directory.resolve().name}, "
+        f"{int(results.test.sum())} of them kept back for testing",
+        headline=_headline(test),
+        summary=results.notes,
+        metrics=results.metrics,
+        plots=_plots(results),
+        galleries=_galleries(results, images),
+        folders=_folders(results),
+        provenance=results.provenance,
+    )
+
+
+def _headline(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    if test["ab"] is None:
+        return [("not measured", "–", "no test images with different scores")]
+    low, high = test.get("ab_interval") or (None, None)
+    interval = f"95 % interval {low:.1%} to {high:.1%}" if low is not None else ""
+    rank = "–" if test["spearman"] is None else f"{test['spearman']:.2f}"
+    return [
+        ("of pairs of test images ordered as you do", f"{test['ab']:.1%}", interval),
+        ("rank correlation on test images", rank, "1 is perfect, 0 is chance"),
+        ("test images", f"{test['n']:,}", "never seen in training"),
+    ]
+
+
+def _plots(results: Results) -> list[tuple[str, Markup, str]]:
+    pictures = []
+    measured = test if (test := results.test).any() else ~test
+    pictures.append(
+        (
+            "Predicted against given",
+            plot(lambda axes: _scatter(axes, results)),
+            "Each dot is an image. The nearer to the diagonal, the better.",
+        )
+    )
+    gaps = accuracy_by_gap(results.given[measured], results.predicted[measured])
+    if gaps:
+        pictures.append(
+            (
+                "Pairs ordered right, by how far apart they are",
+                plot(lambda axes: _gaps(axes, gaps)),
+                "Pairs you scored alike are hard for anyone; a good model is near 100 % on the "
+                "right.",
+            )
+        )
+    if len(results.history) > 1:
+        pictures.append(
+            (
+                "Training",
+                plot(lambda axes: _curve(axes, results.history)),
+                "Where the test line turns down while the training line still rises, the model "
+                "learns by heart: fewer epochs or more images would help.",
+            )
+        )
+    return pictures
+
+
+def _scatter(axes: "Axes", results: Results) -> None:
+    for mask, colour, label in ((~results.test, GREY, "training"), (results.test, BLUE, "test")):
+        axes.scatter(
+            results.given[mask], results.predicted[mask], s=9, alpha=0.6, color=colour, label=label,
+            linewidths=0, rasterized=len(results.paths) > 3000,
+        )  # fmt: skip
+    ends = [float(results.given.min()), float(results.given.max())]
+    axes.plot(ends, ends, color=ORANGE, linewidth=1)
+    axes.set(xlabel="given", ylabel="predicted")
+    axes.legend()
+
+
+def _gaps(axes: "Axes", gaps: Sequence[Mapping[str, Any]]) -> None:
+    centres = [0.5 * (gap["from"] + gap["to"]) for gap in gaps]
+    axes.plot(centres, [100 * gap["ab"] for gap in gaps], marker="o", color=BLUE)
+    axes.axhline(50, color=GREY, linewidth=1, linestyle=":")
+    axes.set(
+        xlabel="difference of the given scores (standard deviations)", ylabel="ordered right, %"
+    )
+    axes.set_ylim(40, 102)
+
+
+def _curve(axes: "Axes", history: Sequence[Mapping[str, float]]) -> None:
+    for key, colour, label in (("train_ab", GREY, "training"), ("test_ab", BLUE, "test")):
+        points = [(row["epoch"], 100 * row[key]) for row in history if row.get(key) is not None]
+        if points:
+            axes.plot(*zip(*points, strict=True), color=colour, label=label, marker=".")
+    axes.set(xlabel="epoch", ylabel="pairs ordered right, %")
+    axes.legend()
+
+
+def _galleries(results: Results, count: int) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    if not count:
+        return []
+    order = np.argsort(-results.predicted, kind="stable")
+    surprise = results.given - results.predicted
+    by_surprise = np.argsort(-surprise, kind="stable")
+    liked = [i for i in by_surprise[:count] if surprise[i] > 0]
+    disliked = [i for i in by_surprise[::-1][:count] if surprise[i] < 0]
+    rows = [
+        ("Best", "The highest scores the model gives.", order[:count]),
+        ("Worst", "The lowest.", order[::-1][:count]),
+        ("You like them more than the model does", "The largest differences: a slip of the "
+         "finger, or something that the model cannot see yet.", liked),
+        ("The model likes them more than you do", "", disliked),
+    ]  # fmt: skip
+    wanted = sorted({int(i) for _, _, indexes in rows for i in indexes})
+    pictures = dict(
+        zip(
+            wanted,
+            thumbnails([results.directory / results.paths[i] for i in wanted]),
+            strict=True,
+        )
+    )
+    return [
+        (
+            heading,
+            note,
+            [
+                {
+                    "path": results.paths[i],
+                    "thumbnail": pictures[int(i)],
+                    "predicted": float(results.predicted[i]),
+                    "given": float(results.given[i]),
+                    "test": bool(results.test[i]),
+                }
+                for i in indexes
+            ],
+        )
+        for heading, note, indexes in rows
+    ]
+
+
+def _folders(results: Results) -> list[dict[str, Any]]:
+    names = [path.rpartition("/")[0] or "." for path in results.paths]
+    largest = sorted(
+        group_means(names, results.given, results.predicted),
+        key=lambda row: -int(str(row["n"])),
+    )[:_FOLDERS]
+    return sorted(largest, key=lambda row: -float(str(row["given_mean"])))

@@ -1,0 +1,145 @@
+"""What every head is: numbers of an image in, a score out, in plain numpy.
+
+A head is fitted once (some need torch or scipy for that) and is immutable afterwards. Predicting
+needs numpy alone, so that scoring images never waits for a training library.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from src.errors import ModelError
+
+Array = NDArray[Any]
+FloatArray = NDArray[np.float64]
+Arrays = Mapping[str, Array]
+Config = Mapping[str, Any]
+T = TypeVar("T")
+
+
+class Head(ABC):
+    """A fitted function from features (n, d) to scores (n,).
+
+    Attributes:
+        kind: the name under which model files and settings know this head.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def n_features(self) -> int:
+        """How many numbers per image it was fitted on."""
+
+    @abstractmethod
+    def predict(self, features: ArrayLike) -> FloatArray:
+        """Scores (n,) of features (n, d), in the units of the scores it was fitted to.
+
+        Raises:
+            ModelError: the features are not n rows of `n_features` finite numbers.
+        """
+
+    def predict_std(self, features: ArrayLike) -> FloatArray | None:
+        """Standard deviation (n,) of each score as a forecast of what the person would give.
+
+        None for a head that does not know its own uncertainty.
+        """
+        return None
+
+    @abstractmethod
+    def to_arrays(self) -> dict[str, Array]:
+        """The numbers to save; with `config` they restore the head."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """What is not an array: plain values that JSON can hold."""
+
+    @classmethod
+    @abstractmethod
+    def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
+        """Restore a head from `to_arrays` and `config`.
+
+        Raises:
+            ModelError: something is missing, has the wrong shape or type, or is not finite.
+        """
+
+    def check(self, features: ArrayLike) -> FloatArray:
+        """The features as float64 (n, d), or a ModelError that says what does not fit."""
+        array = np.asarray(features, dtype=np.float64)
+        if array.ndim != 2 or array.shape[1] != self.n_features:
+            raise ModelError(
+                f"the model was made for {self.n_features} features per image, but it was given "
+                f"an array of shape {array.shape}: use the extractor that it was trained with"
+            )
+        if not np.isfinite(array).all():
+            bad = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+            raise ModelError(
+                f"the features of image number {bad} hold values that are not finite: "
+                "extract them again"
+            )
+        return array
+
+
+def take(arrays: Arrays, name: str, *shape: int | None) -> FloatArray:
+    """One finite array of a model file as float64, its shape checked (None: any length).
+
+    Raises:
+        ModelError: it is missing, of another shape, or not finite.
+    """
+    if name not in arrays:
+        raise ModelError(f"the model file lacks the tensor {name!r}: it is damaged or foreign")
+    array = np.asarray(arrays[name])
+    fits = array.ndim == len(shape) and all(
+        want is None or want == have for want, have in zip(shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype.kind not in "fiu":
+        wanted = " × ".join("any" if want is None else str(want) for want in shape)
+        raise ModelError(
+            f"the tensor {name!r} of the model file has the shape {array.shape} "
+            f"where ({wanted or 'a single number'}) is needed: it is damaged or foreign"
+        )
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise ModelError(f"the tensor {name!r} of the model file holds values that are not finite")
+    return array
+
+
+def take_value(config: Config, name: str, kind: Callable[[Any], T]) -> T:
+    """One value of a model file's configuration, converted; a ModelError if that fails."""
+    try:
+        return kind(config[name])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"the configuration of the model file has no usable {name!r}: it is damaged or foreign"
+        ) from error
+
+
+def pack(heads: Mapping[str, Head]) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Several named heads as one set of arrays and one configuration; see `unpack`."""
+    arrays = {
+        f"{name}/{key}": array
+        for name, head in heads.items()
+        for key, array in head.to_arrays().items()
+    }
+    config = {name: {"kind": head.kind, "config": head.config()} for name, head in heads.items()}
+    return arrays, config
+
+
+def unpack(arrays: Arrays, config: Config) -> dict[str, Head]:
+    """The heads that `pack` put together.
+
+    Raises:
+        ModelError: a head is of unknown kind, incomplete or damaged.
+    """
+    from src.aesthetic.heads import restore
+
+    heads: dict[str, Head] = {}
+    for name, entry in config.items():
+        kind = take_value(entry, "kind", str)
+        prefix = f"{name}/"
+        mine = {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
+        heads[name] = restore(kind, mine, take_value(entry, "config", dict))
+    return heads

@@ -1,0 +1,146 @@
+"""Heads made of heads: the mean of several, and a personal correction on top of a generic one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from src.aesthetic.heads.base import (
+    Array,
+    Arrays,
+    Config,
+    FloatArray,
+    Head,
+    pack,
+    take_value,
+    unpack,
+)
+from src.aesthetic.heads.linear import LinearHead, optional_std
+from src.errors import ModelError
+
+
+@dataclass(frozen=True)
+class EnsembleHead(Head):
+    """The mean of several heads; where they disagree, it is less sure.
+
+    Attributes:
+        members: at least one, all for the same features.
+        residual_std: standard deviation of a person's score around the mean prediction, without
+            the disagreement of the members; None if unknown.
+    """
+
+    members: tuple[Head, ...]
+    residual_std: float | None = None
+
+    kind: ClassVar[str] = "ensemble"
+
+    @property
+    def n_features(self) -> int:
+        return self.members[0].n_features
+
+    def predict(self, features: ArrayLike) -> FloatArray:
+        mean: FloatArray = self._all(features).mean(axis=0)
+        return mean
+
+    def predict_std(self, features: ArrayLike) -> FloatArray | None:
+        if self.residual_std is None:
+            return None
+        disagreement: FloatArray = self._all(features).var(axis=0)
+        return np.sqrt(disagreement + self.residual_std**2)
+
+    def _all(self, features: ArrayLike) -> FloatArray:
+        return np.stack([member.predict(features) for member in self.members])
+
+    def to_arrays(self) -> dict[str, Array]:
+        return pack({str(i): head for i, head in enumerate(self.members)})[0]
+
+    def config(self) -> dict[str, Any]:
+        members = pack({str(i): head for i, head in enumerate(self.members)})[1]
+        return {"members": members, "residual_std": self.residual_std}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
+        members = unpack(arrays, take_value(config, "members", dict))
+        heads = tuple(members[str(i)] for i in range(len(members)) if str(i) in members)
+        if not heads or len({head.n_features for head in heads}) != 1:
+            raise ModelError("the ensemble in the model file is empty or its members do not agree")
+        return cls(heads, optional_std(config))
+
+
+@dataclass(frozen=True)
+class ResidualHead(Head):
+    """share · prior + residual: generic taste, corrected for one person.
+
+    Attributes:
+        prior: the generic head, in its own units.
+        share: brings the prior's scores to the person's units.
+        residual: fitted to what the prior leaves unexplained; holds the offset too.
+    """
+
+    prior: Head
+    share: float
+    residual: Head
+
+    kind: ClassVar[str] = "residual"
+
+    @property
+    def n_features(self) -> int:
+        return self.residual.n_features
+
+    def predict(self, features: ArrayLike) -> FloatArray:
+        return self.share * self.prior.predict(features) + self.residual.predict(features)
+
+    def predict_std(self, features: ArrayLike) -> FloatArray | None:
+        return self.residual.predict_std(features)
+
+    def to_arrays(self) -> dict[str, Array]:
+        return pack({"prior": self.prior, "residual": self.residual})[0]
+
+    def config(self) -> dict[str, Any]:
+        heads = pack({"prior": self.prior, "residual": self.residual})[1]
+        return {"heads": heads, "share": self.share}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
+        heads = unpack(arrays, take_value(config, "heads", dict))
+        if set(heads) != {"prior", "residual"}:
+            raise ModelError("the model file lacks the prior or the residual: it is damaged")
+        share = take_value(config, "share", float)
+        if heads["prior"].n_features != heads["residual"].n_features or not np.isfinite(share):
+            raise ModelError("prior and residual of the model file do not fit together")
+        return cls(heads["prior"], share, heads["residual"])
+
+
+def fit_residual(
+    prior: Head,
+    features: ArrayLike,
+    scores: ArrayLike,
+    fit: Callable[[ArrayLike, FloatArray], Head],
+    weights: ArrayLike | None = None,
+) -> ResidualHead:
+    """Start from a prior head: scale it to the scores, then fit the rest with another method.
+
+    The scale is a regression through the means, never negative: a prior that says the opposite is
+    ignored. The second fit shrinks the correction towards nothing as far as the images ask for.
+
+    Args:
+        prior: a head for the same features.
+        features: (n, d).
+        scores: (n,).
+        fit: (features, remaining scores) -> head, such as `fit_ridge`.
+        weights: (n,) how much each image counts; None for equally.
+    """
+    y = np.asarray(scores, dtype=np.float64)
+    expected = prior.predict(features)
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
+    deviation = expected - np.average(expected, weights=w)
+    variance = float(w @ deviation**2)
+    share = max(float((w * deviation) @ y) / variance, 0.0) if variance > 0 else 0.0
+    rest = y - share * expected
+    if np.ptp(rest) == 0:  # the prior explains everything
+        head: Head = LinearHead(np.zeros(prior.n_features), float(rest[0]), residual_std=0.0)
+    else:
+        head = fit(features, rest)
+    return ResidualHead(prior, share, head)

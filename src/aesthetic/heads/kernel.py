@@ -1,0 +1,140 @@
+"""Kernel ridge regression with a Gaussian kernel: smooth, non-linear, few images suffice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from src.aesthetic.heads.base import Array, Arrays, Config, FloatArray, Head, take
+from src.aesthetic.heads.kernel_map import (
+    LANDMARKS,
+    Kernel,
+    LandmarkKernel,
+    pick_landmarks,
+    typical_distance,
+)
+from src.aesthetic.heads.linear import optional_std
+from src.aesthetic.heads.scaling import Scaler, training_data
+from src.aesthetic.heads.smoother import Smoother
+
+_LENGTHS = (0.5, 0.7, 1.0, 1.4, 2.0)  # times the typical distance
+_SEARCH_ON = 700  # images: the length scale needs no more to be found
+
+
+@dataclass(frozen=True)
+class KernelHead(Head):
+    """Σ coefficient_j k(x, landmark_j) + bias.
+
+    Attributes:
+        similarity: the kernel and its landmarks.
+        coefficients: (m,).
+        bias: added to all scores.
+        residual_std: as in `LinearHead`.
+    """
+
+    similarity: LandmarkKernel
+    coefficients: FloatArray
+    bias: float
+    residual_std: float | None = None
+
+    kind: ClassVar[str] = "kernel"
+
+    @property
+    def n_features(self) -> int:
+        return len(self.similarity.scaler.mean)
+
+    def predict(self, features: ArrayLike) -> FloatArray:
+        scores = self.similarity.in_batches(
+            self.check(features), lambda _, similar: similar @ self.coefficients
+        )
+        return scores + self.bias
+
+    def predict_std(self, features: ArrayLike) -> FloatArray | None:
+        if self.residual_std is None:
+            return None
+        return np.full(len(self.check(features)), self.residual_std)
+
+    def to_arrays(self) -> dict[str, Array]:
+        return {
+            **self.similarity.to_arrays(),
+            "coefficients": self.coefficients,
+            "bias": np.array([self.bias]),
+        }
+
+    def config(self) -> dict[str, Any]:
+        return {"residual_std": self.residual_std, **self.similarity.kernel.config()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
+        similarity = LandmarkKernel.from_arrays(arrays, config)
+        return cls(
+            similarity,
+            take(arrays, "coefficients", len(similarity.landmarks)),
+            float(take(arrays, "bias", 1)[0]),
+            optional_std(config),
+        )
+
+
+def fit_kernel(
+    features: ArrayLike,
+    scores: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    seed: int = 0,
+    blocks: Sequence[int] | None = None,
+    landmarks: int = LANDMARKS,
+) -> KernelHead:
+    """Gaussian kernel ridge; length scale and penalty by exact leave-one-out error.
+
+    Args:
+        features: (n, d).
+        scores: (n,).
+        weights: (n,) how much each image counts; None for equally.
+        seed: picks the landmarks if there are more images than these.
+        blocks: lengths of joined parts, to be given equal variance (see `Scaler.fit`).
+        landmarks: at most so many images are compared to.
+
+    Raises:
+        ModelError: nothing can be learnt (see `training_data`).
+    """
+    x, y, w = training_data(features, scores, weights)
+    scaler = Scaler.fit(x, blocks=blocks)
+    z = scaler(x)
+    kernel = _best_kernel(z, y, w, seed)
+    similarity = LandmarkKernel(scaler, kernel, pick_landmarks(z, landmarks, seed))
+    return _solve(similarity, z, y, w)
+
+
+def _best_kernel(z: FloatArray, y: FloatArray, w: FloatArray, seed: int) -> Kernel:
+    rows = np.random.default_rng(seed).permutation(len(y))[:_SEARCH_ON]
+    z, y, w = z[rows], y[rows], w[rows]
+    products, norms = z @ z.T, (z**2).sum(axis=1)
+    unit = typical_distance(norms, products)
+    best, best_error = None, np.inf
+    for factor in _LENGTHS:
+        kernel = Kernel("rbf", factor * unit, linear=0.0, size=1.0)
+        smoother = Smoother.from_gram(kernel.of_products(products, norms, norms), y, w)
+        error = smoother.loo_error(smoother.alphas()).min()
+        if error < best_error:
+            best, best_error = kernel, error
+    assert best is not None
+    return best
+
+
+def _solve(similarity: LandmarkKernel, z: FloatArray, y: FloatArray, w: FloatArray) -> KernelHead:
+    similar = similarity.kernel(z, similarity.landmarks)
+    if len(z) == len(similarity.landmarks):  # exact: one decomposition
+        smoother, back = Smoother.from_gram(similar, y, w), np.eye(0)
+    else:
+        back = similarity.projection()
+        smoother = Smoother.from_features(similar @ back, y, w)
+    alphas = smoother.alphas()
+    errors = smoother.loo_error(alphas)
+    best = int(np.argmin(errors))
+    coefficients = smoother.dual(alphas[best])
+    if back.size:
+        coefficients = back @ (back.T @ (similar.T @ coefficients))
+    bias = np.average(y - similar @ coefficients, weights=w)
+    return KernelHead(similarity, coefficients, float(bias), float(np.sqrt(errors[best])))

@@ -1,0 +1,143 @@
+"""Kernels between images, and their finite feature map on landmark images (Nyström).
+
+With every training image a landmark the map is exact; with more images than landmarks it is the
+usual low-rank approximation (Williams & Seeger 2001).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from src.aesthetic.heads.base import Array, Arrays, Config, FloatArray, take, take_value
+from src.aesthetic.heads.scaling import Scaler
+from src.errors import ModelError
+
+LANDMARKS = 1_500  # more images than this are approximated; the cost is their cube
+_NEGLIGIBLE = 1e-7  # eigenvalues below this share of the largest carry only rounding errors
+_ROWS_AT_ONCE = 4_096
+
+
+def _rbf(squared: FloatArray) -> FloatArray:
+    return np.exp(-squared / 2)
+
+
+def _matern32(squared: FloatArray) -> FloatArray:
+    distance = np.sqrt(3 * squared)
+    return (1 + distance) * np.exp(-distance)
+
+
+FAMILIES: dict[str, Callable[[FloatArray], FloatArray]] = {"rbf": _rbf, "matern32": _matern32}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """(1 - linear) · stationary((distance / length)²) + linear · inner product / size.
+
+    Attributes:
+        family: "rbf" or "matern32" (rougher functions).
+        length: length scale, in units of the scaled features.
+        linear: share of the linear kernel, 0 to 1.
+        size: mean squared norm of the scaled training features; makes both parts comparable.
+    """
+
+    family: str
+    length: float
+    linear: float
+    size: float
+
+    def __call__(self, a: FloatArray, b: FloatArray) -> FloatArray:
+        """The kernel matrix (len(a), len(b)) of scaled features."""
+        return self.of_products(a @ b.T, (a**2).sum(axis=1), (b**2).sum(axis=1))
+
+    def of_products(self, products: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
+        """The same from inner products (m, n) and squared norms (m,), (n,)."""
+        squared = np.maximum(a[:, None] + b - 2 * products, 0)
+        values = (1 - self.linear) * FAMILIES[self.family](squared / self.length**2)
+        return values + (self.linear / self.size) * products if self.linear else values
+
+    def diagonal(self, a: FloatArray) -> FloatArray:
+        """k(x, x) for each row."""
+        norms: FloatArray = (a**2).sum(axis=1)
+        return (1 - self.linear) + (self.linear / self.size) * norms
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "family": self.family,
+            "length": self.length,
+            "linear": self.linear,
+            "size": self.size,
+        }
+
+    @classmethod
+    def from_config(cls, config: Config) -> Self:
+        family = take_value(config, "family", str)
+        values = [take_value(config, name, float) for name in ("length", "linear", "size")]
+        if (
+            family not in FAMILIES
+            or not np.isfinite(values).all()
+            or min(values[0], values[2]) <= 0
+        ):
+            raise ModelError(f"the model file has an impossible kernel: {dict(config)}")
+        return cls(family, *values)
+
+
+@dataclass(frozen=True)
+class LandmarkKernel:
+    """A kernel with the images it compares to.
+
+    Attributes:
+        scaler: applied to features first.
+        kernel: of scaled features.
+        landmarks: (m, d) scaled features.
+    """
+
+    scaler: Scaler
+    kernel: Kernel
+    landmarks: FloatArray
+
+    def __call__(self, features: FloatArray) -> FloatArray:
+        """Similarity (n, m) of each image to each landmark."""
+        return self.kernel(self.scaler(features), self.landmarks)
+
+    def in_batches(
+        self, features: FloatArray, function: Callable[[FloatArray, FloatArray], FloatArray]
+    ) -> FloatArray:
+        """function(scaled features, similarities) -> (rows,), in batches that fit the memory."""
+        results = [np.empty(0)]
+        for start in range(0, len(features), _ROWS_AT_ONCE):
+            scaled = self.scaler(features[start : start + _ROWS_AT_ONCE])
+            results.append(function(scaled, self.kernel(scaled, self.landmarks)))
+        return np.concatenate(results)
+
+    def projection(self) -> FloatArray:
+        """(m, r) such that similarities @ projection have the kernel as their inner product."""
+        eigenvalues, vectors = np.linalg.eigh(self.kernel(self.landmarks, self.landmarks))
+        kept = eigenvalues > eigenvalues[-1] * _NEGLIGIBLE
+        scaled: FloatArray = vectors[:, kept] / np.sqrt(eigenvalues[kept])
+        return scaled
+
+    def to_arrays(self) -> dict[str, Array]:
+        return {"landmarks": self.landmarks.astype(np.float32), **self.scaler.to_arrays()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
+        scaler = Scaler.from_arrays(arrays)
+        landmarks = take(arrays, "landmarks", None, len(scaler.mean))
+        return cls(scaler, Kernel.from_config(config), landmarks)
+
+
+def pick_landmarks(scaled: FloatArray, limit: int, seed: int) -> FloatArray:
+    """All rows, or a random `limit` of them; as they will be saved (float32 precision)."""
+    if len(scaled) > limit:
+        rows = np.random.default_rng(seed).choice(len(scaled), size=limit, replace=False)
+        scaled = scaled[np.sort(rows)]
+    return scaled.astype(np.float32).astype(np.float64)
+
+
+def typical_distance(squared_norms: FloatArray, products: FloatArray) -> float:
+    """Median distance between different images: the natural unit of a length scale."""
+    squared = squared_norms[:, None] + squared_norms - 2 * products
+    median = float(np.median(squared[np.triu_indices(len(squared), 1)]))
+    return float(np.sqrt(max(median, 1e-12)))

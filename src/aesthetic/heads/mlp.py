@@ -1,0 +1,148 @@
+"""The multilayer perceptron head, the published 768-1024-128-64-16-1 among them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from src.aesthetic.heads.base import Array, Arrays, Config, FloatArray, Head, take, take_value
+from src.aesthetic.heads.linear import LinearHead, optional_std
+from src.errors import ModelError
+
+PUBLISHED_HIDDEN = (1024, 128, 64, 16)
+PUBLISHED_DROPOUTS = (0.2, 0.2, 0.1)
+_ROWS_AT_ONCE = 4_096
+
+
+@dataclass(frozen=True)
+class MlpHead(Head):
+    """Linear layers with or without ReLU between them.
+
+    Attributes:
+        weights: per layer (outputs, inputs); the last has one output.
+        biases: per layer (outputs,).
+        relu: rectify between layers. The published heads do not, which makes them linear.
+        dropouts: after each hidden layer while training; kept so that training can go on.
+        residual_std: as in `LinearHead`.
+    """
+
+    weights: tuple[FloatArray, ...]
+    biases: tuple[FloatArray, ...]
+    relu: bool = False
+    dropouts: tuple[float, ...] = ()
+    residual_std: float | None = None
+
+    kind: ClassVar[str] = "mlp"
+
+    @property
+    def n_features(self) -> int:
+        return int(self.weights[0].shape[1])
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Sizes of the hidden layers."""
+        return tuple(len(bias) for bias in self.biases[:-1])
+
+    def predict(self, features: ArrayLike) -> FloatArray:
+        x = self.check(features)
+        starts = range(0, len(x), _ROWS_AT_ONCE)
+        return np.concatenate(
+            [np.empty(0), *(self._forward(x[i : i + _ROWS_AT_ONCE]) for i in starts)]
+        )
+
+    def predict_std(self, features: ArrayLike) -> FloatArray | None:
+        if self.residual_std is None:
+            return None
+        return np.full(len(self.check(features)), self.residual_std)
+
+    def _forward(self, x: FloatArray) -> FloatArray:
+        last = len(self.weights) - 1
+        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = x @ weight.T + bias
+            if self.relu and number < last:
+                x = np.maximum(x, 0)
+        return x[:, 0]
+
+    def rescaled(self, mean: float, std: float) -> "MlpHead":
+        """The head whose scores are (score - mean) / std, folded into the last layer."""
+        return MlpHead(
+            (*self.weights[:-1], self.weights[-1] / std),
+            (*self.biases[:-1], (self.biases[-1] - mean) / std),
+            self.relu,
+            self.dropouts,
+            None if self.residual_std is None else self.residual_std / std,
+        )
+
+    def collapsed(self) -> LinearHead:
+        """The same function as one linear layer.
+
+        Raises:
+            ValueError: the head has ReLUs between layers and is not linear.
+        """
+        if self.relu and len(self.weights) > 1:
+            raise ValueError("a head with activations is not linear")
+        weight, bias = self.weights[-1][0], float(self.biases[-1][0])
+        for before, offset in zip(self.weights[-2::-1], self.biases[-2::-1], strict=True):
+            bias += float(weight @ offset)
+            weight = weight @ before
+        return LinearHead(weight, bias, self.residual_std)
+
+    def to_arrays(self) -> dict[str, Array]:
+        """float32, as trained: float64 would only double the file."""
+        arrays: dict[str, Array] = {}
+        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            arrays[f"layers.{number}.weight"] = weight.astype(np.float32)
+            arrays[f"layers.{number}.bias"] = bias.astype(np.float32)
+        return arrays
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "hidden": list(self.hidden),
+            "relu": self.relu,
+            "dropouts": list(self.dropouts),
+            "residual_std": self.residual_std,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
+        hidden = take_value(config, "hidden", _sizes)
+        first = take(arrays, "layers.0.weight", None, None)
+        sizes = (first.shape[1], *hidden, 1)
+        return cls(
+            tuple(
+                take(arrays, f"layers.{i}.weight", outputs, inputs)
+                for i, (inputs, outputs) in enumerate(pairwise(sizes))
+            ),
+            tuple(take(arrays, f"layers.{i}.bias", size) for i, size in enumerate(sizes[1:])),
+            take_value(config, "relu", bool),
+            check_dropouts(take_value(config, "dropouts", _floats), hidden),
+            optional_std(config),
+        )
+
+
+def check_dropouts(dropouts: Sequence[float], hidden: Sequence[int]) -> tuple[float, ...]:
+    """Dropouts that fit the hidden layers.
+
+    Raises:
+        ModelError: more of them than hidden layers, or one outside 0 … 1.
+    """
+    if len(dropouts) > len(hidden) or not all(0 <= p < 1 for p in dropouts):
+        raise ModelError(
+            f"dropouts {list(dropouts)} do not fit hidden layers {list(hidden)}: give at most one "
+            "per hidden layer, each at least 0 and below 1"
+        )
+    return tuple(dropouts)
+
+
+def _sizes(values: Sequence[Any]) -> tuple[int, ...]:
+    sizes = tuple(int(value) for value in values)
+    if any(size < 1 for size in sizes):
+        raise ValueError("a layer needs at least one unit")
+    return sizes
+
+
+def _floats(values: Sequence[Any]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)

@@ -59,7 +59,21 @@ class Split(Group):
     )
 
 
-class Features(Group):
+class Computing(Group):
+    """What is computed on, and where features are kept."""
+
+    feature_store: str = Field(
+        "",
+        description="Folder to keep computed features in; '' keeps them beside the images.",
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="What to compute on: auto, cpu, cuda, cuda:1, mps.",
+    )
+
+
+class Features(Computing):
     """How images become numbers."""
 
     feature_extractor: str = Field(
@@ -73,15 +87,6 @@ class Features(Group):
         (),
         description="Hidden layers of the extractor whose mean joins its output: [-2] is the "
         "last but one.",
-    )
-    feature_store: str = Field(
-        "",
-        description="Folder to keep computed features in; '' keeps them beside the images.",
-    )
-    device: str = Field(
-        "auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="What to compute on: auto, cpu, cuda, cuda:1, mps.",
     )
 
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,12 +170,12 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 SCRIPT = '''"""Show where this runs."""
 import os, sys, time, tiny
-print(tiny.version, sys.argv[1:], os.getcwd(), sys.prefix, flush=True)
-if sys.argv[1:] == ["wait"]:
-    try:
+try:
+    print(tiny.version, sys.argv[1:], os.getcwd(), sys.prefix, flush=True)
+    if sys.argv[1:] == ["wait"]:
         time.sleep(100)
-    except KeyboardInterrupt:
-        sys.exit(77)
+except KeyboardInterrupt:
+    sys.exit(77)
 sys.exit(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
 '''
 
@@ -237,7 +236,6 @@ def test_a_life_of_an_environment(project, wheels, tmp_path, monkeypatch):
     if os.name == "posix":  # Ctrl-C is the script's own affair
         process = project.start("show", "wait")
         wait_for(process.stdout, "wait")
-        time.sleep(0.1)  # into the sleep
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=100)
         assert (process.returncode, err) == (77, "")

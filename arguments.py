@@ -3,6 +3,9 @@
     python run.py aesthetic_ab_scorer              rate images by choosing between two
     python run.py aesthetic_predictor_training     train a model of your taste on the ratings
     python run.py aesthetic_score_from_model       give images without a rating the model's score
+    python run.py custom_classifier_training       train a classifier on folders of images
+    python run.py classify_images                  let a trained classifier sort any folder
+    python run.py prepare_tags                     make and check the tag files of your images
 
 `python run.py SCRIPT --help` lists every key that a script reads. On the command line,
 --key=value goes before the value here: --test_pick_seed=7 --training_args.learning_rate=2e-4.
@@ -54,6 +57,53 @@ args = {
     "meta_epochs": [50, 100, 200],
     "meta_lr": [5e-5, 1e-4, 2e-4],
     "meta_batch": [4, 8, 16],
+    # ---------------------------------------------------------------------------- classifier
+    # What custom_classifier_training learns from. "folders": one folder of images for each
+    # category. "tags": any number of tags for each image.
+    "label_source": "folders",
+    # False: only the model's last layer is trained, on features that are computed once: seconds.
+    # True: the whole model is, on images varied anew in every epoch: better with some thousand
+    # images, minutes on a GPU, hours on a processor alone.
+    "train_backbone": False,
+    # With train_backbone True: the share of the training images on which the best epoch is
+    # chosen, so that the test images stay unseen. 0: the last epoch is kept.
+    "fraction_for_validation": 0.15,
+    "early_stopping_patience": 0,  # stop after so many measurements without a better one; 0: never
+    "weight_category_loss": False,  # True: rare categories weigh as much as common ones
+    "ema_decay": 0.0,  # use a running average of the weights; 0.999 is usual, 0: off
+    "resume": True,  # go on where a run with the same settings was stopped
+    "augment_flip": True,  # mirror half of the images; False for text or left and right hands
+    "augment_crop": 0.6,  # smallest share of the image's area that is cut out; 1: the whole image
+    "augment_rotation": 10.0,  # degrees, to either side
+    "augment_colour": 0.2,  # of brightness, contrast and saturation
+    "augment_cutout": 0.0,  # side of a square that is blanked out, as a share of the image's
+    "augment_mixup": 0.0,  # blend pairs of images: 0.2
+    "augment_cutmix": 0.0,  # paste a part of another image: 1.0
+    # ---------------------------------------------------------------------------- classify_images
+    # What happens to the images of top_level_image_directory: "table" (only a CSV table is
+    # written), or "copy", "move" or "link" them into one folder for each category as well.
+    "classify_action": "table",
+    "classify_table": "classified.csv",
+    "classify_rank_by": "",  # a category: the table begins with its most probable images
+    "classify_into": "",  # where the category folders are made
+    "classify_minimum": 0.0,  # images with a less probable category stay where they are
+    "classify_dry_run": True,  # only say what would be done; False: do it
+    "classify_undo": False,  # True: undo what was done in classify_into
+    # ---------------------------------------------------------------------------- tags
+    # Several tags for one image are kept in a text file beside it, one tag on a line.
+    "tag_files": "image1.jpg.txt",  # or "image1.txt"
+    "tag_commas": False,  # True: tags stand between commas
+    # Images that have a tag file: "skip" leaves it as it is, "append" adds the tags it lacks,
+    # "overwrite" replaces it. With dry_run nothing is written, only told.
+    "existing_tags": "skip",
+    "dry_run": False,
+    # prepare_tags: tags for every image ("cat, indoors"), or the names of its folders; a file for
+    # the list of all tags; a journal to take back; a multitag-trainer .env to convert.
+    "tags_to_write": "",
+    "tags_from_folders": False,
+    "write_tag_list": "",
+    "undo": "",
+    "convert_env": "",
 }
 
 # How the model is trained, with the names and meanings of transformers' TrainingArguments.
@@ -61,7 +111,7 @@ training_args = {
     "num_train_epochs": 100,
     "learning_rate": 1e-4,
     "lr_scheduler_type": "linear",  # or "cosine", "constant", "constant_with_warmup"
-    "warmup_ratio": 0.0,
+    "warmup_steps": 0,  # steps in which the learning rate rises at the start
     "per_device_train_batch_size": 8,  # even, with loss_model "ranking"
     "weight_decay": 0.0,
     "seed": 42,
@@ -75,4 +125,26 @@ evaluation_args = {
 }
 
 # Settings for one script only; they go before those above.
-per_script: dict[str, dict[str, object]] = {}
+per_script: dict[str, dict[str, object]] = {
+    "custom_classifier_training": {
+        # Any image classifier of transformers: "google/efficientnet-b0" ... "-b7",
+        # "facebook/convnextv2-tiny-22k-224", "microsoft/swinv2-tiny-patch4-window8-256" ...
+        "base_model": "google/vit-base-patch16-224-in21k",
+        "save_model": "models/my_classifier",
+        "eval_every_n_epochs": 1,  # 0: never
+        # Only with train_backbone True. Every name of transformers' TrainingArguments works here.
+        "training_args": {
+            "num_train_epochs": 10,
+            "learning_rate": 5e-5,
+            "lr_scheduler_type": "cosine",
+            "warmup_steps": 0.1,  # below 1: a share of all steps
+            "per_device_train_batch_size": 16,
+            "gradient_accumulation_steps": 1,  # 2: as if the batch were twice as large
+            "weight_decay": 0.01,
+            "label_smoothing_factor": 0.0,
+            "save_total_limit": 1,  # checkpoints beside the best one
+            "dataloader_num_workers": 0,  # with a GPU: about as many as there are processor cores
+            "bf16": False,  # True: twice as fast on NVIDIA GPUs from 2020 on
+        },
+    },
+}

@@ -1,6 +1,8 @@
 """Settings: arguments.py and the command line, checked once before anything heavy is imported."""
 
 from src.settings.aesthetic_training import AestheticTraining
+from src.settings.classifier import ClassifierTraining
+from src.settings.classify_images import ClassifyImages
 from src.settings.load import load_settings
 
-__all__ = ["AestheticTraining", "load_settings"]
+__all__ = ["AestheticTraining", "ClassifierTraining", "ClassifyImages", "load_settings"]

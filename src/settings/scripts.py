@@ -1,6 +1,14 @@
 """The settings of all scripts, so that a key of one is not called unknown by another."""
 
 from src.settings.aesthetic_training import AestheticTraining
+from src.settings.classifier import ClassifierTraining
+from src.settings.classify_images import ClassifyImages
 from src.settings.keys import ScriptSettings
+from src.settings.prepare_tags import PrepareTags
 
-SCRIPTS: tuple[type[ScriptSettings], ...] = (AestheticTraining,)
+SCRIPTS: tuple[type[ScriptSettings], ...] = (
+    AestheticTraining,
+    ClassifierTraining,
+    ClassifyImages,
+    PrepareTags,
+)

@@ -1,0 +1,47 @@
+"""The settings of classify_images.py."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from src.settings.keys import Computing, EvaluationArgs, ImageFolder, ScriptSettings
+
+
+class ClassifyImages(ScriptSettings, ImageFolder, Computing):
+    """Let a trained classifier sort any folder of images."""
+
+    script: ClassVar[str] = "classify_images"
+
+    load_model: str = Field(
+        "", description="The folder of the classifier that custom_classifier_training saved."
+    )
+    classify_action: Literal["table", "copy", "move", "link"] = Field(
+        "table",
+        description="'table': write a CSV table. 'copy', 'move', 'link': put the images into one "
+        "folder for each category as well.",
+    )
+    classify_table: str = Field(
+        "classified.csv", min_length=1, description="The CSV table that is written."
+    )
+    classify_rank_by: str = Field(
+        "",
+        description="A category: the table begins with the images that most probably belong to "
+        "it. '': sorted by path.",
+    )
+    classify_into: str = Field(
+        "", description="The folder that gets the folders of the categories."
+    )
+    classify_minimum: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Images whose category is less probable than this stay where they are.",
+    )
+    classify_dry_run: bool = Field(
+        True, description="True: only say what would be copied, moved or linked."
+    )
+    classify_undo: bool = Field(
+        False,
+        description="Put moved images back, and take links away, by the notes in classify_into.",
+    )
+    evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)

@@ -1,0 +1,1 @@
+"""Classifiers: one category an image, or several tags; training, measuring and using them."""

@@ -1,0 +1,157 @@
+"""Tag files beside images: `image1.jpg.txt` with one tag on a line, or their common variants."""
+
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from src.errors import DataError
+from src.files import write_text
+from src.images import EXTENSIONS
+
+_BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+@dataclass(frozen=True)
+class SidecarStyle:
+    """How tag files are named and written.
+
+    Attributes:
+        replaces_extension: `image1.txt` instead of `image1.jpg.txt`.
+        commas: tags are separated by commas as well as by lines.
+    """
+
+    replaces_extension: bool = False
+    commas: bool = False
+
+
+@dataclass(frozen=True)
+class SidecarScan:
+    """Which images of a folder have a tag file; all paths relative, with forward slashes.
+
+    Attributes:
+        files: image -> its tag file.
+        missing: images without one, in the order given.
+        orphans: tag files without an image, sorted.
+        shared: tag file -> the images that it would belong to (`image1.txt` beside both
+            `image1.jpg` and `image1.png`); such images count as missing.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    shared: dict[str, list[str]] = field(default_factory=dict)
+
+
+def sidecar_of(image: str, style: SidecarStyle) -> str:
+    """The tag file's path that belongs to an image's path."""
+    if style.replaces_extension:
+        return PurePosixPath(image).with_suffix(".txt").as_posix()
+    return f"{image}.txt"
+
+
+def clean_tags(tags: Iterable[str]) -> list[str]:
+    """Tags without surrounding space, empty ones and repetitions, in their first order.
+
+    Unicode is composed (NFC), so that a name taken from a macOS folder equals the same name
+    typed elsewhere.
+    """
+    stripped = (
+        unicodedata.normalize("NFC", " ".join(tag.replace("\ufeff", "").split())) for tag in tags
+    )
+    return [tag for tag in dict.fromkeys(stripped) if tag]
+
+
+def parse_tags(text: str, style: SidecarStyle) -> list[str]:
+    """The tags in a tag file's text; byte order marks, blank lines, repetitions do not count."""
+    lines = text.replace(",", "\n").splitlines() if style.commas else text.splitlines()
+    return clean_tags(lines)
+
+
+def read_tags(file: Path, style: SidecarStyle) -> list[str]:
+    """The tags in a tag file: UTF-8, or UTF-16 with a byte order mark.
+
+    Raises:
+        DataError: the file cannot be read, or is no text.
+    """
+    try:
+        content = file.read_bytes()
+        text = content.decode(_BYTE_ORDER_MARKS.get(content[:2], "utf-8"))
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{file} is no UTF-8 text: save it as UTF-8") from None
+    if "\0" in text:
+        raise DataError(f"{file} is no text file")
+    return parse_tags(text, style)
+
+
+def write_tags(file: Path, tags: Sequence[str], style: SidecarStyle) -> None:
+    """Write a tag file as a whole: one tag on a line, or all on one line with commas.
+
+    Raises:
+        DataError: the file cannot be written, or a tag holds a comma that would cut it in two.
+    """
+    tags = clean_tags(tags)
+    if style.commas:
+        cut = next((tag for tag in tags if "," in tag), None)
+        if cut is not None:
+            raise DataError(f"{file}: the tag {cut!r} cannot be written between commas")
+        write_text(file, ", ".join(tags) + "\n" if tags else "")
+    else:
+        write_text(file, "".join(f"{tag}\n" for tag in tags))
+
+
+def scan_sidecars(directory: Path, images: Sequence[str], style: SidecarStyle) -> SidecarScan:
+    """Match tag files with images.
+
+    Args:
+        directory: the image folder.
+        images: paths relative to it, as `find_images` gives them.
+        style: how tag files are named.
+    """
+    there = _text_files(directory, images)
+    wanted: dict[str, list[str]] = {}
+    for image in images:
+        wanted.setdefault(sidecar_of(image, style), []).append(image)
+    shared = {file: owners for file, owners in wanted.items() if len(owners) > 1 and file in there}
+    files = {
+        owners[0]: file for file, owners in wanted.items() if len(owners) == 1 and file in there
+    }
+    orphans = sorted(
+        file for file in there if file not in wanted and _looks_like_sidecar(file, style)
+    )
+    missing = [image for image in images if image not in files]
+    return SidecarScan(files=files, missing=missing, orphans=orphans, shared=shared)
+
+
+def _text_files(directory: Path, images: Sequence[str]) -> set[str]:
+    """Every visible .txt file below the folder, and in the folders that hold images."""
+    folders = {PurePosixPath(image).parent.as_posix() for image in images}
+    for folder, below, _ in os.walk(directory):
+        below[:] = [name for name in below if not name.startswith(".")]
+        folders.add(Path(folder).relative_to(directory).as_posix())
+    found = set()
+    for name in folders:
+        prefix = "" if name == "." else f"{name}/"
+        try:
+            entries = os.listdir(directory / name)
+        except OSError:  # a folder that may not be listed
+            continue
+        found |= {
+            prefix + entry
+            for entry in entries
+            if entry.endswith(".txt") and not entry.startswith(".")
+        }
+    return found
+
+
+def _looks_like_sidecar(file: str, style: SidecarStyle) -> bool:
+    """Whether a text file without an image is a tag file, not somebody's notes.
+
+    `image1.txt` could be anything, so in that style only files in folders below the top count.
+    """
+    if style.replaces_extension:
+        return "/" in file
+    return PurePosixPath(file).with_suffix("").suffix.lower() in EXTENSIONS

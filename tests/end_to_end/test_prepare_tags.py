@@ -1,0 +1,70 @@
+"""prepare_tags.py as a user runs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import make_images
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*words, cwd=ROOT):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "prepare_tags.py"), *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
+    )
+
+
+def test_tag_check_and_take_back(tmp_path):
+    make_images(tmp_path / "cats", 2)
+    make_images(tmp_path / "dogs", 1, seed=5)
+    (tmp_path / "dogs" / "broken.jpg").write_bytes(b"no image")
+    (tmp_path / "dogs" / "000.png.txt").write_text("mine\n")
+    folder = f"--top_level_image_directory={tmp_path}"
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+
+    dry = run(folder, "--tags_from_folders=True", "--dry_run=True")
+    assert dry.returncode == 0, dry.stderr
+    assert "would write: cats/000.png.txt: cats" in dry.stdout
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+    done = run(folder, "--tags_from_folders=True", f"--write_tag_list={tmp_path / 'tags.csv'}")
+    assert done.returncode == 0, done.stderr
+    assert "4 images: 3 tag files to write, 1 are there and kept" in done.stdout
+    assert "unreadable image: dogs/broken.jpg" in done.stdout
+    assert (tmp_path / "cats/001.png.txt").read_text() == "cats\n"
+    assert (tmp_path / "dogs/000.png.txt").read_text() == "mine\n"
+    assert (tmp_path / "tags.csv").read_text().splitlines() == [
+        "tag_id,name,category,count",
+        "0,cats,0,2",
+        "1,dogs,0,1",
+        "2,mine,0,1",
+    ]
+    (journal,) = tmp_path.glob(".tags-*.json")
+    back = run(f"--undo={journal}")
+    assert back.returncode == 0
+    assert "0 tag files restored, 3 removed" in back.stdout
+    assert not (tmp_path / "cats/001.png.txt").exists()
+    assert (tmp_path / "dogs/000.png.txt").read_text() == "mine\n"
+
+
+def test_a_folder_that_is_not_there_is_one_line():
+    done = run("--top_level_image_directory=nowhere/at/all", "--tags_to_write=x")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "nowhere" in done.stderr
+
+
+def test_converting_a_dotenv_once(tmp_path):
+    (tmp_path / ".env").write_text("TRAINING=training/\nMODEL=models/m.pth\n")
+    done = run("--convert_env=.env", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "arguments_from_env.py").is_file()
+    again = run("--convert_env=.env", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "is there already" in again.stderr

@@ -1,0 +1,31 @@
+"""Whatever tags are written are read back; reading and writing again changes nothing."""
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from src.classifier.sidecars import SidecarStyle, clean_tags, parse_tags, read_tags, write_tags
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+TAGS = st.lists(TEXT, max_size=8)
+
+
+@given(TAGS)
+@example(["\ufeffcat", "a\u2028b", "\x85"])
+def test_lines_round_trip(tmp_path_factory, tags):
+    file = tmp_path_factory.mktemp("tags") / "a.jpg.txt"
+    write_tags(file, tags, SidecarStyle())
+    assert read_tags(file, SidecarStyle()) == clean_tags(tags)
+
+
+@given(st.lists(TEXT.map(lambda text: text.replace(",", "")), max_size=8))
+def test_commas_round_trip(tmp_path_factory, tags):
+    file = tmp_path_factory.mktemp("tags") / "a.jpg.txt"
+    write_tags(file, tags, SidecarStyle(commas=True))
+    assert read_tags(file, SidecarStyle(commas=True)) == clean_tags(tags)
+
+
+@given(TEXT, st.booleans())
+def test_parsing_is_stable(text, commas):
+    style = SidecarStyle(commas=commas)
+    once = parse_tags(text, style)
+    assert parse_tags("\n".join(once), style) == once

@@ -1,0 +1,124 @@
+"""Writing tag files for a folder tree, taking it back, and what is wrong with the images."""
+
+import shutil
+
+import pytest
+
+from src.classifier.sidecars import SidecarStyle
+from src.classifier.tag_dotenv import arguments_text, read_dotenv
+from src.classifier.tag_journal import undo, write_changes
+from src.classifier.tag_prepare import check_images, count_tags, plan_tags
+from src.errors import DataError
+from tests.conftest import make_images
+
+STYLE = SidecarStyle()
+IMAGES = ["cats/indoors/a.jpg", "cats/b.jpg", "c.jpg"]
+
+
+def test_fixed_tags_and_folder_names(tmp_path):
+    plan = plan_tags(tmp_path, IMAGES, STYLE, fixed=["photo", ""], from_folders=True)
+    assert plan.changes == {
+        "cats/indoors/a.jpg.txt": ["photo", "cats", "indoors"],
+        "cats/b.jpg.txt": ["photo", "cats"],
+        "c.jpg.txt": ["photo"],
+    }
+
+
+def test_an_image_outside_folders_has_no_folder_name(tmp_path):
+    plan = plan_tags(tmp_path, IMAGES, STYLE, from_folders=True)
+    assert plan.untagged == ["c.jpg"]
+    assert "c.jpg.txt" not in plan.changes
+
+
+@pytest.mark.parametrize(
+    ("existing", "tags"), [("skip", None), ("append", ["mine", "x"]), ("overwrite", ["x"])]
+)
+def test_files_that_are_there(tmp_path, existing, tags):
+    (tmp_path / "c.jpg.txt").write_text("mine\n")
+    plan = plan_tags(tmp_path, ["c.jpg"], STYLE, fixed=["x"], existing=existing)
+    assert plan.changes.get("c.jpg.txt") == tags
+    assert plan.kept == (["c.jpg.txt"] if tags is None else [])
+
+
+def test_two_images_never_share_a_file(tmp_path):
+    style = SidecarStyle(replaces_extension=True)
+    plan = plan_tags(tmp_path, ["a.jpg", "a.png"], style, fixed=["x"])
+    assert plan.changes == {"a.txt": ["x"]}
+    assert plan.kept == ["a.txt"]
+    (tmp_path / "a.txt").write_text("mine")
+    plan = plan_tags(tmp_path, ["a.jpg", "a.png"], style, fixed=["x"], existing="overwrite")
+    assert plan.changes == {}
+
+
+def test_changes_are_taken_back_but_for_what_was_edited_since(tmp_path):
+    (tmp_path / "a.jpg.txt").write_bytes(b"\r\n old \r\nold\r\n")
+    (tmp_path / "b.jpg.txt").write_text("old")
+    (tmp_path / "same.jpg.txt").write_text("new\n\n")
+    changes = {name: ["new"] for name in ("a.jpg.txt", "b.jpg.txt", "c.jpg.txt", "same.jpg.txt")}
+    assert write_changes(tmp_path, changes, STYLE, tmp_path / "j.json") == 3
+    assert (tmp_path / "c.jpg.txt").read_text() == "new\n"
+    assert (tmp_path / "same.jpg.txt").read_text() == "new\n\n"
+    (tmp_path / "b.jpg.txt").write_text("new\nand mine")
+    done = undo(tmp_path / "j.json")
+    assert (done.restored, done.removed, done.edited_since) == (1, 1, ["b.jpg.txt"])
+    assert (tmp_path / "a.jpg.txt").read_bytes() == b"\r\n old \r\nold\r\n"
+    assert (tmp_path / "b.jpg.txt").read_text() == "new\nand mine"
+    assert not (tmp_path / "c.jpg.txt").exists()
+
+
+def test_an_unreadable_tag_file_stops_before_anything_is_written(tmp_path):
+    (tmp_path / "b.jpg.txt").write_bytes(b"\xff\xff")
+    with pytest.raises(DataError, match=r"b\.jpg\.txt"):
+        write_changes(tmp_path, {"a.jpg.txt": ["x"], "b.jpg.txt": ["x"]}, STYLE, tmp_path / "j")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.jpg.txt"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"kind": "other"}', None])
+def test_something_else_than_a_journal(tmp_path, content):
+    if content is not None:
+        (tmp_path / "j").write_text(content)
+    with pytest.raises(DataError):
+        undo(tmp_path / "j")
+
+
+def test_counts():
+    assert count_tags([["b", "a", "a"], ["b"], []]) == [("b", 2), ("a", 1)]
+
+
+def test_damaged_and_repeated_images(tmp_path):
+    make_images(tmp_path, 3)
+    shutil.copy(tmp_path / "000.png", tmp_path / "copy.png")
+    whole = (tmp_path / "002.png").read_bytes()
+    (tmp_path / "002.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.png").write_bytes(b"")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    check = check_images(tmp_path, [*names, "gone.png"])
+    assert check.unreadable.keys() == {"002.png", "empty.png", "gone.png"}
+    assert check.duplicates == [["000.png", "copy.png"]]
+
+
+def test_a_dotenv_becomes_an_arguments_file(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text(
+        "# paths\nTRAINING='my images/'\nexport INFERENCE_DIR=C:\\new\\pictures  # later\n"
+        "MODEL=models/classifier.pth\nTAGS=models/tags.pkl\n\nnonsense\n"
+    )
+    assert read_dotenv(file) == {
+        "TRAINING": "my images/",
+        "INFERENCE_DIR": "C:\\new\\pictures",
+        "MODEL": "models/classifier.pth",
+        "TAGS": "models/tags.pkl",
+    }
+    variables: dict = {}
+    exec(arguments_text(file, tmp_path / "out.py"), variables)
+    assert variables["args"]["top_level_image_directory"] == "my images/"
+    assert variables["args"]["save_model"] == "models/classifier"
+    tagging = variables["per_script"]["tag_images"]
+    assert tagging["top_level_image_directory"] == "C:\\new\\pictures"
+    assert tagging["load_model"] == "models/classifier"
+
+
+def test_a_dotenv_of_something_else(tmp_path):
+    (tmp_path / ".env").write_text("SECRET=1\n")
+    with pytest.raises(DataError, match="names no TRAINING folder"):
+        arguments_text(tmp_path / ".env", tmp_path / "out.py")

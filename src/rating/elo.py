@@ -1,0 +1,26 @@
+"""Elo ratings as in chess, in units of 400 points (Elo 1978): P(A > B) = 1 / (1 + 10^-(a - b))."""
+
+from __future__ import annotations
+
+K = 0.8
+"""how far one choice can move a score"""
+
+
+def win_probability(difference: float) -> float:
+    """The probability that the image whose score is higher by `difference` is preferred."""
+    if difference < 0:  # 10 to a large positive power would overflow
+        odds = 10.0**difference
+        return odds / (1.0 + odds)
+    return 1.0 / (1.0 + 10.0**-difference)
+
+
+def update(left: float, right: float, outcome: float, k: float = K) -> tuple[float, float]:
+    """The scores after a choice: what one gains the other loses, so that the sum stays.
+
+    Args:
+        left, right: the scores before.
+        outcome: 1 where left was preferred, 0 where right was, 0.5 for a tie.
+        k: the largest possible change.
+    """
+    change = k * (outcome - win_probability(left - right))
+    return left + change, right - change

@@ -1,0 +1,180 @@
+"""`score.json`: relative path → score, with what other programs keep in it left as it is.
+
+    {"a/cat.png": 0.25, "b/dog.jpg": -0.4, "#meta#": {"evaluations": 1007, "model_evals": 123}}
+
+Scores are Elo/400: +1 is odds of 10:1. `#meta#` counts the person's choices and the images that a
+model scored; `unrated` in it lists the images with a score here that no person has compared.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from src.errors import DataError
+
+NAME = "score.json"
+META = "#meta#"
+
+log = logging.getLogger(__name__)
+
+
+class DamagedScoreFile(DataError):
+    """The file is there but does not hold scores; it has not been touched."""
+
+
+@dataclass
+class ScoreFile:
+    """What a `score.json` holds; an empty one stands for a file that does not exist yet."""
+
+    scores: dict[str, float] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+    """unknown entries, written back as they were read"""
+
+    def unrated(self) -> set[str]:
+        """The images in the file that no person has compared.
+
+        Files of the old tool have no such list; there an image starts at exactly 0, and since
+        every comparison moves it by K(1-P) > 0 it practically never returns to it. So in such a
+        file exactly 0 is read as unrated.
+        """
+        listed = self.meta.get("unrated")
+        if isinstance(listed, list):
+            return {posix(path) for path in listed if isinstance(path, str)}
+        return {path for path, score in self.scores.items() if score == 0}
+
+    def rated(self) -> dict[str, float]:
+        """The scores that rest on a person's choices."""
+        unrated = self.unrated()
+        return {path: score for path, score in self.scores.items() if path not in unrated}
+
+
+def posix(path: str) -> str:
+    """The path with forward slashes; the old tool wrote the separators of its system."""
+    return path.replace("\\", "/")
+
+
+def read_score_file(path: Path) -> ScoreFile:
+    """Read a score file; one that does not exist is empty.
+
+    Raises:
+        DamagedScoreFile: it is no JSON object of finite numbers (cut short, edited by hand …).
+        DataError: it cannot be read at all.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return ScoreFile()
+    except UnicodeDecodeError as error:
+        raise _damaged(path, "it is not UTF-8 text") from error
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}): mend its permissions"
+        ) from error
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, str(error)) from error
+    if not isinstance(content, dict):
+        raise _damaged(path, "it holds no object of paths and scores")
+    return _parse(path, content)
+
+
+def _parse(path: Path, content: dict[str, Any]) -> ScoreFile:
+    result = ScoreFile()
+    for key, value in content.items():
+        if key == META:
+            if not isinstance(value, dict):
+                raise _damaged(path, f"{META} is no object")
+            result.meta = value
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            score = _finite(value)
+            if score is None:
+                raise _damaged(path, f"the score of {key!r} is not a finite number")
+            name = posix(key)
+            # Both spellings of one path can only come from a hand merge: the system-free one wins.
+            if name == key or name not in content:
+                result.scores[name] = score
+        elif not key.startswith("#") and PurePosixPath(posix(key)).suffix:
+            raise _damaged(path, f"the score of {key!r} is no number")
+        else:
+            result.extra[key] = value
+    return result
+
+
+def _finite(value: float) -> float | None:
+    try:
+        score = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return None
+    return score if math.isfinite(score) else None
+
+
+def _damaged(path: Path, why: str) -> DamagedScoreFile:
+    return DamagedScoreFile(f"{path} is damaged: {why}. It has not been changed")
+
+
+def write_score_file(path: Path, content: ScoreFile) -> None:
+    """Write a score file in one atomic step: whoever reads it sees the old or the new one.
+
+    Raises:
+        DataError: the folder cannot be written or the disk is full; the old file is as it was.
+    """
+    entries: dict[str, Any] = dict(sorted(content.scores.items()))
+    entries.update(content.extra)
+    entries[META] = content.meta
+    text = json.dumps(entries, indent=2, ensure_ascii=False, allow_nan=False)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        _remove(temporary)
+        raise DataError(
+            f"{path} cannot be written ({error.strerror}): the file is as it was; "
+            "free disk space or mend the folder's permissions, then try again"
+        ) from error
+
+
+def _remove(temporary: Path) -> None:
+    try:
+        temporary.unlink(missing_ok=True)
+    except OSError:
+        log.debug("%s could not be removed", temporary)
+
+
+def set_aside(path: Path) -> Path:
+    """Copy a file to `NAME.damaged-TIME` beside it, once per content; returns the copy's path.
+
+    Raises:
+        DataError: the copy cannot be made.
+    """
+    try:
+        content = path.read_bytes()
+        for copy in sorted(path.parent.glob(f"{path.name}.damaged-*")):
+            if copy.read_bytes() == content:
+                return copy
+        name = f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+        copy = path.with_name(name)
+        number = 1
+        while copy.exists():
+            number += 1
+            copy = path.with_name(f"{name}-{number}")
+        shutil.copy2(path, copy)
+    except OSError as error:
+        raise DataError(
+            f"{path} is damaged, and no copy of it could be set aside ({error.strerror}): "
+            "copy it yourself, then delete it"
+        ) from error
+    return copy

@@ -74,7 +74,7 @@ class GaussianProcessHead(Head):
 
         def variance(scaled: FloatArray, similar: FloatArray) -> FloatArray:
             basis = similar @ self.projection
-            outside = np.maximum(
+            outside: FloatArray = np.maximum(
                 self.similarity.kernel.diagonal(scaled) - (basis**2).sum(axis=1), 0
             )
             inside: FloatArray = (basis - self.centre) ** 2 @ (1 - self.kept)
@@ -82,7 +82,8 @@ class GaussianProcessHead(Head):
 
         latent = self.signal * self.similarity.in_batches(self.check(features), variance)
         variances: FloatArray = latent + self.bias_variance + self.noise
-        return np.sqrt(variances)
+        std: FloatArray = np.sqrt(variances)
+        return std
 
     def to_arrays(self) -> dict[str, Array]:
         return {

@@ -6,6 +6,7 @@
     python run.py custom_classifier_training       train a classifier on folders of images
     python run.py classify_images                  let a trained classifier sort any folder
     python run.py prepare_tags                     make and check the tag files of your images
+    python run.py prune_features                   forget features of images that are gone
 
 `python run.py SCRIPT --help` lists every key that a script reads. On the command line,
 --key=value goes before the value here: --test_pick_seed=7 --training_args.learning_rate=2e-4.
@@ -28,9 +29,10 @@ args = {
     # The model's folder: where training puts it, and where load_model takes it from to go on.
     "save_model": "models/my_model",
     "load_model": "",
-    # Where training starts. "auto": the published aesthetic head where it fits the features,
-    # otherwise from scratch. Or a file, "models/sac+logos+ava1-l14-linearMSE.safetensors", or
-    # "" for from scratch.
+    # Where training starts. "auto": the published aesthetic head where it fits the features
+    # (CLIP ViT-L/14), otherwise from scratch. Or a file, such as
+    # "models/sac+logos+ava1-l14-linearMSE.safetensors", or the folder of a model, or "" for from
+    # scratch.
     "base_model": "auto",
     # What describes an image in numbers. "ViT-L/14" is CLIP's best-known model: 1.7 GB, fetched
     # once; minutes for 1,000 images on a GPU, about 20 on a processor alone. "ViT-B/32" takes a
@@ -48,6 +50,11 @@ args = {
     "fraction_for_test": 0.25,
     "test_pick_seed": 42,
     # ---------------------------------------------------------------------------- training
+    # What turns the numbers of an image into a score. "auto" tries "ridge" (linear), "kernel" and
+    # "gp" (curved) on parts of the training images and keeps the best: seconds. "pairwise" learns
+    # from your choices in the A/B window themselves. "mlp" is the network of the published heads,
+    # trained as training_args say; the next four settings are for it alone.
+    "head": "auto",
     # "ranking": learn which of two images is better. "mse": learn the scores themselves.
     "loss_model": "ranking",
     "aesthetic_model_dropouts": [0.2, 0.2, 0.1],

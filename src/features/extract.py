@@ -32,6 +32,7 @@ class FeatureTable(NamedTuple):
 
     paths: list[str]  # relative to the folder
     vectors: np.ndarray  # (n, d) float32, of all extractors side by side
+    blocks: tuple[int, ...]  # how many of the d each extractor gives
     sha256s: list[bytes]
     perceptual_hashes: np.ndarray  # (n, bytes) uint8
     unreadable: dict[str, str]  # path -> why
@@ -82,9 +83,11 @@ def compute_features(
         raise DataError(f"no image in {directory} can be read")
     sha256s = [known[path] for path in paths]
     hashes = store.perceptual_hashes()
+    parts = [store.vectors(extractor.identity, sha256s) for extractor in extractors]
     return FeatureTable(
         paths=paths,
-        vectors=np.hstack([store.vectors(extractor.identity, sha256s) for extractor in extractors]),
+        vectors=np.hstack(parts),
+        blocks=tuple(part.shape[1] for part in parts),
         sha256s=sha256s,
         perceptual_hashes=np.frombuffer(
             b"".join([hashes[sha256] for sha256 in sha256s]), np.uint8

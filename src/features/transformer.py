@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 VERSION = 1  # of this module's way from image to vector
+_CPU_BATCH = 8
 
 
 class TransformerExtractor:
@@ -73,10 +74,20 @@ class TransformerExtractor:
         return self._preprocessing.pixels(image)
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        """Features of a batch, (n, d) float32."""
+        """Features of a batch, (n, d) float32.
+
+        Raises:
+            ModelError: a chosen hidden state is not there.
+        """
+        # On a processor the activations of a few images stay in its cache.
+        size = _CPU_BATCH if self._device.type == "cpu" else len(prepared)
+        chunks = [prepared[start : start + size] for start in range(0, len(prepared), size)]
+        return np.concatenate([self._extract(np.stack(chunk)) for chunk in chunks])
+
+    def _extract(self, images: np.ndarray) -> np.ndarray:
         import torch
 
-        batch = torch.from_numpy(np.stack(prepared)).to(self._device, non_blocking=True)
+        batch = torch.from_numpy(images).to(self._device, non_blocking=True)
         # (n, h, w, 3) seen as (n, 3, h, w) is already in channels-last order.
         pixels = (batch * self._scale + self._offset).permute(0, 3, 1, 2)
         half = self._half or torch.float32

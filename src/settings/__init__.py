@@ -4,5 +4,12 @@ from src.settings.aesthetic_training import AestheticTraining
 from src.settings.classifier import ClassifierTraining
 from src.settings.classify_images import ClassifyImages
 from src.settings.load import load_settings
+from src.settings.prune_features import PruneFeatures
 
-__all__ = ["AestheticTraining", "ClassifierTraining", "ClassifyImages", "load_settings"]
+__all__ = [
+    "AestheticTraining",
+    "ClassifierTraining",
+    "ClassifyImages",
+    "PruneFeatures",
+    "load_settings",
+]

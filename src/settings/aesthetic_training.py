@@ -34,11 +34,18 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, Split, Features, M
             "(look at the results in the Spotlight browser). '' means train.",
         )
     )
+    head: Literal["auto", "ridge", "kernel", "gp", "pairwise", "mlp"] = Field(
+        "auto",
+        description="What turns features into a score: 'ridge' (linear), 'kernel' and 'gp' "
+        "(curved), 'pairwise' (learns from your choices themselves), 'mlp' (the network of the "
+        "published heads, trained with training_args), or 'auto' (whichever of the first three "
+        "does best in cross-validation on the training images).",
+    )
     base_model: str = Field(
         "auto",
-        description="Where training starts: 'auto' (the published aesthetic head where the "
-        "features are CLIP ViT-L/14 and the head is mlp, otherwise from scratch), the file of a "
-        "head, or '' for from scratch.",
+        description="Where training starts: a model file or folder, whose scores are corrected "
+        "('mlp': whose weights are trained further); '' for from scratch; 'auto': the published "
+        "aesthetic head where the features are CLIP ViT-L/14 and nothing else.",
     )
     loss_model: Literal["ranking", "mse"] = Field(
         "ranking",

@@ -5,10 +5,12 @@ from src.settings.classifier import ClassifierTraining
 from src.settings.classify_images import ClassifyImages
 from src.settings.keys import ScriptSettings
 from src.settings.prepare_tags import PrepareTags
+from src.settings.prune_features import PruneFeatures
 
 SCRIPTS: tuple[type[ScriptSettings], ...] = (
     AestheticTraining,
     ClassifierTraining,
     ClassifyImages,
     PrepareTags,
+    PruneFeatures,
 )

@@ -1,0 +1,29 @@
+"""Forget the kept features of images that are no longer there."""
+
+import logging
+import sys
+from pathlib import Path
+
+from src.script import run
+from src.settings import PruneFeatures
+
+logger = logging.getLogger(__name__)
+
+
+def main(settings: PruneFeatures) -> None:
+    """Prune the feature store of a folder and say what was forgotten."""
+    from src.features import open_store
+    from src.images import scan_images
+
+    directory = Path(settings.top_level_image_directory)
+    elsewhere = Path(settings.feature_store) if settings.feature_store else None
+    with open_store(directory, elsewhere) as store:
+        counts = store.prune(scan_images(directory))
+        print(
+            f"{store.file}: forgot {counts['files']} files that are gone and "
+            f"{counts['features']} feature vectors; {counts['bytes'] / 1e6:.1f} MB given back."
+        )
+
+
+if __name__ == "__main__":
+    run(main, PruneFeatures, __file__, sys.argv[1:])

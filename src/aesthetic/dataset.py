@@ -1,0 +1,79 @@
+"""From a folder of rated images to features, scores and a split: what every training starts from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from src.aesthetic.heads.base import FloatArray
+from src.data_holder import DataHolder
+from src.duplicates import groups as duplicate_groups
+from src.features import Extractor, compute_features, open_store
+from src.split import check_parts
+
+
+@dataclass(frozen=True)
+class RatedFeatures:
+    """Rated images with their features.
+
+    Attributes:
+        holder: the images and their scores, readable ones only.
+        features: (n, d) float32.
+        blocks: how many of the d features each extractor gives.
+        test: which images are kept back for testing, (n,) bool.
+        groups: group of duplicates that each image belongs to, (n,) int.
+    """
+
+    holder: DataHolder
+    features: np.ndarray
+    blocks: tuple[int, ...]
+    test: np.ndarray
+    groups: np.ndarray
+
+    @property
+    def train(self) -> np.ndarray:
+        """Which images are trained on, (n,) bool."""
+        return ~self.test
+
+    def scaled_scores(self) -> FloatArray:
+        """The scores with mean 0 and standard deviation 1 over the training images."""
+        known = self.holder.scores[self.train]
+        spread = float(known.std()) or 1.0
+        return (self.holder.scores - known.mean()) / spread  # type: ignore[no-any-return]
+
+
+def load_rated_features(
+    directory: Path,
+    extractors: Sequence[Extractor],
+    *,
+    use_score_file: bool | str = True,
+    store_folder: Path | None = None,
+    fraction_for_test: float = 0.25,
+    test_pick_seed: int = 42,
+    batch_size: int = 32,
+) -> RatedFeatures:
+    """Read scores, compute the features that are not kept yet, find duplicates, and split.
+
+    Args:
+        directory: the image folder.
+        extractors: whose features are joined, in this order.
+        use_score_file: see `DataHolder.from_folder`.
+        store_folder: where features are kept; None: beside the images.
+        fraction_for_test: share of the images kept back for testing.
+        test_pick_seed: which images those are.
+        batch_size: images in one pass through an extractor.
+
+    Raises:
+        DataError: no images, no scores, nothing readable, or too few for a split.
+        ModelError: an extractor cannot be loaded.
+    """
+    holder = DataHolder.from_folder(directory, use_score_file)
+    holder.report()
+    with open_store(directory, store_folder) as store:
+        table = compute_features(directory, holder.files, extractors, store, batch_size=batch_size)
+    holder = holder.only(table.paths)
+    groups = duplicate_groups(table.sha256s, table.perceptual_hashes)
+    test = holder.test_mask(table.sha256s, groups, fraction=fraction_for_test, seed=test_pick_seed)
+    check_parts(test, fraction=fraction_for_test)
+    return RatedFeatures(holder, table.vectors, table.blocks, test, groups)

@@ -20,7 +20,7 @@ from src.aesthetic.heads.scaling import Scaler, training_data
 from src.aesthetic.heads.smoother import Smoother
 
 _LENGTHS = (0.5, 0.7, 1.0, 1.4, 2.0)  # times the typical distance
-_SEARCH_ON = 700  # images: the length scale needs no more to be found
+_SEARCH_ON = 500  # images: the length scale needs no more to be found
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,134 @@
+"""Choosing the head by nested cross-validation, and saying why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from src.aesthetic.heads import Head, fit_head
+from src.aesthetic.heads.base import FloatArray
+from src.aesthetic.heads.scaling import training_data
+from src.aesthetic.metrics import evaluate, pairwise_accuracy
+
+CANDIDATES = ("ridge", "kernel", "gp")
+_FEWEST = 20  # with fewer images the differences between methods cannot be seen
+
+
+@dataclass(frozen=True)
+class AutoFit:
+    """The chosen head and how it came to be chosen.
+
+    Attributes:
+        head: fitted on all images.
+        method: its name, a key of `FITS`.
+        reason: one sentence for the user.
+        accuracies: AB of each candidate on images left out of its fit; empty with few images.
+        left_out: (n,) the chosen method's prediction of each image by a fit without it, in the
+            units of the scores; None with few images.
+    """
+
+    head: Head
+    method: str
+    reason: str
+    accuracies: dict[str, float]
+    left_out: FloatArray | None
+
+
+def fit_auto(
+    features: ArrayLike,
+    scores: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    seed: int = 0,
+    blocks: Sequence[int] | None = None,
+    prior: Head | None = None,
+    groups: ArrayLike | None = None,
+    candidates: Sequence[str] = CANDIDATES,
+    folds: int = 5,
+) -> AutoFit:
+    """Fit every candidate on folds of the images and keep the one that orders the rest best.
+
+    Each fit chooses its own penalties and length scales inside its fold, so that the comparison
+    is nested. Heads that are trained step by step ("mlp") are no candidates: they take minutes.
+
+    Args:
+        features: (n, d).
+        scores: (n,).
+        weights: (n,) how much each image counts in the fits; None for equally.
+        seed: of the folds.
+        blocks: as in `fit_head`.
+        prior: as in `fit_head`.
+        groups: (n,) images with the same number (near duplicates) stay in one fold.
+        candidates: keys of `FITS`; on a draw the earlier wins.
+        folds: parts of the cross-validation.
+
+    Raises:
+        ModelError: nothing can be learnt from these images.
+    """
+    x, y, w = training_data(features, scores, weights)
+    fold = assign_folds(len(y) if groups is None else groups, folds, seed)
+    if len(y) < _FEWEST or any(np.ptp(y[fold != k]) == 0 for k in range(folds)):
+        head = fit_head(candidates[0], x, y, weights=w, seed=seed, blocks=blocks, prior=prior)
+        reason = f"{candidates[0]}, without a comparison: {len(y)} images are too few for one"
+        return AutoFit(head, candidates[0], reason, {}, None)
+    predictions = {}
+    for method in candidates:
+        predictions[method] = predicted = np.empty(len(y))
+        for k in range(folds):
+            inside = fold != k
+            part = fit_head(
+                method,
+                x[inside],
+                y[inside],
+                weights=w[inside],
+                seed=seed,
+                blocks=blocks,
+                prior=prior,
+            )
+            predicted[~inside] = part.predict(x[~inside])
+    accuracies = {m: pairwise_accuracy(y, p) or 0.5 for m, p in predictions.items()}
+    best = max(candidates, key=accuracies.__getitem__)
+    return AutoFit(
+        fit_head(best, x, y, weights=w, seed=seed, blocks=blocks, prior=prior),
+        best,
+        _reason(best, accuracies, y, predictions[best], folds),
+        accuracies,
+        predictions[best],
+    )
+
+
+def assign_folds(groups: ArrayLike | int, folds: int, seed: int) -> NDArray[np.intp]:
+    """A fold number for each image, equally many images each as far as groups allow.
+
+    Args:
+        groups: (n,) images with the same number stay together; or n, for no groups.
+        folds: how many.
+        seed: of the shuffle.
+    """
+    members = np.arange(groups) if isinstance(groups, int) else np.asarray(groups)
+    names, member = np.unique(members, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    sizes = np.bincount(member)[order]
+    middle = np.cumsum(sizes) - sizes / 2
+    fold_of_group = np.empty(len(names), dtype=np.intp)
+    fold_of_group[order] = (middle * folds / max(sizes.sum(), 1)).astype(np.intp)
+    return fold_of_group[member]
+
+
+def _reason(
+    best: str, accuracies: dict[str, float], y: FloatArray, predicted: FloatArray, folds: int
+) -> str:
+    interval = evaluate(y, predicted, bootstrap=200)["ab_interval"]
+    assert isinstance(interval, list)
+    others = sorted((m for m in accuracies if m != best), key=lambda m: -accuracies[m])
+    against = ", ".join(f"{accuracies[m]:.1%} ({m})" for m in others)
+    sentence = (
+        f"{best}: in {folds}-fold cross-validation on the training images it orders "
+        f"{accuracies[best]:.1%} of the pairs it has not seen as you do"
+    )
+    if others:
+        sentence += f", against {against}"
+        if accuracies[others[0]] > interval[0]:
+            sentence += "; the difference is within chance"
+    return sentence

@@ -1,0 +1,332 @@
+"""The rating window: brings actions to the session and draws what the session says."""
+
+import contextlib
+import queue
+import threading
+import tkinter as tk
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+from src.errors import UserError
+from src.gui import theme
+from src.gui.controls import Controls
+from src.gui.footer import Footer, status_text
+from src.gui.help_panel import draw_help
+from src.gui.keys import Action
+from src.gui.message import draw_note, draw_problem
+from src.gui.pair_view import PairView
+from src.gui.panel import Panel
+from src.gui.pictures import Frame, Pictures, Prepared, Unavailable
+from src.gui.screen import open_root
+from src.gui.session import ASK_EXCLUDE, Session
+from src.gui.statistics_panel import draw_statistics
+from src.gui.theme import Theme
+from src.rating.database import Outcome, Pair, RatingDatabase
+from src.rating.statistics import Statistics
+
+BackgroundTask = Callable[[threading.Event], None]
+"""Work beside the window; the event is set when it should stop."""
+
+_POLL_MS = 4
+_PATIENCE_MS = 150  # until a pair that is not decoded yet leaves an empty window
+_SETTLE_MS = 120  # after the last change of size the pictures are made sharp again
+_HEARTBEAT_MS = 200  # how soon Ctrl-C in the terminal is noticed
+_SHAPE = 1.92  # width of the new window to its height
+
+
+def rate(
+    database: RatingDatabase,
+    *,
+    height: int = 600,
+    report: Callable[[str], None] = lambda text: None,
+    behind: Sequence[BackgroundTask] = (),
+) -> None:
+    """Open the window and return when the person has had enough.
+
+    Args:
+        database: the folder to rate.
+        height: of the window, in pixels of a 96-dpi screen.
+        report: is given the console report whenever the statistics are opened.
+        behind: work to do in the background once the first pair is shown, in this order.
+
+    Raises:
+        UserError: there is no screen.
+    """
+    root, scale = open_root()
+    Window(root, scale, Session(database, report=report), height=height, behind=behind).run()
+
+
+class Window:
+    """One window with its session; all Tk calls are made by the thread that made it.
+
+    Args:
+        root: the main window, still hidden.
+        scale: screen pixels for one pixel of a 96-dpi screen.
+        session: what to show.
+        height: of the window, in pixels of a 96-dpi screen.
+        behind: work to start once the first pair is shown.
+    """
+
+    def __init__(
+        self,
+        root: tk.Tk,
+        scale: float,
+        session: Session,
+        *,
+        height: int = 600,
+        behind: Sequence[BackgroundTask] = (),
+    ) -> None:
+        self.root, self.session = root, session
+        self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._behind: Sequence[BackgroundTask] | None = behind
+        self._style = Theme(root, scale)
+        self._pictures = Pictures(session.folder)
+        self._assistant = ThreadPoolExecutor(1, thread_name_prefix="assistant")
+        self._asked: tuple[int, Frame] | None = None  # the pair that is or will be drawn
+        self._drawn_serial = -1
+        self._overlay_drawn: tuple[Any, ...] = ()
+        self._note_drawn = ""
+        self._settle: str | None = None
+        self._fitting = False
+        self._fault: BaseException | None = None
+        self.canvas = tk.Canvas(root, background=theme.SURROUND, highlightthickness=0)
+        self.footer = Footer(root, self._style)
+        self.view = PairView(self.canvas, self._style, self._pictures)
+        self._overlay = Panel(self.canvas, self._style, "overlay")
+        self._note = Panel(self.canvas, self._style, "note")
+        self._problem = Panel(self.canvas, self._style, "problem")
+        self._open(height)
+        Controls(root, self.canvas, self.view, self.act, self._may_zoom)
+        self.canvas.bind("<Configure>", self._resized)
+
+    def run(self) -> None:
+        """Show the window until it is closed.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C in the terminal.
+        """
+        self._update()
+        self._heartbeat()
+        self.root.mainloop()
+        self._stop.set()
+        self._pictures.close()
+        self._assistant.shutdown(wait=True, cancel_futures=True)
+        if self._fault is not None:
+            raise self._fault
+
+    def act(self, action: Action) -> None:
+        """Do what a key or click asks for and show it."""
+        self.session.act(action)
+        self._update()
+
+    def _open(self, height: int) -> None:
+        root, px = self.root, self._style.px
+        root.title(f"{self.session.folder.resolve().name} – which do you like better?")
+        root.configure(background=theme.SURROUND)
+        width = min(px(height * _SHAPE), root.winfo_screenwidth())
+        tall = min(px(height), root.winfo_screenheight())
+        left = (root.winfo_screenwidth() - width) // 2
+        top = (root.winfo_screenheight() - tall) // 3
+        root.geometry(f"{width}x{tall}+{left}+{top}")
+        root.minsize(px(560), px(400))
+        self.footer.configure(height=self.footer.height_for(width))
+        self.footer.pack(side="bottom", fill="x")
+        self.canvas.pack(side="top", fill="both", expand=True)
+        root.protocol("WM_DELETE_WINDOW", self._close)
+        root.report_callback_exception = self._stop_on_fault
+        root.deiconify()
+        root.update()  # the canvas has its size from here on
+        root.focus_force()
+
+    def _close(self) -> None:
+        self.session.finished = True
+        self._update()
+
+    def _heartbeat(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            self.session.notice = self._news.get_nowait()
+            self._update()
+        self.root.after(_HEARTBEAT_MS, self._heartbeat)
+
+    def _stop_on_fault(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        """A fault ends the session, so that it is seen; `run` raises it. Choices are on disk."""
+        self._fault = error
+        self.root.destroy()
+
+    def _may_zoom(self) -> bool:
+        session = self.session
+        return session.overlay is None and self._drawn_serial == session.serial
+
+    # Bringing the screen to what the session says.
+
+    def _update(self) -> None:
+        session = self.session
+        if session.finished:
+            self.root.destroy()
+            return
+        if bool(self.root.attributes("-fullscreen")) != session.full_screen:
+            self.root.attributes("-fullscreen", session.full_screen)
+        if session.chosen is not None:
+            self.view.flash(session.chosen)
+            session.chosen = None
+        self._show_pair()
+        self._show_status()
+        self._show_note()
+        self._show_overlay()
+
+    def _show_status(self) -> None:
+        session = self.session
+        text = status_text(session.done, session.goal, session.statistics)
+        self.footer.show(text, session.done / session.goal)
+
+    def _show_pair(self) -> None:
+        """Draw the session's pair, in the space there is, as soon as it is decoded."""
+        session = self.session
+        asked = session.serial, self.view.frame(names=session.names)
+        if asked == self._asked:
+            return
+        self._asked = asked
+        self._problem.clear()
+        if session.pair is None:
+            self.view.clear()
+            draw_problem(self._problem, session.problem)
+            return
+        future = self._pictures.prepare(session.pair, asked[1])
+        if not future.done():
+            self.root.after(_PATIENCE_MS, lambda: self._clear_old(asked))
+        self._when_done(future, lambda done: self._draw_pair(asked, done))
+
+    def _clear_old(self, asked: tuple[int, Frame]) -> None:
+        if asked == self._asked and self._drawn_serial != asked[0]:
+            self.view.clear()
+
+    def _draw_pair(self, asked: tuple[int, Frame], future: Future[Prepared]) -> None:
+        if asked != self._asked:
+            return
+        try:
+            prepared = future.result()
+        except Unavailable as error:
+            self.session.unavailable(error.path, error.reason)
+            self._update()
+            return
+        self.view.show(prepared, names=self.session.names)
+        self.root.update_idletasks()
+        if self._drawn_serial != asked[0]:
+            self._drawn_serial = asked[0]
+            self.session.shown(prepared.stamps)
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """While the person looks: statistics, and the pairs that may come next."""
+        serial = self.session.serial
+        work = self._assistant.submit(self._think)
+        self._when_done(work, lambda done: self._take_thoughts(serial, done.result()))
+        if self._behind is not None:
+            threading.Thread(target=self._work_behind, args=(self._behind,), daemon=True).start()
+            self._behind = None
+
+    def _think(self) -> tuple[Statistics, dict[Outcome, Pair]]:
+        database = self.session.database
+        return database.statistics(), database.following_pairs()
+
+    def _take_thoughts(self, serial: int, thoughts: tuple[Statistics, dict[Outcome, Pair]]) -> None:
+        if serial != self.session.serial:
+            return
+        self.session.statistics, following = thoughts
+        self.session.take_notices()
+        self._update()
+        frame = self.view.frame(names=self.session.names)
+        futures = [self._pictures.prepare(pair, frame) for pair in set(following.values())]
+        self._make_ready(serial, futures)
+
+    def _make_ready(self, serial: int, futures: list[Future[Prepared]]) -> None:
+        """Bring decoded pairs to the screen's memory, one at a time between events."""
+        if serial != self.session.serial:
+            return
+        if not all(future.done() for future in futures):
+            self.root.after(_POLL_MS, lambda: self._make_ready(serial, futures))
+            return
+        pairs = [
+            future.result()
+            for future in futures
+            if not future.cancelled() and future.exception() is None
+        ]
+        for count in range(1, len(pairs) + 1):
+            self.root.after_idle(self.view.make_ready, pairs[:count])
+
+    def _work_behind(self, tasks: Sequence[BackgroundTask]) -> None:
+        for task in tasks:
+            try:
+                task(self._stop)
+            except UserError as error:
+                self._news.put(str(error))
+
+    def _when_done(self, future: Future[Any], then: Callable[[Future[Any]], None]) -> None:
+        """Call back on this thread; at once if there is nothing to wait for."""
+        if future.cancelled():
+            return
+        if future.done():
+            then(future)
+        else:
+            self.root.after(_POLL_MS, lambda: self._when_done(future, then))
+
+    # What lies over the pair.
+
+    def _show_overlay(self) -> None:
+        session = self.session
+        wanted = (session.overlay, self.canvas.winfo_width(), self.canvas.winfo_height())
+        if wanted == self._overlay_drawn:
+            return
+        self._overlay_drawn = wanted
+        self._overlay.clear()
+        if session.overlay == "help":
+            draw_help(self._overlay)
+        elif session.overlay == "statistics" and session.statistics is not None:
+            draw_statistics(
+                self._overlay, session.statistics, goal_reached=session.done == session.goal
+            )
+
+    def _show_note(self) -> None:
+        session = self.session
+        text = ASK_EXCLUDE if session.excluding else session.notice
+        if text == self._note_drawn:
+            return
+        self._note_drawn = text
+        self._note.clear()
+        if text:
+            draw_note(self._note, text)
+        if text and not session.excluding:
+            self.root.after(2500 + 40 * len(text), lambda: self._forget_notice(text))
+
+    def _forget_notice(self, text: str) -> None:
+        if self.session.notice == text:
+            self.session.notice = ""
+            self._show_note()
+
+    # Changes of size: rough pictures at once, sharp ones when the size settles.
+
+    def _resized(self, event: "tk.Event[tk.Canvas]") -> None:
+        needed = self.footer.height_for(event.width)
+        if needed != self.footer.winfo_reqheight():
+            self.footer.configure(height=needed)
+        if self._settle is not None:
+            self.root.after_cancel(self._settle)
+        self._settle = self.root.after(_SETTLE_MS, self._settled)
+        if not self._fitting:
+            self._fitting = True
+            self.root.after_idle(self._fit)
+
+    def _fit(self) -> None:
+        self._fitting = False
+        self.view.fit(self.view.frame(names=self.session.names))
+
+    def _settled(self) -> None:
+        self._settle = None
+        self._note_drawn = ""
+        self._note.clear()
+        self._update()

@@ -1,0 +1,296 @@
+"""aesthetic_predictor_training.py as a user runs it."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors import safe_open
+
+from src.features.store import FILE_NAME
+from tests import tiny_models
+from tests.conftest import make_images
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = "aesthetic_predictor_training.py"
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, str(ROOT / SCRIPT), *map(str, words)]
+
+
+def run(cwd: Path, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*words), cwd=cwd, env=os.environ | environment, capture_output=True, text=True,
+        timeout=250, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """80 images whose score is their mean brightness, which any extractor sees."""
+    images = tmp_path_factory.mktemp("rated") / "my images"
+    rows = []
+    for path in [*make_images(images / "a", 50, seed=1), *make_images(images / "b", 30, seed=2)]:
+        with Image.open(path) as image:
+            brightness = np.asarray(image, float).mean() / 25
+        rows.append((path.relative_to(images).as_posix(), f"{brightness:.3f}"))
+    with (images / "scores.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("relative_path", "score"), *rows])
+    return images
+
+
+def settings(folder: Path, *more: str) -> list[str]:
+    return [
+        f"--top_level_image_directory={folder}",
+        "--feature_extractor=builtin",
+        "--save_model=model",
+        *more,
+    ]
+
+
+@pytest.fixture(scope="module")
+def trained(folder, tmp_path_factory):
+    """A finished run: (working folder, its result)."""
+    cwd = tmp_path_factory.mktemp("work")
+    done = run(cwd, *settings(folder))
+    assert done.returncode == 0, done.stderr
+    return cwd, done
+
+
+def test_metrics(trained):
+    metrics = json.loads((trained[0] / "model" / "metrics.json").read_text(encoding="utf-8"))
+    assert set(metrics) >= {"train", "test", "all"}
+    for part in ("train", "test", "all"):
+        assert set(metrics[part]) >= {"n", "ab", "spearman", "rmse"}
+    assert metrics["train"]["n"] + metrics["test"]["n"] == metrics["all"]["n"] == 80
+    low, high = metrics["test"]["ab_interval"]
+    assert low <= metrics["test"]["ab"] <= high
+    assert metrics["test"]["ab"] > 0.85  # brightness is among the features
+
+
+def test_predictions(trained, folder):
+    with (trained[0] / "model" / "predictions.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 80
+    assert {row["split"] for row in rows} == {"train", "test"}
+    assert rows[0].keys() >= {"relative_path", "given", "predicted", "split"}
+    train = np.array([float(row["given"]) for row in rows if row["split"] == "train"])
+    assert train.mean() == pytest.approx(0, abs=1e-3) and train.std() == pytest.approx(1, abs=1e-3)
+
+
+def test_report_needs_nothing_beside_it(trained):
+    page = (trained[0] / "model" / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:|#)""", page)
+    assert page.count("data:image/jpeg;base64,") >= 24
+    assert page.count("<svg") >= 2
+
+
+def test_the_model_file_says_what_it_was_made_with(trained):
+    with safe_open(trained[0] / "model" / "model.safetensors", "numpy") as file:
+        metadata = file.metadata()
+    assert "builtin" in json.dumps(metadata)
+
+
+def test_the_end_names_what_was_saved_and_what_to_do_next(trained):
+    assert "report.html" in trained[1].stdout
+    assert "python run.py" in trained[1].stdout
+    assert "Traceback" not in trained[1].stderr
+
+
+def test_the_same_seed_gives_the_same_result(trained, folder, tmp_path):
+    assert run(tmp_path, *settings(folder)).returncode == 0
+    for name in ("metrics.json", "predictions.csv"):
+        assert (tmp_path / "model" / name).read_bytes() == (
+            trained[0] / "model" / name
+        ).read_bytes()
+
+
+def test_another_test_pick_seed_tests_on_other_images(trained, folder, tmp_path):
+    assert run(tmp_path, *settings(folder, "--test_pick_seed=7")).returncode == 0
+    splits = []
+    for cwd in (trained[0], tmp_path):
+        with (cwd / "model" / "predictions.csv").open(encoding="utf-8") as file:
+            splits.append({row["relative_path"]: row["split"] for row in csv.DictReader(file)})
+    assert splits[0] != splits[1]
+
+
+def test_evaluate_alone_measures_without_training(trained, folder, tmp_path):
+    model = trained[0] / "model"
+    before = (model / "model.safetensors").read_bytes()
+    done = run(tmp_path, *settings(folder, "--mode=evaluate", f"--load_model={model}"))
+    assert done.returncode == 0, done.stderr
+    ours = json.loads((tmp_path / "model" / "metrics.json").read_text(encoding="utf-8"))
+    theirs = json.loads((model / "metrics.json").read_text(encoding="utf-8"))
+    assert ours["test"] == theirs["test"]
+    assert not (tmp_path / "model" / "model.safetensors").exists()
+    assert (model / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("head", ["ridge", "kernel", "gp"])
+def test_every_head_trains_saves_and_loads(folder, tmp_path, head):
+    assert run(tmp_path, *settings(folder, f"--head={head}")).returncode == 0
+    done = run(tmp_path, *settings(folder, "--mode=evaluate", "--load_model=model",
+                                   "--save_model=again"))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, second = (
+        json.loads((tmp_path / name / "metrics.json").read_text(encoding="utf-8"))["test"]
+        for name in ("model", "again")
+    )
+    assert second["ab"] == pytest.approx(first["ab"], abs=1e-3)
+    assert first["ab"] > 0.75
+
+
+@pytest.mark.parametrize("loss", ["ranking", "mse"])
+def test_the_mlp_trains_as_training_args_say_and_goes_on(folder, tmp_path, loss):
+    words = [
+        "--head=mlp",
+        f"--loss_model={loss}",
+        "--training_args.num_train_epochs=12",
+        "--eval_every_n_epochs=4",
+    ]
+    done = run(tmp_path, *settings(folder, *words))
+    assert done.returncode == 0, done.stderr
+    assert "training" in (tmp_path / "model" / "report.html").read_text(encoding="utf-8").lower()
+    first = json.loads((tmp_path / "model" / "metrics.json").read_text(encoding="utf-8"))
+    more = run(tmp_path, *settings(folder, *words, "--load_model=model", "--save_model=more"))
+    assert more.returncode == 0, more.stderr
+    second = json.loads((tmp_path / "more" / "metrics.json").read_text(encoding="utf-8"))
+    assert second["train"]["ab"] >= first["train"]["ab"] - 0.02
+
+
+def test_clip_features_also_give_a_comfyui_file(folder, tmp_path):
+    clip = tiny_models.clip(tmp_path / "clip")
+    done = run(tmp_path, *settings(folder, f"--feature_extractor={clip}", "--head=ridge"))
+    assert done.returncode == 0, done.stderr
+    with safe_open(tmp_path / "model" / "comfyui.safetensors", "numpy") as file:
+        assert all(name.startswith("main_process.") for name in file.keys())  # noqa: SIM118
+        assert {"feature_extractor_model", "layers"} <= file.metadata().keys()
+
+
+def test_bad_settings_are_told_together_without_a_traceback(folder, tmp_path):
+    done = run(
+        tmp_path,
+        *settings(folder, "--leaning_rate=1", "--fraction_for_test=2"),
+        "--training_args.per_device_train_batch_size=7",
+    )
+    assert done.returncode == 2
+    assert "leaning_rate" in done.stderr and "fraction_for_test" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    done = run(tmp_path, "--top_level_image_directory=nowhere")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1 and "nowhere" in done.stderr
+
+
+def test_without_network_the_default_extractor_says_what_to_do(folder, tmp_path):
+    done = run(
+        tmp_path,
+        f"--top_level_image_directory={folder}",
+        HF_HUB_OFFLINE="1",
+        HF_HOME=str(tmp_path / "hub"),
+    )
+    assert done.returncode == 2
+    assert "builtin" in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_damaged_images_are_left_out_and_named(folder, tmp_path):
+    copy = tmp_path / "images"
+    shutil.copytree(folder, copy)
+    (copy / "a" / "003.png").write_bytes(b"")
+    (copy / "a" / "004.png").write_bytes((copy / "a" / "004.png").read_bytes()[:700])
+    done = run(tmp_path, *settings(copy))
+    assert done.returncode == 0, done.stderr
+    assert "2 images cannot be read" in done.stderr and "a/003.png" in done.stderr
+    metrics = json.loads((tmp_path / "model" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["all"]["n"] == 78
+
+
+def test_a_damaged_model_is_refused_in_one_line(folder, tmp_path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "model.safetensors").write_bytes(b"nonsense")
+    done = run(tmp_path, *settings(folder, "--mode=evaluate", "--load_model=broken"))
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr and "broken" in done.stderr
+
+
+def test_a_model_made_for_other_features_is_refused(trained, folder, tmp_path):
+    vit = tiny_models.vit(tmp_path / "vit")
+    done = run(
+        tmp_path,
+        *settings(folder, "--mode=evaluate", f"--load_model={trained[0] / 'model'}"),
+        f"--feature_extractor={vit}",
+    )
+    assert done.returncode == 2
+    assert "builtin" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process there")
+def test_ctrl_c_keeps_features_that_are_done(tmp_path):
+    images = tmp_path / "images"
+    paths = make_images(images / "1", 100, size=(700, 500), seed=5)
+    (images / "2").mkdir()
+    for path in paths[::2]:
+        path.rename(images / "2" / path.name)
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        command(*settings(images), "--evaluation_args.per_device_eval_batch_size=4"),
+        cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    kept = 0
+    deadline = time.monotonic() + 120
+    while not kept and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+        kept = count(images)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130, message
+    assert "Traceback" not in message and "kept" in message
+    kept = count(images)
+    assert 0 < kept < 100
+    assert run(tmp_path, *settings(images)).returncode == 0
+    assert count(images) == 100
+
+
+def count(images: Path) -> int:
+    file = images / FILE_NAME
+    if not file.exists():
+        return 0
+    try:
+        with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:
+            (number,) = connection.execute("SELECT COUNT(*) FROM features").fetchone()
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        connection.close()
+    return int(number)
+
+
+def test_real_photographs_with_a_real_backbone(real_assets, tmp_path):
+    """The default settings on photographs that people rated, split by the default seed."""
+    photographs = tmp_path / "photographs"
+    shutil.copytree(real_assets / "rated-photos", photographs)
+    done = run(
+        tmp_path,
+        f"--top_level_image_directory={photographs}",
+        f"--feature_extractor={real_assets / 'backbones' / 'mobilenet_v2'}",
+        "--save_model=model",
+        "--device=cpu",
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "model" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["all"]["n"] == 330
+    assert metrics["test"]["ab"] > 0.65  # one split; the bench measures the mean of five

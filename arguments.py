@@ -21,6 +21,14 @@ args = {
     # either, from the names of the folders, which are then whole numbers: 1, 2, 3 ...
     # False: always from the names of the folders. Or the name of a score file.
     "use_score_file": True,
+    # ---------------------------------------------------------------------------- the A/B window
+    "ab_scorer_size": 600,  # the height of the window on the screen
+    "ab_scorer_goal": 100,  # comparisons that one session aims at
+    # How choices become scores. "posterior": Bayesian, helped by what the images look like; needs
+    # a third of the clicks. "elo": the classic rule.
+    "ab_scorer_method": "posterior",
+    # Which pairs are shown: "active" (those that tell most), "least_shown" or "random".
+    "ab_scorer_selection": "active",
     # ---------------------------------------------------------------------------- what to do
     # Joined by commas: "train", "evaluate" (without "train": measure load_model), "meta" (search
     # for the best training settings), "spotlight" (look at the results in the Spotlight browser).

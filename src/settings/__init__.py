@@ -1,15 +1,19 @@
 """Settings: arguments.py and the command line, checked once before anything heavy is imported."""
 
+from src.settings.ab_scorer import ABScorer
 from src.settings.aesthetic_training import AestheticTraining
 from src.settings.classifier import ClassifierTraining
 from src.settings.classify_images import ClassifyImages
 from src.settings.load import load_settings
 from src.settings.prune_features import PruneFeatures
+from src.settings.score_from_model import ScoreFromModel
 
 __all__ = [
+    "ABScorer",
     "AestheticTraining",
     "ClassifierTraining",
     "ClassifyImages",
     "PruneFeatures",
+    "ScoreFromModel",
     "load_settings",
 ]

@@ -1,14 +1,18 @@
 """The settings of all scripts, so that a key of one is not called unknown by another."""
 
+from src.settings.ab_scorer import ABScorer
 from src.settings.aesthetic_training import AestheticTraining
 from src.settings.classifier import ClassifierTraining
 from src.settings.classify_images import ClassifyImages
 from src.settings.keys import ScriptSettings
 from src.settings.prepare_tags import PrepareTags
 from src.settings.prune_features import PruneFeatures
+from src.settings.score_from_model import ScoreFromModel
 
 SCRIPTS: tuple[type[ScriptSettings], ...] = (
+    ABScorer,
     AestheticTraining,
+    ScoreFromModel,
     ClassifierTraining,
     ClassifyImages,
     PrepareTags,

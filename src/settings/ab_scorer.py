@@ -1,0 +1,35 @@
+"""The settings of aesthetic_ab_scorer.py."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from src.settings.keys import Computing, ImageFolder, ScriptSettings
+
+
+class ABScorer(ScriptSettings, ImageFolder, Computing):
+    """Rate your images by choosing between two at a time."""
+
+    script: ClassVar[str] = "aesthetic_ab_scorer"
+
+    ab_scorer_size: int = Field(
+        600, ge=400, le=10_000, description="Height of the window, in pixels."
+    )
+    ab_scorer_goal: int = Field(
+        100, ge=1, description="Comparisons that one session aims at; go on as long as you like."
+    )
+    ab_scorer_method: Literal["posterior", "elo"] = Field(
+        "posterior",
+        description="How choices become scores: 'posterior' (Bayesian, helped by image features: "
+        "a third of the clicks) or 'elo' (the classic rule, K = 0.8).",
+    )
+    ab_scorer_selection: Literal["active", "least_shown", "random"] = Field(
+        "active",
+        description="Which pairs are shown: 'active' (those that tell most), 'least_shown' or "
+        "'random'.",
+    )
+    load_model: str = Field(
+        "",
+        description="A model you trained, for the statistics: who stands alone where you, your "
+        "scores and the model do not agree; '' for none.",
+    )

@@ -17,6 +17,20 @@ from src.aesthetic.heads.mlp import MlpHead
 from src.aesthetic.heads.ridge import fit_ridge
 from src.errors import ModelError
 
+__all__ = [
+    "FITS",
+    "KINDS",
+    "EnsembleHead",
+    "GaussianProcessHead",
+    "Head",
+    "KernelHead",
+    "LinearHead",
+    "MlpHead",
+    "ResidualHead",
+    "fit_head",
+    "restore",
+]
+
 KINDS: dict[str, type[Head]] = {
     head.kind: head
     for head in (

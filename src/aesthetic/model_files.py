@@ -1,0 +1,82 @@
+"""Reading and writing tensors without trusting the file: safetensors, and .pth as weights only."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from src.aesthetic.heads.base import Array
+from src.errors import ModelError
+
+_LARGEST = 4 * 1024**3  # bytes; a head of thousands of images has some hundred megabytes
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    """Tensors and string metadata of a .safetensors file, or of a .pth state dict (no metadata).
+
+    Raises:
+        ModelError: no such file, or not a whole and harmless one.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ModelError(
+            f"{path}: there is no model ({error.strerror}); train one first, or correct the path"
+        ) from None
+    if size > _LARGEST:
+        raise ModelError(f"{path} has {size / 1e9:.0f} GB: that is no aesthetic model")
+    return _read_pth(path) if path.suffix.lower() in {".pth", ".pt"} else _read_safetensors(path)
+
+
+def write_tensors(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    """Write a .safetensors file with string metadata."""
+    from safetensors.numpy import save_file
+
+    save_file(
+        {name: np.ascontiguousarray(array) for name, array in arrays.items()},
+        path,
+        metadata=dict(metadata),
+    )
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return arrays, dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"{path} is not a whole safetensors file ({error}): get it again, or train anew"
+        ) from None
+
+
+def _read_pth(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        pickle.UnpicklingError,
+        BadZipFile,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        TypeError,
+    ) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(
+            f"{path} is damaged, or holds more than weights ({reason[0][:120]}): get it again"
+        ) from None
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
+    ):
+        raise ModelError(f"{path} does not hold the weights of a head: it is another kind of file")
+    arrays = {name: tensor.detach().to(torch.float32).numpy() for name, tensor in state.items()}
+    return arrays, {}

@@ -1,0 +1,246 @@
+"""The saved model: a head with everything that is needed to use it, and nothing that is not."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from src.aesthetic.heads import Head, restore
+from src.aesthetic.heads.base import Array, FloatArray, take_value
+from src.aesthetic.model_files import read_tensors, write_tensors
+from src.errors import ModelError
+from src.files import replacing
+
+FORMAT = "image-taste aesthetic predictor"
+VERSION = 1
+FILE_NAME = "model.safetensors"
+_PERCENTILES = np.linspace(0, 100, 101)
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """From the features of images to scores with mean 0 and deviation 1 over the training images.
+
+    Attributes:
+        head: gives raw scores.
+        extractors: what each joined feature extractor says of itself: JSON values, of which only
+            the caller knows the meaning.
+        unit_length: features are scaled to length 1 first, as the published heads expect.
+        mean: of the raw scores of the training images.
+        std: their standard deviation, positive.
+        percentiles: (101,) of the training images' scores, or empty: where a new score stands.
+        forecast_std: standard deviation of a person's score around the prediction, for heads
+            that do not know it themselves; None if unknown.
+        provenance: how it was made, for people: JSON values.
+    """
+
+    head: Head
+    extractors: tuple[Mapping[str, Any], ...] = ()
+    unit_length: bool = False
+    mean: float = 0.0
+    std: float = 1.0
+    percentiles: tuple[float, ...] = ()
+    forecast_std: float | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_training(
+        cls,
+        head: Head,
+        features: ArrayLike,
+        *,
+        extractors: Sequence[Mapping[str, Any]],
+        unit_length: bool = False,
+        forecast_std: float | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Scale a fitted head so that its scores have mean 0 and deviation 1.
+
+        Args:
+            head: fitted on `features`, after scaling to unit length if that is asked for.
+            features: (n, d) of the training images, as extracted.
+            extractors: see the class.
+            unit_length: see the class.
+            forecast_std: see the class; in the head's own units.
+            provenance: see the class.
+        """
+        raw = head.predict(_prepared(features, unit_length))
+        mean, std = float(raw.mean()), float(raw.std())
+        std = std if std > 1e-12 * max(1.0, abs(mean)) else 1.0  # a constant head stays constant
+        percentiles = np.percentile((raw - mean) / std, _PERCENTILES)
+        return cls(
+            head,
+            tuple(extractors),
+            unit_length,
+            mean,
+            std,
+            tuple(float(p) for p in percentiles),
+            None if forecast_std is None else forecast_std / std,
+            provenance or {},
+        )
+
+    @property
+    def n_features(self) -> int:
+        """How many numbers per image it needs."""
+        return self.head.n_features
+
+    def predict(self, features: ArrayLike) -> FloatArray:
+        """Scores (n,) of features (n, d) as extracted.
+
+        Raises:
+            ModelError: the features are not those that the model was made for.
+        """
+        return (self.head.predict(_prepared(features, self.unit_length)) - self.mean) / self.std
+
+    def predict_std(self, features: ArrayLike) -> FloatArray | None:
+        """Standard deviation (n,) of a person's own score around each prediction, if known."""
+        std = self.head.predict_std(_prepared(features, self.unit_length))
+        if std is not None:
+            return std / self.std
+        if self.forecast_std is None:
+            return None
+        return np.full(len(np.asarray(features)), self.forecast_std)
+
+    def percentile(self, scores: ArrayLike) -> FloatArray | None:
+        """The share in percent of training images that score lower (n,), if known."""
+        if not self.percentiles:
+            return None
+        return np.interp(np.asarray(scores, dtype=np.float64), self.percentiles, _PERCENTILES)
+
+    def with_provenance(self, **more: Any) -> "Predictor":
+        """The same model with further words on how it was made."""
+        return replace(self, provenance={**self.provenance, **more})
+
+    def save(self, folder: Path) -> Path:
+        """Write `model.safetensors` into a folder, as a whole; returns its path.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
+        path = folder / FILE_NAME
+        metadata = {
+            "format": FORMAT,
+            "version": str(VERSION),
+            "head": json.dumps({"kind": self.head.kind, "config": self.head.config()}),
+            "extractors": json.dumps(list(self.extractors)),
+            "scaling": json.dumps(
+                {
+                    "unit_length": self.unit_length,
+                    "mean": self.mean,
+                    "std": self.std,
+                    "forecast_std": self.forecast_std,
+                    "percentiles": list(self.percentiles),
+                }
+            ),
+            "provenance": json.dumps(dict(self.provenance)),
+        }
+        with replacing(path) as temporary:
+            write_tensors(temporary, self.head.to_arrays(), metadata)
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> "Predictor":
+        """Read a model folder, a model file, or a published head (.safetensors or .pth).
+
+        Raises:
+            ModelError: nothing there, or a damaged or foreign file.
+        """
+        if path.is_dir():
+            path = path / FILE_NAME
+        arrays, metadata = read_tensors(path)
+        try:
+            if metadata.get("format") == FORMAT:
+                return cls._restore(arrays, metadata)
+            from src.aesthetic.published import from_published
+
+            return from_published(arrays, metadata, path.name)
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from None
+
+    @classmethod
+    def _restore(cls, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> "Predictor":
+        version = take_value(metadata, "version", int)
+        if version > VERSION:
+            raise ModelError(f"the model is of version {version}, newer than this program")
+        head = _json(metadata, "head", dict)
+        scaling = _json(metadata, "scaling", dict)
+        mean, std = take_value(scaling, "mean", float), take_value(scaling, "std", float)
+        percentiles = np.array(take_value(scaling, "percentiles", list), dtype=object)
+        forecast = scaling.get("forecast_std")
+        forecast_std = None if forecast is None else take_value(scaling, "forecast_std", float)
+        if not (np.isfinite([mean, std, forecast_std or 0.0]).all() and std > 0):
+            raise ModelError("the scaling of the model file is impossible: it is damaged")
+        return cls(
+            restore(take_value(head, "kind", str), arrays, take_value(head, "config", dict)),
+            tuple(_json(metadata, "extractors", _dicts)),
+            take_value(scaling, "unit_length", bool),
+            mean,
+            std,
+            _checked_percentiles(percentiles),
+            forecast_std,
+            _json(metadata, "provenance", dict),
+        )
+
+
+def probability_preferred(
+    score_a: ArrayLike, score_b: ArrayLike, std_a: ArrayLike, std_b: ArrayLike
+) -> FloatArray:
+    """The chance that a person would score A above B, given predictions and their deviations.
+
+    Gaussian: Φ((a - b) / √(std_a² + std_b²)); 0.5 where both are certain and equal.
+    """
+    difference = np.asarray(score_a, dtype=np.float64) - np.asarray(score_b, dtype=np.float64)
+    spread = np.hypot(np.asarray(std_a, dtype=np.float64), np.asarray(std_b, dtype=np.float64))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(difference == 0, 0.0, difference / spread)
+    cdf = np.frompyfunc(NormalDist().cdf, 1, 1)
+    return np.asarray(cdf(ratio), dtype=np.float64)
+
+
+def _prepared(features: ArrayLike, unit_length: bool) -> FloatArray:
+    array = np.asarray(features, dtype=np.float64)
+    if unit_length and array.ndim == 2:
+        array = array / np.maximum(np.linalg.norm(array, axis=1, keepdims=True), 1e-12)
+    return array
+
+
+def _checked_percentiles(values: Array) -> tuple[float, ...]:
+    try:
+        numbers = values.astype(np.float64)
+    except (TypeError, ValueError):
+        numbers = np.array([np.nan])
+    if (
+        len(numbers) not in (0, 101)
+        or not np.isfinite(numbers).all()
+        or (np.diff(numbers) < 0).any()
+    ):
+        raise ModelError("the percentiles of the model file are impossible: it is damaged")
+    return tuple(float(number) for number in numbers)
+
+
+def _dicts(values: Any) -> list[dict[str, Any]]:
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise TypeError("not a list of objects")
+    return values
+
+
+def _json(metadata: Mapping[str, str], name: str, kind: Any) -> Any:
+    """A JSON entry of the metadata, of the given kind."""
+
+    def parse(text: str) -> Any:
+        value = json.loads(text)
+        if kind is dict and not isinstance(value, dict):
+            raise TypeError("not an object")
+        return kind(value)
+
+    try:
+        return take_value(metadata, name, parse)
+    except RecursionError:
+        raise ModelError(
+            f"the metadata {name!r} is nested too deeply: the file is foreign"
+        ) from None

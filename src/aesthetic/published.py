@@ -1,0 +1,207 @@
+"""Heads that others published: recognised by their tensors, and fetched where they are missing.
+
+They were trained on CLIP ViT-L/14 features of unit length.
+"""
+
+import hashlib
+import http.client
+import logging
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import numpy as np
+
+from src.aesthetic.heads import LinearHead, MlpHead
+from src.aesthetic.heads.base import Array, take
+from src.aesthetic.heads.mlp import PUBLISHED_DROPOUTS, check_dropouts
+from src.aesthetic.predictor import Predictor
+from src.errors import ModelError
+from src.files import replacing
+
+CLIP = "openai/clip-vit-large-patch14"
+_LARGEST = 64 * 1024**2  # bytes
+_TIMEOUT = 30  # seconds
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file on the web.
+
+    Attributes:
+        name: of the file, once it is here.
+        url: https.
+        sha256: of its content.
+    """
+
+    name: str
+    url: str
+    sha256: str
+
+
+PUBLISHED_HEAD = (
+    PublishedFile(
+        "sac+logos+ava1-l14-linearMSE.safetensors",
+        "https://github.com/chrisgoringe/Custom-classifier-training/raw/main/models/"
+        "sac%2Blogos%2Bava1-l14-linearMSE.safetensors",
+        "69d9f732fe8a054622d470f13c29e629267211eef91d18056c48db0120d388ea",
+    ),
+    PublishedFile(
+        "sac+logos+ava1-l14-linearMSE.pth",
+        "https://github.com/christophschuhmann/improved-aesthetic-predictor/raw/main/"
+        "sac%2Blogos%2Bava1-l14-linearMSE.pth",
+        "21dd590f3ccdc646f0d53120778b296013b096a035a2718c9cb0d511bff0f1e0",
+    ),
+)
+
+Download = Callable[[str], bytes]
+
+
+def published_head(
+    folder: Path,
+    *,
+    files: tuple[PublishedFile, ...] = PUBLISHED_HEAD,
+    download: Download | None = None,
+) -> Path:
+    """The published aesthetic head in a folder; fetched and checked if it is not there yet.
+
+    Args:
+        folder: usually `models`.
+        files: the same head in several formats; the first to be had is taken.
+        download: gets the content of a URL; by default over https.
+
+    Raises:
+        ModelError: it is not there and cannot be fetched.
+        DataError: it cannot be written.
+    """
+    for file in files:
+        if (folder / file.name).is_file():
+            return folder / file.name
+    problems = []
+    for file in files:
+        try:
+            content = (download or _download)(file.url)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            problems.append(f"{urlparse(file.url).hostname}: {error}")
+            continue
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            problems.append(f"{file.url}: not the expected content")
+            continue
+        with replacing(folder / file.name) as temporary:
+            temporary.write_bytes(content)
+        _log.info("fetched %s", folder / file.name)
+        return folder / file.name
+    raise ModelError(
+        f"the published head could not be fetched ({'; '.join(dict.fromkeys(problems))}): put "
+        f"{files[0].name} into the folder {folder}, or set base_model to '' to start from scratch"
+    )
+
+
+def from_published(
+    arrays: Mapping[str, Array], metadata: Mapping[str, str], name: str
+) -> Predictor:
+    """A predictor from the tensors of somebody else's head.
+
+    Known layouts: `layers.N.weight/bias` (improved-aesthetic-predictor and the first custom
+    classifier trainers), `main_process.N.weight/bias` (the ComfyUI nodes) and a single
+    `weight`/`bias` (LAION's aesthetic-predictor).
+
+    Args:
+        arrays: all tensors of the file.
+        metadata: its string metadata.
+        name: of the file, for the provenance.
+
+    Raises:
+        ModelError: another layout, or layers that do not fit together.
+    """
+    prefix, numbers = _layers(arrays)
+    layers = []
+    for number in numbers:
+        key = f"{prefix}.{number}." if prefix else ""
+        weight = take(arrays, f"{key}weight", None, None)
+        layers.append((weight, take(arrays, f"{key}bias", len(weight))))
+    for (before, _), (after, _) in pairwise(layers):
+        if after.shape[1] != len(before):
+            raise ModelError("the layers of the model file do not fit together: it is damaged")
+    if len(layers[-1][0]) != 1:
+        raise ModelError(
+            f"the model file gives {len(layers[-1][0])} numbers per image, not one score"
+        )
+    extractor = metadata.get("feature_extractor_model", CLIP)
+    mean, std = (
+        _number(metadata, f"{n}_predicted_score", d) for n, d in (("mean", 0), ("stdev", 1))
+    )
+    return Predictor(
+        _head(layers, prefix, numbers),
+        extractors=tuple({"name": part} for part in extractor.split("___")),
+        unit_length=prefix != "main_process",  # the ComfyUI nodes take features as they come
+        mean=mean,
+        std=std,
+        provenance={"published_as": name},
+    )
+
+
+def _head(layers: list[tuple[Any, Any]], prefix: str, numbers: list[int]) -> MlpHead | LinearHead:
+    if len(layers) == 1:
+        weight, bias = layers[0]
+        return LinearHead(weight[0], float(bias[0]))
+    hidden = [len(weight) for weight, _ in layers[:-1]]
+    # With activations the first hidden layer is followed by ReLU and dropout, without by dropout.
+    relu = prefix == "main_process" or numbers[1] - numbers[0] > 2
+    return MlpHead(
+        tuple(weight for weight, _ in layers),
+        tuple(bias for _, bias in layers),
+        relu,
+        check_dropouts(PUBLISHED_DROPOUTS[: len(hidden)], hidden),
+    )
+
+
+def _layers(arrays: Mapping[str, Array]) -> tuple[str, list[int]]:
+    """The common prefix of the layers and their numbers, in order."""
+    if set(arrays) == {"weight", "bias"}:
+        return "", [0]
+    found = [re.fullmatch(r"(layers|main_process)\.(\d{1,3})\.(weight|bias)", k) for k in arrays]
+    names = {match[1] for match in found if match}
+    numbers = sorted({int(match[2]) for match in found if match})
+    if not all(found) or len(names) != 1 or len(arrays) != 2 * len(numbers):
+        raise ModelError(
+            "this is neither a model of this program nor a published aesthetic head "
+            f"(it holds {len(arrays)} tensors, such as {', '.join(sorted(arrays)[:3]) or 'none'})"
+        )
+    return names.pop(), numbers
+
+
+def _number(metadata: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        value = float(metadata.get(name, default))
+    except ValueError:
+        value = float("nan")
+    if not np.isfinite(value) or (name.startswith("stdev") and value <= 0):
+        raise ModelError(f"the metadata {name!r} of the model file is no usable number")
+    return value
+
+
+def _download(url: str) -> bytes:
+    class HttpsOnly(urllib.request.HTTPRedirectHandler):
+        def redirect_request(
+            self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+        ) -> Any:
+            if urlparse(newurl).scheme != "https":
+                raise urllib.error.URLError(f"redirected to {newurl}, which is not https")
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    if urlparse(url).scheme != "https":
+        raise ValueError(f"{url} is not https")
+    request = urllib.request.Request(url, headers={"User-Agent": "image-taste"})
+    with urllib.request.build_opener(HttpsOnly).open(request, timeout=_TIMEOUT) as response:
+        content: bytes = response.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError(f"{url} is larger than expected")
+    return content

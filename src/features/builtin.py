@@ -1,0 +1,466 @@
+"""Hand-made image features for aesthetics: no download, numpy and Pillow alone.
+
+Two views of an image are measured. The *picture* is a square of `WORKING_SIDE` pixels, so that
+colour, tone, texture and layout do not depend on resolution. The *detail* view keeps the pixels
+as they are (a large image is halved until its shorter side is below four times `WORKING_SIDE`),
+because noise, sharpness and compression live there. Skewed measures are taken as logarithms or
+roots, which suits a linear head.
+
+Sources: Datta et al., "Studying aesthetics in photographic images using a computational approach",
+2006 (layout, depth of field); Ke, Tang and Jing, "The design of high-level features for photo
+quality assessment", 2006 (spread of edges, contrast, blur); Hasler and Suesstrunk, "Measuring
+colourfulness in natural images", 2003; Cohen-Or et al., "Color harmonization", 2006; Ottosson, "A
+perceptual color space for image processing", 2020 (OKLab); van de Weijer et al., "Edge-based color
+constancy", 2007 (colour cast); Ojala et al., "Multiresolution gray-scale and rotation invariant
+texture classification with local binary patterns", 2002; Tuzel et al., "Region covariance", 2006,
+with Arsigny et al., "Log-Euclidean metrics", 2006; Ruderman, "The statistics of natural images",
+1994 (spectrum slope); Mittal et al., "No-reference image quality assessment in the spatial
+domain", 2012 (BRISQUE); Immerkaer, "Fast noise variance estimation", 1996; Wang, Bovik and Evans,
+"Blind measurement of blocking artifacts in images", 2000.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+VERSION = 1
+"""Goes up whenever the values change, so that stored features are computed again."""
+
+SIZE = 510
+"""Number of features."""
+
+WORKING_SIDE = 128
+"""Pixels on the shorter side that images are shrunk to; a decoder should leave twice as many."""
+
+Array = np.ndarray  # float32 unless said otherwise
+Values = dict[tuple[str, ...], Any]
+"""(what is measured, then the name in `_AXES` of each axis of the values) -> values."""
+
+_SMALLEST, _LONGEST = 32, 4096  # sides of the detail view, pixels
+_HUES, _TONES, _GRID, _BLOCKS = 12, 16, 4, (8, 32)
+_QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+_QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+_CHANNELS = ["lightness", "green-red", "blue-yellow", "chroma"]
+_PIXEL_STATISTICS = [
+    *_CHANNELS, "horizontal change", "vertical change", "green-red edges", "blue-yellow edges",
+    "Laplacian",
+]  # fmt: skip
+_TO_ONE_SCALE = np.array([[1, 4, 4, 4, 2, 2, 6, 6, 2]], np.float32).T  # for _PIXEL_STATISTICS
+_PAIRS = np.triu_indices(len(_PIXEL_STATISTICS))
+_BANDS = 12  # of the power spectrum, half an octave each
+
+_AXES: dict[str, list[str]] = {
+    "channel": _CHANNELS,
+    "Lab": _CHANNELS[:3],
+    "RGB": ["red", "green", "blue"],
+    "YCbCr": ["luma", "blue difference", "red difference"],
+    "ratio": ["red to green", "blue to green"],
+    "neutral": ["average", "brightest", "edges"],
+    "moment": ["mean", "deviation", "skew", "kurtosis"],
+    "quantile": [f"{q:.0%} quantile" for q in _QUANTILES],
+    "quartile": ["lowest", "lower quartile", "median", "upper quartile", "highest"],
+    "hue": [f"{360 * i // _HUES}°" for i in range(_HUES)],
+    "third": ["dark", "middle", "light"],
+    "symmetry": ["one hue", "complements", "triad", "tetrad", "pentad"],
+    "tone": [f"{i + 1} of {_TONES}" for i in range(_TONES)],
+    "block": [f"blocks of {side} px" for side in _BLOCKS],
+    "level": ["full detail", "half detail", "picture", "half picture", "quarter picture"],
+    "detail": ["full detail", "half detail"],
+    "sharpness": ["mean gradient", "peak gradient", "mean Laplacian", "peak Laplacian"],
+    "normalised": ["local deviation", "magnitude", "deviation", "skew", "kurtosis"],
+    "neighbour": ["right", "below", "below right", "below left"],
+    "product": ["signed", "magnitude"],
+    "side": ["horizontal", "vertical"],
+    "pattern": [*(f"{i} brighter neighbours" for i in range(9)), "irregular"],
+    "statistics": [
+        f"{_PIXEL_STATISTICS[i]} and {_PIXEL_STATISTICS[j]}" for i, j in zip(*_PAIRS, strict=True)
+    ],
+    "band": [f"waves of {WORKING_SIDE / 2 ** (i / 2):.3g} px and less" for i in range(_BANDS)],
+    "row": [f"row {i + 1} of {_GRID}" for i in range(_GRID)],
+    "column": [f"column {i + 1} of {_GRID}" for i in range(_GRID)],
+    "direction": ["across", "down", "to lower right", "to upper right"],
+    "place": ["off centre", "low", "wide", "high"],
+}  # fmt: skip
+
+
+class _Views(NamedTuple):
+    """One image, as the measures below want it."""
+
+    aspect: float  # width / height of the image as given
+    rgb: Array  # (3, side, side) the picture, sRGB 0 ... 1
+    lab: Array  # (4, side, side) the picture in OKLab, with chroma: `_CHANNELS`
+    ycc: list[Array]  # luma and two colour differences of full detail, each (h, w), 0 ... 1
+    levels: list[Array]  # lightness at the sizes in _AXES["level"]
+
+
+@cache
+def names() -> list[str]:
+    """What each feature measures, in order, for reports: `SIZE` distinct phrases."""
+    blank = _measure(Image.new("RGB", (_SMALLEST, _SMALLEST)))
+    return [
+        f"{what}: {', '.join(labels)}" if axes else what
+        for what, *axes in blank
+        for labels in product(*(_AXES[axis] for axis in axes))
+    ]
+
+
+def image_features(image: Image.Image) -> Array:
+    """The features of one RGB image of any size: (SIZE,) float32, all finite.
+
+    Takes about 15 ms; numpy releases the interpreter for most of it, so threads help.
+    """
+    values = [np.ravel(value) for value in _measure(image).values()]
+    return np.concatenate(values, dtype=np.float32)
+
+
+def _measure(image: Image.Image) -> Values:
+    views = _views(image)
+    return {
+        **_cast(views), **_colour(views), **_tone(views), **_sharpness(views), **_noise(views),
+        **_compression(views), **_texture(views), **_spectrum(views), **_layout(views),
+    }  # fmt: skip
+
+
+def _views(image: Image.Image) -> _Views:
+    width, height = image.size
+    # The power of two that a JPEG decoder would have left out.
+    halvings = max((min(image.size) // (2 * WORKING_SIDE)).bit_length() - 1, 0)
+    detail = image.convert("RGB").reduce(2**halvings)
+    wide, high = (min(max(side, _SMALLEST), _LONGEST) for side in detail.size)
+    if (wide, high) != detail.size:
+        detail = detail.resize((wide, high), Image.Resampling.BILINEAR)
+    luma, *differences = detail.convert("YCbCr").split()
+    square = (WORKING_SIDE, WORKING_SIDE)
+    rgb = np.asarray(detail.resize(square, Image.Resampling.BOX)).transpose(2, 0, 1)
+    lab = _oklab(rgb)
+    full, half = _plane(luma), _plane(luma.reduce(2))
+    smaller = [_cells(lab[0], WORKING_SIDE // k) for k in (2, 4)]
+    return _Views(
+        aspect=width / height,
+        rgb=np.ascontiguousarray(rgb, np.float32) * np.float32(1 / 255),
+        lab=lab,
+        ycc=[full, *map(_plane, differences)],
+        levels=[full, half, lab[0], *smaller],
+    )
+
+
+def _plane(image: Image.Image) -> Array:
+    return np.asarray(image, np.float32) * np.float32(1 / 255)
+
+
+def _cast(views: _Views) -> Values:
+    """Colour of the light by three estimates: grey world, brightest pixels, grey edges."""
+    pixels = views.rgb.reshape(3, -1)
+    across, down = _edges(views.rgb)
+    edges = (np.abs(across) + np.abs(down)).mean(axis=(1, 2))
+    neutral = _log(np.stack([pixels.mean(axis=1), _quantiles(pixels, [0.98])[:, 0], edges]), 1e-2)
+    ratios = neutral[:, [0, 2]] - neutral[:, [1]]
+    return {
+        ("colour cast", "neutral", "ratio"): ratios,
+        ("strength of colour cast", "neutral", "ratio"): np.abs(ratios),
+        ("distance of the average from grey",): np.hypot(*views.lab[1:3].mean(axis=(1, 2))),
+    }
+
+
+def _colour(views: _Views) -> Values:
+    channels = views.lab.reshape(4, -1)
+    light, green_red, blue_yellow, chroma = channels
+    red, green, blue = views.rgb.reshape(3, -1)
+    red_green, yellow_blue = red - green, (red + green) / 2 - blue
+    colourfulness = np.hypot(red_green.std(), yellow_blue.std())
+    colourfulness += 0.3 * np.hypot(red_green.mean(), yellow_blue.mean())
+    # Hues weigh as much as their chroma, shared between the two nearest bins.
+    place = np.arctan2(blue_yellow, green_red) * np.float32(_HUES / (2 * np.pi)) + _HUES
+    lower = place.astype(np.int32)
+    share = (place - lower) * chroma
+    third = np.minimum((light * 3).astype(np.int32), 2) * _HUES
+    hues = np.zeros(3 * _HUES)
+    for bins, weights in ((lower, chroma - share), (lower + 1, share)):
+        hues += np.bincount(third + bins % _HUES, weights, 3 * _HUES)
+    hues = hues.reshape(3, _HUES) / light.size
+    relative = hues.sum(axis=0) / (hues.sum() + 1e-3)
+    return {
+        ("colour", "moment", "channel"): _moments(channels),
+        ("chroma", "quantile"): _quantiles(chroma, _QUANTILES),
+        ("colourfulness",): colourfulness,
+        ("amount of hue", "third", "hue"): np.sqrt(hues),
+        ("colour harmony", "symmetry"): np.abs(np.fft.rfft(relative))[1:6],
+        ("variety of hues",): -(relative * np.log(relative + 1e-6)).sum(),
+    }
+
+
+def _tone(views: _Views) -> Values:
+    light = views.lab[0]
+    averages, contrasts = [], []
+    for side in _BLOCKS:
+        count = WORKING_SIDE // side
+        blocks = _cells(views.lab, count)
+        averages.append(_quantiles(blocks.reshape(4, -1), _QUARTILES))
+        variance = _cells(light * light, count) - blocks[0] ** 2
+        contrasts.append(_quantiles(np.sqrt(np.maximum(variance, 0)).ravel(), _QUARTILES))
+    tones = np.minimum((light.ravel() * _TONES).astype(np.int32), _TONES - 1)
+    return {
+        ("lightness", "quantile"): _quantiles(light.ravel(), _QUANTILES),
+        ("distance from middle exposure",): np.abs(light.mean() - 0.6),
+        ("share of tones", "tone"): np.sqrt(np.bincount(tones, minlength=_TONES) / tones.size),
+        ("clipped light", "RGB"): np.sqrt((views.rgb > 251.5 / 255).mean(axis=(1, 2))),
+        ("clipped dark", "RGB"): np.sqrt((views.rgb < 3.5 / 255).mean(axis=(1, 2))),
+        ("average", "block", "channel", "quartile"): averages,
+        ("contrast", "block", "quartile"): _log(np.array(contrasts), 3e-3),
+    }
+
+
+def _sharpness(views: _Views) -> Values:
+    overall, regions, centres = [], [], []
+    for x in views.levels:
+        across, down = x[1:-1, 2:] - x[1:-1, :-2], x[2:, 1:-1] - x[:-2, 1:-1]
+        gradient = np.sqrt(across * across + down * down)
+        laplacian = _laplacian(x)
+        overall.append([f(y) for y in (gradient, laplacian) for f in (np.mean, _peak)])
+        cells = _log(_cells(laplacian, 8))
+        regions.append(_quantiles(cells.ravel(), _QUARTILES))
+        centres.append(cells[2:6, 2:6].mean() - cells.mean())
+    return {
+        ("sharpness", "level", "sharpness"): _log(np.array(overall)),
+        ("sharpness of regions", "level", "quartile"): regions,
+        ("sharper centre", "level"): centres,
+    }
+
+
+def _noise(views: _Views) -> Values:
+    residuals = []
+    for x in views.ycc:
+        x = x[2:] + x[:-2] - 2 * x[1:-1]
+        x = x[:, 2:] + x[:, :-2] - 2 * x[:, 1:-1]
+        residuals.append(_quantiles(_log(_cells(np.abs(x), 8)).ravel(), _QUARTILES))
+    shapes, products = [], []
+    for x in views.levels[:2]:
+        mean = _smooth(x)
+        deviation = np.sqrt(np.maximum(_smooth(x * x) - mean * mean, 0))
+        normal = (x[2:-2, 2:-2] - mean) / (deviation + np.float32(1 / 255))
+        width = normal.shape[1]
+        normal = normal.ravel()
+        size = np.abs(normal)
+        shapes.append([_log(deviation.mean()), size.mean(), *_moments(normal)[1:]])
+        # In the flattened array the pixel below is `width` further on.
+        steps = (1, width, width + 1, width - 1)
+        products.append([[_mean_product(x, k) for x in (normal, size)] for k in steps])
+    return {
+        ("residual noise of regions", "YCbCr", "quartile"): residuals,
+        ("normalised luma", "detail", "normalised"): shapes,
+        ("normalised luma times its neighbour", "detail", "neighbour", "product"): products,
+    }
+
+
+def _compression(views: _Views) -> Values:
+    blockiness, equal = [], []
+    for x in views.ycc:
+        for axis, step in enumerate((x[:, 1:] - x[:, :-1], x[1:] - x[:-1])):
+            np.abs(step, out=step)
+            equal.append(np.sqrt(np.count_nonzero(step < 1e-3) / step.size))
+            profile = step.mean(axis=axis)
+            phases = profile[: len(profile) // 8 * 8].reshape(-1, 8).mean(axis=0)
+            *inside, edge = _log(np.sort(phases))  # wherever the blocks begin
+            blockiness.append(edge - np.mean(inside))
+    return {
+        ("blockiness", "YCbCr", "side"): blockiness,
+        ("equal neighbours", "YCbCr", "side"): equal,
+    }
+
+
+def _texture(views: _Views) -> Values:
+    codes = [_binary_patterns(x) for x in views.levels]
+    rows = np.array_split(codes[2], _GRID)
+    return {
+        ("texture", "level", "pattern"): [_pattern_shares(x) for x in codes],
+        ("texture", "row", "pattern"): [_pattern_shares(x) for x in rows],
+        ("log covariance of", "statistics"): _log_covariance(views.lab),
+    }
+
+
+def _log_covariance(lab: Array) -> np.ndarray:
+    across, down = _edges(lab[:3])
+    strength = np.hypot(across, down)
+    laplacian = np.pad(_laplacian(lab[0]), 1)
+    rows = [*lab, np.abs(across[0]), np.abs(down[0]), strength[1], strength[2], laplacian]
+    x = np.stack(rows).reshape(len(rows), -1) * _TO_ONE_SCALE
+    x -= x.mean(axis=1, keepdims=True)
+    covariance = np.einsum("ip,jp->ij", x, x).astype(np.float64) / x.shape[1]
+    values, vectors = np.linalg.eigh(covariance)
+    logarithm = (vectors * np.log(np.maximum(values, 0) + 1e-6)) @ vectors.T
+    return np.asarray(logarithm[_PAIRS])
+
+
+def _spectrum(views: _Views) -> Values:
+    light = views.lab[0]
+    power = np.abs(np.fft.rfft2((light - light.mean()) * _WINDOW)) ** 2
+    sums = np.bincount(_BAND_OF, power.ravel())
+    bands = _log(sums[1:] / np.bincount(_BAND_OF)[1:], 1e-4)
+    octaves = np.arange(_BANDS) - (_BANDS - 1) / 2
+    return {
+        ("power", "band"): bands,
+        ("slope of the power spectrum",): bands @ octaves / (octaves @ octaves),
+    }
+
+
+def _layout(views: _Views) -> Values:
+    lab = views.lab
+    across, down = _edges(lab[:1])[:, 0]
+    diagonals = (across + down) / 2, (across - down) / 2
+    strength = np.hypot(across, down)
+    mirrored = [np.abs(lab[:3] - x).mean(axis=(1, 2)) for x in (lab[:3, :, ::-1], lab[:3, ::-1])]
+    shape = np.log(np.clip(views.aspect, 1e-2, 1e2))
+    return {
+        ("layout", "channel", "row", "column"): _cells(lab, _GRID),
+        ("edges", "row", "column"): _log(_cells(strength, _GRID)),
+        ("change of lightness", "direction"): [
+            _log(np.abs(x).mean()) for x in (across, down, *diagonals)
+        ],
+        ("asymmetry", "side", "Lab"): _log(np.array(mirrored)),
+        ("place of the edges", "place"): _place(strength),
+        ("width to height",): shape,
+        ("distance from square",): np.abs(shape),
+    }
+
+
+def _place(weight: Array) -> list[Any]:
+    """Centre of mass and spread, in picture sides; left and right count alike."""
+    weight = weight + 1e-6
+    weight /= weight.sum()
+    position = (np.arange(WORKING_SIDE) + 0.5) / WORKING_SIDE - 0.5
+    columns, rows = weight.sum(axis=0), weight.sum(axis=1)
+    x, y = columns @ position, rows @ position
+    spread = [np.sqrt(columns @ (position - x) ** 2), np.sqrt(rows @ (position - y) ** 2)]
+    return [np.abs(x), y, *spread]
+
+
+def _oklab(rgb: np.ndarray) -> Array:
+    """sRGB bytes (3, h, w) as OKLab lightness 0 ... 1, green-red and blue-yellow, and chroma."""
+    cones = _RGB_TO_CONES @ _LINEAR[rgb].reshape(3, -1)
+    light, green_red, blue_yellow = _CONES_TO_LAB @ np.cbrt(cones)
+    chroma = np.hypot(green_red, blue_yellow)
+    return np.stack([light, green_red, blue_yellow, chroma]).reshape(4, *rgb.shape[1:])
+
+
+def _cells(x: Array, count: int) -> Array:
+    """Means over count x count equal cells: (..., h, w) to (..., count, count); a rest is cut."""
+    high, wide = x.shape[-2] // count, x.shape[-1] // count
+    x = x[..., : high * count, : wide * count]
+    x = x.reshape(*x.shape[:-2], count, high, wide * count).mean(axis=-2)
+    return np.asarray(x.reshape(*x.shape[:-1], count, wide).mean(axis=-1))
+
+
+def _quantiles(x: Array, fractions: Sequence[float]) -> Array:
+    """Nearest order statistics along the last axis."""
+    places = np.rint(np.array(fractions) * (x.shape[-1] - 1)).astype(np.intp)
+    return np.asarray(np.sort(x, axis=-1)[..., places])
+
+
+def _moments(x: Array) -> Array:
+    """Mean, deviation, and third and fourth moment as roots, of the last axis: (4, ...)."""
+    mean = x.mean(axis=-1)
+    x = x - mean[..., None]
+    square = x * x
+    third, fourth = (square * x).mean(axis=-1), (square * square).mean(axis=-1)
+    return np.stack([mean, np.sqrt(square.mean(axis=-1)), np.cbrt(third), fourth**0.25])
+
+
+def _log(x: Any, floor: float = 1e-3) -> Any:
+    """Logarithm that stays finite and calm near 0."""
+    return np.log(x + floor)
+
+
+def _peak(x: Array) -> Any:
+    """Fourth-power mean: between the mean and the maximum."""
+    square = x * x
+    return (square * square).mean() ** 0.25
+
+
+def _mean_product(x: Array, step: int) -> Any:
+    return (x[step:] * x[:-step]).mean()
+
+
+def _edges(x: Array) -> Array:
+    """Central differences of (..., h, w) across and down, 0 at the border: (2, ..., h, w)."""
+    edges = np.zeros((2, *x.shape), np.float32)
+    edges[0, ..., 1:-1] = x[..., 2:] - x[..., :-2]
+    edges[1, ..., 1:-1, :] = x[..., 2:, :] - x[..., :-2, :]
+    return edges
+
+
+def _laplacian(x: Array) -> Array:
+    """Magnitude of the discrete Laplacian inside the border: (h, w) to (h - 2, w - 2)."""
+    beside = x[1:-1, 2:] + x[1:-1, :-2] + x[2:, 1:-1] + x[:-2, 1:-1]
+    return np.asarray(np.abs(beside - 4 * x[1:-1, 1:-1]))
+
+
+def _smooth(x: Array) -> Array:
+    """Mean with binomial weights 1 4 6 4 1 each way: (h, w) to (h - 4, w - 4)."""
+    for _ in range(4):
+        x = x[:, 1:] + x[:, :-1]
+    for _ in range(4):
+        x = x[1:] + x[:-1]
+    return x * np.float32(1 / 256)
+
+
+def _binary_patterns(x: Array) -> np.ndarray:
+    """One bit for each of the 8 neighbours, in a circle: 1 if at least as bright."""
+    height, width = x.shape
+    centre = x[1:-1, 1:-1]
+    codes = np.zeros(centre.shape, np.uint8)
+    circle = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
+    for bit, (top, left) in enumerate(circle):
+        brighter = x[top : height - 2 + top, left : width - 2 + left] >= centre
+        codes |= brighter.view(np.uint8) << np.uint8(bit)
+    return codes
+
+
+def _pattern_shares(codes: np.ndarray) -> Any:
+    """Shares of the rotation-invariant uniform patterns and of the irregular rest, as roots."""
+    counts = np.bincount(codes.ravel(), minlength=256)
+    return np.sqrt(np.bincount(_PATTERN_OF, counts, 10) / codes.size)
+
+
+def _pattern_of_code() -> np.ndarray:
+    bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
+    turns = (bits != np.roll(bits, 1, axis=1)).sum(axis=1)
+    return np.where(turns <= 2, bits.sum(axis=1), 9)
+
+
+def _band_of_frequency() -> np.ndarray:
+    """Band 1 ... `_BANDS` of each value of rfft2, flattened; 0 for the mean."""
+    down, across = np.fft.fftfreq(WORKING_SIDE), np.fft.rfftfreq(WORKING_SIDE)
+    waves = np.hypot(down[:, None], across) * WORKING_SIDE  # in a picture side
+    bands = 1 + np.minimum(2 * np.log2(np.maximum(waves, 1)), _BANDS - 1).astype(np.int64)
+    bands[0, 0] = 0
+    return np.asarray(bands.ravel())
+
+
+_PATTERN_OF = _pattern_of_code()
+_BAND_OF = _band_of_frequency()
+_HANN = np.hanning(WORKING_SIDE + 2)[1:-1].astype(np.float32)
+_WINDOW = np.outer(_HANN, _HANN)
+_BYTES = np.arange(256) / 255
+_LINEAR = np.where(_BYTES <= 0.04045, _BYTES / 12.92, ((_BYTES + 0.055) / 1.055) ** 2.4).astype(
+    np.float32
+)
+_RGB_TO_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ],
+    np.float32,
+)
+_CONES_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ],
+    np.float32,
+)

@@ -1,0 +1,232 @@
+"""A linear head on stored features: multinomial logistic regression with a chosen penalty."""
+
+import warnings
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+
+from src.progress import progress_bar
+
+PENALTIES = tuple(float(value) for value in 10.0 ** np.arange(2.0, -2.5, -0.5))
+"""Strengths of the L2 penalty that are tried, for features scaled to a mean square of 1."""
+
+FOLDS = 5
+_CHOOSE_ON = 5000  # more images than this do not change which penalty is best
+_ONE_FOLD = 2000  # with more images than this, one held-out fold is enough to choose by
+_MAX_ITERATIONS = 300
+_WORTH_THREADS = 10_000_000  # multiplications in one pass over the images
+_NEVER = -30.0  # logit of a class without images
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """logits = features @ weight.T + bias.
+
+    Attributes:
+        weight: (classes, d) float32.
+        bias: (classes) float32.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """(n, d) to (n, classes)."""
+        result: np.ndarray = features @ self.weight.T + self.bias
+        return result
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities over the last axis, float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    exponentials = np.exp(shifted)
+    result: np.ndarray = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return result
+
+
+def fit_head(
+    features: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    *,
+    penalty: float,
+    balanced: bool = False,
+) -> LinearHead:
+    """Fit the head that minimises mean log-loss plus a penalty on its weights.
+
+    Features are centred and brought to a mean square of 1 by one common factor, so that the
+    penalty means the same for every model; the result takes plain features. The optimum lies in
+    the span of the images (the representer theorem), so with fewer images than features it is
+    looked for there.
+
+    Args:
+        features: (n, d).
+        labels: class of each image, (n,) int.
+        classes: how many there are.
+        penalty: the objective is sum of log-losses + penalty * d / 2 * |weight|^2, weights being
+            those of the scaled features.
+        balanced: weigh every class alike, by the counts in these labels.
+    """
+    with _few_threads(features, classes):
+        return _fit(_prepare(features), labels, classes, penalty, balanced)
+
+
+def choose_penalty(
+    features: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    groups: np.ndarray,
+    *,
+    balanced: bool = False,
+    seed: int = 0,
+) -> float:
+    """The penalty with the lowest log-loss on folds that the head was not fitted on.
+
+    Args:
+        features: (n, d) of the training images.
+        labels: (n,) int.
+        classes: how many there are.
+        groups: duplicates, which stay in one fold, (n,) int.
+        balanced: see `fit_head`.
+        seed: of the folds.
+    """
+    if len(labels) > _CHOOSE_ON:
+        some = np.random.default_rng(seed).permutation(len(labels))[:_CHOOSE_ON]
+        features, labels, groups = features[some], labels[some], groups[some]
+    folds = make_folds(labels, groups, seed)
+    if len(labels) > _ONE_FOLD:
+        folds = folds[:1]
+    losses = np.zeros(len(PENALTIES))
+    with (
+        _few_threads(features, classes),
+        progress_bar(len(folds) * len(PENALTIES), "choosing the penalty", "fit") as bar,
+    ):
+        for train, held_out in folds:
+            prepared = _prepare(features[train])
+            for index, penalty in enumerate(PENALTIES):
+                head = _fit(prepared, labels[train], classes, penalty, balanced)
+                probabilities = softmax(head.logits(features[held_out]))
+                losses[index] += _log_loss(probabilities, labels[held_out])
+                bar.update()
+    return PENALTIES[int(np.argmin(losses))] if folds else 1.0
+
+
+def out_of_fold(
+    features: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    groups: np.ndarray,
+    *,
+    penalty: float,
+    balanced: bool = False,
+    seed: int = 0,
+) -> np.ndarray:
+    """Probabilities for each image from heads that were fitted without it, (n, classes) float64.
+
+    Arguments as for `choose_penalty`. Images that could be in no fold have NaN.
+    """
+    result = np.full((len(labels), classes), np.nan)
+    folds = make_folds(labels, groups, seed)
+    with (
+        _few_threads(features, classes),
+        progress_bar(len(folds), "looking for wrong labels", "fold") as bar,
+    ):
+        for train, held_out in folds:
+            head = _fit(_prepare(features[train]), labels[train], classes, penalty, balanced)
+            result[held_out] = softmax(head.logits(features[held_out]))
+            bar.update()
+    return result
+
+
+def make_folds(
+    labels: np.ndarray, groups: np.ndarray, seed: int, count: int = FOLDS
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Seeded folds as (train, held out) indexes, stratified, with groups kept together.
+
+    Fewer folds where a class has fewer groups; none where a class has a single one.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
+    count = min(count, fewest)
+    if count < 2:
+        return []
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    return list(splitter.split(labels[:, None], labels, groups))
+
+
+def _few_threads(features: np.ndarray, classes: int) -> AbstractContextManager[object]:
+    """One thread where a pass over the images takes so little time that more would cost more."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1 if features.size * classes < _WORTH_THREADS else None)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Features centred, scaled, and where that is smaller, in coordinates of their span."""
+
+    points: np.ndarray
+    basis: np.ndarray | None
+    mean: np.ndarray
+    scale: float
+
+
+def _prepare(features: np.ndarray) -> _Prepared:
+    mean = features.mean(axis=0, dtype=np.float64)
+    centred = features.astype(np.float64) - mean
+    scale = float(np.sqrt(np.mean(centred**2))) or 1.0
+    points, basis = _span(centred / scale)
+    return _Prepared(points, basis, mean, scale)
+
+
+def _fit(
+    prepared: _Prepared, labels: np.ndarray, classes: int, penalty: float, balanced: bool
+) -> LinearHead:
+    """As `fit_head`; classes that do not occur among the labels get a logit of minus 30."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    features = len(prepared.mean)
+    present = np.unique(labels)
+    bias = np.full(classes, _NEVER)
+    weight = np.zeros((classes, features))
+    if len(present) == 1:
+        bias[present] = 0.0
+        return LinearHead(weight.astype(np.float32), bias.astype(np.float32))
+    model = LogisticRegression(
+        C=1 / (penalty * features),
+        class_weight="balanced" if balanced else None,
+        max_iter=_MAX_ITERATIONS,
+        tol=1e-4,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # close enough after so many steps
+        model.fit(prepared.points, labels)
+    fitted, offset = model.coef_, model.intercept_
+    if len(present) == 2:  # one logit for two classes: half to either side
+        fitted, offset = np.vstack([-fitted, fitted]) / 2, np.concatenate([-offset, offset]) / 2
+    basis = prepared.basis
+    fitted = (fitted if basis is None else fitted @ basis) / prepared.scale
+    weight[present] = fitted
+    bias[present] = offset - fitted @ prepared.mean
+    return LinearHead(weight.astype(np.float32), bias.astype(np.float32))
+
+
+def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    right = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(right, 1e-12)).sum())
+
+
+def _span(points: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Coordinates (n, r) in an orthonormal basis (r, d) of the points, r = n, if n < d."""
+    if len(points) >= points.shape[1]:
+        return points, None
+    # Eigenvectors of the small Gram matrix; much cheaper than a singular value decomposition.
+    values, vectors = np.linalg.eigh(points @ points.T)
+    keep = values > values[-1] * 1e-12
+    lengths = np.sqrt(values[keep])
+    coordinates = vectors[:, keep] * lengths
+    basis = (vectors[:, keep] / lengths).T @ points
+    return coordinates, basis

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from src.classifier.parts import PART_NAMES, TEST, TRAIN, VALIDATION
 from src.classifier.selected_tags import SelectedTag, read_selected_tags, select_tags
 from src.classifier.sidecars import SidecarStyle
 from src.classifier.tag_sources import TagSource, read_source
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TRAIN, VALIDATION, TEST = 0, 1, 2
-PART_NAMES = ("train", "validation", "test")
 _ID_RANGES = re.compile(r"(\d{1,3})-(\d{1,3}),\s*(\d{1,3})-(\d{1,3})")
 
 
@@ -176,20 +175,18 @@ def split_parts(
         sha256s: content of each image.
         groups: group of duplicates that each image belongs to, (n,) int.
         fraction_for_test: share of all images.
-        fraction_for_validation: share of all images.
+        fraction_for_validation: share of those that are not for testing.
         seed: another seed, another choice.
         id_ranges: "900-949,950-999" takes images whose id (the file name's number) modulo 1000
             lies in the first range for validation, in the second for testing, and trains on the
             others; "" draws by the fractions.
 
     Raises:
-        SettingsError: the ranges cannot be read, or the fractions leave nothing to train on.
+        SettingsError: the ranges cannot be read.
     """
     given = np.array([PART_NAMES.index(part) if part else -1 for part in data.parts], np.int8)
     if id_ranges:
         given = np.where(given < 0, _by_id(data.paths, id_ranges), given)
-    if fraction_for_test + fraction_for_validation >= 1:
-        raise SettingsError("fraction_for_test and fraction_for_validation must add up to below 1")
     test = split(sha256s, groups, fraction=fraction_for_test, seed=seed)
     rest = np.flatnonzero(~test)
     parts = np.where(test, TEST, TRAIN).astype(np.int8)
@@ -197,7 +194,7 @@ def split_parts(
     validation = split(
         [sha256s[index] for index in rest.tolist()],
         groups[rest],
-        fraction=fraction_for_validation / (1 - fraction_for_test),
+        fraction=fraction_for_validation,
         seed=seed + 1_000_003,
     )
     parts[rest[validation]] = VALIDATION

@@ -22,7 +22,7 @@ args = {{
     "base_model": "microsoft/resnet-101",
     "train_backbone": False,
     "fraction_for_test": 0.15,
-    "fraction_for_validation": 0.15,
+    "fraction_for_validation": 0.18,
     "mode": "train,evaluate",
 }}
 

@@ -1,7 +1,10 @@
 """How long and how fast to train: the `training_args` that the predictor understands."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any, Self
 
 from src.errors import SettingsError
 
@@ -72,6 +75,24 @@ class TrainingOptions:
         ]
         if wrong:
             raise SettingsError("training_args: " + "; ".join(wrong))
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """The options of a plain dict.
+
+        Raises:
+            SettingsError: an option that the predictor does not support (it is named, with the
+                nearest that it does), or a value out of range.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(known)}"
+                raise SettingsError(
+                    f"training_args: the aesthetic predictor does not support {name!r}; {hint}"
+                )
+        return cls(**values)
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Optimizer steps of the whole training."""

@@ -27,13 +27,13 @@ def choose_device(name: str) -> "torch.device":
         return torch.device("cpu")
     kind = name.partition(":")[0]
     there = {
-        "cpu": lambda: True,
-        "cuda": torch.cuda.is_available,
-        "mps": torch.backends.mps.is_available,
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
     }
     if kind not in there:
         raise SettingsError(f"device {name!r} is unknown: use auto, cpu, cuda or mps")
-    if not there[kind]():
+    if not there[kind]:
         raise SettingsError(f"device {name!r} is not available here: set device to 'auto'")
     if kind == "cuda" and (torch.device(name).index or 0) >= torch.cuda.device_count():
         raise SettingsError(

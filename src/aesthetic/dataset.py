@@ -1,4 +1,4 @@
-"""From a folder of rated images to features, scores and a split: what every training starts from."""
+"""From a folder of rated images to features, scores and a split: where training starts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -29,6 +29,7 @@ class ModelFiles(NamedTuple):
 
     name: str  # on the hub, or as the user wrote it
     folder: Path
+    model_type: str  # as its config.json says: "clip", "siglip", "vit" ...
     identity: str  # changes whenever the files do
 
 
@@ -43,11 +44,11 @@ def resolve_model(name: str) -> ModelFiles:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise ModelError(f"{name!r} holds no config.json: it is not a transformers model")
-        return ModelFiles(name, folder, folder_identity(folder))
+        return ModelFiles(name, folder, _model_type(folder), folder_identity(folder))
     if not _HUB_NAME.fullmatch(name):
         raise ModelError(f"there is no model folder {name!r}, and it is no name on the model hub")
     folder = _hub_folder(name)
-    return ModelFiles(name, folder, f"{name}@{folder.name[:12]}")
+    return ModelFiles(name, folder, _model_type(folder), f"{name}@{folder.name[:12]}")
 
 
 def folder_identity(folder: Path) -> str:
@@ -60,12 +61,15 @@ def folder_identity(folder: Path) -> str:
         }:
             digest.update(f"{file.name}:{file.stat().st_size}:".encode())
             _sample(file, digest)
+    return f"{_model_type(folder)}:{digest.hexdigest()[:16]}"
+
+
+def _model_type(folder: Path) -> str:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        kind = str(config.get("model_type", "model"))
-    except (ValueError, AttributeError):
+        return str(config.get("model_type", "model"))
+    except (OSError, ValueError, AttributeError):
         raise ModelError(f"{folder / 'config.json'} is damaged: fetch the model again") from None
-    return f"{kind}:{digest.hexdigest()[:16]}"
 
 
 def _sample(file: Path, digest: "hashlib._Hash") -> None:

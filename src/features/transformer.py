@@ -110,9 +110,10 @@ class TransformerExtractor:
             return torch.cat(parts, dim=1).float().cpu().numpy()
 
     def describe(self) -> dict[str, Any]:
-        """Name, identity and hidden states."""
+        """Name, type of model, identity and hidden states."""
         return {
             "name": self._files.name,
+            "model_type": self._files.model_type,
             "identity": self.identity,
             "hidden_states": list(self._hidden_states),
         }

@@ -49,8 +49,8 @@ class Preprocessing:
     def normalise(self, pixels: np.ndarray) -> np.ndarray:
         """(n, height, width, 3) uint8 to (n, 3, height, width) float32."""
         values = pixels.astype(np.float32)
-        values *= np.float32(self.scale)
-        values += np.float32(self.offset)
+        values *= np.array(self.scale, np.float32)
+        values += np.array(self.offset, np.float32)
         return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
     def to_json(self) -> dict[str, Any]:

@@ -27,7 +27,8 @@ def load_preprocessing(folder: Path) -> Preprocessing:
     import transformers
 
     try:
-        processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
+        loader: Any = transformers.AutoImageProcessor
+        processor = loader.from_pretrained(folder, backend="pil")
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"the image processor in {folder} cannot be loaded: {reason}") from None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _FOLDERS = 40
+_WIDE, _GOOD = 0.12, 0.8  # of AB: an uncertain figure, a gap worth a word; a good model
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,34 @@ class Results:
     metrics: Mapping[str, Mapping[str, Any]]
     history: Sequence[Mapping[str, float]]
     notes: Sequence[str]
-    provenance: Mapping[str, str]
+    provenance: Mapping[str, Any]
+
+
+def describe(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the figures mean, and what would help, in sentences."""
+    test, train = metrics["test"], metrics["train"]
+    if test["ab"] is None:
+        return [
+            "Nothing was kept back to test on, so nobody knows how good the model is on new "
+            "images: set fraction_for_test to 0.25 to find out."
+        ]
+    sentences = [
+        f"Shown two images that it has never seen, the model agrees with your scores on "
+        f"{test['ab']:.0%} of the pairs; tossing a coin would give 50 %. People themselves "
+        "repeat about 75 % of their choices between similar images."
+    ]
+    low, high = test.get("ab_interval") or (test["ab"], test["ab"])
+    if high - low > _WIDE:
+        sentences.append(
+            f"With {test['n']} test images this figure is uncertain ({low:.0%} to {high:.0%}): "
+            "rate more images to know better."
+        )
+    if train["ab"] is not None and train["ab"] - test["ab"] > _WIDE and test["ab"] < _GOOD:
+        sentences.append(
+            "It knows its training images much better than new ones: more rated images would "
+            "help most, then another feature_extractor."
+        )
+    return sentences
 
 
 def write_report(path: Path, results: Results, *, images: int = 12) -> None:
@@ -153,7 +181,7 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, list[dict[s
     by_surprise = np.argsort(-surprise, kind="stable")
     liked = [i for i in by_surprise[:count] if surprise[i] > 0]
     disliked = [i for i in by_surprise[::-1][:count] if surprise[i] < 0]
-    rows = [
+    rows: list[tuple[str, str, Any]] = [
         ("Best", "The highest scores the model gives.", order[:count]),
         ("Worst", "The lowest.", order[::-1][:count]),
         ("You like them more than the model does", "The largest differences: a slip of the "

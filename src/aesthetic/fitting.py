@@ -1,0 +1,221 @@
+"""Training one predictor on rated features, whatever its head."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from src.aesthetic.dataset import RatedFeatures
+from src.aesthetic.heads import Head, fit_head
+from src.aesthetic.heads.auto import fit_auto
+from src.aesthetic.heads.base import FloatArray
+from src.aesthetic.heads.mlp import MlpHead
+from src.aesthetic.heads.pairwise import Choices, fit_pairwise
+from src.aesthetic.metrics import pairwise_accuracy
+from src.aesthetic.predictor import Predictor
+from src.aesthetic.training_options import TrainingOptions
+from src.errors import ModelError
+from src.progress import progress_bar
+
+
+@dataclass(frozen=True)
+class MlpSettings:
+    """What only the mlp head asks for.
+
+    Attributes:
+        options: epochs, learning rate and so on.
+        loss: "ranking" or "mse".
+        dropouts: after the first hidden layers.
+        relu: a ReLU after each hidden layer.
+        eval_every_n_epochs: 0 for only at the end.
+        device: of torch.
+    """
+
+    options: TrainingOptions
+    loss: str = "ranking"
+    dropouts: tuple[float, ...] = ()
+    relu: bool = False
+    eval_every_n_epochs: int = 0
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained predictor.
+
+    Attributes:
+        predictor: ready to be saved.
+        history: measurements during training; empty for heads fitted in one step.
+        notes: sentences for the user: which head and why, what went wrong.
+        interrupted: training was stopped by Ctrl-C; the predictor is the one reached by then.
+    """
+
+    predictor: Predictor
+    history: Sequence[Mapping[str, float]] = ()
+    notes: tuple[str, ...] = ()
+    interrupted: bool = False
+
+
+def fit_predictor(
+    data: RatedFeatures,
+    head: str,
+    *,
+    extractors: Sequence[Mapping[str, Any]],
+    mlp: MlpSettings,
+    prior: Predictor | None = None,
+    choices: Choices | None = None,
+    seed: int = 42,
+    provenance: Mapping[str, Any] | None = None,
+) -> Fitted:
+    """Train on the training images of a data set.
+
+    Args:
+        data: features, scores and split.
+        head: "auto", "ridge", "kernel", "gp", "pairwise" or "mlp".
+        extractors: what the extractors say of themselves, for the model file.
+        mlp: for the head of that name.
+        prior: a model whose scores are corrected, or with "mlp" whose weights are trained on.
+        choices: the person's choices among the images of `data`, for "pairwise".
+        seed: of everything random.
+        provenance: words for the model file and the report on how it was made.
+
+    Raises:
+        ModelError: nothing can be learnt, or the prior is for other features or another head.
+        SettingsError: training settings that contradict each other, or training diverged.
+    """
+    if prior is not None:
+        check_extractors(prior, extractors)
+    unit_length = prior is not None and prior.unit_length
+    features = _prepared(data.features, unit_length)
+    scores, train = data.scaled_scores(), data.train
+    start = prior.head if prior is not None else None
+    history: Sequence[Mapping[str, float]] = ()
+    notes: tuple[str, ...] = ()
+    forecast_std: float | None = None
+    interrupted = False
+    fitted: Head
+    if head == "mlp":
+        fitted, history, problem, interrupted = _fit_mlp(data, features, scores, mlp, start)
+        notes = (problem,) if problem else ()
+    elif head == "pairwise":
+        if choices is None:
+            raise ModelError(
+                "head 'pairwise' learns from choices in the A/B window, and this folder has none: "
+                "rate with aesthetic_ab_scorer, or set head to 'auto'"
+            )
+        fitted = fit_pairwise(features, choices)
+    elif head == "auto":
+        auto = fit_auto(
+            features[train],
+            scores[train],
+            weights=data.holder.weights[train],
+            seed=seed,
+            blocks=data.blocks,
+            prior=start,
+            groups=data.groups[train],
+        )
+        fitted, notes = auto.head, (f"Head chosen: {auto.reason}.",)
+        if auto.left_out is not None:
+            forecast_std = float(np.sqrt(np.mean((auto.left_out - scores[train]) ** 2)))
+    else:
+        fitted = fit_head(
+            head,
+            features[train],
+            scores[train],
+            weights=data.holder.weights[train],
+            seed=seed,
+            blocks=data.blocks,
+            prior=start,
+        )
+    predictor = Predictor.from_training(
+        fitted,
+        data.features[train],
+        extractors=extractors,
+        unit_length=unit_length,
+        forecast_std=forecast_std,
+        provenance={
+            "images": f"{int(train.sum())} for training, {int(data.test.sum())} for testing"
+        }
+        | dict(provenance or {}),
+    )
+    return Fitted(predictor, history, notes, interrupted)
+
+
+def _fit_mlp(
+    data: RatedFeatures,
+    features: FloatArray,
+    scores: FloatArray,
+    mlp: MlpSettings,
+    start: Head | None,
+) -> tuple[Head, Sequence[Mapping[str, float]], str | None, bool]:
+    from src.aesthetic.trainer import MlpShape, train_mlp
+    from src.devices import choose_device
+
+    if start is not None and not isinstance(start, MlpHead):
+        raise ModelError(
+            f"head 'mlp' cannot go on from a {start.kind!r} head: set head to 'auto', or "
+            "base_model and load_model to ''"
+        )
+    train, test = data.train, data.test
+
+    def evaluate(head: MlpHead) -> dict[str, float]:
+        accuracy = {
+            "train_ab": pairwise_accuracy(scores[train], head.predict(features[train])),
+            "test_ab": pairwise_accuracy(scores[test], head.predict(features[test])),
+        }
+        return {name: value for name, value in accuracy.items() if value is not None}
+
+    with progress_bar(1, "training", "step") as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        result = train_mlp(
+            features[train],
+            scores[train],
+            mlp.options,
+            loss=mlp.loss,  # type: ignore[arg-type]
+            shape=MlpShape(dropouts=mlp.dropouts, relu=mlp.relu),
+            start=start,
+            weights=data.holder.weights[train],
+            device=str(choose_device(mlp.device)),
+            evaluate=evaluate,
+            eval_every_n_epochs=mlp.eval_every_n_epochs,
+            progress=show,
+        )
+    return result.head, result.history, result.problem, result.interrupted
+
+
+def check_extractors(predictor: Predictor, extractors: Sequence[Mapping[str, Any]]) -> None:
+    """Make sure that a model was made for the features at hand.
+
+    The published heads do not say which copy of CLIP they were made for: any CLIP will do that
+    has their number of features.
+
+    Raises:
+        ModelError: it was made with other extractors.
+    """
+    made_for, at_hand = predictor.extractors, extractors
+    fits = len(made_for) == len(at_hand) and all(
+        made.get("identity") == given.get("identity")
+        if made.get("identity")
+        else given.get("model_type") == "clip" and not given.get("hidden_states")
+        for made, given in zip(made_for, at_hand, strict=True)
+    )
+    if not fits:
+        wanted = "+".join(str(extractor.get("name", "?")) for extractor in made_for)
+        given = "+".join(str(extractor.get("name", "?")) for extractor in at_hand)
+        raise ModelError(
+            f"the model was made for features of {wanted!r}, not of {given!r}: set "
+            f"feature_extractor to {wanted!r}, with the same hidden_states and model files"
+        )
+
+
+def _prepared(features: ArrayLike, unit_length: bool) -> FloatArray:
+    array = np.asarray(features, dtype=np.float64)
+    if unit_length:
+        array = array / np.maximum(np.linalg.norm(array, axis=1, keepdims=True), 1e-12)
+    return array

@@ -1,0 +1,78 @@
+"""Model folders of the aesthetic predictor, and the model that training starts from."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from src.aesthetic import comfyui
+from src.aesthetic.dataset import RatedFeatures
+from src.aesthetic.predictor import Predictor
+from src.aesthetic.published import published_head
+
+logger = logging.getLogger(__name__)
+
+COMFYUI_FILE = "comfyui.safetensors"
+_PUBLISHED_FOR = "openai/clip-vit-large-patch14"
+
+
+def choose_prior(
+    base_model: str, extractors: Sequence[Mapping[str, Any]], folder: Path
+) -> Predictor | None:
+    """The model that training starts from, or None for from scratch.
+
+    Args:
+        base_model: a model file or folder; "" for none; "auto" for the published aesthetic head
+            where the features are those it was made for.
+        extractors: what the extractors say of themselves.
+        folder: where published heads are kept.
+
+    Raises:
+        ModelError: the model is not there, damaged, or cannot be fetched.
+    """
+    if not base_model:
+        return None
+    if base_model == "auto":
+        names = [extractor.get("name") for extractor in extractors]
+        if names != [_PUBLISHED_FOR] or extractors[0].get("hidden_states"):
+            return None
+        return Predictor.load(published_head(folder))
+    path = Path(base_model)
+    if not path.exists() and path.parent == folder and path.suffix in {".safetensors", ".pth"}:
+        published = published_head(folder)
+        if published.stem == path.stem:
+            path = published
+    return Predictor.load(path)
+
+
+def save_predictor(folder: Path, predictor: Predictor, data: RatedFeatures) -> None:
+    """Write `model.safetensors`, and for CLIP features also the file for the ComfyUI nodes.
+
+    Args:
+        folder: the model folder, made if need be.
+        predictor: the trained model.
+        data: what it was trained on.
+
+    Raises:
+        DataError: a file cannot be written.
+    """
+    predictor.save(folder)
+    models = [str(extractor["name"]) for extractor in predictor.extractors]
+    if all(_is_plain_clip(extractor) for extractor in predictor.extractors):
+        export = comfyui.export(
+            predictor,
+            folder / COMFYUI_FILE,
+            clip_models=models,
+            features=data.features[data.train],
+        )
+        if export.agreement < 1:
+            logger.info(
+                "%s for the ComfyUI nodes, which know linear layers only, orders %.1f %% of the "
+                "pairs as the model does.",
+                COMFYUI_FILE,
+                100 * export.agreement,
+            )
+
+
+def _is_plain_clip(extractor: Mapping[str, Any]) -> bool:
+    return extractor.get("model_type") == "clip" and not extractor.get("hidden_states")

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from src.classifier.model import find_head, quieten
+from src.classifier.model import find_head, quieten, read_head
 from src.devices import choose_device, half_precision
 from src.errors import ModelError
 from src.features.hub import resolve_model
+from src.files import write_text
 from src.images.preprocess import Preprocessing
 from src.images.processors import load_preprocessing
 
@@ -44,11 +45,25 @@ class HeadInputs:
         self.name = name
         self.files = resolve_model(name)
         self._device_name = device
-        self.features = _recorded_features(self.files.folder) or self.files.identity
+        record = _record(self.files.folder)
+        self.features = record.get("features") or self.files.identity
         self.identity = f"classifier head input|{self.features}|v{VERSION}"
+        self._head_name = record.get("head")
         self._preprocessing: Preprocessing | None = None
         self._model: torch.nn.Module | None = None
         self._seen: list[torch.Tensor] = []
+
+    @property
+    def head_name(self) -> str:
+        """The name of the final linear layer inside the model, which is loaded to find it out.
+
+        Raises:
+            ModelError: as `load`.
+        """
+        if self._head_name is None:
+            self.load()
+        assert self._head_name is not None
+        return self._head_name
 
     @property
     def at_least(self) -> int | None:
@@ -61,6 +76,19 @@ class HeadInputs:
         if self._preprocessing is None:
             self._preprocessing = load_preprocessing(self.files.folder)
         return self._preprocessing
+
+    def head(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weight (classes, d) and bias (classes) of the model's own head, float32."""
+        tensors = read_head(self.files.folder, self._head_name) if self._head_name else None
+        if tensors is not None:
+            return tensors
+        self.load()
+        assert self._model is not None
+        layer: Any = self._model.get_submodule(self.head_name)
+        weight = layer.weight.detach().float().cpu().numpy()
+        if layer.bias is None:
+            return weight, np.zeros(len(weight), np.float32)
+        return weight, layer.bias.detach().float().cpu().numpy()
 
     def load(self) -> None:
         """Load weights.
@@ -79,14 +107,16 @@ class HeadInputs:
                 self.files.folder, dtype=torch.float32
             )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            reason = str(error).strip().splitlines()[0] or type(error).__name__
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(
                 f"{self.name!r} cannot be used as an image classifier: {reason}"
             ) from None
-        self.use(model, find_head(model, self.preprocessing, self.name))
+        # Convolutions are fastest with the channels last; other layers do not mind.
+        model = model.to(memory_format=torch.channels_last)
+        self.use(model, self._head_name or find_head(model, self.preprocessing, self.name))
 
     def use(self, model: Any, head_name: str) -> None:
-        """Take a model that is already in memory instead of loading it; it is put to evaluation."""
+        """Take a model that is in memory already instead of loading it; it is put to evaluation."""
         self._device = choose_device(self._device_name)
         self._half = half_precision(self._device)
         model.to(self._device)
@@ -95,7 +125,7 @@ class HeadInputs:
         model.get_submodule(head_name).register_forward_pre_hook(
             lambda _module, inputs: self._seen.append(inputs[0].detach().clone())
         )
-        self._model = model
+        self._model, self._head_name = model, head_name
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """The resized and cropped image, (height, width, 3) uint8."""
@@ -129,42 +159,31 @@ class HeadInputs:
         return {"name": self.files.name, "identity": self.identity}
 
 
-def record_features(folder: Path, features: str, head_name: str) -> None:
-    """Note in a saved model's config.json whose features its head works on.
+def write_record(folder: Path, head_name: str, features: str | None = None) -> None:
+    """Note in a saved model's config.json what its last layer is called and works on.
 
     Args:
         folder: the saved model.
-        features: `HeadInputs.features` of the model whose backbone it has.
-        head_name: the layer that was trained.
+        head_name: the layer that makes the logits.
+        features: where only the head was trained: `HeadInputs.features` of the backbone's model.
     """
-    from src.files import write_text
-
     file = folder / "config.json"
     config = json.loads(file.read_text(encoding="utf-8"))
-    config[RECORD] = {"features": features, "head": head_name, "weights": _digest(folder)}
+    config[RECORD] = {"head": head_name, "weights": _digest(folder)}
+    if features is not None:
+        config[RECORD]["features"] = features
     write_text(file, json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def recorded_head(folder: Path) -> str | None:
-    """The head's layer name in a model of ours with an untouched backbone; otherwise None."""
-    record = _record(folder)
-    return str(record["head"]) if record else None
-
-
-def _recorded_features(folder: Path) -> str | None:
-    record = _record(folder)
-    return str(record["features"]) if record else None
-
-
-def _record(folder: Path) -> dict[str, str] | None:
-    """Our record, if it was written for the very weights that lie beside it."""
+def _record(folder: Path) -> dict[str, str]:
+    """Our record, if it was written for the very weights that lie beside it; otherwise empty."""
     try:
         record = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(RECORD)
     except (OSError, ValueError, AttributeError):
-        return None
-    if not isinstance(record, dict) or not {"features", "head", "weights"} <= record.keys():
-        return None
-    return record if record["weights"] == _digest(folder) else None
+        return {}
+    if not isinstance(record, dict) or not {"head", "weights"} <= record.keys():
+        return {}
+    return record if record["weights"] == _digest(folder) else {}
 
 
 def _digest(folder: Path) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from src.errors import ModelError
 from src.images.preprocess import Preprocessing
 
@@ -128,20 +130,21 @@ def input_size(preprocessing: Preprocessing) -> tuple[int, int]:
     )
 
 
-def read_head(folder: Path, head_name: str) -> "tuple[torch.Tensor, torch.Tensor] | None":
+def read_head(folder: Path, head_name: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Weight (classes, d) and bias (classes) of a saved head, float32; None if there is none."""
     from safetensors import safe_open
 
     file = folder / "model.safetensors"
     if not file.is_file():
         return None
-    with safe_open(file, framework="pt") as tensors:
-        if f"{head_name}.weight" not in tensors.keys():  # noqa: SIM118 (no mapping)
+    with safe_open(file, framework="np") as tensors:
+        names = set(tensors.keys())
+        if f"{head_name}.weight" not in names:
             return None
-        weight = tensors.get_tensor(f"{head_name}.weight").float()
-        if f"{head_name}.bias" not in tensors.keys():  # noqa: SIM118
-            return weight, weight.new_zeros(len(weight))
-        return weight, tensors.get_tensor(f"{head_name}.bias").float()
+        weight = tensors.get_tensor(f"{head_name}.weight").astype(np.float32)
+        if f"{head_name}.bias" not in names:
+            return weight, np.zeros(len(weight), np.float32)
+        return weight, tensors.get_tensor(f"{head_name}.bias").astype(np.float32)
 
 
 def quieten() -> None:
@@ -154,7 +157,7 @@ def quieten() -> None:
 
 def _refill(
     head: Any,
-    old: "tuple[torch.Tensor, torch.Tensor] | None",
+    old: tuple[np.ndarray, np.ndarray] | None,
     known: Sequence[str],
     classes: Sequence[str],
 ) -> None:
@@ -169,6 +172,6 @@ def _refill(
             return
         kept = [(row, known.index(label)) for row, label in enumerate(classes) if label in known]
         for row, before in kept:
-            head.weight[row] = old[0][before]
+            head.weight[row] = torch.from_numpy(old[0][before])
             if head.bias is not None:
-                head.bias[row] = old[1][before]
+                head.bias[row] = float(old[1][before])

@@ -1,0 +1,153 @@
+"""Varying whole batches of training images on the device they are trained on.
+
+Cutting, turning and mirroring are one interpolation for the whole batch; colour, cut-out, MixUp
+and CutMix are a few operations on it. Everything random comes from torch's own generator, which
+the trainer saves with its checkpoints.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+
+_ASPECT = 4 / 3  # widest and narrowest part that is cut out, as in RandomResizedCrop
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How strongly images are varied.
+
+    Attributes:
+        flip: mirror half of them, left to right.
+        crop: smallest share of the area that is cut out; 1 takes everything.
+        rotation: largest turn to either side, in degrees.
+        colour: largest relative change of brightness, contrast and saturation.
+        cutout: side of a square that is blanked out, as a share of the image's side
+            (DeVries and Taylor, "Improved regularization of CNNs with cutout", 2017).
+        mixup: alpha of MixUp (Zhang et al., 2018); 0 is off.
+        cutmix: alpha of CutMix (Yun et al., 2019); 0 is off. With both, each batch draws one.
+    """
+
+    flip: bool = True
+    crop: float = 0.6
+    rotation: float = 10.0
+    colour: float = 0.2
+    cutout: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    @property
+    def blends(self) -> bool:
+        """Whether labels become shares."""
+        return self.mixup > 0 or self.cutmix > 0
+
+
+def augment(pixels: torch.Tensor, size: tuple[int, int], how: Augmentation) -> torch.Tensor:
+    """Vary each image of a batch on its own.
+
+    Args:
+        pixels: (n, 3, height, width) uint8.
+        size: (height, width) of the result.
+        how: how strongly.
+
+    Returns:
+        (n, 3, *size) float32, 0 to 255.
+    """
+    images = _cut(pixels.float(), size, how)
+    if how.colour:
+        images = _recolour(images, how.colour)
+    if how.cutout:
+        images = _blank(images, how.cutout)
+    return images
+
+
+def blend(
+    pixels: torch.Tensor, labels: torch.Tensor, classes: int, how: Augmentation
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """MixUp or CutMix: each image with another of the batch, and the labels in the same shares.
+
+    Args:
+        pixels: (n, 3, height, width) float.
+        labels: (n,) int, or (n, classes) of zeros and ones, which stay right: a tag of either
+            image is there in that image's share.
+        classes: how many there are.
+        how: the alphas.
+
+    Returns:
+        The images, and labels as shares, (n, classes) float32.
+    """
+    shares = labels.float() if labels.ndim == 2 else functional.one_hot(labels, classes).float()
+    if not how.blends or len(pixels) < 2:
+        return pixels, shares
+    pasting = how.cutmix > 0 and (how.mixup == 0 or torch.rand(()).item() < 0.5)
+    alpha = how.cutmix if pasting else how.mixup
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    other = torch.randperm(len(pixels), device="cpu").to(pixels.device)
+    if pasting:
+        height, width = pixels.shape[2:]
+        top, bottom = _window(height, math.sqrt(1 - share))
+        left, right = _window(width, math.sqrt(1 - share))
+        mixed = pixels.clone()
+        mixed[:, :, top:bottom, left:right] = pixels[other, :, top:bottom, left:right]
+        share = 1 - (bottom - top) * (right - left) / (height * width)
+    else:
+        mixed = torch.lerp(pixels[other], pixels, share)
+    return mixed, torch.lerp(shares[other], shares, share)
+
+
+def _cut(images: torch.Tensor, size: tuple[int, int], how: Augmentation) -> torch.Tensor:
+    """Cut out, turn, mirror and resize, in one bilinear interpolation."""
+    n, _, height, width = images.shape
+    area = how.crop + (1 - how.crop) * torch.rand(n)
+    slack = torch.ones(n) if how.crop == 1 else _ASPECT ** (2 * torch.rand(n) - 1)
+    across = (area * slack).sqrt().clamp(max=1)  # shares of the width and of the height
+    down = (area / slack).sqrt().clamp(max=1)
+    x = (1 - across) * (2 * torch.rand(n) - 1)  # centres, in -1 ... 1
+    y = (1 - down) * (2 * torch.rand(n) - 1)
+    angle = math.radians(how.rotation) * (2 * torch.rand(n) - 1)
+    mirror = torch.where(torch.rand(n) < 0.5, -1.0, 1.0) if how.flip else torch.ones(n)
+    # From places in the result to places in the image, both in -1 ... 1; the turn is one of
+    # pixels, so the sides' ratio goes in and out again.
+    ratio = width / height
+    rows = torch.stack(
+        [
+            torch.stack([mirror * across * angle.cos(), -down * angle.sin() / ratio, x], dim=1),
+            torch.stack([mirror * across * angle.sin() * ratio, down * angle.cos(), y], dim=1),
+        ],
+        dim=1,
+    )
+    grid = functional.affine_grid(rows.to(images.device), [n, 3, *size], align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+def _recolour(images: torch.Tensor, strength: float) -> torch.Tensor:
+    """Brightness, contrast and saturation, each by a factor of its own for each image."""
+    n = len(images)
+    brightness, contrast, saturation = (
+        (1 + strength * (2 * torch.rand(n, 1, 1, 1) - 1)).to(images.device) for _ in range(3)
+    )
+    images = images * brightness
+    images = torch.lerp(images.mean(dim=(1, 2, 3), keepdim=True), images, contrast)
+    images = torch.lerp(images.mean(dim=1, keepdim=True), images, saturation)
+    return images.clamp(0, 255)
+
+
+def _blank(images: torch.Tensor, share: float) -> torch.Tensor:
+    """A square of the image's mean colour, its centre anywhere."""
+    n, _, height, width = images.shape
+    half = share * min(height, width) / 2
+    centre_y, centre_x = torch.rand(n, 1, 1) * height, torch.rand(n, 1, 1) * width
+    inside = ((torch.arange(height)[:, None] + 0.5 - centre_y).abs() < half) & (
+        (torch.arange(width) + 0.5 - centre_x).abs() < half
+    )
+    return torch.where(
+        inside[:, None].to(images.device), images.mean(dim=(2, 3), keepdim=True), images
+    )
+
+
+def _window(length: int, share: float) -> tuple[int, int]:
+    """Part of a side around a random centre, cut off at the edges."""
+    centre = torch.rand(()).item() * length
+    half = share * length / 2
+    return max(round(centre - half), 0), min(round(centre + half), length)

@@ -1,0 +1,189 @@
+"""What happens beside training: one line for each measurement, stopping, and when to measure."""
+
+import logging
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainerCallback
+from transformers.trainer_callback import ProgressCallback
+
+from src.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+logger = logging.getLogger(__name__)
+
+_AGAIN_SECONDS = 2
+
+Describe = Callable[[dict[str, float]], str]
+
+
+class Bar(ProgressCallback):
+    """Transformers' progress bar, without its dictionaries in between."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Nothing: `Lines` tells it."""
+
+
+class Lines(TrainerCallback):
+    """One line to the log for every measurement, and for the loss where nothing is measured.
+
+    Args:
+        describe: the measured figures, named as compute_metrics does, in words.
+    """
+
+    def __init__(self, describe: Describe) -> None:
+        self._describe = describe
+        self._loss = math.nan
+
+    def on_log(
+        self,
+        args: "TrainingArguments",
+        state: "TrainerState",
+        control: "TrainerControl",
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Tell what was measured."""
+        logs = logs or {}
+        self._loss = logs.get("loss", self._loss)
+        measured = {
+            name.removeprefix("eval_"): value
+            for name, value in logs.items()
+            if name.startswith("eval_")
+        }
+        if not state.is_world_process_zero or not (measured or "loss" in logs):
+            return
+        if not measured and args.eval_strategy != "no":
+            return
+        loss = f"training loss {self._loss:.4f}" if math.isfinite(self._loss) else ""
+        parts = [part for part in (loss, self._describe(measured) if measured else "") if part]
+        _say(f"epoch {state.epoch or 0:.4g}: {', '.join(parts)}")
+
+
+class EveryNthEpoch(TrainerCallback):
+    """Measure and save after every n-th epoch and after the last one only."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+
+    def on_epoch_end(
+        self,
+        args: "TrainingArguments",
+        state: "TrainerState",
+        control: "TrainerControl",
+        **kwargs: Any,
+    ) -> "TrainerControl":
+        """Take back what the strategy "epoch" asked for."""
+        epoch = round(state.epoch or 0)
+        if epoch % self._n and state.global_step < state.max_steps:
+            control.should_evaluate = control.should_save = False
+        return control
+
+
+class StopWhenDiverged(TrainerCallback):
+    """End with a message when the loss or the gradient is no number any more."""
+
+    def on_log(
+        self,
+        args: "TrainingArguments",
+        state: "TrainerState",
+        control: "TrainerControl",
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Look at what is logged.
+
+        Raises:
+            ModelError: training has diverged.
+        """
+        logs = logs or {}
+        # Under fp16 a step with an infinite gradient is left out and the scale lowered: no harm.
+        watched = ("loss", "eval_loss") if args.fp16 else ("loss", "eval_loss", "grad_norm")
+        for name in watched:
+            if not math.isfinite(logs.get(name, 0.0)):
+                raise ModelError(
+                    f"training has diverged at step {state.global_step} ({name} is "
+                    f"{logs[name]}): lower learning_rate, or raise warmup_steps"
+                )
+
+
+class KeepOnInterrupt(TrainerCallback):
+    """On Ctrl-C finish the step, save a checkpoint and stop; a later Ctrl-C stops at once.
+
+    Attributes:
+        interrupted: whether that has happened.
+    """
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self._before: Any = None
+        self._noted = 0.0
+        self._agree: Callable[[bool], bool] = bool
+
+    def watch(self, agree: Callable[[bool], bool]) -> None:
+        """Begin to watch for Ctrl-C.
+
+        Args:
+            agree: whether any of the processes that train together was interrupted.
+        """
+        self._agree = agree
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+
+    def unwatch(self) -> None:
+        """Let Ctrl-C do what it did before."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
+
+    def on_step_end(
+        self,
+        args: "TrainingArguments",
+        state: "TrainerState",
+        control: "TrainerControl",
+        **kwargs: Any,
+    ) -> "TrainerControl":
+        """Save and stop, if it is time."""
+        self.interrupted = self._agree(self.interrupted)
+        if self.interrupted:
+            control.should_save = control.should_training_stop = True
+            control.should_evaluate = False
+        return control
+
+    def on_epoch_end(
+        self,
+        args: "TrainingArguments",
+        state: "TrainerState",
+        control: "TrainerControl",
+        **kwargs: Any,
+    ) -> "TrainerControl":
+        """No measuring of half an epoch, which has been saved already."""
+        if self.interrupted:
+            control.should_evaluate = control.should_save = False
+        return control
+
+    def _note(self, signal_number: int, frame: Any) -> None:
+        # A launcher passes the terminal's signal on, so that it may come twice at the same time.
+        if self.interrupted and time.monotonic() - self._noted > _AGAIN_SECONDS:
+            self.unwatch()
+            raise KeyboardInterrupt
+        if not self.interrupted:
+            self.interrupted, self._noted = True, time.monotonic()
+            _say("Stopping after this step, and keeping what was trained.")
+
+
+def _say(line: str) -> None:
+    """Log a line without breaking the progress bar."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        tqdm.write(line, file=sys.stderr)
+    else:
+        logger.info("%s", line)

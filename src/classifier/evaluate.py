@@ -1,0 +1,172 @@
+"""How good a classifier is: figures from labels and probabilities, nothing else."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+BINS = 15
+_LEAST = 1e-12  # probabilities below this count as this in the log-loss
+
+Figures = dict[str, Any]
+
+
+def evaluate(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    *,
+    chances: np.ndarray | None = None,
+    bootstrap: int = 0,
+    seed: int = 0,
+) -> Figures:
+    """Everything that is measured on one part of the images.
+
+    Args:
+        labels: (n,) int.
+        probabilities: (n, classes), rows of sum 1.
+        classes: their names.
+        chances: share of each class among the training images, (classes,), behind the chance
+            level; by default that among these images.
+        bootstrap: resamples behind the 95 % intervals; 0 leaves them out.
+        seed: of the resampling.
+
+    Returns:
+        JSON values; None for what cannot be measured: n, accuracy, balanced_accuracy (mean of
+        the recalls), mean_right (mean probability of the right label), log_loss, brier,
+        macro_f1, calibration_error, chance (accuracy of guessing by the training shares),
+        uniform_chance, majority (accuracy of always naming the commonest training class),
+        accuracy_interval, log_loss_interval, macro_f1_interval, and per_class, a list of name, n,
+        precision, recall, f1, mean_right.
+    """
+    n, count = len(labels), len(classes)
+    if not n:
+        return {"n": 0, "accuracy": None, "per_class": []}
+    predicted = probabilities.argmax(axis=1)
+    right = probabilities[np.arange(n), labels]
+    matrix = confusion_matrix(labels, predicted, count)
+    shares = np.bincount(labels, minlength=count) / n
+    chances = shares if chances is None else chances
+    per_class = _per_class(matrix, labels, right, classes)
+    figures: Figures = {
+        "n": n,
+        "accuracy": float(np.mean(predicted == labels)),
+        "balanced_accuracy": _mean([row["recall"] for row in per_class]),
+        "macro_f1": _macro_f1(matrix),
+        "mean_right": float(right.mean()),
+        "log_loss": _log_loss(right),
+        "brier": float(np.mean((probabilities**2).sum(axis=1) - 2 * right + 1)),
+        "calibration_error": calibration_error(labels, probabilities),
+        "chance": float(shares @ chances),
+        "uniform_chance": 1 / count,
+        "majority": float(shares[int(np.argmax(chances))]),
+    }
+    if bootstrap:
+        figures |= _intervals(labels, predicted, right, count, bootstrap, seed)
+    return figures | {"per_class": per_class}
+
+
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Counts, (classes, classes) int64: a row for each true class, a column for each predicted."""
+    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Expected calibration error: mean distance of confidence and accuracy in 15 equal bins.
+
+    Guo et al., "On calibration of modern neural networks", 2017, equation 3.
+    """
+    rows = reliability(labels, probabilities)
+    return float(
+        sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / len(labels)
+    )
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, float]]:
+    """For each bin of the predicted category's probability: n, confidence and accuracy in it."""
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    counts = np.bincount(bins, minlength=BINS)
+    sums = np.bincount(bins, confidence, BINS)
+    hits = np.bincount(bins, correct, BINS)
+    return [
+        {
+            "n": int(counts[b]),
+            "confidence": float(sums[b] / counts[b]),
+            "accuracy": float(hits[b] / counts[b]),
+        }
+        for b in np.flatnonzero(counts)
+    ]
+
+
+def _per_class(
+    matrix: np.ndarray, labels: np.ndarray, right: np.ndarray, classes: Sequence[str]
+) -> list[Figures]:
+    hits = np.diag(matrix)
+    actual, named = matrix.sum(axis=1), matrix.sum(axis=0)
+    sums = np.bincount(labels, right, len(classes))
+    return [
+        {
+            "name": name,
+            "n": int(actual[c]),
+            "precision": _ratio(hits[c], named[c]),
+            "recall": _ratio(hits[c], actual[c]),
+            "f1": _ratio(2 * hits[c], actual[c] + named[c]),
+            "mean_right": _ratio(sums[c], actual[c]),
+        }
+        for c, name in enumerate(classes)
+    ]
+
+
+def _macro_f1(matrix: np.ndarray) -> float | None:
+    """Mean F1 of the classes that occur or are named."""
+    sizes = matrix.sum(axis=0) + matrix.sum(axis=1)
+    used = sizes > 0
+    return float(np.mean(2 * np.diag(matrix)[used] / sizes[used])) if used.any() else None
+
+
+def _log_loss(right: np.ndarray) -> float:
+    return float(-np.log(np.maximum(right, _LEAST)).mean())
+
+
+def _intervals(
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    right: np.ndarray,
+    classes: int,
+    samples: int,
+    seed: int,
+) -> Figures:
+    """95 % percentile intervals over resampled images."""
+    rng = np.random.default_rng(seed)
+    n = len(labels)
+    losses = -np.log(np.maximum(right, _LEAST))
+    cells = labels * classes + predicted
+    measures: dict[str, Callable[[np.ndarray], float | None]] = {
+        "accuracy_interval": lambda drawn: float(np.mean(labels[drawn] == predicted[drawn])),
+        "log_loss_interval": lambda drawn: float(losses[drawn].mean()),
+        "macro_f1_interval": lambda drawn: _macro_f1(
+            np.bincount(cells[drawn], minlength=classes**2).reshape(classes, classes)
+        ),
+    }
+    values: dict[str, list[float]] = {name: [] for name in measures}
+    for _ in range(samples):
+        drawn = rng.integers(0, n, n)
+        for name, measure in measures.items():
+            value = measure(drawn)
+            if value is not None:
+                values[name].append(value)
+    return {
+        name: [float(bound) for bound in np.quantile(found, (0.025, 0.975))]
+        for name, found in values.items()
+    }
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return float(part / whole) if whole else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

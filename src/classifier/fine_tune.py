@@ -5,13 +5,16 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from src.classifier.augment import Augmentation
 from src.errors import ModelError, SettingsError
 from src.images.preprocess import Preprocessing
+
+if TYPE_CHECKING:
+    from src.classifier.trainer import AveragingTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +98,31 @@ def fine_tune(
         ModelError: training diverges, or the memory of the device does not suffice.
         KeyboardInterrupt: stopped with Ctrl-C, after a checkpoint was written.
     """
+    from src.classifier.dataset import PixelDataset, collate, enlarged
+    from src.classifier.trainer import ImageTrainer
+
+    varied = recipe.augmentation is not None
+    trainer = ImageTrainer(
+        preprocessing=preprocessing,
+        augmentation=recipe.augmentation,
+        ema_decay=recipe.ema_decay,
+        model=model,
+        args=training_arguments(recipe, checkpoints, measured=validation is not None),
+        data_collator=collate,
+        train_dataset=PixelDataset(
+            *train, enlarged(preprocessing) if varied else preprocessing, exact=not varied
+        ),
+        eval_dataset=validation and PixelDataset(*validation, preprocessing, exact=True),
+        compute_loss_func=objective.loss,
+        compute_metrics=objective.metrics,
+    )
+    return run_trainer(trainer, objective, recipe)
+
+
+def run_trainer(
+    trainer: "AveragingTrainer", objective: Objective, recipe: Recipe
+) -> dict[str, Any]:
+    """Train to the end, from the last checkpoint if there is one; returns and raises as above."""
     import torch
     from transformers import EarlyStoppingCallback
     from transformers.trainer_callback import PrinterCallback, ProgressCallback
@@ -106,37 +134,21 @@ def fine_tune(
         Lines,
         StopWhenDiverged,
     )
-    from src.classifier.dataset import PixelDataset, collate, enlarged
-    from src.classifier.trainer import ImageTrainer
 
-    arguments = training_arguments(recipe, checkpoints, measured=validation is not None)
-    varied = recipe.augmentation is not None
+    arguments = trainer.args
     keep = KeepOnInterrupt()
     callbacks = [Lines(objective.describe), StopWhenDiverged()]
     if recipe.eval_every_n_epochs > 1 and "eval_strategy" not in recipe.training_args:
         callbacks.append(EveryNthEpoch(recipe.eval_every_n_epochs))
     if recipe.early_stopping_patience:
         callbacks.append(EarlyStoppingCallback(recipe.early_stopping_patience))
-    trainer = ImageTrainer(
-        preprocessing=preprocessing,
-        augmentation=recipe.augmentation,
-        ema_decay=recipe.ema_decay,
-        model=model,
-        args=arguments,
-        data_collator=collate,
-        train_dataset=PixelDataset(
-            *train, enlarged(preprocessing) if varied else preprocessing, exact=not varied
-        ),
-        eval_dataset=validation and PixelDataset(*validation, preprocessing, exact=True),
-        compute_loss_func=objective.loss,
-        compute_metrics=objective.metrics,
-        callbacks=[*callbacks, keep],
-    )
+    for callback in [*callbacks, keep]:
+        trainer.add_callback(callback)
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     if not arguments.disable_tqdm:
         trainer.add_callback(Bar)
-    checkpoint = _checkpoint(recipe, Path(arguments.output_dir))
+    checkpoint = _checkpoint(recipe, Path(str(arguments.output_dir)))
     keep.watch(lambda interrupted: _agreed(trainer.accelerator, interrupted))
     try:
         trainer.train(resume_from_checkpoint=checkpoint)

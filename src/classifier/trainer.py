@@ -17,53 +17,20 @@ from src.images.preprocess import Preprocessing
 AVERAGE_FILE = "average.safetensors"
 
 
-class ImageTrainer(Trainer):
-    """A Trainer whose batches are pixels as bytes, (n, height, width, 3).
+class AveragingTrainer(Trainer):
+    """A Trainer that keeps a running average of the weights, if asked to.
 
     Args:
-        preprocessing: of the model: the size it is given, and the normalisation.
-        augmentation: how training images are varied; None leaves them as they are.
-        ema_decay: of the running average of the weights, which is what is measured and kept in
-            the end; 0 is off.
+        ema_decay: of the average, which is what is measured and kept in the end; 0 is off.
         options: as for Trainer.
     """
 
-    def __init__(
-        self,
-        *,
-        preprocessing: Preprocessing,
-        augmentation: Augmentation | None = None,
-        ema_decay: float = 0.0,
-        **options: Any,
-    ) -> None:
+    def __init__(self, *, ema_decay: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
-        self._size = input_size(preprocessing)
-        device = self.args.device
-        self._scale = torch.tensor(preprocessing.scale, device=device).view(3, 1, 1)
-        self._offset = torch.tensor(preprocessing.offset, device=device).view(3, 1, 1)
-        self._augmentation = augmentation
         self._average = running_average(self._network, ema_decay) if ema_decay else None
         if self._average is not None:
-            self._average.to(device)
+            self._average.to(self.args.device)
             self.add_callback(_Averaging(self))
-
-    def training_step(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Any],
-        num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> torch.Tensor:
-        """Vary the batch, then a step as usual."""
-        inputs = Trainer._prepare_inputs(self, inputs)
-        if self._augmentation is not None:
-            pixels = augment(_channels_first(inputs), self._size, self._augmentation)
-            labels = inputs["labels"]
-            if self._augmentation.blends:
-                classes = self._network.config.num_labels
-                pixels, labels = blend(pixels, labels, classes, self._augmentation)
-            inputs = {"pixel_values": self._normalised(pixels), "labels": labels}
-        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
-        return loss
 
     def step_done(self) -> None:
         """Take the weights after an optimiser step into the average."""
@@ -81,23 +48,10 @@ class ImageTrainer(Trainer):
             result: dict[str, float] = super().evaluate(*args, **kwargs)
         return result
 
-    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """To the device; bytes become normalised pixels."""
-        prepared: dict[str, Any] = super()._prepare_inputs(inputs)
-        if prepared["pixel_values"].dtype == torch.uint8:
-            pixels = _channels_first(prepared).float()
-            prepared = {**prepared, "pixel_values": self._normalised(pixels)}
-        return prepared
-
     @property
     def _network(self) -> Any:
         """The model without the wrappers of training in parallel."""
         return self.model
-
-    def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
-        # Convolutions are fastest with the channels last; other layers do not mind.
-        normalised = pixels * self._scale + self._offset
-        return normalised.contiguous(memory_format=torch.channels_last)
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -138,12 +92,67 @@ class ImageTrainer(Trainer):
 class _Averaging(TrainerCallback):
     """Takes the weights into the average after every step of the optimiser."""
 
-    def __init__(self, trainer: ImageTrainer) -> None:
+    def __init__(self, trainer: AveragingTrainer) -> None:
         self._trainer = trainer
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """One more step."""
         self._trainer.step_done()
+
+
+class ImageTrainer(AveragingTrainer):
+    """A trainer whose batches are pixels as bytes, (n, height, width, 3).
+
+    Args:
+        preprocessing: of the model: the size it is given, and the normalisation.
+        augmentation: how training images are varied; None leaves them as they are.
+        options: as for AveragingTrainer.
+    """
+
+    def __init__(
+        self,
+        *,
+        preprocessing: Preprocessing,
+        augmentation: Augmentation | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._size = input_size(preprocessing)
+        device = self.args.device
+        self._scale = torch.tensor(preprocessing.scale, device=device).view(3, 1, 1)
+        self._offset = torch.tensor(preprocessing.offset, device=device).view(3, 1, 1)
+        self._augmentation = augmentation
+
+    def training_step(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Vary the batch, then a step as usual."""
+        inputs = Trainer._prepare_inputs(self, inputs)
+        if self._augmentation is not None:
+            pixels = augment(_channels_first(inputs), self._size, self._augmentation)
+            labels = inputs["labels"]
+            if self._augmentation.blends:
+                classes = self._network.config.num_labels
+                pixels, labels = blend(pixels, labels, classes, self._augmentation)
+            inputs = {"pixel_values": self._normalised(pixels), "labels": labels}
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        return loss
+
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """To the device; bytes become normalised pixels."""
+        prepared: dict[str, Any] = super()._prepare_inputs(inputs)
+        if prepared["pixel_values"].dtype == torch.uint8:
+            pixels = _channels_first(prepared).float()
+            prepared = {**prepared, "pixel_values": self._normalised(pixels)}
+        return prepared
+
+    def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
+        # Convolutions are fastest with the channels last; other layers do not mind.
+        normalised = pixels * self._scale + self._offset
+        return normalised.contiguous(memory_format=torch.channels_last)
 
 
 def running_average(model: torch.nn.Module, decay: float) -> AveragedModel:

@@ -18,7 +18,7 @@ from src.rating.database import Pair
 Stamp = tuple[int, int]  # a file's time of change (ns) and size (bytes)
 
 _EXIF_ORIENTATION = 0x0112
-_PREPARED = 8  # pairs kept ready: the one on show, two to come, some to go back to
+_PREPARED = 6  # pairs kept ready: the one on show, two to come, some to go back to
 _BUDGET = 400 << 20
 
 
@@ -184,7 +184,8 @@ class Pictures:
         if stamp is None:
             raise Unavailable(path, "is not there any more")
         try:
-            image = open_image(file, at_least=min(shown) if shown else None)
+            # A JPEG comes at the next of its own scales that is no smaller than what is shown.
+            image = open_image(file, at_least=-(-min(shown) // 2) if shown else None)
         except UnreadableImage as error:
             raise Unavailable(path, f"cannot be read ({error})") from None
         full = image.size
@@ -213,7 +214,8 @@ def _large_enough(picture: Picture, shown: Size | None) -> bool:
     if picture.image.size == picture.full:
         return True
     return shown is not None and all(
-        have >= want for have, want in zip(picture.image.size, shown, strict=True)
+        have >= want - 1  # the two sides may be rounded differently
+        for have, want in zip(picture.image.size, shown, strict=True)
     )
 
 

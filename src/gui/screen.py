@@ -4,7 +4,11 @@ import contextlib
 import sys
 import tkinter as tk
 
+from PIL import Image, ImageTk
+
 from src.errors import UserError
+from src.gui import theme
+from src.gui.shapes import Sketch
 
 
 def open_root() -> tuple[tk.Tk, float]:
@@ -30,6 +34,7 @@ def open_root() -> tuple[tk.Tk, float]:
             "or over ssh -X"
         ) from None
     root.withdraw()
+    root.iconphoto(True, ImageTk.PhotoImage(_icon(64), master=root))  # type: ignore[arg-type]
     if sys.platform == "darwin":  # scales by itself
         return root, 1.0
     scale = (desktop_dpi or root.winfo_fpixels("1i")) / 96
@@ -49,3 +54,13 @@ def _xft_dpi() -> float | None:
         return None
     finally:
         reader.destroy()
+
+
+def _icon(side: int) -> Image.Image:
+    """Two pictures side by side, one of them chosen."""
+    sketch = Sketch((side, side), theme.SURROUND)
+    unit = side / 16
+    sketch.bar(1.5 * unit, 3 * unit, 6 * unit, 8.5 * unit, theme.PANEL)
+    sketch.bar(8.5 * unit, 3 * unit, 6 * unit, 8.5 * unit, theme.BRIGHT)
+    sketch.bar(8.5 * unit, 12.5 * unit, 6 * unit, unit, theme.BRIGHT)
+    return sketch.image()

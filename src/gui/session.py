@@ -135,9 +135,11 @@ class Session:
         return self.statistics
 
     def take_notices(self) -> None:
-        """Show what the database has to say."""
-        for text in self.database.take_notices():
-            self.notice = text
+        """Show what the database has to say; it goes to the report as well."""
+        notices = self.database.take_notices()
+        if notices:
+            self.notice = "\n".join(notices[-3:])
+            self._report("\n".join(notices))
 
     def _answer(self, outcome: Outcome) -> None:
         if self.pair is None:

@@ -1,16 +1,13 @@
 """The rating window: brings actions to the session and draws what the session says."""
 
-import contextlib
-import queue
-import threading
 import tkinter as tk
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any
 
-from src.errors import UserError
 from src.gui import theme
+from src.gui.ahead import Ahead, BackgroundTask
 from src.gui.controls import Controls
 from src.gui.footer import Footer, status_text
 from src.gui.help_panel import draw_help
@@ -23,13 +20,9 @@ from src.gui.screen import open_root
 from src.gui.session import ASK_EXCLUDE, Session
 from src.gui.statistics_panel import draw_statistics
 from src.gui.theme import Theme
-from src.rating.database import Outcome, Pair, RatingDatabase
+from src.rating.database import RatingDatabase
 from src.rating.statistics import Statistics
 
-BackgroundTask = Callable[[threading.Event], None]
-"""Work beside the window; the event is set when it should stop."""
-
-_POLL_MS = 4
 _PATIENCE_MS = 150  # until a pair that is not decoded yet leaves an empty window
 _SETTLE_MS = 120  # after the last change of size the pictures are made sharp again
 _HEARTBEAT_MS = 200  # how soon Ctrl-C in the terminal is noticed
@@ -79,12 +72,9 @@ class Window:
         behind: Sequence[BackgroundTask] = (),
     ) -> None:
         self.root, self.session = root, session
-        self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._stop = threading.Event()
-        self._behind: Sequence[BackgroundTask] | None = behind
+        self._behind = behind
         self._style = Theme(root, scale)
         self._pictures = Pictures(session.folder)
-        self._assistant = ThreadPoolExecutor(1, thread_name_prefix="assistant")
         self._asked: tuple[int, Frame] | None = None  # the pair that is or will be drawn
         self._drawn_serial = -1
         self._overlay_drawn: tuple[Any, ...] = ()
@@ -95,6 +85,7 @@ class Window:
         self.canvas = tk.Canvas(root, background=theme.SURROUND, highlightthickness=0)
         self.footer = Footer(root, self._style)
         self.view = PairView(self.canvas, self._style, self._pictures)
+        self._ahead = Ahead(root, session.database, self._pictures, self.view)
         self._overlay = Panel(self.canvas, self._style, "overlay")
         self._note = Panel(self.canvas, self._style, "note")
         self._problem = Panel(self.canvas, self._style, "problem")
@@ -111,9 +102,8 @@ class Window:
         self._update()
         self._heartbeat()
         self.root.mainloop()
-        self._stop.set()
         self._pictures.close()
-        self._assistant.shutdown(wait=True, cancel_futures=True)
+        self._ahead.close()
         if self._fault is not None:
             raise self._fault
 
@@ -135,6 +125,8 @@ class Window:
         self.footer.configure(height=self.footer.height_for(width))
         self.footer.pack(side="bottom", fill="x")
         self.canvas.pack(side="top", fill="both", expand=True)
+        if str(root.tk.call("tk", "windowingsystem")) == "aqua":
+            root.createcommand("tk::mac::Quit", self._close)
         root.protocol("WM_DELETE_WINDOW", self._close)
         root.report_callback_exception = self._stop_on_fault
         root.deiconify()
@@ -146,8 +138,9 @@ class Window:
         self._update()
 
     def _heartbeat(self) -> None:
-        with contextlib.suppress(queue.Empty):
-            self.session.notice = self._news.get_nowait()
+        news = self._ahead.news()
+        if news is not None:
+            self.session.notice = news
             self._update()
         self.root.after(_HEARTBEAT_MS, self._heartbeat)
 
@@ -199,7 +192,7 @@ class Window:
         future = self._pictures.prepare(session.pair, asked[1])
         if not future.done():
             self.root.after(_PATIENCE_MS, lambda: self._clear_old(asked))
-        self._when_done(future, lambda done: self._draw_pair(asked, done))
+        self._ahead.when_done(future, lambda done: self._draw_pair(asked, done))
 
     def _clear_old(self, asked: tuple[int, Frame]) -> None:
         if asked == self._asked and self._drawn_serial != asked[0]:
@@ -219,61 +212,15 @@ class Window:
         if self._drawn_serial != asked[0]:
             self._drawn_serial = asked[0]
             self.session.shown(prepared.stamps)
-        self._look_ahead()
+        self._ahead.look(asked[1], self._tell_statistics)
+        if self._behind:
+            self._ahead.work(self._behind)
+            self._behind = ()
 
-    def _look_ahead(self) -> None:
-        """While the person looks: statistics, and the pairs that may come next."""
-        serial = self.session.serial
-        work = self._assistant.submit(self._think)
-        self._when_done(work, lambda done: self._take_thoughts(serial, done.result()))
-        if self._behind is not None:
-            threading.Thread(target=self._work_behind, args=(self._behind,), daemon=True).start()
-            self._behind = None
-
-    def _think(self) -> tuple[Statistics, dict[Outcome, Pair]]:
-        database = self.session.database
-        return database.statistics(), database.following_pairs()
-
-    def _take_thoughts(self, serial: int, thoughts: tuple[Statistics, dict[Outcome, Pair]]) -> None:
-        if serial != self.session.serial:
-            return
-        self.session.statistics, following = thoughts
+    def _tell_statistics(self, statistics: Statistics) -> None:
+        self.session.statistics = statistics
         self.session.take_notices()
         self._update()
-        frame = self.view.frame(names=self.session.names)
-        futures = [self._pictures.prepare(pair, frame) for pair in set(following.values())]
-        self._make_ready(serial, futures)
-
-    def _make_ready(self, serial: int, futures: list[Future[Prepared]]) -> None:
-        """Bring decoded pairs to the screen's memory, one at a time between events."""
-        if serial != self.session.serial:
-            return
-        if not all(future.done() for future in futures):
-            self.root.after(_POLL_MS, lambda: self._make_ready(serial, futures))
-            return
-        pairs = [
-            future.result()
-            for future in futures
-            if not future.cancelled() and future.exception() is None
-        ]
-        for count in range(1, len(pairs) + 1):
-            self.root.after_idle(self.view.make_ready, pairs[:count])
-
-    def _work_behind(self, tasks: Sequence[BackgroundTask]) -> None:
-        for task in tasks:
-            try:
-                task(self._stop)
-            except UserError as error:
-                self._news.put(str(error))
-
-    def _when_done(self, future: Future[Any], then: Callable[[Future[Any]], None]) -> None:
-        """Call back on this thread; at once if there is nothing to wait for."""
-        if future.cancelled():
-            return
-        if future.done():
-            then(future)
-        else:
-            self.root.after(_POLL_MS, lambda: self._when_done(future, then))
 
     # What lies over the pair.
 

@@ -1,0 +1,98 @@
+"""Rate your images: which of two do you like better?
+
+Settings: arguments.py. Keys: press h in the window.
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from src.script import run
+from src.settings import ABScorer
+
+if TYPE_CHECKING:
+    from src.aesthetic.predictor import Predictor
+    from src.rating.database import RatingDatabase
+
+BUILTIN_AT_A_TIME = 128  # images; between them the work can be stopped
+
+
+def main(settings: ABScorer) -> None:
+    """Open the window on the image folder; report when it is closed."""
+    from src.gui.ahead import BackgroundTask
+    from src.gui.window import rate
+    from src.rating.database import RatingDatabase
+
+    directory = Path(settings.top_level_image_directory)
+    behind: list[BackgroundTask] = []
+    with RatingDatabase(
+        directory,
+        method=settings.ab_scorer_method,
+        selection=settings.ab_scorer_selection,
+        goal=settings.ab_scorer_goal,
+    ) as database:
+        if settings.ab_scorer_method == "posterior":
+            behind.append(partial(use_features, database, settings))
+        if settings.load_model:
+            from src.aesthetic.predictor import Predictor
+
+            predictor = Predictor.load(Path(settings.load_model))
+            behind.append(partial(use_model, database, settings, predictor))
+        database.next_pair()  # with fewer than two images no window is opened
+        rate(database, height=settings.ab_scorer_size, report=print, behind=behind)
+        statistics = database.statistics()
+    print(statistics.report())
+    print(f"\nSaved in {directory / 'score.json'}. Next, to rate on or to train a model:")
+    print("    python run.py aesthetic_ab_scorer")
+    print("    python run.py aesthetic_predictor_training")
+
+
+def use_features(database: "RatingDatabase", settings: ABScorer, stop: Event) -> None:
+    """Give the database the features that are kept for the folder; the built-in ones if none are.
+
+    Of several kinds those that most images have are taken, the built-in ones last.
+    """
+    from src.errors import DataError
+    from src.features import compute_features, open_extractors, open_store
+    from src.images import scan_images
+
+    builtin = open_extractors("builtin")
+    files = scan_images(database.directory)
+    elsewhere = Path(settings.feature_store) if settings.feature_store else None
+    with open_store(database.directory, elsewhere) as store:
+        kept = {name: n for name, n in store.identities().items() if n >= len(files) / 2}
+        kept.pop(builtin[0].identity, None)
+        identity = max(kept, key=lambda name: kept[name], default=builtin[0].identity)
+        if not kept:
+            for first in range(0, len(files), BUILTIN_AT_A_TIME):
+                if stop.is_set():
+                    return
+                try:
+                    part = files[first : first + BUILTIN_AT_A_TIME]
+                    compute_features(database.directory, part, builtin, store)
+                except DataError:  # none of these can be read
+                    continue
+        known, holds = store.known_files(files), store.holds(identity)
+        paths = [path for path, sha256 in known.items() if sha256 in holds]
+        vectors = store.vectors(identity, [known[path] for path in paths])
+    if not stop.is_set():
+        database.set_features(dict(zip(paths, vectors, strict=True)))
+
+
+def use_model(
+    database: "RatingDatabase", settings: ABScorer, predictor: "Predictor", stop: Event
+) -> None:
+    """Give the database the model's scores, for the odd-one-out statistics."""
+    from aesthetic_score_from_model import model_scores
+
+    scores = model_scores(
+        database.directory, predictor, device=settings.device, feature_store=settings.feature_store
+    )
+    if not stop.is_set():
+        database.set_model_scores(scores)
+
+
+if __name__ == "__main__":
+    run(main, ABScorer, __file__, sys.argv[1:])

@@ -124,17 +124,26 @@ def _best_kernel(z: FloatArray, y: FloatArray, w: FloatArray, seed: int) -> Kern
 
 
 def _solve(similarity: LandmarkKernel, z: FloatArray, y: FloatArray, w: FloatArray) -> KernelHead:
-    similar = similarity.kernel(z, similarity.landmarks)
-    if len(z) == len(similarity.landmarks):  # exact: one decomposition
-        smoother, back = Smoother.from_gram(similar, y, w), np.eye(0)
+    landmarks, kernel = similarity.landmarks, similarity.kernel
+    if len(z) == len(landmarks):  # exact; rounded alike, so that the Gram matrix is symmetric
+        similar = kernel(landmarks, landmarks)
+        smoother = Smoother.from_gram(similar, y, w)
+        alpha = _best_alpha(smoother)
+        coefficients = smoother.dual(alpha)
     else:
-        back = similarity.projection()
-        smoother = Smoother.from_features(similar @ back, y, w)
+        similar, projection = kernel(z, landmarks), similarity.projection()
+        basis = similar @ projection
+        smoother = Smoother.from_features(basis, y, w)
+        alpha = _best_alpha(smoother)
+        coefficients = projection @ (basis.T @ smoother.dual(alpha))
+    return KernelHead(
+        similarity,
+        coefficients,
+        bias=float(np.average(y - similar @ coefficients, weights=w)),
+        residual_std=float(np.sqrt(smoother.loo_error(np.array([alpha]))[0])),
+    )
+
+
+def _best_alpha(smoother: Smoother) -> float:
     alphas = smoother.alphas()
-    errors = smoother.loo_error(alphas)
-    best = int(np.argmin(errors))
-    coefficients = smoother.dual(alphas[best])
-    if back.size:
-        coefficients = back @ (back.T @ (similar.T @ coefficients))
-    bias = np.average(y - similar @ coefficients, weights=w)
-    return KernelHead(similarity, coefficients, float(bias), float(np.sqrt(errors[best])))
+    return float(alphas[np.argmin(smoother.loo_error(alphas))])

@@ -1,0 +1,346 @@
+"""Training of MLP heads: against torch's own autograd, optimizer and schedules."""
+
+import numpy as np
+import pytest
+import torch
+
+from src.aesthetic.adamw import AdamW
+from src.aesthetic.batches import ImageBatches, PairBatches
+from src.aesthetic.heads.mlp import MlpHead
+from src.aesthetic.metrics import pairwise_accuracy
+from src.aesthetic.network import Network
+from src.aesthetic.trainer import Diverged, MlpShape, train_mlp
+from src.aesthetic.training_options import TrainingOptions
+from src.errors import ModelError, SettingsError
+
+CPU = torch.device("cpu")
+SMALL = MlpShape(hidden=(16,), dropouts=(0.1,), relu=True)
+
+
+def rated(n=60, d=5, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, d))
+    return x, x @ np.arange(1, d + 1) + rng.normal(0, 0.1, n)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+# --- the network ------------------------------------------------------------------------------
+
+
+def small_network(relu, dropouts=(0.5, 0.25)):
+    return Network((5, 4, 3, 1), relu=relu, dropouts=dropouts, generator=generator(), device=CPU)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("max_norm", [0.0, 0.01], ids=["whole", "clipped"])
+def test_gradients_equal_autograd(relu, max_norm):
+    network = small_network(relu)
+    x, slope = torch.randn(8, 5, generator=generator(1)), torch.randn(8, generator=generator(2))
+    masks = [mask[0] for mask in network.masks(1, 8, generator(3))]
+    with torch.no_grad():
+        network.backward(network.forward(x, masks), slope, max_norm)
+
+    weights = [w.clone().requires_grad_() for w in network.weights]
+    biases = [b.clone().requires_grad_() for b in network.biases]
+    h = x
+    for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        h = torch.nn.functional.linear(h, weight, bias)
+        if number < 2:
+            h = (torch.relu(h) if relu else h) * masks[number]
+    (h[:, 0] * slope).sum().backward()
+    if max_norm:
+        torch.nn.utils.clip_grad_norm_([*weights, *biases], max_norm)
+    expected = torch.cat([weight.grad.flatten() for weight in weights])
+    assert torch.allclose(network.flat_weights.grad, expected, atol=1e-6)
+    expected = torch.cat([bias.grad for bias in biases])
+    assert torch.allclose(network.flat_biases.grad, expected, atol=1e-6)
+
+
+def test_dropout_keeps_the_mean_and_drops_its_share():
+    masks = small_network(False).masks(200, 50, generator())
+    assert masks[0].mean().item() == pytest.approx(1, abs=0.02)
+    assert (masks[0] == 0).float().mean().item() == pytest.approx(0.5, abs=0.01)
+    assert (masks[1] == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
+
+
+def test_the_trained_head_predicts_like_the_network():
+    network = small_network(True)
+    x = torch.randn(6, 5, generator=generator(5))
+    expected = network.forward(x).outputs.numpy()
+    assert network.to_head().predict(x.numpy()) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_adamw_equals_torch(fused):
+    start, gradients = torch.randn(20, generator=generator()), torch.randn(5, 20)
+    mine, theirs = start.clone(), start.clone().requires_grad_()
+    optimizer = AdamW([(mine, 0.1)], betas=(0.8, 0.95), epsilon=1e-6)
+    optimizer._fused = fused
+    reference = torch.optim.AdamW([theirs], betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1)
+    with torch.no_grad():
+        for step, gradient in enumerate(gradients):
+            mine.grad = theirs.grad = gradient
+            for group in reference.param_groups:
+                group["lr"] = 0.01 * (step + 1)
+            optimizer.step(0.01 * (step + 1))
+            reference.step()
+    assert torch.allclose(mine, theirs, atol=1e-6)
+
+
+# --- batches and losses -----------------------------------------------------------------------
+
+
+def test_pairs_have_different_scores_and_every_such_pair_is_equally_likely():
+    scores = torch.tensor([1.0, 1.0, 2.0, 3.0])
+    batches = PairBatches(scores, torch.ones(4), 4000, generator())
+    (numbers,) = batches.epoch()
+    left, right = numbers[:, :2000], numbers[:, 2000:]
+    assert (scores[left] != scores[right]).all()
+    counts = torch.zeros(4, 4)
+    counts.index_put_((left.flatten(), right.flatten()), torch.ones(2000), accumulate=True)
+    # Left is uniform; right is uniform among those that differ from it (2 or 3 of them).
+    expected = torch.tensor([[0, 0, 3, 3], [0, 0, 3, 3], [2, 2, 0, 2], [2, 2, 2, 0]]) * 2000 / 24
+    assert (counts - expected).abs().max() < 60
+
+
+def test_ranking_loss_and_slope_equal_torch():
+    scores, weights = torch.tensor([1.0, 2.0, 3.0, 0.0]), torch.ones(4)
+    outputs = torch.tensor([0.3, 0.1, 2.0, 0.0], requires_grad=True)
+    loss = torch.nn.MarginRankingLoss(margin=1.0)(
+        outputs[:2], outputs[2:], torch.sign(scores[:2] - scores[2:])
+    )
+    loss.backward()
+    batches = PairBatches(scores, weights, 4, generator())
+    mine, slope = batches.loss(torch.arange(4), outputs.detach())
+    assert mine.item() == pytest.approx(loss.item())
+    assert torch.allclose(slope, outputs.grad)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reference"),
+    [("mse", torch.nn.MSELoss()), ("bce", torch.nn.BCEWithLogitsLoss())],
+)
+def test_image_losses_and_slopes_equal_torch(kind, reference):
+    scores, outputs = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.4, -2.0, 3.0])
+    outputs.requires_grad_()
+    loss = reference(outputs, scores)
+    loss.backward()
+    batches = ImageBatches(scores, torch.ones(3), 3, generator(), kind)
+    mine, slope = batches.loss(torch.arange(3), outputs.detach())
+    assert mine.item() == pytest.approx(loss.item())
+    assert torch.allclose(slope, outputs.grad)
+
+
+def test_an_epoch_uses_every_image_once():
+    batches = ImageBatches(torch.arange(11.0), torch.ones(11), 4, generator(), "mse")
+    parts = list(batches.epoch())
+    assert [tuple(part.shape) for part in parts] == [(2, 4), (1, 3)]
+    assert sorted(torch.cat([part.flatten() for part in parts]).tolist()) == list(range(11))
+    assert batches.steps_per_epoch == 3
+
+
+# --- options ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine", "constant", "constant_with_warmup"])
+@pytest.mark.parametrize("warmup", [0, 3])
+def test_schedules_equal_those_of_transformers(kind, warmup):
+    from transformers import get_scheduler
+
+    weight = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=0.5)
+    needs_steps = {"num_training_steps": 10, "num_warmup_steps": warmup}
+    schedule = get_scheduler(kind, optimizer, **needs_steps)
+    expected = []
+    for _ in range(10):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    options = TrainingOptions(learning_rate=0.5, lr_scheduler_type=kind, warmup_steps=warmup)
+    assert [options.learning_rate_at(i, 10) for i in range(10)] == pytest.approx(expected)
+
+
+def test_warmup_ratio_is_rounded_up_and_steps_take_precedence():
+    assert TrainingOptions(learning_rate=1, warmup_ratio=0.25).learning_rate_at(1, 10) == 1 / 3
+    both = TrainingOptions(learning_rate=1, warmup_ratio=0.25, warmup_steps=5)
+    assert both.learning_rate_at(1, 10) == 1 / 5
+
+
+def test_every_wrong_option_is_named_in_one_message():
+    with pytest.raises(SettingsError) as caught:
+        TrainingOptions(learning_rate=-1, lr_scheduler_type="polynomial", warmup_ratio=2)
+    for name in ("learning_rate", "polynomial", "warmup_ratio"):
+        assert name in str(caught.value)
+    with pytest.raises(SettingsError, match=r"does not support 'fp17'"):
+        TrainingOptions.from_mapping({"fp17": True})
+    with pytest.raises(SettingsError, match="did you mean 'num_train_epochs'"):
+        TrainingOptions.from_mapping({"num_epochs": 3})
+
+
+# --- training ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", ["ranking", "mse"])
+def test_training_learns_the_order(loss):
+    x, y = rated()
+    options = TrainingOptions(num_train_epochs=60, learning_rate=1e-2)
+    result = train_mlp(x, (y - y.mean()) / y.std(), options, loss=loss, shape=SMALL)
+    new, truth = rated(seed=1)
+    assert pairwise_accuracy(truth, result.head.predict(new)) > 0.93
+    assert result.problem is None
+    assert result.history[-1]["loss"] < result.history[0]["loss"] / 2
+
+
+def test_logistic_loss_gives_log_odds():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 1))
+    keep = (rng.random(600) < 1 / (1 + np.exp(-2 * x[:, 0]))).astype(float)
+    options = TrainingOptions(num_train_epochs=40, learning_rate=3e-2)
+    head = train_mlp(x, keep, options, loss="bce", shape=MlpShape((), ())).head
+    assert head.predict([[1.0]])[0] - head.predict([[0.0]])[0] == pytest.approx(2, abs=0.4)
+
+
+def test_steps_and_history_are_those_asked_for():
+    x, y = rated(n=50)
+    seen = []
+    result = train_mlp(
+        x,
+        y,
+        TrainingOptions(num_train_epochs=6),
+        shape=SMALL,
+        evaluate=lambda head: seen.append(head) or {"ab": 0.5},
+        eval_every_n_epochs=4,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert result.steps == 6 * (50 // 8)
+    assert [row["epoch"] for row in result.history] == [1, 2, 3, 4, 5, 6]
+    assert [row["epoch"] for row in result.history if "ab" in row] == [4, 6]
+    assert (36, 36) in seen
+    assert result.history[0]["learning_rate"] == pytest.approx(1e-4 * (1 - 5 / 36))
+    limited = train_mlp(x, y, TrainingOptions(max_steps=7), shape=SMALL)
+    assert limited.steps == 7
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    x, y = rated()
+
+    def weights(seed):
+        options = TrainingOptions(num_train_epochs=2, seed=seed)
+        return train_mlp(x, y, options, shape=SMALL).head.weights[0]
+
+    assert (weights(1) == weights(1)).all()
+    assert (weights(1) != weights(2)).any()
+
+
+def test_the_published_architecture_is_the_default():
+    x, y = rated(n=10, d=768)
+    head = train_mlp(x, y, TrainingOptions(max_steps=1)).head
+    assert (head.n_features, *head.hidden) == (768, 1024, 128, 64, 16)
+    assert head.dropouts == (0.2, 0.2, 0.1)
+    assert not head.relu
+
+
+def test_training_goes_on_from_a_head():
+    x, y = rated()
+    first = train_mlp(x, y, TrainingOptions(num_train_epochs=40, learning_rate=1e-2), shape=SMALL)
+    tiny = TrainingOptions(max_steps=1, learning_rate=1e-9)
+    again = train_mlp(x, y, tiny, shape=MlpShape(dropouts=()), start=first.head)
+    assert again.head.predict(x) == pytest.approx(first.head.predict(x), abs=1e-3)
+    assert again.head.relu
+    with pytest.raises(ModelError, match="made for 5 features"):
+        train_mlp(np.ones((60, 4)), y, tiny, start=first.head)
+
+
+def test_standardisation_is_folded_into_the_first_layer():
+    x, y = rated()
+    shifted = x * 1000 + 5e4
+    shape = MlpShape((8,), (), relu=True, standardise=True)
+    options = TrainingOptions(num_train_epochs=40, learning_rate=1e-2)
+    head = train_mlp(shifted, y, options, shape=shape).head
+    assert pairwise_accuracy(y, head.predict(shifted)) > 0.9
+    assert isinstance(head, MlpHead)
+
+
+def test_moving_average_lags_behind_the_weights():
+    x, y = rated()
+    options = TrainingOptions(num_train_epochs=5, learning_rate=1e-2)
+    plain = train_mlp(x, y, options, shape=SMALL).head.weights[0]
+    slow = train_mlp(x, y, options, shape=SMALL, ema_decay=0.999).head.weights[0]
+    start = train_mlp(
+        x, y, TrainingOptions(max_steps=1, learning_rate=1e-12), shape=SMALL
+    ).head.weights[0]
+    assert np.abs(slow - start).sum() < 0.2 * np.abs(plain - start).sum()
+    assert (slow != start).any()
+
+
+def test_weights_of_zero_leave_images_out():
+    x, y = rated()
+    y = np.concatenate([y, -y])  # the same images rated the other way round, but not counted
+    weights = np.concatenate([np.ones(60), np.full(60, 1e-9)])
+    options = TrainingOptions(num_train_epochs=40, learning_rate=1e-2)
+    head = train_mlp(np.vstack([x, x]), y, options, shape=SMALL, weights=weights).head
+    assert pairwise_accuracy(y[:60], head.predict(x)) > 0.9
+
+
+# --- what goes wrong --------------------------------------------------------------------------
+
+
+def test_an_odd_ranking_batch_is_explained_in_one_line():
+    x, y = rated()
+    with pytest.raises(SettingsError, match="must be even") as caught:
+        train_mlp(x, y, TrainingOptions(per_device_train_batch_size=7))
+    assert "\n" not in str(caught.value)
+    train_mlp(
+        x, y, TrainingOptions(max_steps=1, per_device_train_batch_size=7), loss="mse", shape=SMALL
+    )
+
+
+def test_equal_scores_are_explained_instead_of_searching_for_ever():
+    x, _ = rated()
+    with pytest.raises(ModelError, match="same score"):
+        train_mlp(x, np.ones(60), TrainingOptions())
+    nearly = np.ones(60)
+    nearly[0] += 1e-12  # equal in single precision
+    with pytest.raises(ModelError, match="equal"):
+        train_mlp(x, nearly, TrainingOptions())
+
+
+def test_scores_outside_zero_and_one_are_refused_by_the_logistic_loss():
+    x, y = rated()
+    with pytest.raises(SettingsError, match="from 0 to 1"):
+        train_mlp(x, y, TrainingOptions(), loss="bce")
+
+
+def test_divergence_is_noticed():
+    x, y = rated()
+    options = TrainingOptions(learning_rate=1e30, num_train_epochs=50, max_grad_norm=0)
+    with pytest.raises(Diverged, match="lower learning_rate"):
+        train_mlp(x, y, options, loss="mse", shape=MlpShape((16, 16), ()))
+
+
+def test_collapse_is_noticed_and_explained(caplog):
+    x, y = rated()
+    # So high a rate that all units die: with every ReLU closed, only the last bias is left.
+    options = TrainingOptions(learning_rate=30.0, num_train_epochs=30, lr_scheduler_type="constant")
+    result = train_mlp(x, y, options, shape=MlpShape((16, 8), (), relu=True))
+    assert np.ptp(result.head.predict(x)) == 0
+    assert "nearly the same score" in result.problem
+    assert "lower learning_rate" in result.problem
+    assert result.problem in caplog.text
+
+
+def test_ctrl_c_keeps_what_is_trained():
+    x, y = rated()
+
+    def interrupt(done, total):
+        if done >= total // 2:
+            raise KeyboardInterrupt
+
+    options = TrainingOptions(num_train_epochs=60, learning_rate=1e-2)
+    result = train_mlp(x, y, options, shape=SMALL, progress=interrupt)
+    assert result.interrupted
+    assert result.steps == 30 * 7
+    assert pairwise_accuracy(y, result.head.predict(x)) > 0.9

@@ -300,10 +300,11 @@ def _spectrum(views: _Views) -> Values:
     power = np.abs(np.fft.rfft2((light - light.mean()) * _WINDOW)) ** 2
     sums = np.bincount(_BAND_OF, power.ravel())
     bands = _log(sums[1:] / np.bincount(_BAND_OF)[1:], 1e-4)
-    octaves = np.arange(_BANDS) - (_BANDS - 1) / 2
+    steady = bands[4:]  # the lower ones hold too few waves
+    place = np.arange(len(steady)) - (len(steady) - 1) / 2
     return {
         ("power", "band"): bands,
-        ("slope of the power spectrum",): bands @ octaves / (octaves @ octaves),
+        ("slope of the power spectrum",): steady @ place / (place @ place),
     }
 
 

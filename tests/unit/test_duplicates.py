@@ -1,0 +1,74 @@
+"""Groups of duplicates by content and by look."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from src.duplicates import DISTANCE, groups, near_duplicate_groups
+from src.images.perceptual_hash import HASH_BYTES
+
+
+def random_hashes(count: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (count, HASH_BYTES), dtype=np.uint8)
+
+
+def flipped(row: np.ndarray, bits: list[int]) -> np.ndarray:
+    changed = np.unpackbits(row)
+    changed[bits] ^= 1
+    return np.packbits(changed)
+
+
+def content(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
+
+
+@pytest.mark.parametrize(("bits", "together"), [(0, 1), (DISTANCE, 1), (DISTANCE + 1, 2)])
+def test_the_distance_itself_still_joins(bits, together):
+    first, other = random_hashes(2)
+    near = flipped(first, list(range(100, 100 + bits)))
+    labels = near_duplicate_groups(np.stack([first, other, near]))
+    assert labels.tolist() == ([0, 1, 0] if together == 1 else [0, 1, 2])
+
+
+def test_a_chain_is_one_group():
+    start = random_hashes(1)[0]
+    chain = [flipped(start, list(range(step * 30))) for step in range(8)]
+    assert near_duplicate_groups(np.stack(chain), distance=30).tolist() == [0] * 8
+    assert near_duplicate_groups(np.stack(chain), distance=29).tolist() == list(range(8))
+
+
+@pytest.mark.parametrize("spread", ["one piece", "all pieces"])
+def test_a_near_pair_is_found_among_many(spread):
+    """Enough hashes for the search by pieces; the differing bits together or spread out."""
+    hashes = random_hashes(5000)
+    step = 1 if spread == "one piece" else 5
+    hashes[4321] = flipped(hashes[17], [(7 + step * bit) % 256 for bit in range(DISTANCE)])
+    labels = near_duplicate_groups(hashes)
+    assert labels[4321] == labels[17] == 17
+    assert len(set(labels.tolist())) == 4999
+
+
+def test_a_burst_of_thousands_is_one_group():
+    hashes = random_hashes(6000)
+    noise = np.random.default_rng(1).random((3000, 256)) < 0.05  # 24 bits apart on average
+    hashes[:3000] = hashes[0] ^ np.packbits(noise, axis=1)
+    labels = near_duplicate_groups(hashes)
+    assert not labels[:3000].any()
+    assert len(set(labels.tolist())) == 3001
+
+
+def test_groups_join_same_content_and_same_look():
+    first, second, third = random_hashes(3)
+    near_second = flipped(second, [3, 5, 8])
+    hashes = np.stack([first, second, third, near_second, third])
+    # The last has the content of the first and the look of the third: it joins both.
+    sha256s = [content(name) for name in ("a", "b", "c", "d", "a")]
+    assert groups(sha256s, hashes).tolist() == [0, 1, 0, 1, 0]
+
+
+def test_no_images_no_groups():
+    nothing = np.empty((0, HASH_BYTES), np.uint8)
+    assert near_duplicate_groups(nothing).shape == groups([], nothing).shape == (0,)
+    assert near_duplicate_groups(nothing).dtype == np.int64

@@ -54,7 +54,7 @@ def near_duplicate_groups(hashes: np.ndarray, *, distance: int = DISTANCE) -> np
     in one of the others. Large groups cost more: each pair in one is looked at several times.
 
     Args:
-        hashes: (n, bytes) uint8, as made by `perceptual_hash`; an even number of bytes.
+        hashes: (n, bytes) uint8, as made by `perceptual_hash`; a multiple of 8 bytes.
         distance: in bits, 0 or more.
 
     Returns:

@@ -36,7 +36,7 @@ def spectral_noise(slope: float, side: int = 128) -> np.ndarray:
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side)))
     frequency[0, 0] = np.inf if slope < 0 else 1
     wave = np.fft.ifft2(np.fft.fft2(rng.normal(size=(side, side))) * frequency ** (slope / 2)).real
-    return 128 + 12 * (wave - wave.mean()) / wave.std()
+    return np.asarray(128 + 12 * (wave - wave.mean()) / wave.std())
 
 
 def jpeg(image: Image.Image, quality: int) -> Image.Image:
@@ -226,7 +226,7 @@ def test_ridge_finds_the_grade_of_damage_on_other_photographs(tmp_path):
     z = (matrix - matrix[~test].mean(axis=0)) / np.where(spread > 1e-6, spread, 1)
     z = z.clip(-4, 4)
     predicted = Ridge(alpha=300).fit(z[~test], grades[~test]).predict(z[test])
-    assert pairwise_accuracy(grades[test], predicted) > 0.7
+    assert (pairwise_accuracy(grades[test], predicted) or 0) > 0.7
 
 
 # ---- odd images and use

@@ -21,8 +21,13 @@ def main(settings: AestheticTraining) -> None:
     from src.aesthetic.dataset import load_rated_features
     from src.aesthetic.fitting import Fitted, check_extractors
     from src.aesthetic.predictor import Predictor
+    from src.data_holder import DataHolder
     from src.features import open_extractors
 
+    holder = DataHolder.from_folder(
+        Path(settings.top_level_image_directory), settings.use_score_file
+    )
+    holder.report()
     loaded = Predictor.load(Path(settings.load_model)) if settings.load_model else None
     extractors = open_extractors(
         settings.feature_extractor, device=settings.device, hidden_states=settings.hidden_states
@@ -31,9 +36,8 @@ def main(settings: AestheticTraining) -> None:
     if loaded is not None:
         check_extractors(loaded, descriptions)
     data = load_rated_features(
-        Path(settings.top_level_image_directory),
+        holder,
         extractors,
-        use_score_file=settings.use_score_file,
         store_folder=Path(settings.feature_store) if settings.feature_store else None,
         fraction_for_test=settings.fraction_for_test,
         test_pick_seed=settings.test_pick_seed,
@@ -98,12 +102,15 @@ def finish(
 
     folder = Path(settings.save_model)
     given, predicted = data.scaled_scores(), fitted.predictor.predict(data.features)
+    unseen = predicted.copy()  # every image scored by a model that was not trained on it
+    if fitted.left_out is not None:
+        unseen[data.train] = fitted.left_out
     metrics = measure(
         given, predicted, data.test, bootstrap=settings.evaluation_args.bootstrap_samples
     )
     print(summary(metrics))
     write_metrics(folder, metrics, {"head": fitted.predictor.head.kind})
-    write_predictions(folder, data, fitted.predictor, predicted)
+    write_predictions(folder, data, fitted.predictor, predicted, unseen)
     notes = [*fitted.notes, *describe(metrics)]
     write_report(
         folder / "report.html",
@@ -111,7 +118,7 @@ def finish(
             data.holder.directory,
             data.holder.paths,
             given,
-            predicted,
+            unseen,
             data.test,
             metrics,
             fitted.history,

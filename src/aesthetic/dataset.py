@@ -44,34 +44,32 @@ class RatedFeatures:
 
 
 def load_rated_features(
-    directory: Path,
+    holder: DataHolder,
     extractors: Sequence[Extractor],
     *,
-    use_score_file: bool | str = True,
     store_folder: Path | None = None,
     fraction_for_test: float = 0.25,
     test_pick_seed: int = 42,
     batch_size: int = 32,
 ) -> RatedFeatures:
-    """Read scores, compute the features that are not kept yet, find duplicates, and split.
+    """Compute the features that are not kept yet, find duplicates, and split.
 
     Args:
-        directory: the image folder.
+        holder: the images and their scores.
         extractors: whose features are joined, in this order.
-        use_score_file: see `DataHolder.from_folder`.
         store_folder: where features are kept; None: beside the images.
         fraction_for_test: share of the images kept back for testing.
         test_pick_seed: which images those are.
         batch_size: images in one pass through an extractor.
 
     Raises:
-        DataError: no images, no scores, nothing readable, or too few for a split.
+        DataError: nothing readable, or too few images for a split.
         ModelError: an extractor cannot be loaded.
     """
-    holder = DataHolder.from_folder(directory, use_score_file)
-    holder.report()
-    with open_store(directory, store_folder) as store:
-        table = compute_features(directory, holder.files, extractors, store, batch_size=batch_size)
+    with open_store(holder.directory, store_folder) as store:
+        table = compute_features(
+            holder.directory, holder.files, extractors, store, batch_size=batch_size
+        )
     holder = holder.only(table.paths)
     groups = duplicate_groups(table.sha256s, table.perceptual_hashes)
     test = holder.test_mask(table.sha256s, groups, fraction=fraction_for_test, seed=test_pick_seed)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from src.aesthetic.dataset import RatedFeatures
-from src.aesthetic.heads import Head, fit_head
-from src.aesthetic.heads.auto import fit_auto
+from src.aesthetic.heads import Head
+from src.aesthetic.heads.auto import CANDIDATES, fit_auto
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.mlp import MlpHead
 from src.aesthetic.heads.pairwise import Choices, fit_pairwise
@@ -49,12 +49,15 @@ class Fitted:
         predictor: ready to be saved.
         history: measurements during training; empty for heads fitted in one step.
         notes: sentences for the user: which head and why, what went wrong.
+        left_out: of each training image the score given by a fit without it; None where the head
+            was not cross-validated.
         interrupted: training was stopped by Ctrl-C; the predictor is the one reached by then.
     """
 
     predictor: Predictor
     history: Sequence[Mapping[str, float]] = ()
     notes: tuple[str, ...] = ()
+    left_out: FloatArray | None = None
     interrupted: bool = False
 
 
@@ -94,6 +97,7 @@ def fit_predictor(
     history: Sequence[Mapping[str, float]] = ()
     notes: tuple[str, ...] = ()
     forecast_std: float | None = None
+    left_out: FloatArray | None = None
     interrupted = False
     fitted: Head
     if head == "mlp":
@@ -106,7 +110,7 @@ def fit_predictor(
                 "rate with aesthetic_ab_scorer, or set head to 'auto'"
             )
         fitted = fit_pairwise(features, choices)
-    elif head == "auto":
+    else:
         auto = fit_auto(
             features[train],
             scores[train],
@@ -115,20 +119,13 @@ def fit_predictor(
             blocks=data.blocks,
             prior=start,
             groups=data.groups[train],
+            candidates=CANDIDATES if head == "auto" else (head,),
         )
-        fitted, notes = auto.head, (f"Head chosen: {auto.reason}.",)
-        if auto.left_out is not None:
-            forecast_std = float(np.sqrt(np.mean((auto.left_out - scores[train]) ** 2)))
-    else:
-        fitted = fit_head(
-            head,
-            features[train],
-            scores[train],
-            weights=data.holder.weights[train],
-            seed=seed,
-            blocks=data.blocks,
-            prior=start,
-        )
+        fitted, left_out = auto.head, auto.left_out
+        if head == "auto":
+            notes = (f"Head chosen: {auto.reason}.",)
+        if left_out is not None:
+            forecast_std = float(np.sqrt(np.mean((left_out - scores[train]) ** 2)))
     predictor = Predictor.from_training(
         fitted,
         data.features[train],
@@ -140,7 +137,9 @@ def fit_predictor(
         }
         | dict(provenance or {}),
     )
-    return Fitted(predictor, history, notes, interrupted)
+    if left_out is not None:
+        left_out = (left_out - predictor.mean) / predictor.std
+    return Fitted(predictor, history, notes, left_out, interrupted)
 
 
 def _fit_mlp(

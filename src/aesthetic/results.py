@@ -48,12 +48,17 @@ def write_metrics(folder: Path, metrics: Metrics, more: Mapping[str, Any]) -> No
 
 
 def write_predictions(
-    folder: Path, data: RatedFeatures, predictor: Predictor, predicted: FloatArray
+    folder: Path,
+    data: RatedFeatures,
+    predictor: Predictor,
+    predicted: FloatArray,
+    unseen: FloatArray,
 ) -> None:
     """Write `predictions.csv`, the highest scores first.
 
     Columns: relative_path, given (as in the score file, scaled to mean 0 and deviation 1 over the
-    training images), predicted, uncertainty (standard deviation, where the model knows it), split.
+    training images), predicted, unseen (scored by a fit without the image, where the head was
+    cross-validated), uncertainty (standard deviation, where the model knows it), split.
 
     Raises:
         DataError: the file cannot be written.
@@ -65,6 +70,7 @@ def write_predictions(
             data.holder.paths[i],
             f"{given[i]:.6f}",
             f"{predicted[i]:.6f}",
+            f"{unseen[i]:.6f}",
             "" if uncertainty is None else f"{uncertainty[i]:.6f}",
             "test" if data.test[i] else "train",
         )
@@ -75,7 +81,7 @@ def write_predictions(
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(("relative_path", "given", "predicted", "uncertainty", "split"))
+        writer.writerow(("relative_path", "given", "predicted", "unseen", "uncertainty", "split"))
         writer.writerows(rows)
 
 

@@ -28,7 +28,8 @@ class Results:
         directory: the image folder.
         paths: images, relative to it, (n).
         given: scores a person gave, scaled to mean 0 and deviation 1 over training, (n,).
-        predicted: the model's scores, (n,).
+        predicted: the model's scores, (n,); of training images those of a fit without them, where
+            there is one: a head that knows its images by heart has no surprises.
         test: which images were kept back, (n,) bool.
         metrics: "train", "test" and "all", as in metrics.json.
         history: measurements during training, each with "epoch" and one or more figures.
@@ -117,7 +118,8 @@ def _plots(results: Results) -> list[tuple[str, Markup, str]]:
         (
             "Predicted against given",
             plot(lambda axes: _scatter(axes, results)),
-            "Each dot is an image. The nearer to the diagonal, the better.",
+            "Each dot is an image, scored by a model that was not trained on it where the head "
+            "allows. The nearer to the diagonal, the better.",
         )
     )
     gaps = accuracy_by_gap(results.given[measured], results.predicted[measured])

@@ -1,6 +1,7 @@
 """Reading and writing tensors without trusting the file: safetensors, and .pth as weights only."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from zipfile import BadZipFile
@@ -58,7 +59,8 @@ def _read_pth(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     import torch
 
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except (
         pickle.UnpicklingError,
         BadZipFile,

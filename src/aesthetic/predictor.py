@@ -196,7 +196,7 @@ def probability_preferred(
     """
     difference = np.asarray(score_a, dtype=np.float64) - np.asarray(score_b, dtype=np.float64)
     spread = np.hypot(np.asarray(std_a, dtype=np.float64), np.asarray(std_b, dtype=np.float64))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.where(difference == 0, 0.0, difference / spread)
     cdf = np.frompyfunc(NormalDist().cdf, 1, 1)
     return np.asarray(cdf(ratio), dtype=np.float64)

@@ -1,0 +1,276 @@
+"""The demo's images: known grades of damage, no photograph on both sides, the same for a seed."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from examples import demo as script
+from src import demo
+from src.data_holder import DataHolder
+from src.demo import STRENGTHS, TILE, Example, load_photograph, make_demo_images, plan, tiles
+from src.errors import MissingExtra
+
+COUNTS = {"a": 4, "b": 6, "c": 2, "d": 9, "e": 3}
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three photographs instead of twelve."""
+    monkeypatch.setattr(
+        demo, "PHOTOGRAPHS", {name: demo.PHOTOGRAPHS[name] for name in ("cat", "coffee", "coins")}
+    )
+
+
+# ---- the plan
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_photograph_is_on_both_sides_and_the_test_gets_its_share(seed):
+    examples = plan(COUNTS, seed)
+    sides = {
+        part: {e.photograph for e in examples if e.split == part} for part in ("train", "test")
+    }
+    assert not sides["train"] & sides["test"]
+    assert sides["train"] | sides["test"] == set(COUNTS)
+    tested = sum(COUNTS[name] for name in sides["test"])
+    assert 24 * 0.25 <= tested < 24 * 0.25 + 9  # at most one photograph more than needed
+
+
+def test_every_tile_is_untouched_once_and_damaged_once_in_each_way():
+    examples = plan(COUNTS, 3)
+    assert len({example.relative_path for example in examples}) == len(examples) == 24 * 6
+    kinds = [(example.photograph, example.tile, example.damage) for example in examples]
+    assert len(set(kinds)) == len(kinds)
+    assert {example.damage for example in examples} == {"untouched", *STRENGTHS}
+
+
+def test_the_grades_are_even_within_each_damage_and_side():
+    examples = plan(COUNTS, 3)
+    for part in ("train", "test"):
+        for damage in STRENGTHS:
+            grades = [e.grade for e in examples if (e.damage, e.split) == (damage, part)]
+            counts = np.bincount(grades, minlength=5)
+            assert counts[0] == 0
+            assert counts[1:].max() - counts[1:].min() <= 1
+        assert {e.grade for e in examples if (e.damage, e.split) == ("untouched", part)} == {0}
+
+
+def test_the_seed_decides():
+    assert plan(COUNTS, 1) == plan(COUNTS, 1)
+    assert plan(COUNTS, 1) != plan(COUNTS, 2)
+    assert (
+        len(
+            {
+                frozenset(e.photograph for e in plan(COUNTS, s) if e.split == "test")
+                for s in range(9)
+            }
+        )
+        > 1
+    )
+
+
+# ---- tiles and damage
+
+
+def test_tiles_do_not_overlap():
+    width, height = 2 * TILE + 50, TILE + 7
+    across, down = np.meshgrid(np.arange(width), np.arange(height))
+    place = np.stack([across % 256, down, across // 256], axis=2).astype(np.uint8)
+    parts = tiles(Image.fromarray(place))
+    assert [part.size for part in parts] == [(TILE, TILE)] * 2
+    pixels = np.concatenate([np.asarray(part).reshape(-1, 3) for part in parts])
+    assert len(np.unique(pixels, axis=0)) == 2 * TILE * TILE
+
+
+def test_a_photograph_smaller_than_a_tile_gives_none():
+    assert tiles(Image.new("RGB", (TILE - 1, TILE * 3))) == []
+
+
+@pytest.mark.parametrize("name", demo.PHOTOGRAPHS)
+@pytest.mark.parametrize("damage", demo.DAMAGES)
+def test_a_higher_grade_is_further_from_the_original(name, damage):
+    for tile in tiles(load_photograph(name)):
+        original = np.asarray(tile, dtype=float)
+        distances = []
+        for strength in STRENGTHS[damage]:
+            damaged = demo.DAMAGES[damage](tile, strength, np.random.default_rng(1))
+            distances.append(np.abs(np.asarray(damaged, dtype=float) - original).mean())
+        assert 0 < distances[0] < distances[1] < distances[2] < distances[3]
+
+
+def grey(level: int) -> Image.Image:
+    return Image.new("RGB", (TILE, TILE), (level, level, level))
+
+
+def test_exposure_doubles_or_halves_the_light_for_each_stop():
+    # sRGB 128 is 0.2159 of white's light; doubled, 0.4317, it is sRGB 176, and halved, 0.1079, 92.
+    seen = {
+        np.asarray(demo.exposure(grey(128), 1, np.random.default_rng(s)))[0, 0, 0] for s in range(9)
+    }
+    assert seen == {176, 92}
+
+
+def test_noise_has_the_strength_it_is_given():
+    noisy = np.asarray(demo.noise(grey(128), 0.05, np.random.default_rng(0)), dtype=float)
+    assert noisy.std() == pytest.approx(0.05 * 255, rel=0.02)
+    assert noisy.mean() == pytest.approx(128, abs=0.2)
+    assert abs(np.corrcoef(noisy[..., 0].ravel(), noisy[..., 1].ravel())[0, 1]) < 0.02
+
+
+def test_blur_spreads_a_point_as_far_as_its_standard_deviation():
+    point = Image.new("RGB", (TILE, TILE))
+    point.paste((255, 255, 255), (90, 90, 101, 101))  # 11 pixels, of variance (11**2 - 1) / 12 = 10
+    row = np.asarray(demo.blur(point, 4.5, np.random.default_rng(0)), dtype=float)[..., 0].sum(
+        axis=0
+    )
+    mean = (row * np.arange(TILE)).sum() / row.sum()
+    variance = (row * (np.arange(TILE) - mean) ** 2).sum() / row.sum()
+    assert mean == pytest.approx(95, abs=0.1)
+    assert variance == pytest.approx(10 + 4.5**2, rel=0.15)
+
+
+def test_a_cast_gains_on_the_whole_no_light():
+    for seed in range(9):
+        red, green, blue = np.asarray(demo.colour(grey(110), 0.8, np.random.default_rng(seed)))[
+            0, 0
+        ]
+        light = ((np.array([red, green, blue]) / 255 + 0.055) / 1.055) ** 2.4
+        before = ((110 / 255 + 0.055) / 1.055) ** 2.4
+        stops = np.log2(light / before)
+        assert stops.sum() == pytest.approx(0, abs=0.06)
+        assert np.sqrt((stops**2).sum()) == pytest.approx(0.8 * np.sqrt(1.5), abs=0.05)
+
+
+# ---- the files
+
+
+def test_the_folder_is_what_training_reads(few, tmp_path):
+    examples = make_demo_images(tmp_path, seed=5)
+    holder = DataHolder.from_folder(tmp_path)
+    assert (len(holder), holder.missing, holder.unscored) == (60, (), ())
+    expected = {e.relative_path: (-e.grade, e.split) for e in examples}
+    found = zip(holder.paths, holder.scores, holder.parts, strict=True)
+    assert {path: (score, part) for path, score, part in found} == expected
+    for example in examples:
+        with Image.open(tmp_path / example.relative_path) as image:
+            assert (image.size, image.mode) == ((TILE, TILE), "RGB")
+            assert image.format == ("JPEG" if example.damage == "compression" else "PNG")
+
+
+def test_each_image_is_its_tile_with_its_damage(few, tmp_path):
+    examples = make_demo_images(tmp_path)
+    for example in examples:
+        tile = np.asarray(tiles(load_photograph(example.photograph))[example.tile], dtype=float)
+        with Image.open(tmp_path / example.relative_path) as image:
+            distance = np.abs(np.asarray(image, dtype=float) - tile).mean()
+        assert (distance == 0) == (example.damage == "untouched")
+    sizes = {e: (tmp_path / e.relative_path).stat().st_size for e in examples}
+    by_grade = [
+        np.mean(
+            [size for e, size in sizes.items() if (e.damage, e.grade) == ("compression", grade)]
+        )
+        for grade in range(1, 5)
+    ]
+    assert by_grade == sorted(by_grade, reverse=True)  # stronger compression, smaller files
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_same_seed_gives_the_same_files(few, tmp_path):
+    for name, seed in (("one", 1), ("again", 1), ("two", 2)):
+        make_demo_images(tmp_path / name, seed)
+    assert contents(tmp_path / "one") == contents(tmp_path / "again")
+    assert contents(tmp_path / "one") != contents(tmp_path / "two")
+
+
+def test_a_complete_folder_is_left_alone_and_an_incomplete_one_mended(few, tmp_path, monkeypatch):
+    examples = make_demo_images(tmp_path)
+    whole = contents(tmp_path)
+    write, written = demo._write, []
+
+    def record(directory: Path, example: Example, *rest: object) -> None:
+        written.append(example)
+        write(directory, example, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(demo, "_write", record)
+    assert make_demo_images(tmp_path) == examples
+    assert written == []
+
+    (tmp_path / examples[7].relative_path).unlink()
+    assert make_demo_images(tmp_path) == examples
+    assert examples[7] in written
+    assert contents(tmp_path) == whole
+
+
+def test_an_interrupted_run_is_not_taken_for_complete(few, tmp_path, monkeypatch):
+    make_demo_images(tmp_path, seed=1)
+    write = demo._write
+
+    def interrupted(directory: Path, example: Example, *rest: object) -> None:
+        if example.damage == "noise":
+            raise KeyboardInterrupt
+        write(directory, example, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(demo, "_write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make_demo_images(tmp_path, seed=2)
+    assert not (tmp_path / demo.SCORES).exists()
+
+    monkeypatch.setattr(demo, "_write", write)
+    make_demo_images(tmp_path, seed=2)
+    make_demo_images(tmp_path / "straight", seed=2)
+    straight = contents(tmp_path / "straight")
+    assert {path: data for path, data in contents(tmp_path).items() if path in straight} == straight
+
+
+def test_without_the_photographs_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"run\.py install scikit-image"):
+        make_demo_images(tmp_path)
+
+
+def test_the_whole_demo_has_a_few_hundred_images():
+    counts = {name: len(tiles(load_photograph(name))) for name in demo.PHOTOGRAPHS}
+    assert 300 <= len(plan(counts, 0)) <= 400
+    assert min(counts.values()) > 0
+
+
+# ---- the script
+
+
+@pytest.mark.parametrize("code", [0, 2, 130])
+def test_the_script_trains_and_names_the_report_and_the_next_step(code, monkeypatch, capsys):
+    commands: list[list[str]] = []
+
+    def follow(command: list[str]) -> int:
+        commands.append(command)
+        return int(code)
+
+    monkeypatch.chdir(Path(script.__file__).parent)  # it goes to the project's folder by itself
+    monkeypatch.setattr(script, "make_demo_images", lambda folder: plan(COUNTS, 0))
+    monkeypatch.setattr(script, "follow", follow)
+    assert script.main(["--loss=mse"]) == code
+    assert commands[0][1].endswith("aesthetic_predictor_training.py")
+    assert commands[0][2:] == [
+        "--top_level_image_directory=demo/images",
+        "--feature_extractor=builtin",
+        "--save_model=demo/model",
+        "--loss=mse",
+    ]
+    said = capsys.readouterr().out
+    assert ("demo/model/report.html" in said) == (code == 0)
+    assert ("aesthetic_ab_scorer --top_level_image_directory=YOUR_FOLDER" in said) == (code == 0)
+
+
+def test_what_the_training_returns_is_passed_on():
+    assert script.follow([sys.executable, "-c", "raise SystemExit(7)"]) == 7

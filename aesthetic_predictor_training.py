@@ -23,6 +23,7 @@ def main(settings: AestheticTraining) -> None:
     from src.aesthetic.predictor import Predictor
     from src.data_holder import DataHolder
     from src.features import open_extractors
+    from src.reports.aesthetic_report import publish
 
     holder = DataHolder.from_folder(
         Path(settings.top_level_image_directory), settings.use_score_file
@@ -49,7 +50,16 @@ def main(settings: AestheticTraining) -> None:
     else:
         assert loaded is not None  # the settings make sure of it
         fitted = Fitted(loaded)
-    finish(settings, data, fitted, trained=training)
+    report, table = publish(
+        Path(settings.save_model),
+        data,
+        fitted,
+        bootstrap=settings.evaluation_args.bootstrap_samples,
+        images=settings.evaluation_args.report_images,
+    )
+    print(table)
+    print(f"Saved {'the model and ' if training else ''}the report: {report}")
+    print("Next: python run.py aesthetic_score_from_model gives unrated images this model's score")
     if fitted.interrupted:
         raise KeyboardInterrupt
 
@@ -91,44 +101,6 @@ def train(
         logger.info(note)
     save_predictor(Path(settings.save_model), fitted.predictor, data)
     return fitted
-
-
-def finish(
-    settings: AestheticTraining, data: "RatedFeatures", fitted: "Fitted", *, trained: bool
-) -> None:
-    """Measure, write the figures and the report, and say where they are."""
-    from src.aesthetic.results import measure, summary, write_metrics, write_predictions
-    from src.reports.aesthetic_report import Results, describe, write_report
-
-    folder = Path(settings.save_model)
-    given, predicted = data.scaled_scores(), fitted.predictor.predict(data.features)
-    unseen = predicted.copy()  # every image scored by a model that was not trained on it
-    if fitted.left_out is not None:
-        unseen[data.train] = fitted.left_out
-    metrics = measure(
-        given, predicted, data.test, bootstrap=settings.evaluation_args.bootstrap_samples
-    )
-    print(summary(metrics))
-    write_metrics(folder, metrics, {"head": fitted.predictor.head.kind})
-    write_predictions(folder, data, fitted.predictor, predicted, unseen)
-    notes = [*fitted.notes, *describe(metrics)]
-    write_report(
-        folder / "report.html",
-        Results(
-            data.holder.directory,
-            data.holder.paths,
-            given,
-            unseen,
-            data.test,
-            metrics,
-            fitted.history,
-            notes,
-            fitted.predictor.provenance,
-        ),
-        images=settings.evaluation_args.report_images,
-    )
-    print(f"Saved {'the model and ' if trained else ''}the report: {folder / 'report.html'}")
-    print("Next: python run.py aesthetic_score_from_model gives unrated images this model's score")
 
 
 if __name__ == "__main__":

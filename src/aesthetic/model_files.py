@@ -1,9 +1,9 @@
 """Reading and writing tensors without trusting the file: safetensors, and .pth as weights only."""
 
-import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from zipfile import BadZipFile
 
 import numpy as np
@@ -62,7 +62,7 @@ def _read_pth(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
         with warnings.catch_warnings(action="ignore"):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (
-        pickle.UnpicklingError,
+        UnpicklingError,
         BadZipFile,
         RuntimeError,
         EOFError,

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from src.aesthetic.dataset import RatedFeatures
+from src.aesthetic.fitting import Fitted
 from src.aesthetic.metrics import accuracy_by_gap, group_means
+from src.aesthetic.results import measure, summary, write_metrics, write_predictions
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot
 from src.reports.thumbnails import thumbnails
@@ -46,6 +49,49 @@ class Results:
     history: Sequence[Mapping[str, float]]
     notes: Sequence[str]
     provenance: Mapping[str, Any]
+
+
+def publish(
+    folder: Path, data: RatedFeatures, fitted: Fitted, *, bootstrap: int, images: int
+) -> tuple[Path, str]:
+    """Measure a predictor and write metrics.json, predictions.csv and report.html.
+
+    Args:
+        folder: the model folder.
+        data: the images it is measured on.
+        fitted: the predictor and what is known of its training.
+        bootstrap: resamples behind the 95 % intervals.
+        images: thumbnails in each row of the report.
+
+    Returns:
+        The report's path, and the figures as a table for the console.
+
+    Raises:
+        ModelError: the predictor was made for other features.
+        DataError: a file cannot be written.
+    """
+    predictor = fitted.predictor
+    given, predicted = data.scaled_scores(), predictor.predict(data.features)
+    unseen = predicted.copy()
+    if fitted.left_out is not None:
+        unseen[data.train] = fitted.left_out
+    metrics = measure(given, predicted, data.test, bootstrap=bootstrap)
+    write_metrics(folder, metrics, {"head": predictor.head.kind})
+    write_predictions(folder, data, predictor, predicted, unseen)
+    report = folder / "report.html"
+    results = Results(
+        directory=data.holder.directory,
+        paths=data.holder.paths,
+        given=given,
+        predicted=unseen,
+        test=data.test,
+        metrics=metrics,
+        history=fitted.history,
+        notes=[*fitted.notes, *describe(metrics)],
+        provenance=predictor.provenance,
+    )
+    write_report(report, results, images=images)
+    return report, summary(metrics)
 
 
 def describe(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -1,0 +1,52 @@
+"""Files are written whole or not at all."""
+
+import os
+import stat
+import sys
+
+import pytest
+
+from src.errors import DataError
+from src.files import is_writable, replacing, write_text
+
+
+def test_text_is_written_as_it_is(tmp_path):
+    write_text(tmp_path / "new" / "a.txt", "é\r\nline\n")
+    assert (tmp_path / "new" / "a.txt").read_bytes() == "é\r\nline\n".encode()
+
+
+def test_a_failure_keeps_the_old_file_and_leaves_no_rubbish(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half", encoding="utf-8")
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "old"
+
+
+def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match="No space left"):
+        write_text(tmp_path / "a.txt", "x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_in_the_way_of_a_folder_is_one_line(tmp_path):
+    (tmp_path / "a").write_text("", encoding="utf-8")
+    with pytest.raises(DataError, match="cannot be written"):
+        write_text(tmp_path / "a" / "b.txt", "x")
+    assert not is_writable(tmp_path / "a")
+    assert is_writable(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permission bits mean little there")
+def test_files_can_be_read_as_the_user_allows(tmp_path):
+    before = os.umask(0o022)
+    try:
+        write_text(tmp_path / "a.txt", "x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644

@@ -71,10 +71,17 @@ def train(
     descriptions: list[dict[str, object]],
 ) -> "Fitted":
     """Train as the settings say and save the model."""
+    from src.aesthetic.choices import training_choices
     from src.aesthetic.fitting import MlpSettings, fit_predictor
     from src.aesthetic.saving import choose_prior, save_predictor
     from src.aesthetic.training_options import TrainingOptions
 
+    holder = data.holder
+    choices = (
+        training_choices(holder.directory, holder.paths, data.train)
+        if settings.head == "pairwise"
+        else None
+    )
     fitted = fit_predictor(
         data,
         settings.head,
@@ -87,6 +94,7 @@ def train(
             settings.eval_every_n_epochs,
             settings.device,
         ),
+        choices=choices,
         prior=loaded or choose_prior(settings.base_model, descriptions, Path("models")),
         seed=settings.training_args.seed,
         provenance={

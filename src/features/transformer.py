@@ -152,13 +152,14 @@ def _load_vision_model(folder: Path, name: str) -> "tuple[torch.nn.Module, bool]
 
 
 def _pooled(output: Any, trained_pooler: bool) -> "torch.Tensor":
-    if getattr(output, "image_embeds", None) is not None:
-        return output.image_embeds  # type: ignore[no-any-return]
-    pooled = getattr(output, "pooler_output", None)
+    embeds: torch.Tensor | None = getattr(output, "image_embeds", None)
+    if embeds is not None:
+        return embeds
+    pooled: torch.Tensor | None = getattr(output, "pooler_output", None)
     if pooled is not None and trained_pooler:
-        return pooled.flatten(1)  # type: ignore[no-any-return]
-    last = output.last_hidden_state
-    return last[:, 0] if last.ndim == 3 else _position_mean(last)  # type: ignore[no-any-return]
+        return pooled.flatten(1)
+    last: torch.Tensor = output.last_hidden_state
+    return last[:, 0] if last.ndim == 3 else _position_mean(last)
 
 
 def _position_mean(state: "torch.Tensor") -> "torch.Tensor":

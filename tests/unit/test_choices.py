@@ -1,0 +1,38 @@
+"""Choices of the A/B window as training data."""
+
+import numpy as np
+
+from src.aesthetic.choices import training_choices
+from src.rating.choice_log import ChoiceLog, Event
+
+
+def log(directory, *events):
+    opened = ChoiceLog(directory)
+    try:
+        for event in events:
+            opened.append(Event(*event, kind="active"))
+    finally:
+        opened.close()
+
+
+def test_a_folder_without_choices(tmp_path):
+    assert training_choices(tmp_path, ["a", "b"], np.array([True, True])) is None
+
+
+def test_answers_between_training_images_are_taken(tmp_path):
+    log(
+        tmp_path,
+        ("a", "b", "left"),
+        ("b", "c", "right"),
+        ("c", "a", "tie"),
+        ("a", "b", "skip"),
+        ("a", "test", "left"),
+        ("gone", "a", "left"),
+    )
+    paths = ["test", "a", "b", "c"]
+    choices = training_choices(tmp_path, paths, np.array([False, True, True, True]))
+    assert choices is not None
+    assert choices.left.tolist() == [1, 2, 3]
+    assert choices.right.tolist() == [2, 3, 1]
+    assert choices.left_won.tolist() == [1, 0, 0.5]
+    assert choices.weight.tolist() == [1, 1, 1]

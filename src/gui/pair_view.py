@@ -24,12 +24,15 @@ class PairView:
         canvas: where to draw.
         style: fonts and lengths.
         pictures: gives the full picture for the zoom.
+
+    Attributes:
+        layout: where the two pictures are; None while there are none.
     """
 
     def __init__(self, canvas: tk.Canvas, style: Theme, pictures: Pictures) -> None:
         self._canvas, self._style, self._pictures = canvas, style, pictures
         self._prepared: Prepared | None = None
-        self._layout: Layout | None = None
+        self.layout: Layout | None = None
         self._photos: list[ImageTk.PhotoImage] = []
         self._names = False
         self._zoom: _Zoom | None = None
@@ -43,12 +46,7 @@ class PairView:
 
     def side_at(self, x: int, y: int) -> str | None:
         """Which picture is at a point: "left", "right" or None."""
-        return self._layout.side_at(x, y) if self._layout else None
-
-    @property
-    def pair(self) -> tuple[str, str] | None:
-        """The pair that is drawn."""
-        return self._prepared.pair if self._prepared else None
+        return self.layout.side_at(x, y) if self.layout else None
 
     def make_ready(self, prepared: list[Prepared]) -> None:
         """Turn pairs that may come next into what the screen takes; forget all others."""
@@ -60,7 +58,7 @@ class PairView:
     def show(self, prepared: Prepared, *, names: bool) -> None:
         """Draw a pair."""
         self.stop_zoom()
-        self._prepared, self._layout, self._names = prepared, prepared.layout, names
+        self._prepared, self.layout, self._names = prepared, prepared.layout, names
         _, photos = self._ready.pop(id(prepared), (prepared, None))
         self._draw(photos or self._photo_pair(prepared.images))
 
@@ -70,10 +68,10 @@ class PairView:
             return
         self.stop_zoom()
         area, margin, gap, caption = frame
-        self._layout = arrange(area, *self._prepared.full, margin=margin, gap=gap, caption=caption)
+        self.layout = arrange(area, *self._prepared.full, margin=margin, gap=gap, caption=caption)
         rough = [
             image.resize(place.size, Image.Resampling.BILINEAR, reducing_gap=1.5)
-            for image, place in zip(self._prepared.images, self._layout, strict=True)
+            for image, place in zip(self._prepared.images, self.layout, strict=True)
         ]
         self._draw(self._photo_pair((rough[0], rough[1])))
 
@@ -81,7 +79,7 @@ class PairView:
         """Take the pair away."""
         self.stop_zoom()
         self._canvas.delete("pair")
-        self._prepared, self._layout, self._photos = None, None, []
+        self._prepared, self.layout, self._photos = None, None, []
 
     def flash(self, outcome: Outcome) -> None:
         """A light below the chosen picture, both for a tie; it fades by itself."""
@@ -100,13 +98,13 @@ class PairView:
     def start_zoom(self, x: int, y: int) -> None:
         """Fill the place of the picture at a point with its pixels, one to one."""
         side = self.side_at(x, y)
-        if side is None or self._prepared is None or self._layout is None:
+        if side is None or self._prepared is None or self.layout is None:
             return
         index = ("left", "right").index(side)
         path, full = self._prepared.pair[index], self._prepared.full[index]
         known = self._pictures.decoded(path)
         preview = known.image if known else self._prepared.images[index]
-        self._zoom = _Zoom(self._canvas, self._layout[index], full, preview)
+        self._zoom = _Zoom(self._canvas, self.layout[index], full, preview)
         self._zoom.move(x, y)
         self._await_full(self._zoom, self._pictures.full(path))
 
@@ -114,7 +112,7 @@ class PairView:
         """Follow the mouse; zooms the other picture when the mouse gets there."""
         if self._zoom is None:
             return
-        if self._layout and self.side_at(x, y) and not self._zoom.place.contains(x, y):
+        if self.layout and self.side_at(x, y) and not self._zoom.place.contains(x, y):
             self.stop_zoom()
             self.start_zoom(x, y)
         else:
@@ -141,13 +139,13 @@ class PairView:
         return [ImageTk.PhotoImage(image, master=self._canvas) for image in images]
 
     def _draw(self, photos: list[ImageTk.PhotoImage]) -> None:
-        assert self._layout is not None and self._prepared is not None
+        assert self.layout is not None and self._prepared is not None
         canvas = self._canvas
         canvas.delete("pair")
-        for place, photo in zip(self._layout, photos, strict=True):
+        for place, photo in zip(self.layout, photos, strict=True):
             canvas.create_image(place.x, place.y, image=photo, anchor="nw", tags="pair")
         if self._names:
-            for place, path in zip(self._layout, self._prepared.pair, strict=True):
+            for place, path in zip(self.layout, self._prepared.pair, strict=True):
                 self._draw_name(place, path)
         canvas.tag_lower("pair")
         self._photos = photos

@@ -3,12 +3,17 @@
 import contextlib
 import sys
 import tkinter as tk
+from typing import Any
 
 from PIL import Image, ImageTk
 
 from src.errors import UserError
 from src.gui import theme
 from src.gui.shapes import Sketch
+
+# Tcl must be taken down by the thread that made it. Were an interpreter left to the garbage
+# collector, which runs in any thread, the whole program could be aborted.
+_interpreters: list[Any] = []
 
 
 def open_root() -> tuple[tk.Tk, float]:
@@ -28,6 +33,7 @@ def open_root() -> tuple[tk.Tk, float]:
     try:
         desktop_dpi = _xft_dpi() if sys.platform not in ("win32", "darwin") else None
         root = tk.Tk(className="Rating")
+        _interpreters.append(root.tk)
     except tk.TclError as error:
         raise UserError(
             f"no window can be opened ({error}): run this on a computer with a screen, "
@@ -47,6 +53,7 @@ def _xft_dpi() -> float | None:
     It is the resource `Xft.dpi`, which Tk gives only to an application of that name.
     """
     reader = tk.Tk(className="Xft")
+    _interpreters.append(reader.tk)
     try:
         reader.withdraw()
         return float(reader.option_get("dpi", "Dpi"))  # type: ignore[no-untyped-call]

@@ -99,9 +99,17 @@ class Window:
         Raises:
             KeyboardInterrupt: Ctrl-C in the terminal.
         """
+        self.start()
+        self.root.mainloop()
+        self.finish()
+
+    def start(self) -> None:
+        """Show the first pair as soon as the event loop runs."""
         self._update()
         self._heartbeat()
-        self.root.mainloop()
+
+    def finish(self) -> None:
+        """End the threads, once the window is closed; raises what went wrong in the loop."""
         self._pictures.close()
         self._ahead.close()
         if self._fault is not None:
@@ -151,9 +159,13 @@ class Window:
         self._fault = error
         self.root.destroy()
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether the session's pair is on the screen."""
+        return self._drawn_serial == self.session.serial
+
     def _may_zoom(self) -> bool:
-        session = self.session
-        return session.overlay is None and self._drawn_serial == session.serial
+        return self.session.overlay is None and self.is_shown
 
     # Bringing the screen to what the session says.
 

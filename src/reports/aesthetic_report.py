@@ -132,7 +132,7 @@ def write_report(path: Path, results: Results, *, images: int = 12) -> None:
         path,
         "aesthetic.html",
         title="Your aesthetic model",
-        subtitle=f"{len(results.paths)} images of {results.directory.resolve().name}, "
+        subtitle=f"{len(results.paths)} images in {results.directory}, "
         f"{int(results.test.sum())} of them kept back for testing",
         headline=_headline(test),
         summary=results.notes,

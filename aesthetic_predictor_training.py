@@ -23,7 +23,7 @@ def main(settings: AestheticTraining) -> None:
     from src.aesthetic.predictor import Predictor
     from src.data_holder import DataHolder
     from src.features import open_extractors
-    from src.reports.aesthetic_report import publish
+    from src.reports.aesthetic_report import REPORT, browse, publish
 
     holder = DataHolder.from_folder(
         Path(settings.top_level_image_directory), settings.use_score_file
@@ -50,16 +50,19 @@ def main(settings: AestheticTraining) -> None:
     else:
         assert loaded is not None  # the settings make sure of it
         fitted = Fitted(loaded)
-    report, table = publish(
-        Path(settings.save_model),
+    folder = Path(settings.save_model)
+    results, table = publish(
+        folder,
         data,
         fitted,
         bootstrap=settings.evaluation_args.bootstrap_samples,
         images=settings.evaluation_args.report_images,
     )
     print(table)
-    print(f"Saved {'the model and ' if training else ''}the report: {report}")
+    print(f"Saved {'the model and ' if training else ''}the report: {folder / REPORT}")
     print("Next: python run.py aesthetic_score_from_model gives unrated images this model's score")
+    if "spotlight" in settings.mode:
+        browse(results, data.features)
     if fitted.interrupted:
         raise KeyboardInterrupt
 

@@ -12,6 +12,7 @@ from src.aesthetic.dataset import RatedFeatures
 from src.aesthetic.fitting import Fitted
 from src.aesthetic.metrics import accuracy_by_gap, group_means
 from src.aesthetic.results import measure, summary, write_metrics, write_predictions
+from src.reports import spotlight
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot
 from src.reports.thumbnails import thumbnails
@@ -19,6 +20,7 @@ from src.reports.thumbnails import thumbnails
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+REPORT = "report.html"
 _FOLDERS = 40
 _WIDE, _GOOD = 0.12, 0.8  # of AB: an uncertain figure, a gap worth a word; a good model
 
@@ -53,7 +55,7 @@ class Results:
 
 def publish(
     folder: Path, data: RatedFeatures, fitted: Fitted, *, bootstrap: int, images: int
-) -> tuple[Path, str]:
+) -> tuple[Results, str]:
     """Measure a predictor and write metrics.json, predictions.csv and report.html.
 
     Args:
@@ -64,7 +66,7 @@ def publish(
         images: thumbnails in each row of the report.
 
     Returns:
-        The report's path, and the figures as a table for the console.
+        What the report shows, and the figures as a table for the console.
 
     Raises:
         ModelError: the predictor was made for other features.
@@ -78,7 +80,6 @@ def publish(
     metrics = measure(given, predicted, data.test, bootstrap=bootstrap)
     write_metrics(folder, metrics, {"head": predictor.head.kind})
     write_predictions(folder, data, predictor, predicted, unseen)
-    report = folder / "report.html"
     results = Results(
         directory=data.holder.directory,
         paths=data.holder.paths,
@@ -90,8 +91,29 @@ def publish(
         notes=[*fitted.notes, *describe(metrics)],
         provenance=predictor.provenance,
     )
-    write_report(report, results, images=images)
-    return report, summary(metrics)
+    write_report(folder / REPORT, results, images=images)
+    return results, summary(metrics)
+
+
+def browse(results: Results, features: np.ndarray) -> None:
+    """Show the same images in the Spotlight browser; returns when its page is closed.
+
+    Raises:
+        MissingExtra: Renumics Spotlight is not installed.
+    """
+    spotlight.show(
+        [results.directory / path for path in results.paths],
+        {
+            "path": list(results.paths),
+            "given": results.given,
+            "predicted": results.predicted,
+            "surprise": results.given - results.predicted,
+            "split": np.where(results.test, "test", "train").tolist(),
+        },
+        label="given",
+        prediction="predicted",
+        embedding=features,
+    )
 
 
 def describe(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -87,9 +87,7 @@ def use_model(
     """Give the database the model's scores, for the odd-one-out statistics."""
     from aesthetic_score_from_model import model_scores
 
-    scores = model_scores(
-        database.directory, predictor, device=settings.device, feature_store=settings.feature_store
-    )
+    scores = model_scores(database.directory, predictor, settings)
     if not stop.is_set():
         database.set_model_scores(scores)
 

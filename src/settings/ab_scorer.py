@@ -4,10 +4,20 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from src.settings.keys import Computing, ImageFolder, ScriptSettings
+from src.settings.keys import Computing, Group, ImageFolder, ScriptSettings
 
 
-class ABScorer(ScriptSettings, ImageFolder, Computing):
+class RatingMethod(Group):
+    """How a person's choices become scores."""
+
+    ab_scorer_method: Literal["posterior", "elo"] = Field(
+        "posterior",
+        description="How choices become scores: 'posterior' (Bayesian, helped by image features: "
+        "a third of the clicks) or 'elo' (the classic rule, K = 0.8).",
+    )
+
+
+class ABScorer(ScriptSettings, ImageFolder, Computing, RatingMethod):
     """Rate your images by choosing between two at a time."""
 
     script: ClassVar[str] = "aesthetic_ab_scorer"
@@ -17,11 +27,6 @@ class ABScorer(ScriptSettings, ImageFolder, Computing):
     )
     ab_scorer_goal: int = Field(
         100, ge=1, description="Comparisons that one session aims at; go on as long as you like."
-    )
-    ab_scorer_method: Literal["posterior", "elo"] = Field(
-        "posterior",
-        description="How choices become scores: 'posterior' (Bayesian, helped by image features: "
-        "a third of the clicks) or 'elo' (the classic rule, K = 0.8).",
     )
     ab_scorer_selection: Literal["active", "least_shown", "random"] = Field(
         "active",

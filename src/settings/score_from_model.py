@@ -4,10 +4,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from src.settings.ab_scorer import RatingMethod
 from src.settings.keys import Computing, EvaluationArgs, ImageFolder, ScriptSettings
 
 
-class ScoreFromModel(ScriptSettings, ImageFolder, Computing):
+class ScoreFromModel(ScriptSettings, ImageFolder, Computing, RatingMethod):
     """Give images that you have not rated yet the score of a model, as a start."""
 
     script: ClassVar[str] = "aesthetic_score_from_model"

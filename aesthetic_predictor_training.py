@@ -21,6 +21,7 @@ def main(settings: AestheticTraining) -> None:
     from src.aesthetic.dataset import load_rated_features
     from src.aesthetic.fitting import Fitted, check_extractors
     from src.aesthetic.predictor import Predictor
+    from src.aesthetic.saving import check_free
     from src.data_holder import DataHolder
     from src.features import open_extractors
     from src.reports.aesthetic_report import REPORT, browse, publish
@@ -49,6 +50,7 @@ def main(settings: AestheticTraining) -> None:
         fitted = train(settings, data, loaded, descriptions)
     else:
         assert loaded is not None  # the settings make sure of it
+        check_free(Path(settings.save_model), Path(settings.load_model))
         fitted = Fitted(loaded)
     folder = Path(settings.save_model)
     results, table = publish(

@@ -7,8 +7,9 @@ from typing import Any
 
 from src.aesthetic import comfyui
 from src.aesthetic.dataset import RatedFeatures
-from src.aesthetic.predictor import Predictor
+from src.aesthetic.predictor import FILE_NAME, Predictor
 from src.aesthetic.published import published_head
+from src.errors import SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,19 @@ def save_predictor(folder: Path, predictor: Predictor, data: RatedFeatures) -> N
                 COMFYUI_FILE,
                 100 * export.agreement,
             )
+
+
+def check_free(results: Path, model: Path) -> None:
+    """Make sure that figures on one model do not replace those in the folder of another.
+
+    Raises:
+        SettingsError: the folder for the results holds a model other than the one measured.
+    """
+    if (results / FILE_NAME).exists() and results.resolve() != model.resolve():
+        raise SettingsError(
+            f"save_model {str(results)!r} holds another model, whose figures would be replaced by "
+            f"those of {str(model)!r}: set save_model to that folder, or to a new one"
+        )
 
 
 def _is_plain_clip(extractor: Mapping[str, Any]) -> bool:

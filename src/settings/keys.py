@@ -44,7 +44,7 @@ class Models(Group):
         description="The folder of a model you trained, to go on from or to use; '' for none.",
     )
     save_model: str = Field(
-        "models/my_model", min_length=1, description="The folder that the trained model goes to."
+        "models/my_model", min_length=1, description="The folder that the trained model, its figures and the report go to."
     )
 
 

@@ -137,6 +137,35 @@ def test_evaluate_alone_measures_without_training(trained, folder, tmp_path):
     assert (model / "model.safetensors").read_bytes() == before
 
 
+def test_figures_of_one_model_do_not_replace_those_of_another(trained, folder, tmp_path):
+    shutil.copytree(trained[0] / "model", tmp_path / "other")
+    words = ["--mode=evaluate", f"--load_model={trained[0] / 'model'}", "--save_model=other"]
+    done = run(tmp_path, *settings(folder), *words)
+    assert done.returncode == 2
+    assert "holds another model" in done.stderr
+
+
+def test_the_pairwise_head_learns_from_the_choices_themselves(folder, tmp_path):
+    from src.data_holder import DataHolder
+    from src.rating.choice_log import ChoiceLog, Event
+
+    copy = tmp_path / "images"
+    shutil.copytree(folder, copy)
+    holder = DataHolder.from_folder(copy)
+    rng = np.random.default_rng(0)
+    log = ChoiceLog(copy)
+    for left, right in rng.integers(0, len(holder), (400, 2)):
+        outcome = "left" if holder.scores[left] > holder.scores[right] else "right"
+        log.append(Event(holder.paths[left], holder.paths[right], outcome, "active"))
+    log.close()
+    done = run(tmp_path, *settings(copy, "--head=pairwise"))
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "model" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["test"]["ab"] > 0.8
+    without = run(tmp_path, *settings(folder, "--head=pairwise"))
+    assert without.returncode == 2 and "aesthetic_ab_scorer" in without.stderr
+
+
 @pytest.mark.parametrize("head", ["ridge", "kernel", "gp"])
 def test_every_head_trains_saves_and_loads(folder, tmp_path, head):
     assert run(tmp_path, *settings(folder, f"--head={head}")).returncode == 0

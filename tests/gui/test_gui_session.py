@@ -25,7 +25,8 @@ class Sitting:
 
     def look(self, seconds=1.0):
         if self.session.pair is not None:
-            self.session.shown(tuple(stamp_of(self.folder / path) for path in self.session.pair))
+            left, right = (stamp_of(self.folder / path) for path in self.session.pair)
+            self.session.shown((left or (0, 0), right or (0, 0)))
         self.now += seconds
 
     def press(self, *actions):

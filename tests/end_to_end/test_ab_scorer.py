@@ -1,0 +1,215 @@
+"""The script itself, in its own process, with real keys on a real screen."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ImageGrab
+
+from src.rating.database import RatingDatabase
+from tests.conftest import make_images
+from tests.gui.x_input import XInput
+
+ROOT = Path(__file__).resolve().parents[2]
+linux = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="keys are pressed through X11's test extension"
+)
+
+
+def command(folder: Path, *words: str) -> list[str]:
+    return [
+        sys.executable,
+        str(ROOT / "aesthetic_ab_scorer.py"),
+        f"--top_level_image_directory={folder}",
+        *words,
+    ]
+
+
+def run(folder: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command(folder, *words),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        env=os.environ | {"PYTHONUTF8": "1"} | environment,
+        check=False,
+    )
+
+
+class Running:
+    """A window in another process."""
+
+    def __init__(self, display: str, folder: Path, *words: str) -> None:
+        self.display = display
+        self.input = XInput(display)
+        self.empty = self.picture()
+        self.process = subprocess.Popen(
+            command(folder, *words),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONUTF8": "1"},
+        )
+        self.wait_for_pair(self.empty)
+
+    def picture(self) -> np.ndarray:
+        """The middle of the screen, where the pictures are."""
+        shot = np.asarray(ImageGrab.grab(xdisplay=self.display).convert("RGB"))
+        height, width = shot.shape[:2]
+        return shot[height // 4 : height // 2, width // 8 : width * 7 // 8].astype(int)
+
+    def wait_for_pair(self, before: np.ndarray) -> None:
+        """Wait until the screen shows something else than before, and colours: a pair."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            assert self.process.poll() is None, self.process.stderr.read()  # type: ignore[union-attr]
+            now = self.picture()
+            coloured = (np.ptp(now, axis=2) > 20).mean()
+            if coloured > 0.2 and (np.abs(now - before).max(axis=2) > 20).mean() > 0.2:
+                time.sleep(0.2)  # long enough to count as a look
+                return
+            time.sleep(0.02)
+        pytest.fail("no pair came on the screen")
+
+    def choose(self, keysym: str) -> None:
+        """Answer, and wait for the next pair."""
+        before = self.picture()
+        self.input.press(keysym)
+        self.wait_for_pair(before)
+
+    def end(self, timeout: float = 60) -> tuple[int, str, str]:
+        """Exit code, output and messages, once it has ended."""
+        out, err = self.process.communicate(timeout=timeout)
+        return self.process.returncode, out.decode(), err.decode()
+
+
+@pytest.fixture
+def start(display: str) -> Iterator[Callable[..., Running]]:
+    started: list[Running] = []
+
+    def one(folder: Path, *words: str) -> Running:
+        started.append(Running(display, folder, *words))
+        return started[-1]
+
+    yield one
+    for running in started:
+        running.process.kill()
+        running.process.communicate()
+        running.input.close()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    make_images(tmp_path / "photos", 12, (300, 200), ".jpg")
+    return tmp_path / "photos"
+
+
+@linux
+@pytest.mark.gui
+def test_a_session_from_start_to_end(photos, start):
+    running = start(photos, "--ab_scorer_goal=50")
+    for keysym in ("1", "2", "t", "Right"):
+        running.choose(keysym)
+    features = photos / ".features.sqlite"
+    end = time.monotonic() + 60
+    while not features.is_file() and time.monotonic() < end:
+        time.sleep(0.05)
+    running.input.press("q")
+    code, out, err = running.end()
+    assert (code, err) == (0, "")
+    assert "A total of" in out
+    assert "score.json" in out
+    assert "aesthetic_predictor_training" in out
+    scores = json.loads((photos / "score.json").read_text(encoding="utf-8"))
+    assert scores["#meta#"]["evaluations"] == 4
+    assert features.is_file()  # computed in the background
+
+
+@linux
+@pytest.mark.gui
+def test_the_built_in_features_are_computed_while_the_person_rates(photos, start):
+    running = start(photos)
+    end = time.monotonic() + 60
+    count = 0
+    while count < 12 and time.monotonic() < end:
+        time.sleep(0.1)
+        if (photos / ".features.sqlite").is_file():
+            store = sqlite3.connect(photos / ".features.sqlite", timeout=10)
+            try:
+                (count,) = store.execute("SELECT count(*) FROM features").fetchone()
+            except sqlite3.OperationalError:  # the table is being made
+                continue
+            finally:
+                store.close()
+    assert count == 12
+    running.choose("1")
+    running.input.press("q")
+    assert running.end()[0] == 0
+
+
+@linux
+@pytest.mark.gui
+def test_a_choice_is_on_the_disk_when_the_next_pair_is_on_the_screen(photos, start):
+    running = start(photos)
+    running.choose("1")
+    running.choose("2")
+    running.process.kill()
+    running.process.communicate()
+    with RatingDatabase(photos) as database:
+        assert database.statistics().comparisons == 2
+    json.loads((photos / "score.json").read_text(encoding="utf-8"))
+
+
+@linux
+@pytest.mark.gui
+def test_ctrl_c_in_the_terminal_keeps_everything(photos, start):
+    running = start(photos)
+    running.choose("1")
+    running.process.send_signal(signal.SIGINT)
+    code, _, err = running.end()
+    assert code == 130
+    assert "kept" in err
+    scores = json.loads((photos / "score.json").read_text(encoding="utf-8"))
+    assert scores["#meta#"]["evaluations"] == 1
+
+
+def test_a_second_window_on_the_same_folder_says_so(photos, display):
+    with RatingDatabase(photos):
+        done = run(photos)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert str(photos) in done.stderr
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_fewer_than_two_images_are_one_line(tmp_path, display, count):
+    make_images(tmp_path / "photos", count)
+    done = run(tmp_path / "photos")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_missing_folder_and_a_missing_model_are_one_line(photos, display):
+    done = run(photos / "nowhere")
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr
+    done = run(photos, "--load_model=no/model")
+    assert done.returncode == 2
+    assert "no/model" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@linux
+def test_without_a_screen_there_is_one_line(photos):
+    done = run(photos, DISPLAY="")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "screen" in done.stderr

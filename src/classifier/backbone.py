@@ -52,6 +52,7 @@ class HeadInputs:
         self._preprocessing: Preprocessing | None = None
         self._model: torch.nn.Module | None = None
         self._seen: list[torch.Tensor] = []
+        self._checked = False
 
     @property
     def head_name(self) -> str:
@@ -151,8 +152,24 @@ class HeadInputs:
                 enabled=self._half is not None,
             ),
         ):
-            self._model(pixel_values=pixels)
-        return self._seen[-1].reshape(len(prepared), -1).float().cpu().numpy()
+            logits = self._model(pixel_values=pixels).logits
+            features = self._seen[-1].reshape(len(prepared), -1)
+            if not self._checked:
+                self._check(features, logits)
+        return features.float().cpu().numpy()
+
+    def _check(self, features: "torch.Tensor", logits: "torch.Tensor") -> None:
+        """Make sure, on the first batch, that nothing comes between the head and the logits."""
+        import torch
+
+        assert self._model is not None
+        head = self._model.get_submodule(self.head_name)
+        if not torch.allclose(head(features), logits, rtol=0.01, atol=0.01):
+            raise ModelError(
+                f"{self.name!r} ({type(self._model).__name__}) does not end in one linear layer, "
+                "and is not supported: choose another model"
+            )
+        self._checked = True
 
     def describe(self) -> dict[str, Any]:
         """Name and identity."""

@@ -8,7 +8,7 @@ import numpy as np
 class Suspicion(NamedTuple):
     """One image whose label is probably wrong."""
 
-    index: int
+    image: int  # its place among the images
     quality: float  # 0 … 1, how well the label fits; the lower the worse
     suggested: int  # the class that fits better
 

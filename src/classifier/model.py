@@ -77,13 +77,22 @@ def load_classifier(
 def find_head(model: "torch.nn.Module", preprocessing: Preprocessing, name: str) -> str:
     """The name, inside the model, of the linear layer that makes the logits.
 
-    It is found by running the model once on an empty image, so it works for every architecture.
+    If several layers have the right size, the model is run once on an empty image to see which
+    of them makes the logits.
 
     Raises:
         ModelError: the logits are not made by one linear layer.
     """
     import torch
 
+    count = int(model.config.num_labels)  # type: ignore[union-attr, arg-type]
+    fitting: list[str] = [
+        layer_name
+        for layer_name, layer in model.named_modules()
+        if isinstance(layer, torch.nn.Linear) and layer.out_features == count
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
     outputs: dict[str, torch.Tensor] = {}
     hooks = [
         layer.register_forward_hook(
@@ -92,7 +101,7 @@ def find_head(model: "torch.nn.Module", preprocessing: Preprocessing, name: str)
             )
         )
         for layer_name, layer in model.named_modules()
-        if isinstance(layer, torch.nn.Linear)
+        if layer_name in fitting
     ]
     training = model.training
     model.eval()

@@ -72,6 +72,8 @@ def save_classifier(
                 encoding="utf-8",
             )
             write_record(temporary, head_name, features)
+            # safetensors gives its file to the owner alone; all four are to be as readable.
+            shutil.copymode(temporary / CATEGORIES, temporary / "model.safetensors")
             for file in RESULT_FILES:
                 (folder / file).unlink(missing_ok=True)
             for file in MODEL_FILES:

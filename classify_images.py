@@ -1,0 +1,108 @@
+"""Let a trained classifier sort any folder of images: a table, a ranking, folders."""
+
+import difflib
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from src.errors import DataError, SettingsError
+from src.script import run
+from src.settings import ClassifyImages
+
+
+def main(settings: ClassifyImages) -> None:
+    """Classify the images, write the table, and put them into folders if that is asked for."""
+    into = Path(settings.classify_into) if settings.classify_into else None
+    if settings.classify_undo:
+        _undo(into)
+        return
+    if not settings.load_model:
+        raise SettingsError("set load_model to the folder of a trained classifier")
+    if settings.classify_action != "table" and into is None:
+        raise SettingsError("set classify_into to the folder that gets the category folders")
+    from src.classifier.predict import open_classifier
+
+    classifier = open_classifier(settings.load_model, device=settings.device)
+    _check_category(settings.classify_rank_by, classifier.classes)
+    predictions = _predict(settings, classifier, into)
+    probabilities = predictions.probabilities
+    _write_table(settings, predictions.paths, probabilities, classifier.classes)
+    best = probabilities.argmax(axis=1)
+    sure = probabilities.max(axis=1) >= settings.classify_minimum
+    chosen = [
+        (Path(settings.top_level_image_directory) / path, classifier.classes[index])
+        for path, index, enough in zip(predictions.paths, best, sure, strict=True)
+        if enough
+    ]
+    for name, count in Counter(category for _, category in chosen).most_common(20):
+        print(f"{count:7} {name}")
+    if len(chosen) < len(best):
+        print(f"{len(best) - len(chosen):7} less probable than classify_minimum")
+    if settings.classify_action != "table" and into is not None:
+        _sort(settings, chosen, into)
+
+
+def _predict(settings: ClassifyImages, classifier: Any, into: Path | None) -> Any:
+    from src.classifier.sorting import not_sorted_yet
+    from src.features import open_store
+    from src.images import scan_images
+
+    directory = Path(settings.top_level_image_directory)
+    files = scan_images(directory)
+    if into is not None:
+        files = not_sorted_yet(directory, files, into, classifier.classes)
+    if not files:
+        raise DataError(f"there are no images to classify in {directory}")
+    store_folder = Path(settings.feature_store) if settings.feature_store else None
+    with open_store(directory, store_folder) as store:
+        return classifier.predict(
+            directory, files, store, batch_size=settings.evaluation_args.per_device_eval_batch_size
+        )
+
+
+def _write_table(
+    settings: ClassifyImages, paths: list[str], probabilities: Any, classes: tuple[str, ...]
+) -> None:
+    from src.classifier.table import classification_table
+    from src.files import write_text
+
+    table = classification_table(paths, probabilities, classes, settings.classify_rank_by)
+    write_text(Path(settings.classify_table), table)
+    print(f"{len(paths)} images classified; the table is {settings.classify_table}")
+
+
+def _sort(settings: ClassifyImages, chosen: list[tuple[Path, str]], into: Path) -> None:
+    from src.classifier.sorting import NOTES, carry_out, plan
+
+    steps = plan([source for source, _ in chosen], [category for _, category in chosen], into)
+    action: Any = settings.classify_action
+    if settings.classify_dry_run:
+        for step in steps[:10]:
+            print(f"would {action}: {step.source} -> {step.target}")
+        print(f"Nothing was done: {len(steps)} images. Set classify_dry_run to False to {action}.")
+        return
+    carry_out(steps, action, into)
+    print(f"{len(steps)} images: {action} to {into}. To undo it: --classify_undo=True ({NOTES})")
+
+
+def _undo(into: Path | None) -> None:
+    if into is None:
+        raise SettingsError("set classify_into to the folder where images were sorted")
+    from src.classifier.sorting import undo
+
+    undone, problems = undo(into)
+    for problem in problems:
+        print(problem)
+    print(f"{undone} images put back")
+
+
+def _check_category(name: str, classes: tuple[str, ...]) -> None:
+    if name and name not in classes:
+        close = difflib.get_close_matches(name, classes, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"It knows {', '.join(classes[:20])}"
+        raise SettingsError(f"classify_rank_by: the model has no category {name!r}. {hint}")
+
+
+if __name__ == "__main__":
+    run(main, ClassifyImages, __file__, sys.argv[1:])

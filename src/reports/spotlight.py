@@ -1,0 +1,108 @@
+"""Images with their figures in the Renumics Spotlight browser, on this computer alone."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.errors import MissingExtra
+
+logger = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+
+
+def show(
+    files: Sequence[Path],
+    columns: Mapping[str, Sequence[Any] | np.ndarray],
+    *,
+    label: str,
+    prediction: str,
+    embedding: np.ndarray | None = None,
+    wait: bool = True,
+) -> Any:
+    """Serve a table of images on 127.0.0.1 and open it in the browser.
+
+    Where label and prediction are words, the page begins with their confusion matrix; where they
+    are numbers, with one plotted against the other.
+
+    Args:
+        files: the images, (n).
+        columns: further columns by name, each (n); words become categories.
+        label: the column with what was given.
+        prediction: the column with what the model says.
+        embedding: features, (n, d), for the map of similar images.
+        wait: go on when the page is closed in the browser, or after Ctrl-C; False goes on at once
+            and opens no browser.
+
+    Returns:
+        Spotlight's viewer; its `close()` ends it.
+
+    Raises:
+        MissingExtra: Renumics Spotlight is not installed.
+    """
+    os.environ.setdefault("SPOTLIGHT_OPT_OUT", "true")  # it sends no usage figures
+    try:
+        from renumics import spotlight
+    except ImportError:
+        raise MissingExtra("renumics-spotlight", "mode 'spotlight'") from None
+    import pandas as pd
+
+    frame = pd.DataFrame({"image": [str(file.resolve()) for file in files]})
+    for name, values in columns.items():
+        words = len(values) > 0 and isinstance(values[0], str)
+        frame[name] = pd.Categorical(list(values)) if words else np.asarray(values)
+    types = {"image": "Image"}
+    if embedding is not None:
+        frame["embedding"] = list(np.asarray(embedding, np.float32))
+        types["embedding"] = "Embedding"
+    logger.info("Starting Spotlight; close its page, or press Ctrl-C, to go on.")
+    viewer = spotlight.show(
+        frame,
+        host=HOST,
+        layout=_layout(frame, label, prediction, embedding is not None),
+        dtype=types,
+        allow_filebrowsing=False,
+        no_browser=not wait,
+        wait=False,
+        analyze=False,
+    )
+    if wait:
+        try:
+            viewer.close(wait=True)
+        except KeyboardInterrupt:
+            viewer.close()
+    return viewer
+
+
+def _layout(frame: Any, label: str, prediction: str, embedded: bool) -> Any:
+    from renumics.spotlight import layout
+    from renumics.spotlight.layout import lenses
+
+    numbers = np.issubdtype(frame[label].to_numpy().dtype, np.number)
+    if numbers:
+        first = layout.tab(layout.scatterplot("Prediction", label, prediction), weight=45)
+    else:
+        first = layout.tab(
+            layout.confusion_matrix("Confusion matrix", label, prediction), weight=45
+        )
+    views = [first]
+    if embedded:
+        similar = layout.similaritymap("Similar images", ["embedding"], color_by_column=label)
+        views.append(layout.tab(similar, weight=55))
+    shown = [lenses.image("image"), lenses.scalar(label), lenses.scalar(prediction)]
+    return layout.layout(
+        layout.split(
+            layout.split(
+                layout.tab(layout.table(), weight=60),
+                layout.tab(layout.inspector("Inspector", shown, num_columns=4), weight=40),
+                weight=55,
+                orientation="vertical",
+            ),
+            layout.split(*views, weight=45, orientation="vertical"),
+            orientation="horizontal",
+        )
+    )

@@ -44,9 +44,9 @@ CREATE TABLE starts (
     score REAL NOT NULL,
     source TEXT NOT NULL           -- file (score.json of the old tool) or model
 ) STRICT;
-CREATE TABLE written (             -- the score.json files that these choices gave
-    id INTEGER PRIMARY KEY,
-    sha256 TEXT NOT NULL
+CREATE TABLE state (               -- what score.json was when it was last read or written
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
 ) STRICT;
 CREATE TRIGGER events_kept BEFORE DELETE ON events
     BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
@@ -170,12 +170,17 @@ class ChoiceLog:
         """Keep scores that images begin with; a later one for the same path counts."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
-            with self._connection:
-                self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
                 self._connection.executemany(
                     "INSERT INTO starts (time, path, score, source) VALUES (?, ?, ?, ?)",
                     [(now, *start) for start in starts],
                 )
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
         except sqlite3.Error as error:
             raise self._explain(error) from error
 
@@ -187,19 +192,21 @@ class ChoiceLog:
         except sqlite3.Error as error:
             raise self._explain(error) from error
 
-    def set_written(self, sha256: str) -> None:
-        """Remember the digest of the `score.json` that was just written."""
+    def set_state(self, **values: str) -> None:
+        """Keep values by name, replacing earlier ones."""
         try:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO written (id, sha256) VALUES (1, ?)", (sha256,)
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)", list(values.items())
             )
         except sqlite3.Error as error:
             raise self._explain(error) from error
 
-    def written(self) -> str | None:
-        """The digest of the last `score.json` written from this log."""
-        row = self._connection.execute("SELECT sha256 FROM written").fetchone()
-        return None if row is None else str(row[0])
+    def state(self) -> dict[str, str]:
+        """The values kept by `set_state`."""
+        try:
+            return dict(self._connection.execute("SELECT key, value FROM state"))
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
 
     def close(self) -> None:
         """Release the folder; merges the write-ahead log into the file. May be called twice."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 K = 0.8
 """how far one choice can move a score"""
 
@@ -9,9 +11,9 @@ K = 0.8
 def win_probability(difference: float) -> float:
     """The probability that the image whose score is higher by `difference` is preferred."""
     if difference < 0:  # 10 to a large positive power would overflow
-        odds = 10.0**difference
+        odds = math.pow(10.0, difference)
         return odds / (1.0 + odds)
-    return 1.0 / (1.0 + 10.0**-difference)
+    return 1.0 / (1.0 + math.pow(10.0, -difference))
 
 
 def update(left: float, right: float, outcome: float, k: float = K) -> tuple[float, float]:

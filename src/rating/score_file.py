@@ -9,9 +9,7 @@ model scored; `unrated` in it lists the images with a score here that no person 
 from __future__ import annotations
 
 import json
-import logging
 import math
-import os
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -19,11 +17,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from src.errors import DataError
+from src.files import write_text
 
 NAME = "score.json"
 META = "#meta#"
-
-log = logging.getLogger(__name__)
 
 
 class DamagedScoreFile(DataError):
@@ -122,39 +119,24 @@ def _damaged(path: Path, why: str) -> DamagedScoreFile:
     return DamagedScoreFile(f"{path} is damaged: {why}. It has not been changed")
 
 
+def as_text(content: ScoreFile) -> str:
+    """The file's text: paths sorted, then what else was in it, then `#meta#`."""
+    entries: dict[str, Any] = dict(sorted(content.scores.items()))
+    entries.update(content.extra)
+    entries[META] = content.meta
+    return json.dumps(entries, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_score_file(path: Path, content: ScoreFile) -> None:
     """Write a score file in one atomic step: whoever reads it sees the old or the new one.
 
     Raises:
         DataError: the folder cannot be written or the disk is full; the old file is as it was.
     """
-    entries: dict[str, Any] = dict(sorted(content.scores.items()))
-    entries.update(content.extra)
-    entries[META] = content.meta
-    text = json.dumps(entries, indent=2, ensure_ascii=False, allow_nan=False)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        _remove(temporary)
-        raise DataError(
-            f"{path} cannot be written ({error.strerror}): the file is as it was; "
-            "free disk space or mend the folder's permissions, then try again"
-        ) from error
+    write_text(path, as_text(content))
 
 
-def _remove(temporary: Path) -> None:
-    try:
-        temporary.unlink(missing_ok=True)
-    except OSError:
-        log.debug("%s could not be removed", temporary)
-
-
-def set_aside(path: Path) -> Path:
+def set_aside(path: Path, what: str = "damaged") -> Path:
     """Copy a file to `NAME.damaged-TIME` beside it, once per content; returns the copy's path.
 
     Raises:
@@ -162,10 +144,10 @@ def set_aside(path: Path) -> Path:
     """
     try:
         content = path.read_bytes()
-        for copy in sorted(path.parent.glob(f"{path.name}.damaged-*")):
+        for copy in sorted(path.parent.glob(f"{path.name}.{what}-*")):
             if copy.read_bytes() == content:
                 return copy
-        name = f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+        name = f"{path.name}.{what}-{time.strftime('%Y%m%d-%H%M%S')}"
         copy = path.with_name(name)
         number = 1
         while copy.exists():
@@ -174,7 +156,7 @@ def set_aside(path: Path) -> Path:
         shutil.copy2(path, copy)
     except OSError as error:
         raise DataError(
-            f"{path} is damaged, and no copy of it could be set aside ({error.strerror}): "
+            f"{path} is {what}, and no copy of it could be set aside ({error.strerror}): "
             "copy it yourself, then delete it"
         ) from error
     return copy

@@ -1,0 +1,90 @@
+"""The images of a rating session: their numbers, and which of them may be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from src.errors import DataError
+from src.rating.comparison_graph import Ints
+
+
+class ImageTable:
+    """Images found in a folder, and those that only the choice log still knows.
+
+    Args:
+        directory: the folder.
+        found: relative paths of the images that are there.
+        logged: relative paths in the log; those that were not found keep their scores.
+    """
+
+    def __init__(self, directory: Path, found: Iterable[str], logged: Iterable[str]) -> None:
+        self._directory = directory
+        present = set(found)
+        self.names = sorted(present.union(logged))
+        self.index = {name: number for number, name in enumerate(self.names)}
+        self.found = np.array([name in present for name in self.names], dtype=bool)
+        self.excluded = np.zeros(len(self.names), dtype=bool)
+        self._unavailable = np.zeros(len(self.names), dtype=bool)
+        self._allowed: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def number(self, path: str) -> int:
+        """The number of an image.
+
+        Raises:
+            DataError: it is not among the images.
+        """
+        try:
+            return self.index[path]
+        except KeyError:
+            raise DataError(f"{path!r} is not among the images in {self._directory}") from None
+
+    def exclude(self, number: int, excluded: bool) -> None:
+        """Exclude an image for good, or take that back."""
+        self.excluded[number] = excluded
+        self._allowed = None
+
+    def set_unavailable(self, number: int) -> None:
+        """Stop showing an image in this session."""
+        self._unavailable[number] = True
+        self._allowed = None
+
+    @property
+    def rateable(self) -> np.ndarray:
+        """(n,) bool: found when the session began and not excluded."""
+        return self.found & ~self.excluded
+
+    @property
+    def allowed(self) -> Ints:
+        """The numbers of the images that may be shown, sorted."""
+        if self._allowed is None:
+            self._allowed = np.flatnonzero(self.rateable & ~self._unavailable)
+        return self._allowed
+
+    def is_file(self, number: int) -> bool:
+        """Whether the image is still on the disk."""
+        return (self._directory / self.names[number]).is_file()
+
+    def too_few(self) -> DataError | None:
+        """What to tell where there are not two images to compare."""
+        count = len(self.allowed)
+        if count >= 2:
+            return None
+        what = f"only one image to show, {self.names[self.allowed[0]]}" if count else "no images"
+        left_out = int((self.found & ~self.rateable).sum())
+        gone = int((self.rateable & self._unavailable).sum())
+        reasons = [
+            f"{number} {text}"
+            for number, text in ((left_out, "excluded"), (gone, "gone or unreadable"))
+            if number
+        ]
+        why = f" ({', '.join(reasons)})" if reasons else ""
+        return DataError(
+            f"there is {what} in {self._directory}{why}: comparing takes at least two, "
+            "add images to the folder"
+        )

@@ -1,0 +1,221 @@
+"""The two ways to turn choices into scores, with one interface: Elo and the posterior.
+
+Both are values: `after` and `refitted` return a new one, so that a pair can be prepared for an
+answer that has not been given, an answer be taken back, and a fit run beside the window.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, Self
+
+import numpy as np
+
+from src.rating import elo
+from src.rating.comparison_graph import Choices, Floats, Ints, sigmoid
+from src.rating.feature_space import FeatureSpace
+from src.rating.posterior import Belief, Prior, fit
+
+LOGITS = math.log(10)
+"""logits per Elo unit"""
+SCORE_VARIANCE = 3.58
+"""of true scores, logits²: such a person answers 75 % of random pairs the same way twice"""
+SHARES = (0.02, 0.1, 0.25, 0.5, 0.75)
+SHARE_PRIOR = (0.10, 0.15, 0.25, 0.35, 0.15)
+"""how much of the variance the features may explain, and how plausible each share is at first"""
+START_SLOPE_VARIANCE = 0.25
+"""of the factor, 1 at first, by which the starting scores are believed"""
+ANSWER_PRECISION = 0.15
+"""mean p(1-p) of a choice: what one comparison of the old tool adds to what is known, logits⁻²"""
+MOST_SEARCHED = 5000
+"""above this many choices the share is no longer searched for, but kept"""
+
+
+class Answer(NamedTuple):
+    """One choice between two images by their index."""
+
+    left: int
+    right: int
+    outcome: str  # left, right or tie
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Scores that images had before any choice, logits; n images.
+
+    Args:
+        old: from a score file without choices; 0 where there is none.
+        old_comparisons: how many comparisons stand behind each of them.
+        model: from a model; 0 where there is none.
+    """
+
+    old: Floats
+    old_comparisons: Floats
+    model: Floats
+
+
+class Scoring(Protocol):
+    """What the database asks of a method."""
+
+    def after(self, answer: Answer) -> Self:
+        """The scores after one more answer."""
+
+    def refitted(self, answers: Sequence[Answer]) -> Self:
+        """The scores that all answers give, as exactly as the method can."""
+
+    def with_space(self, space: FeatureSpace) -> Self:
+        """The same method on other features; to be refitted."""
+
+    def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
+        """(k,) mean and variance of the score differences of k pairs, logits."""
+
+    def scores(self) -> Floats:
+        """(n,) scores, Elo units."""
+
+    def deviations(self, images: Ints) -> Floats:
+        """(k,) standard deviations of the scores of k images, Elo units."""
+
+
+def prediction(scoring: Scoring, left: int, right: int) -> float | None:
+    """The probability that left will be preferred; None where both are equal so far."""
+    mean, variance = scoring.difference(np.array([left]), np.array([right]))
+    if abs(mean[0]) < 1e-9:
+        return None
+    # MacKay 1992: a logistic averaged over a Gaussian.
+    return float(sigmoid(mean / np.sqrt(1 + math.pi / 8 * variance))[0])
+
+
+@dataclass(frozen=True)
+class EloScoring:
+    """The seed's rule. Its uncertainty is a rule of thumb, since Elo has none."""
+
+    starts: Starts
+    values: Floats  # (n,) Elo units
+    counts: Floats  # (n,) comparisons
+
+    @classmethod
+    def begin(cls, starts: Starts) -> EloScoring:
+        """The scores before any choice."""
+        return cls(starts, (starts.old + starts.model) / LOGITS, starts.old_comparisons)
+
+    def after(self, answer: Answer) -> EloScoring:
+        return self._played([answer])
+
+    def refitted(self, answers: Sequence[Answer]) -> EloScoring:
+        return self.begin(self.starts)._played(answers)
+
+    def with_space(self, space: FeatureSpace) -> EloScoring:
+        return self
+
+    def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
+        variance = self._variances()
+        return (self.values[i] - self.values[j]) * LOGITS, variance[i] + variance[j]
+
+    def scores(self) -> Floats:
+        return self.values
+
+    def deviations(self, images: Ints) -> Floats:
+        return np.asarray(np.sqrt(self._variances()[images]) / LOGITS)
+
+    def _variances(self) -> Floats:
+        return np.asarray(1.0 / (1.0 / SCORE_VARIANCE + ANSWER_PRECISION * self.counts))
+
+    def _played(self, answers: Sequence[Answer]) -> EloScoring:
+        scores, played = self.values.tolist(), self.counts.tolist()
+        for left, right, outcome in answers:
+            result = {"left": 1.0, "right": 0.0}.get(outcome, 0.5)
+            scores[left], scores[right] = elo.update(scores[left], scores[right], result)
+            played[left] += 1
+            played[right] += 1
+        return replace(self, values=np.array(scores), counts=np.array(played))
+
+
+@dataclass(frozen=True)
+class PosteriorScoring:
+    """Gaussian-process preference learning (`posterior.py`) in the features at hand."""
+
+    starts: Starts
+    space: FeatureSpace
+    share: float
+    belief: Belief
+
+    @classmethod
+    def begin(cls, starts: Starts, space: FeatureSpace, share: float = 0.5) -> PosteriorScoring:
+        """The belief before any choice."""
+        return cls(starts, space, share, Belief.start(_prior(starts, space, share)))
+
+    def after(self, answer: Answer) -> PosteriorScoring:
+        left, right, outcome = answer
+        if outcome == "left":
+            belief = self.belief.after(left, right)
+        elif outcome == "right":
+            belief = self.belief.after(right, left)
+        else:
+            belief = self.belief.after(left, right, 0.5).after(right, left, 0.5)
+        return replace(self, belief=belief)
+
+    def refitted(self, answers: Sequence[Answer]) -> PosteriorScoring:
+        choices = as_choices(answers)
+        shares: Sequence[float] = SHARES
+        if not self.space.width or not len(choices) or len(choices) > MOST_SEARCHED:
+            shares = (self.share,)
+        best, most = self, -math.inf
+        for share in shares:
+            prior = _prior(self.starts, self.space, share)
+            start = (
+                self.belief if prior.features.shape == self.belief.prior.features.shape else None
+            )
+            fitted = fit(prior, choices, start)
+            plausible = SHARE_PRIOR[SHARES.index(share)] if share in SHARES else 1.0
+            evidence = fitted.log_evidence + math.log(plausible)
+            if evidence > most:
+                best, most = replace(self, share=share, belief=fitted.belief), evidence
+        return best
+
+    def with_space(self, space: FeatureSpace) -> PosteriorScoring:
+        return self.begin(self.starts, space, self.share)
+
+    def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
+        return self.belief.difference(i, j)
+
+    def scores(self) -> Floats:
+        return np.asarray(self.belief.mean / LOGITS)
+
+    def deviations(self, images: Ints) -> Floats:
+        return np.asarray(np.sqrt(self.belief.variance(images)) / LOGITS)
+
+
+def as_choices(answers: Sequence[Answer]) -> Choices:
+    """Answers as arrays; a tie is half a win for either side."""
+    left = np.array([answer.left for answer in answers], dtype=np.intp)
+    right = np.array([answer.right for answer in answers], dtype=np.intp)
+    outcome = np.array([answer.outcome for answer in answers], dtype=object)
+    left_won = outcome != "right"
+    winners, losers = np.where(left_won, left, right), np.where(left_won, right, left)
+    tie = outcome == "tie"
+    return Choices(
+        np.concatenate([winners, losers[tie]]),
+        np.concatenate([losers, winners[tie]]),
+        np.concatenate([np.where(tie, 0.5, 1.0), np.full(int(tie.sum()), 0.5)]),
+    )
+
+
+def _prior(starts: Starts, space: FeatureSpace, share: float) -> Prior:
+    """The features explain `share` of the variance; each start is one more feature of weight 1."""
+    columns = [start for start in (starts.old, starts.model) if start.any()]
+    width = space.width
+    features = np.column_stack([space.features, *columns]) if columns else space.features
+    own = np.where(space.known, SCORE_VARIANCE * (1 - share), SCORE_VARIANCE)
+    return Prior(
+        features=features,
+        w_mean=np.concatenate([np.zeros(width), np.ones(len(columns))]),
+        w_var=np.concatenate(
+            [
+                np.full(width, SCORE_VARIANCE * share),
+                np.full(len(columns), START_SLOPE_VARIANCE),
+            ]
+        ),
+        u_var=1.0 / (1.0 / own + ANSWER_PRECISION * starts.old_comparisons),
+    )

@@ -1,6 +1,7 @@
 """Training one predictor on rated features, whatever its head."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from src.aesthetic.predictor import Predictor
 from src.aesthetic.training_options import TrainingOptions
 from src.errors import ModelError
 from src.progress import progress_bar
+
+_SMALL = 2_000  # images
 
 
 @dataclass(frozen=True)
@@ -111,16 +114,17 @@ def fit_predictor(
             )
         fitted = fit_pairwise(features, choices)
     else:
-        auto = fit_auto(
-            features[train],
-            scores[train],
-            weights=data.holder.weights[train],
-            seed=seed,
-            blocks=data.blocks,
-            prior=start,
-            groups=data.groups[train],
-            candidates=CANDIDATES if head == "auto" else (head,),
-        )
+        with _few_threads(int(train.sum())):
+            auto = fit_auto(
+                features[train],
+                scores[train],
+                weights=data.holder.weights[train],
+                seed=seed,
+                blocks=data.blocks,
+                prior=start,
+                groups=data.groups[train],
+                candidates=CANDIDATES if head == "auto" else (head,),
+            )
         fitted, left_out = auto.head, auto.left_out
         if head == "auto":
             notes = (f"Head chosen: {auto.reason}.",)
@@ -140,6 +144,19 @@ def fit_predictor(
     if left_out is not None:
         left_out = (left_out - predictor.mean) / predictor.std
     return Fitted(predictor, history, notes, left_out, interrupted)
+
+
+@contextmanager
+def _few_threads(images: int) -> Iterator[None]:
+    """One thread for small matrices.
+
+    Several gain nothing there and wait for each other: on a busy machine the decomposition of a
+    250 x 250 matrix takes twenty times as long with two threads as with one.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1 if images < _SMALL else None, "blas"):
+        yield
 
 
 def _fit_mlp(

@@ -3,7 +3,9 @@
 Settings: arguments.py. Keys: press h in the window.
 """
 
+import sqlite3
 import sys
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -26,6 +28,7 @@ def main(settings: ABScorer) -> None:
     from src.rating.database import RatingDatabase
 
     directory = Path(settings.top_level_image_directory)
+    store_folder = Path(settings.feature_store) if settings.feature_store else None
     behind: list[BackgroundTask] = []
     with RatingDatabase(
         directory,
@@ -34,12 +37,13 @@ def main(settings: ABScorer) -> None:
         goal=settings.ab_scorer_goal,
     ) as database:
         if settings.ab_scorer_method == "posterior":
-            behind.append(partial(use_features, database, settings))
+            behind.append(partial(use_features, database, store_folder))
         if settings.load_model:
             from src.aesthetic.predictor import Predictor
 
             predictor = Predictor.load(Path(settings.load_model))
-            behind.append(partial(use_model, database, settings, predictor))
+            model = partial(use_model, database, predictor, settings.device, store_folder)
+            behind.append(model)
         database.next_pair()  # with fewer than two images no window is opened
         rate(database, height=settings.ab_scorer_size, report=print, behind=behind)
         statistics = database.statistics()
@@ -49,10 +53,10 @@ def main(settings: ABScorer) -> None:
     print("    python run.py aesthetic_predictor_training")
 
 
-def use_features(database: "RatingDatabase", settings: ABScorer, stop: Event) -> None:
+def use_features(database: "RatingDatabase", store_folder: Path | None, stop: Event) -> None:
     """Give the database the features that are kept for the folder; the built-in ones if none are.
 
-    Of several kinds those that most images have are taken, the built-in ones last.
+    Of several kinds the one that most images have is taken, the built-in ones last.
     """
     from src.errors import DataError
     from src.features import compute_features, open_extractors, open_store
@@ -60,20 +64,18 @@ def use_features(database: "RatingDatabase", settings: ABScorer, stop: Event) ->
 
     builtin = open_extractors("builtin")
     files = scan_images(database.directory)
-    elsewhere = Path(settings.feature_store) if settings.feature_store else None
-    with open_store(database.directory, elsewhere) as store:
-        kept = {name: n for name, n in store.identities().items() if n >= len(files) / 2}
+    with open_store(database.directory, store_folder) as store:
+        kept = kept_features(store.file)
         kept.pop(builtin[0].identity, None)
-        identity = max(kept, key=lambda name: kept[name], default=builtin[0].identity)
-        if not kept:
+        identity = max(kept, key=lambda name: kept[name], default="")
+        if kept.get(identity, 0) < len(files) / 2:
+            identity = builtin[0].identity
             for first in range(0, len(files), BUILTIN_AT_A_TIME):
                 if stop.is_set():
                     return
-                try:
-                    part = files[first : first + BUILTIN_AT_A_TIME]
+                part = files[first : first + BUILTIN_AT_A_TIME]
+                with suppress(DataError):  # none of these can be read
                     compute_features(database.directory, part, builtin, store)
-                except DataError:  # none of these can be read
-                    continue
         known, holds = store.known_files(files), store.holds(identity)
         paths = [path for path, sha256 in known.items() if sha256 in holds]
         vectors = store.vectors(identity, [known[path] for path in paths])
@@ -81,15 +83,27 @@ def use_features(database: "RatingDatabase", settings: ABScorer, stop: Event) ->
         database.set_features(dict(zip(paths, vectors, strict=True)))
 
 
+def kept_features(file: Path) -> dict[str, int]:
+    """The extractors that a feature store has features of, and of how many images."""
+    with closing(sqlite3.connect(file)) as connection:
+        query = "SELECT identity, count(*) FROM features JOIN extractors ON extractor = id"
+        return dict(connection.execute(f"{query} GROUP BY identity"))
+
+
 def use_model(
-    database: "RatingDatabase", settings: ABScorer, predictor: "Predictor", stop: Event
+    database: "RatingDatabase",
+    predictor: "Predictor",
+    device: str,
+    store_folder: Path | None,
+    stop: Event,
 ) -> None:
     """Give the database the model's scores, for the odd-one-out statistics."""
-    from aesthetic_score_from_model import model_scores
+    from src.using.scoring import reopen_extractors, score_folder
 
-    scores = model_scores(database.directory, predictor, settings)
+    extractors = reopen_extractors(predictor, device=device)
+    scored = score_folder(database.directory, predictor, extractors, store_folder=store_folder)
     if not stop.is_set():
-        database.set_model_scores(scores)
+        database.set_model_scores(dict(zip(scored.paths, scored.scores.tolist(), strict=True)))
 
 
 if __name__ == "__main__":

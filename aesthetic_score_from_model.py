@@ -1,17 +1,19 @@
 """Give images that you have not rated yet the score of a model, as a start for rating them."""
 
+import shutil
 import statistics
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from src.script import run
 from src.settings import ScoreFromModel
-from src.settings.keys import Computing
 
 if TYPE_CHECKING:
-    from src.aesthetic.predictor import Predictor
+    from src.rating.database import RatingDatabase
 
 BARS, BAR_LENGTH = 11, 50
 SHOWN = 5  # best and worst new images that are named
@@ -20,9 +22,9 @@ SHOWN = 5  # best and worst new images that are named
 def main(settings: ScoreFromModel) -> None:
     """Score all images, bring the scores to the scale of yours, fill in the unrated ones."""
     from src.aesthetic.predictor import Predictor
-    from src.errors import DataError, SettingsError
-    from src.rating.database import RatingDatabase
+    from src.errors import SettingsError
     from src.rating.model_scores import rescale
+    from src.using.scoring import reopen_extractors, score_folder
 
     if not settings.load_model:
         raise SettingsError(
@@ -31,56 +33,48 @@ def main(settings: ScoreFromModel) -> None:
         )
     predictor = Predictor.load(Path(settings.load_model))
     directory = Path(settings.top_level_image_directory)
-    batch_size = settings.evaluation_args.per_device_eval_batch_size
-    predictions = model_scores(directory, predictor, settings, batch_size)
-    with RatingDatabase(directory, method=settings.ab_scorer_method) as database:
+    scored = score_folder(
+        directory,
+        predictor,
+        reopen_extractors(predictor, device=settings.device),
+        store_folder=Path(settings.feature_store) if settings.feature_store else None,
+        batch_size=settings.evaluation_args.per_device_eval_batch_size,
+    )
+    predictions = dict(zip(scored.paths, scored.scores.tolist(), strict=True))
+    with rating_database(directory, settings) as database:
         unrated = set(database.unrated())
         existing = {path: s for path, s in database.scores().items() if path not in unrated}
-        try:
-            filled = rescale(predictions, existing, unrated)
-        except ValueError as error:
-            raise DataError(f"{settings.load_model} cannot score these images: {error}") from None
-        if filled and not settings.dry_run:
+        filled = rescale(predictions, existing, unrated)
+        if filled:
             database.initialise_from_model(filled)
-            database.save()
-    print(summary(existing, filled, len(unrated) - len(filled)))
+    print(summary(existing, filled, len(scored.unreadable)))
     if not filled:
         print("\nEvery image is rated already: nothing was written.")
     elif settings.dry_run:
         print("\nA dry run: nothing was written. With --dry_run=False the scores are kept.")
     else:
         print(
-            f"\nSaved in {directory / 'score.json'}. These are guesses; now give your own opinion:"
+            f"\nSaved in {directory / 'score.json'}. Next, give your own opinion on these guesses:"
         )
         print("    python run.py aesthetic_ab_scorer")
 
 
-def model_scores(
-    directory: Path, predictor: "Predictor", settings: Computing, batch_size: int = 32
-) -> dict[str, float]:
-    """What a model gives every readable image of a folder, in its own unit."""
-    from src.errors import ModelError
-    from src.features import Extractor, compute_features, open_store
-    from src.features.registry import open_extractor
-    from src.images import scan_images
+@contextmanager
+def rating_database(directory: Path, settings: ScoreFromModel) -> Iterator["RatingDatabase"]:
+    """The ratings of a folder, saved at the end; for a dry run those of a copy."""
+    from src.images import find_images
+    from src.rating.database import RatingDatabase
 
-    extractors: list[Extractor] = []
-    for made_for in predictor.extractors:
-        hidden_states = tuple(made_for.get("hidden_states", ()))
-        extractor = open_extractor(
-            made_for["name"], device=settings.device, hidden_states=hidden_states
+    with ExitStack() as stack:
+        opened = directory
+        if settings.dry_run:
+            opened = Path(stack.enter_context(TemporaryDirectory()))
+            for file in (*directory.glob("score.json"), *directory.glob("score_choices.sqlite*")):
+                shutil.copy(file, opened)
+        database = RatingDatabase(
+            opened, images=find_images(directory), method=settings.ab_scorer_method
         )
-        if made_for.get("identity", extractor.identity) != extractor.identity:
-            raise ModelError(
-                f"the model was trained with another version of {made_for['name']!r} than the one "
-                "that is here: train it again"
-            )
-        extractors.append(extractor)
-    files = scan_images(directory)
-    elsewhere = Path(settings.feature_store) if settings.feature_store else None
-    with open_store(directory, elsewhere) as store:
-        table = compute_features(directory, files, extractors, store, batch_size=batch_size)
-    return dict(zip(table.paths, predictor.predict(table.vectors).tolist(), strict=True))
+        yield stack.enter_context(database)
 
 
 def summary(existing: dict[str, float], filled: dict[str, float], unreadable: int) -> str:

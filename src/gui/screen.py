@@ -56,6 +56,7 @@ def _xft_dpi() -> float | None:
     _interpreters.append(reader.tk)
     try:
         reader.withdraw()
+        reader.update_idletasks()  # else what Tk still had in mind fails aloud afterwards
         return float(reader.option_get("dpi", "Dpi"))  # type: ignore[no-untyped-call]
     except ValueError:
         return None

@@ -102,7 +102,7 @@ class Session:
             return
         self.database.set_unavailable(path, reason)
         self._next()
-        self.notice = f"{path} {reason}: left out"
+        self.take_notices()
 
     def act(self, action: Action) -> None:
         """Do what a key asks for. ZOOM is the window's own business."""

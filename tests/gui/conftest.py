@@ -1,5 +1,6 @@
 """The real window in the test's own process, with a real keyboard and mouse."""
 
+import gc
 import sys
 import time
 import tkinter as tk
@@ -147,3 +148,7 @@ def open_window(display: str) -> Iterator[Callable[..., Driver]]:
     yield open_one
     for driver in opened:
         driver.close()
+    # Tk's fonts and images wait for their own thread when another one collects them, and that
+    # thread may be one of the next test's.
+    opened.clear()
+    gc.collect()

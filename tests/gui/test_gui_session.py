@@ -198,7 +198,7 @@ def test_an_image_that_cannot_be_shown_is_left_out(sitting):
     path, other = sitting.pair
     sitting.session.unavailable(path, "cannot be read (truncated)")
     assert path not in sitting.pair
-    assert sitting.session.notice == f"{path} cannot be read (truncated): left out"
+    assert sitting.session.notice == f"{path} cannot be read (truncated); its score is kept"
     assert other in sitting.database.images
 
 

@@ -107,6 +107,14 @@ class FeatureStore:
         )
         return {row[0] for row in rows}
 
+    def identities(self) -> dict[str, int]:
+        """Every extractor that has features here, and of how many images."""
+        query = (
+            "SELECT identity, COUNT(*) FROM features JOIN extractors ON extractor = id "
+            "GROUP BY identity"
+        )
+        return dict(self._connection.execute(query))
+
     def vectors(self, identity: str, sha256s: Sequence[bytes]) -> np.ndarray:
         """Features of the given images in the given order, (n, d) float32.
 

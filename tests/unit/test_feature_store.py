@@ -142,6 +142,16 @@ def test_an_interruption_keeps_what_is_done(folder):
     assert extractor.seen == 4
 
 
+def test_the_store_tells_whose_features_it_holds(folder):
+    run(folder, MeanColour("a"))
+    (folder / "0.png").unlink()
+    Image.new("RGB", (12, 9), (1, 2, 3)).save(folder / "new.png")
+    (folder / "1.png").unlink()
+    run(folder, MeanColour("b"))
+    with open_store(folder) as store:
+        assert store.identities() == {"a": 10, "b": 9}
+
+
 def test_a_store_that_is_no_database_is_a_clear_error_and_left_alone(folder):
     (folder / FILE_NAME).write_bytes(b"damaged" * 1000)
     with pytest.raises(DataError, match="delete it"):

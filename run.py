@@ -160,12 +160,10 @@ def ensure_environment(*files: str) -> None:
         files = tuple(dict.fromkeys([*files, *installed_files(stamp)]))
         say(f"installing the packages of {' and '.join(files)} (once; takes some minutes)")
         started = time.monotonic()
-        with changing_venv(stamp):
+        with changing_venv(files):
             install_torch_build()
-            code = pip_install(*(word for name in files for word in ("-r", str(ROOT / name))))
-            if code:
+            if pip_install(*(word for name in files for word in ("-r", str(ROOT / name)))):
                 raise Stop(f"pip could not install the packages (see above). {install_hint()}", 1)
-            write_stamp({"python": this_python(), **{name: digest(name) for name in files}})
         say(f"installed in {time.monotonic() - started:.0f} s")
 
 
@@ -266,18 +264,19 @@ def installed_files(stamp: Stamp | None) -> list[str]:
 
 
 @contextlib.contextmanager
-def changing_venv(stamp: Stamp | None) -> Iterator[None]:
-    """Mark .venv as half-made for as long as pip changes it.
+def changing_venv(files: Sequence[str]) -> Iterator[None]:
+    """Mark .venv as half-made for as long as pip changes it, then as holding these files.
 
     The mark stays when pip is interrupted or killed: such a .venv is made anew. Where pip fails by
-    itself, it has put things back as they were, and so does this.
+    itself, .venv is whole but may hold other versions: the next call has pip go over it again.
     """
     write_stamp({"installing": this_python()})
     try:
         yield
     except Stop:
-        write_stamp(stamp or {})
+        write_stamp(dict.fromkeys(files, "to be gone over"))
         raise
+    write_stamp({"python": this_python(), **{name: digest(name) for name in files}})
 
 
 @contextlib.contextmanager
@@ -335,17 +334,14 @@ def install_extra(words: Sequence[str]) -> int:
     """Install optional packages; words that pip knows as options go to pip."""
     if not any(not word.startswith("-") for word in words):
         raise Stop(f"which package? For example: python run.py install {next(iter(PACKAGE_NAMES))}")
-    ensure_environment("requirements.txt")
+    ensure_environment("requirements.txt", *installed_files(read_stamp()))
     index = torch_index(sys.platform, has_nvidia_gpu(), pip_configuration())
     extra_index = ["--extra-index-url", index] if index else []
-    with lock():
-        stamp = read_stamp()
-        with changing_venv(stamp):
-            code = pip_install(*extra_index, *(PACKAGE_NAMES.get(word, word) for word in words))
-        write_stamp(stamp or {})
-        if code == 0:
-            remove_unfit_torchvision()
-    return code
+    with lock(), changing_venv(installed_files(read_stamp())):
+        if pip_install(*extra_index, *(PACKAGE_NAMES.get(word, word) for word in words)):
+            raise Stop("pip could not install that (see above)", 1)
+        remove_unfit_torchvision()
+    return 0
 
 
 def remove_unfit_torchvision() -> None:

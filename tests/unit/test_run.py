@@ -217,6 +217,11 @@ def project(tmp_path, wheels) -> Project:
     return Project(tmp_path / "my project", wheels)
 
 
+def venv_python(project: Project) -> Path:
+    return project.folder / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+@pytest.mark.timeout(900)
 def test_a_life_of_an_environment(project, wheels, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))  # for what no requirement file names
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -249,13 +254,8 @@ def test_a_life_of_an_environment(project, wheels, tmp_path, monkeypatch):
     # An optional package, by the name people use, in the tested version.
     code, out, err = project.run("install", "spotlight")
     assert code == 0
-    show = [
-        str(project.folder / ".venv" / "bin" / "python"),
-        "-c",
-        "import extra; print(extra.version)",
-    ]
-    if os.name == "posix":
-        assert subprocess.check_output(show, encoding="utf-8") == "1.0\n"
+    show = [str(venv_python(project)), "-c", "import extra; print(extra.version)"]
+    assert subprocess.check_output(show, encoding="utf-8").strip() == "1.0"
     assert project.run("show")[2] == ""  # nothing to install again
 
     # What cannot be had is told, and leaves the environment in working order.
@@ -268,14 +268,18 @@ def test_a_life_of_an_environment(project, wheels, tmp_path, monkeypatch):
     assert (code, out[:3]) == (0, "1.0")
     assert "making" not in err
 
-    # A Python that is gone.
-    for python in (project.folder / ".venv" / ("Scripts" if os.name == "nt" else "bin")).glob(
-        "python*"
-    ):
+    # A Python that is gone, while the package index cannot help at first.
+    for python in venv_python(project).parent.glob("python*"):
         python.unlink()
+    index = (project.folder / "requirements.txt").read_text(encoding="utf-8")
+    project.write("requirements.txt", "--no-index\ntiny\n")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    code, out, err = project.run("show")
+    assert (code, out) == (1, "")
+    assert "damaged" in err and "pip could not install" in err
+    project.write("requirements.txt", index)
     code, out, err = project.run("show")
     assert (code, out[:3]) == (0, "1.0")
-    assert "damaged" in err
 
 
 def test_nothing_is_installed_for_help_or_a_wrong_name(project):

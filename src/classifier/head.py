@@ -198,8 +198,10 @@ def _fit(
     if len(present) == 1:
         bias[present] = 0.0
         return LinearHead(weight.astype(np.float32), bias.astype(np.float32))
+    # For two classes the solver has one row, w, where the head has two: -w/2 and w/2.
+    rows = 2 if len(present) == 2 else 1
     model = LogisticRegression(
-        C=1 / (penalty * features),
+        C=rows / (penalty * features),
         class_weight="balanced" if balanced else None,
         max_iter=_MAX_ITERATIONS,
         tol=1e-4,

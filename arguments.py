@@ -3,9 +3,11 @@
     python run.py aesthetic_ab_scorer              rate images by choosing between two
     python run.py aesthetic_predictor_training     train a model of your taste on the ratings
     python run.py aesthetic_score_from_model       give images without a rating the model's score
+    python run.py score_images                     score any folder, look at it, sort it
     python run.py custom_classifier_training       train a classifier on folders of images
     python run.py classify_images                  let a trained classifier sort any folder
     python run.py prepare_tags                     make and check the tag files of your images
+    python run.py tag_images                       let a trained model write tag files
     python run.py prune_features                   forget features of images that are gone
 
 `python run.py SCRIPT --help` lists every key that a script reads. On the command line,
@@ -72,6 +74,26 @@ args = {
     "meta_epochs": [50, 100, 200],
     "meta_lr": [5e-5, 1e-4, 2e-4],
     "meta_batch": [4, 8, 16],
+    # ---------------------------------------------------------------------------- score_images
+    # A table (its ending says how: .csv, .json, .parquet) and gallery.html are written here.
+    "score_output": "scored",
+    "score_table": "scores.csv",
+    "score_first": "best",  # or "worst": those that you would rather delete come first
+    "score_gallery": "thumbnails",  # or "images" (shows the images themselves), or "off"
+    # What else happens. "touch": modification times in the order of the scores, so that every
+    # image viewer can sort by them. "xmp": stars in sidecar files, for photo programs.
+    # "score_file": a start for images without a rating in score.json. "copy", "move" or "link"
+    # puts the images into folders by their scores. Nothing is ever deleted or overwritten.
+    "score_action": "table",  # nothing else
+    "score_dry_run": True,  # only say what would be done; False: do it, and write an undo file
+    "score_undo": "",  # an undo file, to take everything in it back
+    # Steps for stars and folders. By "quantile" the cuts are shares of the folder's images: the
+    # lowest tenth gets one star. Or by "score", "percentile" (of training) or "probability".
+    "score_cuts": [0.1, 0.35, 0.65, 0.9],
+    "score_cut_by": "quantile",
+    "score_folders": ["1", "2", "3", "4", "5"],  # from the lowest; "": these images stay
+    "score_into": "",  # where these folders are made
+    "score_xmp_naming": "image.xmp",  # Adobe programs; "image.jpg.xmp": digiKam, darktable
     # ---------------------------------------------------------------------------- classifier
     # What custom_classifier_training learns from. "folders": one folder of images for each
     # category. "tags": any number of tags for each image.
@@ -112,12 +134,47 @@ args = {
     # "overwrite" replaces it. With dry_run nothing is written, only told.
     "existing_tags": "skip",
     "dry_run": False,
+    # With label_source "tags": where the tags are ("" for tag files, or a .csv table or a
+    # Danbooru-style SQLite file), and which are learnt.
+    "tag_source": "",
+    "tag_min_count": 1,  # tags on fewer images are left out
+    "tag_list": "",  # a selected_tags.csv: its tags and no others
+    "split_by_id": "",  # "900-949,950-999": validation and test images, by id modulo 1000
+    # The loss: "bce", "focal" (with its alpha and gamma), or "asl" (asymmetric; with all three
+    # of its parameters 0 it is bce summed over the tags).
+    "tag_loss": "bce",
+    "focal_alpha": 0.25,
+    "focal_gamma": 2.0,
+    "asl_gamma_neg": 0.0,
+    "asl_gamma_pos": 0.0,
+    "asl_clip": 0.0,
+    "tag_head_epochs": 30,  # with train_backbone False, in place of training_args' values
+    "tag_head_learning_rate": 1e-3,
+    "image_sizes": [],  # with train_backbone True: [320, 384] trains at one, then at the other
+    # A tag is given from the threshold on at which precision equals recall on the validation
+    # images: "global" (over all tags), "category", or "tag" (for tags on enough images).
+    "threshold_scope": "global",
+    "threshold_min_support": 20,
+    "tag_ranks": [],  # also report on the tags from this popularity rank down: [1000]
+    "export_onnx": False,  # True: write model.onnx as well, for tagging without torch
+    # tag_images: "tag" (write tag files), "list" (the model's tags), "serve" (a page in the
+    # browser), "export" (write model.onnx for a model that is there).
+    "tag_action": "tag",
+    "tag_backend": "auto",  # "onnx" or "torch"; "auto": model.onnx if there is one
+    "whitelist": "whitelist.txt",  # only these tags, if there is such a file
+    "blacklist": "",  # never these
+    "tag_threshold": 0.0,  # one threshold in place of the model's own
+    "tag_top_k": 0,  # or the so many likeliest tags
+    "tag_probabilities": "",  # a .csv file for the probabilities
+    "serve_port": 8765,
     # prepare_tags: tags for every image ("cat, indoors"), or the names of its folders; a file for
     # the list of all tags; a journal to take back; a multitag-trainer .env to convert.
     "tags_to_write": "",
     "tags_from_folders": False,
     "write_tag_list": "",
     "undo": "",
+    "apply_tag_errors": "",  # a list of suspicious tags, as the report's page saves it
+    "apply_sureness": 0.0,  # of that list, leave out what is less sure than this
     "convert_env": "",
 }
 

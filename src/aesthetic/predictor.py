@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from src.aesthetic.calibration import Calibration
 from src.aesthetic.heads import Head, restore
 from src.aesthetic.heads.base import Array, FloatArray, take_value
 from src.aesthetic.model_files import read_tensors, write_tensors
@@ -37,6 +38,8 @@ class Predictor:
         forecast_std: standard deviation of a person's score around the prediction, for heads
             that do not know it themselves; None if unknown.
         provenance: how it was made, for people: JSON values.
+        calibration: from a score to the probability that a person keeps the image, for models of
+            keep and delete; None for models of degrees.
     """
 
     head: Head
@@ -47,6 +50,7 @@ class Predictor:
     percentiles: tuple[float, ...] = ()
     forecast_std: float | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     @classmethod
     def from_training(
@@ -112,6 +116,10 @@ class Predictor:
             return None
         return np.interp(np.asarray(scores, dtype=np.float64), self.percentiles, _PERCENTILES)
 
+    def probability(self, scores: ArrayLike) -> FloatArray | None:
+        """That a person keeps images of these scores (n,), for models of keep and delete."""
+        return None if self.calibration is None else self.calibration(scores)
+
     def with_provenance(self, **more: Any) -> "Predictor":
         """The same model with further words on how it was made."""
         return replace(self, provenance={**self.provenance, **more})
@@ -135,6 +143,7 @@ class Predictor:
                     "std": self.std,
                     "forecast_std": self.forecast_std,
                     "percentiles": list(self.percentiles),
+                    "calibration": self.calibration and self.calibration.to_json(),
                 }
             ),
             "provenance": json.dumps(dict(self.provenance)),
@@ -184,6 +193,9 @@ class Predictor:
             _checked_percentiles(percentiles),
             forecast_std,
             _json(metadata, "provenance", dict),
+            None
+            if scaling.get("calibration") is None
+            else Calibration.from_json(take_value(scaling, "calibration", dict)),
         )
 
 

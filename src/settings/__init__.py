@@ -7,6 +7,7 @@ from src.settings.classify_images import ClassifyImages
 from src.settings.load import load_settings
 from src.settings.prune_features import PruneFeatures
 from src.settings.score_from_model import ScoreFromModel
+from src.settings.score_images import ScoreImages
 
 __all__ = [
     "ABScorer",
@@ -15,5 +16,6 @@ __all__ = [
     "ClassifyImages",
     "PruneFeatures",
     "ScoreFromModel",
+    "ScoreImages",
     "load_settings",
 ]

@@ -14,6 +14,7 @@ def _as_tuple(value: Any) -> Any:
 
 Floats = Annotated[tuple[float, ...], BeforeValidator(_as_tuple)]
 Integers = Annotated[tuple[int, ...], BeforeValidator(_as_tuple)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
 class Group(BaseModel):

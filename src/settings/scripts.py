@@ -8,13 +8,17 @@ from src.settings.keys import ScriptSettings
 from src.settings.prepare_tags import PrepareTags
 from src.settings.prune_features import PruneFeatures
 from src.settings.score_from_model import ScoreFromModel
+from src.settings.score_images import ScoreImages
+from src.settings.tag_images import TagImages
 
 SCRIPTS: tuple[type[ScriptSettings], ...] = (
     ABScorer,
     AestheticTraining,
     ScoreFromModel,
+    ScoreImages,
     ClassifierTraining,
     ClassifyImages,
     PrepareTags,
+    TagImages,
     PruneFeatures,
 )

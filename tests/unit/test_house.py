@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "aesthetic": LOWEST | {"images", "features", "data_holder", "duplicates", "split", "rating"},
     "classifier": LOWEST | {"images", "features", "data_holder", "duplicates", "split", "reports"},
     "reports": LOWEST | {"images", "aesthetic", "features", "data_holder", "rating"},
+    "using": LOWEST | {"images", "aesthetic", "features", "rating", "duplicates"},
     "gui": LOWEST | {"images", "rating"},
     "server": LOWEST | {"images", "classifier", "features"},
 }

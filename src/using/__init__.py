@@ -1,0 +1,1 @@
+"""A model at work on any folder of images: scores, and what is done with them."""

@@ -1,0 +1,156 @@
+"""score_images.py as a user runs it."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.aesthetic.heads import LinearHead
+from src.aesthetic.predictor import Predictor
+from src.features import open_extractors
+from src.features.builtin import names
+from tests.conftest import make_images
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(cwd: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "score_images.py"), *map(str, words)],
+        cwd=cwd, capture_output=True, text=True, timeout=250, check=False, encoding="utf-8",
+        env=os.environ | {"PYTHONUTF8": "1"},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A working folder with 20 images in two folders, one broken, and a model that likes light."""
+    images = tmp_path / "my images"
+    make_images(images / "a", 12, seed=1, suffix=".jpg")
+    make_images(images / "b", 8, seed=2)
+    (images / "b" / "broken.png").write_bytes(b"no image")
+    weight = np.zeros(510)
+    weight[names().index("colour: mean, lightness")] = 1.0
+    (builtin,) = open_extractors("builtin")
+    Predictor(LinearHead(weight, 0.0), extractors=(builtin.describe(),)).save(tmp_path / "model")
+    return tmp_path
+
+
+def settings(*more: str) -> list[str]:
+    return ["--top_level_image_directory=my images", "--load_model=model", *more]
+
+
+def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def table(place: Path) -> dict[str, float]:
+    with (place / "scored" / "scores.csv").open(encoding="utf-8", newline="") as file:
+        return {row["path"]: float(row["score"]) for row in csv.DictReader(file)}
+
+
+def undo_command(done: subprocess.CompletedProcess[str]) -> str:
+    (line,) = [line for line in done.stdout.splitlines() if "--score_undo=" in line]
+    return "--score_undo=" + line.partition("--score_undo=")[2]
+
+
+def test_table_and_gallery_then_touch_and_undo(place):
+    before = snapshot(place / "my images")
+    done = run(place, *settings("--score_action=touch"))
+    assert done.returncode == 0, done.stderr
+    assert "dry run" in done.stdout and "1 unreadable" in done.stdout
+    assert "broken.png" in done.stderr and "Traceback" not in done.stderr
+    assert snapshot(place / "my images") == before
+    scores = table(place)
+    assert len(scores) == 20 and list(scores.values()) == sorted(scores.values(), reverse=True)
+    page = (place / "scored" / "gallery.html").read_text(encoding="utf-8")
+    content = json.loads(page.split('id="content">')[1].split("</script>")[0])
+    assert content["paths"] == list(scores)
+    assert all((place / "scored" / "thumbnails" / name).is_file() for name in content["thumbnails"])
+    assert (place / "scored" / content["images"].replace("%20", " ") / content["paths"][0]).exists()
+
+    done = run(place, *settings("--score_action=touch", "--score_dry_run=False"))
+    assert done.returncode == 0, done.stderr
+    times = {path: (place / "my images" / path).stat().st_mtime_ns for path in scores}
+    assert sorted(times, key=times.__getitem__, reverse=True) == list(scores)
+    undone = run(place, undo_command(done))
+    assert undone.returncode == 0 and "20 changes taken back" in undone.stdout
+    assert snapshot(place / "my images") == before
+
+
+def test_worst_first_stars_and_other_formats(place):
+    words = settings("--score_action=xmp", "--score_dry_run=False", "--score_first=worst",
+                     "--score_table=t.json", "--score_gallery=off")  # fmt: skip
+    before = snapshot(place / "my images")
+    done = run(place, *words, "--score_xmp_naming=image.jpg.xmp")
+    assert done.returncode == 0, done.stderr
+    entries = json.loads((place / "scored" / "t.json").read_text(encoding="utf-8"))
+    scores = [entry["score"] for entry in entries]
+    assert scores == sorted(scores)
+    stars = [
+        ET.parse(place / "my images" / f"{entry['path']}.xmp")
+        .find(".//{*}Description")
+        .attrib["{http://ns.adobe.com/xap/1.0/}Rating"]
+        for entry in entries
+    ]
+    # 20 images, cut at 0.1, 0.35, 0.65 and 0.9 of them.
+    assert stars == ["1"] * 2 + ["2"] * 5 + ["3"] * 6 + ["4"] * 5 + ["5"] * 2
+    assert not (place / "scored" / "gallery.html").exists()
+    run(place, undo_command(done))
+    assert snapshot(place / "my images") == before
+
+
+def test_moving_into_folders_and_back(place):
+    before = snapshot(place / "my images")
+    done = run(
+        place,
+        *settings("--score_action=move", "--score_dry_run=False", "--score_gallery=off"),
+        "--score_cuts=[0.25]", '--score_folders=["out", ""]', "--score_into=sorted",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lowest = list(table(place))[-5:]
+    assert all((place / "sorted" / "out" / path).is_file() for path in lowest)
+    assert len(snapshot(place / "my images")) == len(before) - 5
+    assert run(place, undo_command(done)).returncode == 0
+    assert snapshot(place / "my images") == before
+
+
+def test_only_new_and_changed_images_are_computed(place):
+    assert run(place, *settings("--score_gallery=off")).returncode == 0
+    first = table(place)
+    shutil.copy(place / "my images/a/000.jpg", place / "my images/a/copy.jpg")
+    make_images(place / "my images/b", 1, seed=77)  # replaces b/000.png
+    assert run(place, *settings("--score_gallery=off")).returncode == 0
+    second = table(place)
+    assert second["a/copy.jpg"] == second["a/000.jpg"] == first["a/000.jpg"]
+    assert second["b/000.png"] != first["b/000.png"]
+    assert all(second[path] == first[path] for path in first if path != "b/000.png")
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--load_model="], "load_model is empty"),
+        (["--load_model=nowhere"], "nowhere"),
+        (["--score_action=copy"], "needs score_into"),
+        (["--score_cuts=[0.5]", "--score_action=xmp"], "four score_cuts"),
+        (["--score_table=../x.csv"], "score_table"),
+        (["--score_undo=nothing.json"], "nothing.json"),
+        (["--score_action=copy", "--score_into=my images/x"], "inside the image folder"),
+    ],
+)
+def test_mistakes_are_one_line(place, words, part):
+    done = run(place, *settings("--score_gallery=off", *words))
+    assert done.returncode == 2
+    assert part in done.stderr and "Traceback" not in done.stderr

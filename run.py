@@ -337,9 +337,10 @@ def install_extra(words: Sequence[str]) -> int:
     ensure_environment("requirements.txt", *installed_files(read_stamp()))
     index = torch_index(sys.platform, has_nvidia_gpu(), pip_configuration())
     extra_index = ["--extra-index-url", index] if index else []
-    with lock(), changing_venv(installed_files(read_stamp())):
-        if pip_install(*extra_index, *(PACKAGE_NAMES.get(word, word) for word in words)):
-            raise Stop("pip could not install that (see above)", 1)
+    with lock():
+        with changing_venv(installed_files(read_stamp())):
+            if pip_install(*extra_index, *(PACKAGE_NAMES.get(word, word) for word in words)):
+                raise Stop("pip could not install that (see above)", 1)
         remove_unfit_torchvision()
     return 0
 

@@ -76,14 +76,15 @@ def active_pair(
     i, j = _candidate_pairs(len(pool), candidates, rng)
     i, j = pool[i], pool[j]
     gain = information(*difference(i, j))
-    best = None
-    for at in np.argsort(-gain, kind="stable"):
-        pair = int(i[at]), int(j[at])
-        best = best or pair
-        if showings.get((min(pair), max(pair)), 0) < MOST_SHOWINGS:
-            return pair
-    assert best is not None
-    return best
+    best = int(gain.argmax())
+    at = best
+    while showings.get((min(i[at], j[at]), max(i[at], j[at])), 0) >= MOST_SHOWINGS:
+        gain[at] = -math.inf
+        at = int(gain.argmax())
+        if gain[at] == -math.inf:  # all candidates were shown as often as they may
+            at = best
+            break
+    return int(i[at]), int(j[at])
 
 
 def information(mean: Floats, variance: Floats) -> Floats:

@@ -80,10 +80,15 @@ class Belief:
 
     def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
         """(k,) mean and variance of f_i - f_j for k pairs."""
-        h = self.prior.features[i] - self.prior.features[j]
+        x = self.prior.features
+        h = x[i] - x[j]
         mean = h @ self.w + self.u[i] - self.u[j]
-        cross = self.cross[self.row[i]] - self.cross[self.row[j]]
-        variance = np.einsum("kd,kd->k", h @ self.w_cov + 2 * cross, h)
+        if len(x) <= len(i):  # once per image costs less than once per pair
+            to_f = x @ self.w_cov + 2 * self.cross[self.row]
+            variance = np.einsum("kd,kd->k", to_f[i] - to_f[j], h)
+        else:
+            cross = self.cross[self.row[i]] - self.cross[self.row[j]]
+            variance = np.einsum("kd,kd->k", h @ self.w_cov + 2 * cross, h)
         return mean, np.maximum(variance + self.u_var[i] + self.u_var[j], 1e-9)
 
     def after(self, winner: int, loser: int, weight: float = 1.0) -> Belief:

@@ -1,0 +1,148 @@
+"""The append-only choice log: durable, exclusive, honest about what is wrong."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from src.errors import DataError
+from src.rating.choice_log import NAME, ChoiceLog, Event, Start
+
+FIRST = Event("a.png", "b.png", "left", "audit", 0.75, 1.5)
+SECOND = Event("ü/c.png", "d.png", "tie", "active")
+
+
+def test_events_come_back_as_they_were(tmp_path):
+    log = ChoiceLog(tmp_path)
+    log.append(FIRST)
+    log.append(SECOND)
+    log.close()
+    again = ChoiceLog(tmp_path)
+    events = again.events()
+    again.close()
+    assert [event._replace(id=0, session=0) for event in events] == [FIRST, SECOND]
+    assert [event.session for event in events] == [1, 1]
+    assert again.session == 2
+
+
+def test_an_undo_is_a_row_of_its_own(tmp_path):
+    log = ChoiceLog(tmp_path)
+    log.append(FIRST)
+    log.append(SECOND)
+    log.undo(log.events()[-1])
+    assert [event.outcome for event in log.events()] == ["left"]
+    log.close()
+    with sqlite3.connect(tmp_path / NAME) as rows:
+        written = rows.execute("SELECT outcome, undoes FROM events ORDER BY id").fetchall()
+    rows.close()
+    assert written == [("left", None), ("tie", None), ("undo", 2)]
+
+
+def test_rows_can_neither_be_changed_nor_deleted(tmp_path):
+    log = ChoiceLog(tmp_path)
+    log.append(FIRST)
+    log.close()
+    rows = sqlite3.connect(tmp_path / NAME)
+    for statement in ("DELETE FROM events", "UPDATE events SET outcome = 'right'"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            rows.execute(statement)
+    rows.close()
+
+
+def test_a_later_start_of_an_image_counts(tmp_path):
+    log = ChoiceLog(tmp_path)
+    log.add_starts([Start("a.png", 1.0, "file"), Start("b.png", 2.0, "model")])
+    log.add_starts([Start("b.png", 3.0, "model")])
+    assert log.starts() == {
+        "a.png": Start("a.png", 1.0, "file"),
+        "b.png": Start("b.png", 3.0, "model"),
+    }
+    log.close()
+
+
+def test_starts_are_written_all_or_none(tmp_path):
+    log = ChoiceLog(tmp_path)
+    with pytest.raises(DataError):
+        log.add_starts([Start("a.png", 1.0, "file"), Start("b.png", float("nan"), "file")])
+    assert log.starts() == {}
+    log.append(FIRST)  # and the log goes on
+    log.close()
+
+
+def test_the_state_is_kept_by_name(tmp_path):
+    log = ChoiceLog(tmp_path)
+    log.set_state(sha256="a", other="b")
+    log.set_state(sha256="c")
+    assert log.state() == {"sha256": "c", "other": "b"}
+    log.close()
+
+
+def test_a_second_window_is_refused_and_the_next_is_not(tmp_path):
+    log = ChoiceLog(tmp_path)
+    with pytest.raises(DataError, match="another rating window"):
+        ChoiceLog(tmp_path)
+    program = (
+        "import sys; from pathlib import Path; from src.rating.choice_log import ChoiceLog\n"
+        "try:\n    ChoiceLog(Path(sys.argv[1]))\n"
+        "except Exception as error:\n    print(error)\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "another rating window" in done.stdout
+    log.append(FIRST)  # still the owner
+    log.close()
+    ChoiceLog(tmp_path).close()
+
+
+def test_every_commit_waits_for_the_disk(tmp_path):
+    log = ChoiceLog(tmp_path)
+    assert log._connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    assert log._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    log.append(FIRST)
+    assert not (tmp_path / f"{NAME}-shm").exists()  # network folders cannot share memory
+    log.close()
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+def test_a_full_disk_loses_nothing(tmp_path):
+    log = ChoiceLog(tmp_path)
+    log.append(FIRST)
+    (pages,) = log._connection.execute("PRAGMA page_count").fetchone()
+    log._connection.execute(f"PRAGMA max_page_count = {pages}")
+    long = Event("x" * 100_000, "b.png", "left", "audit")
+    with pytest.raises(DataError, match="disk is full"):
+        log.append(long)
+    assert len(log.events()) == 1
+    log._connection.execute("PRAGMA max_page_count = 100000")
+    log.append(long)
+    assert len(log.events()) == 2
+    log.close()
+
+
+def test_a_damaged_log_is_named_and_left_alone(tmp_path):
+    (tmp_path / NAME).write_bytes(b"no database" * 100)
+    with pytest.raises(DataError, match="damaged"):
+        ChoiceLog(tmp_path)
+    assert (tmp_path / NAME).read_bytes() == b"no database" * 100
+
+
+def test_a_log_of_a_newer_program_is_refused(tmp_path):
+    with sqlite3.connect(tmp_path / NAME) as rows:
+        rows.execute("PRAGMA user_version = 99")
+    rows.close()
+    with pytest.raises(DataError, match="newer version"):
+        ChoiceLog(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(DataError, match="cannot be written"):
+        ChoiceLog(tmp_path)

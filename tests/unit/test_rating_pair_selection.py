@@ -1,0 +1,155 @@
+"""Which pairs are shown, by rules that can be counted."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from src.rating.feature_space import without_features
+from src.rating.pair_schedule import PairSchedule
+from src.rating.pair_selection import active_pair, information, least_shown_pair, random_pair
+from src.rating.scoring import EloScoring, PosteriorScoring, Starts
+
+FOUR = np.arange(4)
+
+
+def no_scores(count):
+    starts = Starts(np.zeros(count), np.zeros(count), np.zeros(count))
+    return PosteriorScoring.begin(starts, without_features(count))
+
+
+def exact_information(mean, variance):
+    """The mutual information of a logistic answer and N(mean, variance), by summation."""
+    x = np.linspace(mean - 12 * variance**0.5, mean + 12 * variance**0.5, 20001)
+    weight = np.exp(-((x - mean) ** 2) / (2 * variance))
+    weight /= weight.sum()
+    p = 1 / (1 + np.exp(-x))
+
+    def entropy(q):
+        q = np.clip(q, 1e-15, 1 - 1e-15)
+        return -(q * np.log2(q) + (1 - q) * np.log2(1 - q))
+
+    return entropy(weight @ p) - weight @ entropy(p)
+
+
+@pytest.mark.parametrize(("mean", "variance"), [(0, 7.2), (0, 1), (1, 3), (3, 7.2), (-4, 4)])
+def test_information_is_near_the_sum_over_all_scores(mean, variance):
+    bits = information(np.array([float(mean)]), np.array([float(variance)]))[0]
+    assert bits == pytest.approx(exact_information(mean, variance), rel=0.15)
+
+
+def test_the_unknown_and_the_close_teach_most():
+    sure, near, wide = information(np.array([4.0, 0.0, 0.0]), np.array([1.0, 1.0, 5.0]))
+    assert sure < near < wide
+
+
+def test_active_takes_the_most_informative_pair_that_is_allowed():
+    def difference(i, j):  # the closer the numbers, the closer the scores
+        return (i - j).astype(float), np.full(len(i), 2.0)
+
+    rng = np.random.default_rng(0)
+    images = np.array([0, 10, 11, 30, 50])
+    assert set(active_pair(images, difference, {}, rng)) == {10, 11}
+    shown = {(10, 11): 2}
+    assert set(active_pair(images, difference, shown, rng)) == {0, 10}
+    assert set(active_pair(images, difference, {}, rng, avoid=(10, 50))) == {0, 11}
+
+
+def test_active_goes_on_when_every_pair_was_shown_often():
+    def difference(i, j):
+        return np.zeros(len(i)), np.ones(len(i))
+
+    pair = active_pair(np.array([2, 5]), difference, {(2, 5): 9}, np.random.default_rng(0))
+    assert set(pair) == {2, 5}
+
+
+def test_random_pairs_are_uniform_over_pairs_and_sides():
+    rng = np.random.default_rng(0)
+    counts = Counter(random_pair(FOUR, rng) for _ in range(12_000))
+    assert len(counts) == 12
+    # 1000 expected of each; five standard deviations of a binomial are 151
+    assert all(abs(count - 1000) < 151 for count in counts.values())
+
+
+def test_least_shown_takes_one_of_the_least_shown():
+    shown = np.array([3, 0, 3, 3])
+    rng = np.random.default_rng(0)
+    pairs = [least_shown_pair(FOUR, shown, rng) for _ in range(200)]
+    assert all(1 in pair for pair in pairs)
+    assert {pair.index(1) for pair in pairs} == {0, 1}
+
+
+def session(schedule, count, answers, choose=lambda shown: "left"):
+    scoring, allowed, shown = no_scores(count), np.arange(count), []
+    for number in range(answers):
+        pair = schedule.draw(scoring, allowed, number)
+        schedule.note(pair.left, pair.right, pair.kind)
+        shown.append(pair)
+    return shown
+
+
+@pytest.mark.parametrize("selection", ["active", "least_shown", "random"])
+def test_no_image_is_shown_twice_in_a_row(selection):
+    shown = session(PairSchedule(8, selection, 0), 8, 150)
+    for one, other in zip(shown, shown[1:], strict=False):
+        assert not {one.left, one.right} & {other.left, other.right}
+
+
+@pytest.mark.parametrize("selection", ["active", "least_shown", "random"])
+def test_audits_and_repeats_have_their_shares(selection):
+    kinds = Counter(pair.kind for pair in session(PairSchedule(60, selection, 1), 60, 1000))
+    # binomial with n = 1000: five standard deviations are 47 and 34
+    assert abs(kinds["audit"] - 100) < 47
+    assert 50 - 34 < kinds["repeat"] < 50 + 34
+    assert kinds[selection] == 1000 - kinds["audit"] - kinds["repeat"]
+
+
+def test_repeats_are_earlier_audits_with_sides_swapped_shown_once_more():
+    shown = session(PairSchedule(60, "active", 2), 60, 600)
+    repeated = set()
+    for at, pair in enumerate(shown):
+        if pair.kind == "repeat":
+            earlier = [
+                one for one in shown[:at] if {one.left, one.right} == {pair.left, pair.right}
+            ]
+            assert len(earlier) == 1
+            assert earlier[0].kind == "audit"
+            assert (earlier[0].left, earlier[0].right) == (pair.right, pair.left)
+            assert at - shown.index(earlier[0]) >= 10
+            repeated.add((pair.left, pair.right))
+    assert repeated
+
+
+def test_two_images_are_shown_again_and_again():
+    shown = session(PairSchedule(2, "active", 0), 2, 30)
+    assert {frozenset(pair[:2]) for pair in shown} == {frozenset({0, 1})}
+    assert {pair.left for pair in shown} == {0, 1}
+
+
+def test_the_same_seed_gives_the_same_pairs_and_another_one_others():
+    one, again, other = (session(PairSchedule(30, "active", seed), 30, 50) for seed in (5, 5, 6))
+    assert one == again
+    assert one != other
+
+
+def test_forgetting_undoes_a_note():
+    schedule, fresh = PairSchedule(9, "least_shown", 3), PairSchedule(9, "least_shown", 3)
+    schedule.note(1, 2, "audit")
+    schedule.forget()
+    assert session(schedule, 9, 40) == session(fresh, 9, 40)
+
+
+def test_predictions_are_made_before_the_answer_and_none_without_knowledge():
+    starts = Starts(np.array([2.0, 0.0, 0.0]), np.zeros(3), np.zeros(3))
+    scoring = EloScoring.begin(starts)
+    schedule = PairSchedule(3, "random", 0)
+    seen = set()
+    for number in range(40):
+        pair = schedule.draw(scoring, np.arange(3), number)
+        if 0 not in pair[:2]:
+            assert pair.prediction is None
+        else:
+            assert pair.prediction is not None
+            assert (pair.prediction > 0.5) == (pair.left == 0)
+        seen.add(frozenset(pair[:2]))
+    assert len(seen) == 3

@@ -441,6 +441,10 @@ def _band_of_frequency() -> np.ndarray:
     return np.asarray(bands.ravel())
 
 
+# glibc hands the memory of every large array back to the system, and fetching it again takes a
+# third of the time, until it has seen a larger block freed.
+np.empty(1 << 24, np.uint8)
+
 _PATTERN_OF = _pattern_of_code()
 _BAND_OF = _band_of_frequency()
 _HANN = np.hanning(WORKING_SIDE + 2)[1:-1].astype(np.float32)

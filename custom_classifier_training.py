@@ -11,7 +11,8 @@ from src.settings import ClassifierTraining
 def main(settings: ClassifierTraining) -> None:
     """Train (or open) a model, measure it, and show the results."""
     if settings.label_source == "tags":
-        raise NotImplementedError
+        _tags(settings)
+        return
     from src.classifier.measure import measure_saved
     from src.classifier.parallel import is_main
     from src.classifier.train import train_all, train_head
@@ -31,6 +32,14 @@ def main(settings: ClassifierTraining) -> None:
         measured = train_head(job)
     folder = Path(settings.save_model if training else settings.load_model)
     _report(settings, folder, measured)
+
+
+def _tags(settings: ClassifierTraining) -> None:
+    """The same for images with several tags each."""
+    from src.classifier.tag_run import run_tags
+
+    for line in run_tags(_job(settings), settings):
+        print(line)
 
 
 def _report(settings: ClassifierTraining, folder: Path, measured: Any) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from src.classifier import tag_journal
 from src.classifier.selected_tags import select_tags, write_selected_tags
 from src.classifier.sidecars import SidecarStyle
-from src.classifier.tag_dotenv import arguments_text
+from src.classifier.tag_dotenv import write_arguments
+from src.classifier.tag_errors import apply_errors
 from src.classifier.tag_prepare import check_images, count_tags, plan_tags
 from src.classifier.tag_sources import read_sidecars
 from src.errors import DataError
-from src.files import write_text
 from src.images import find_images
 from src.script import run
 from src.settings.prepare_tags import PrepareTags
@@ -21,9 +21,11 @@ SHOWN = 20
 
 
 def main(settings: PrepareTags) -> None:
-    """Convert, undo, or write tag files and report on what is there."""
+    """Convert, correct, undo, or write tag files and report on what is there."""
     if settings.convert_env:
         convert(Path(settings.convert_env))
+    elif settings.apply_tag_errors:
+        correct(Path(settings.apply_tag_errors), settings.apply_sureness)
     elif settings.undo:
         take_back(Path(settings.undo))
     else:
@@ -39,13 +41,9 @@ def prepare(settings: PrepareTags) -> None:
         raise DataError(f"there are no images in {directory}")
     fixed = settings.tags_to_write.split(",")
     if settings.tags_to_write or settings.tags_from_folders:
+        names, existing = settings.tags_from_folders, settings.existing_tags
         plan = plan_tags(
-            directory,
-            images,
-            style,
-            fixed=fixed,
-            from_folders=settings.tags_from_folders,
-            existing=settings.existing_tags,
+            directory, images, style, fixed=fixed, from_folders=names, existing=existing
         )
         print(
             f"{len(images)} images: {len(plan.changes)} tag files to write, {len(plan.kept)} are "
@@ -86,6 +84,15 @@ def report(
         )
 
 
+def correct(file: Path, at_least: float) -> None:
+    """Write the corrections of a list into the tag files."""
+    journal = file.with_name(f"{file.stem}-undo-{time.strftime('%Y%m%d-%H%M%S')}.json")
+    changed = apply_errors(file, journal, at_least=at_least)
+    print(f"{changed} tag files changed.")
+    if changed:
+        print(f"To take that back: --undo={journal}")
+
+
 def take_back(journal: Path) -> None:
     """Undo what a journal holds."""
     undone = tag_journal.undo(journal)
@@ -94,11 +101,8 @@ def take_back(journal: Path) -> None:
 
 
 def convert(file: Path) -> None:
-    """A .env of multitag-trainer becomes an arguments file beside this script."""
-    out = Path("arguments_from_env.py")
-    if out.exists():
-        raise DataError(f"{out} is there already: rename or delete it first")
-    write_text(out, arguments_text(file, out))
+    """A .env of multitag-trainer becomes an arguments file here."""
+    out = write_arguments(file, Path("arguments_from_env.py"))
     print(f"Wrote {out}. Next: python run.py custom_classifier_training --arguments={out}")
 
 

@@ -5,7 +5,8 @@ losses. They use log sigmoid(x) and log sigmoid(-x) and never the logarithm of a
 probability, whose gradient is zero just where the model is confidently wrong.
 """
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,51 +18,56 @@ LossName = Literal["bce", "focal", "asl"]
 _SMALLEST = 1e-8  # shifted probabilities below this count as this: powers of 0 have no gradient
 
 
-class MultilabelLoss(Protocol):
-    """A loss of logits (b, k) and labels (b, k) in 0 … 1; returns a scalar."""
-
-    def __call__(self, logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
-        """The loss of a batch."""
-
-
-def multilabel_loss(
-    name: LossName,
-    *,
-    weights: np.ndarray | None = None,
-    alpha: float = 0.25,
-    gamma: float = 2.0,
-    gamma_neg: float = 0.0,
-    gamma_pos: float = 0.0,
-    clip: float = 0.0,
-) -> MultilabelLoss:
+@dataclass(frozen=True)
+class MultilabelLoss:
     """A loss by name.
 
-    Args:
+    Attributes:
         name: `bce`, the mean over all decisions; `focal` and `asl`, sums over the tags, averaged
             over the images. With `asl` and its three parameters zero this is k times `bce`.
-        weights: one factor for each tag, (k,); see `frequency_weights`.
         alpha, gamma: of the focal loss.
         gamma_neg, gamma_pos, clip: of the asymmetric loss.
+        weights: one factor for each tag, (k,); see `frequency_weights`.
     """
-    import torch
 
-    factors = None if weights is None else torch.tensor(weights, dtype=torch.float32)
+    name: LossName = "bce"
+    alpha: float = 0.25
+    gamma: float = 2.0
+    gamma_neg: float = 0.0
+    gamma_pos: float = 0.0
+    clip: float = 0.0
+    weights: np.ndarray | None = None
 
-    def loss(logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
+    def __call__(self, outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
+        """The loss of a batch, a scalar tensor; the signature is the Trainer's.
+
+        Args:
+            outputs: a mapping with `logits`, (b, k).
+            labels: (b, k) in 0 … 1.
+            num_items_in_batch: decisions in all batches of one step of the optimiser, so that
+                accumulated gradients equal those of one large batch; by default this batch's.
+        """
+        total = self.parts(outputs["logits"], labels).sum()
+        decisions = labels.numel() if num_items_in_batch is None else num_items_in_batch
+        tags = 1 if self.name == "bce" else labels.shape[1]
+        return total * tags / decisions
+
+    def parts(self, logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
+        """The loss of each decision, (b, k)."""
+        import torch
+
         logits, labels = logits.float(), labels.to(logits.device, torch.float32)
-        if name == "bce":
+        if self.name == "bce":
             parts = torch.nn.functional.binary_cross_entropy_with_logits(
                 logits, labels, reduction="none"
             )
-        elif name == "focal":
-            parts = focal(logits, labels, alpha, gamma)
+        elif self.name == "focal":
+            parts = focal(logits, labels, self.alpha, self.gamma)
         else:
-            parts = asymmetric(logits, labels, gamma_neg, gamma_pos, clip)
-        if factors is not None:
-            parts = parts * factors.to(logits.device)
-        return parts.mean() if name == "bce" else parts.sum(dim=1).mean()
-
-    return loss
+            parts = asymmetric(logits, labels, self.gamma_neg, self.gamma_pos, self.clip)
+        if self.weights is not None:
+            parts = parts * torch.as_tensor(self.weights, dtype=torch.float32, device=parts.device)
+        return parts
 
 
 def focal(
@@ -117,33 +123,3 @@ def frequency_weights(counts: np.ndarray, power: float = 0.5) -> np.ndarray:
     """
     weights: np.ndarray = np.power(np.maximum(counts, 1).astype(np.float64), -power)
     return np.asarray(weights / weights.mean(), np.float32)
-
-
-def mix_up(
-    inputs: "torch.Tensor", labels: "torch.Tensor", alpha: float
-) -> "tuple[torch.Tensor, torch.Tensor]":
-    """MixUp (Zhang et al. 2018): each image blended with another of the batch, labels alike.
-
-    With multi-hot labels a tag that both images have keeps the label 1, and one that only one of
-    them has gets that image's share. Each image draws a share of its own from Beta(alpha, alpha);
-    the larger part stays with the image itself, which changes nothing but the order.
-
-    Args:
-        inputs: (b, ...) pixels or features.
-        labels: (b, k) in 0 … 1.
-        alpha: 0.2 blends little, 1 evenly; 0 returns what was given.
-    """
-    import torch
-
-    if alpha <= 0 or len(inputs) < 2:
-        return inputs, labels
-    share = torch.distributions.Beta(alpha, alpha).sample((len(inputs),)).to(inputs)
-    share = torch.maximum(share, 1 - share)
-    other = torch.randperm(len(inputs), device=inputs.device)
-    mixed = _blend(inputs, inputs[other], share)
-    return mixed, _blend(labels.to(inputs.dtype), labels[other].to(inputs.dtype), share)
-
-
-def _blend(first: "torch.Tensor", second: "torch.Tensor", share: "torch.Tensor") -> "torch.Tensor":
-    share = share.view(-1, *[1] * (first.ndim - 1))
-    return share * first + (1 - share) * second

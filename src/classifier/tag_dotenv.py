@@ -4,6 +4,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from src.errors import DataError
+from src.files import write_text
 
 _LINE = re.compile(r"\s*(?:export\s+)?(\w+)\s*=\s*(.*)")
 _KEYS = ("TRAINING", "INFERENCE_DIR", "MODEL", "TAGS")
@@ -18,18 +19,18 @@ args = {{
     "label_source": "tags",  # image1.jpg.txt beside image1.jpg, one tag on a line
     "top_level_image_directory": {training!r},
     "save_model": {model!r},
-    # The same backbone as there. "builtin" needs no download.
+    # The same backbone as there; the epochs are those of the old script, too.
     "base_model": "microsoft/resnet-101",
     "train_backbone": False,
+    "tag_head_epochs": 10,
+    "tag_head_learning_rate": 1e-3,
     "fraction_for_test": 0.15,
     "fraction_for_validation": 0.18,
     "mode": "train,evaluate",
 }}
 
 training_args = {{
-    "num_train_epochs": 10,
     "per_device_train_batch_size": 32,
-    "learning_rate": 1e-3,
     "lr_scheduler_type": "constant",
 }}
 
@@ -60,6 +61,18 @@ def read_dotenv(file: Path) -> dict[str, str]:
         if match:
             values[match[1]] = _unquoted(match[2].strip())
     return values
+
+
+def write_arguments(file: Path, out: Path) -> Path:
+    """Turn a `.env` into an arguments file, which must not be there; returns `out`.
+
+    Raises:
+        DataError: `out` is there, or as `arguments_text`.
+    """
+    if out.exists():
+        raise DataError(f"{out} is there already: rename or delete it first")
+    write_text(out, arguments_text(file, out))
+    return out
 
 
 def arguments_text(file: Path, out: Path) -> str:

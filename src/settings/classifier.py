@@ -14,6 +14,7 @@ from src.settings.keys import (
     Split,
     parse_modes,
 )
+from src.settings.tags import TagTraining
 from src.settings.training_arguments import TrainerArgs
 
 MODES = ("train", "evaluate", "spotlight")
@@ -43,7 +44,9 @@ class Augmenting(Group):
     )
 
 
-class ClassifierTraining(ScriptSettings, ImageFolder, Split, Models, Computing, Augmenting):
+class ClassifierTraining(
+    ScriptSettings, ImageFolder, Split, Models, Computing, Augmenting, TagTraining
+):
     """Train, measure and save a classifier of images from folders, one for each category."""
 
     script: ClassVar[str] = "custom_classifier_training"

@@ -1,10 +1,10 @@
-"""Multi-label losses: formulas written out in float64, gradients where models are wrong, MixUp."""
+"""Multi-label losses: formulas written out in float64, gradients where models are wrong."""
 
 import numpy as np
 import pytest
 import torch
 
-from src.classifier.losses import asymmetric, focal, frequency_weights, mix_up, multilabel_loss
+from src.classifier.losses import MultilabelLoss, asymmetric, focal, frequency_weights
 
 X = torch.linspace(-6, 6, 49, dtype=torch.float64)
 
@@ -33,7 +33,7 @@ def test_asymmetric_is_the_papers_formula(gamma_neg, gamma_pos, clip):
 def test_all_zero_is_summed_bce():
     torch.manual_seed(0)
     logits, labels = torch.randn(5, 7), (torch.rand(5, 7) < 0.3).to(torch.uint8)
-    asl, bce = multilabel_loss("asl")(logits, labels), multilabel_loss("bce")(logits, labels)
+    asl, bce = (MultilabelLoss(name)({"logits": logits}, labels) for name in ("asl", "bce"))
     assert torch.allclose(asl, 7 * bce)
     plain = torch.nn.BCEWithLogitsLoss(reduction="sum")(logits, labels.float()) / 5
     assert torch.allclose(asl, plain)
@@ -41,7 +41,7 @@ def test_all_zero_is_summed_bce():
 
 def gradient(name, logit, label, **options):
     x = torch.tensor([[logit]], requires_grad=True)
-    loss = multilabel_loss(name, **options)(x, torch.tensor([[label]]))
+    loss = MultilabelLoss(name, **options)({"logits": x}, torch.tensor([[label]]))
     loss.backward()
     return loss.item(), x.grad.item()
 
@@ -81,7 +81,7 @@ def test_never_nan(logit, label, gamma, clip):
 def test_weights_multiply_each_tags_part():
     logits, labels = torch.tensor([[1.0, -2.0]]), torch.tensor([[0.0, 1.0]])
     parts = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    weighted = multilabel_loss("asl", weights=np.array([0.5, 2.0]))(logits, labels)
+    weighted = MultilabelLoss("asl", weights=np.array([0.5, 2.0]))({"logits": logits}, labels)
     assert weighted.item() == pytest.approx((parts[0, 0] * 0.5 + parts[0, 1] * 2).item())
 
 
@@ -92,27 +92,24 @@ def test_frequency_weights():
     assert frequency_weights(np.array([1, 50]), power=0) == pytest.approx([1, 1])
 
 
-def test_mix_up_blends_images_and_labels_alike():
-    torch.manual_seed(3)
-    inputs = torch.eye(6).reshape(6, 6, 1, 1) * torch.ones(6, 6, 2, 2)
-    labels = torch.eye(6)
-    mixed, soft = mix_up(inputs, labels, 1.0)
-    # Image i is e_i, so the blend's mean over pixels tells its parts; labels must have the same.
-    assert torch.allclose(mixed.mean(dim=(2, 3)), soft)
-    assert torch.allclose(soft.sum(dim=1), torch.ones(6))
-    assert (soft.diagonal() >= 0.5).all()
-    assert len({round(float(value), 6) for value in soft.diagonal()}) > 2  # a share for each
+@pytest.mark.parametrize("name", ["bce", "focal", "asl"])
+def test_accumulated_batches_equal_one_large_batch(name):
+    torch.manual_seed(1)
+    logits, labels = torch.randn(6, 4), (torch.rand(6, 4) < 0.5).float()
+    loss = MultilabelLoss(name, gamma_neg=2.0)
+    parts = [
+        loss({"logits": logits[rows]}, labels[rows], num_items_in_batch=24)
+        for rows in (slice(0, 4), slice(4, 6))
+    ]
+    assert torch.allclose(sum(parts), loss({"logits": logits}, labels))
 
 
-def test_a_tag_of_both_images_keeps_its_label():
-    torch.manual_seed(0)
-    labels = torch.tensor([[1.0, 1, 0], [1, 0, 0], [1, 0, 1], [1, 1, 1]])
-    _, soft = mix_up(torch.rand(4, 5), labels, 1.0)
-    assert torch.allclose(soft[:, 0], torch.ones(4))
-    assert ((soft > 0) & (soft < 1)).any()
-
-
-def test_mix_up_can_be_off():
-    inputs, labels = torch.rand(3, 2), torch.ones(3, 1)
-    assert mix_up(inputs, labels, 0)[0] is inputs
-    assert mix_up(inputs[:1], labels[:1], 1.0)[1].shape == (1, 1)
+@pytest.mark.parametrize("name", ["bce", "focal", "asl"])
+def test_soft_labels_give_the_same_mixture_of_losses(name):
+    torch.manual_seed(2)
+    logits = torch.randn(3, 5)
+    one, two = ((torch.rand(3, 5) < 0.5).float() for _ in range(2))
+    loss = MultilabelLoss(name, gamma_neg=3.0, gamma_pos=1.0, clip=0.05)
+    mixed = loss({"logits": logits}, 0.3 * one + 0.7 * two)
+    both = 0.3 * loss({"logits": logits}, one) + 0.7 * loss({"logits": logits}, two)
+    assert torch.allclose(mixed, both)

@@ -1,0 +1,149 @@
+"""Training a linear head for tags on stored features, with all that transformers' Trainer does.
+
+The backbone is not there: an epoch is one product of matrices for each batch.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from src.classifier.fine_tune import Objective, Recipe, run_trainer, training_arguments
+from src.classifier.head import LinearHead
+
+if TYPE_CHECKING:
+    import torch
+    from scipy.sparse import csr_array
+
+Labelled = tuple[np.ndarray, "csr_array"]
+"""Features (n, d) and labels (n, k)."""
+
+
+def train_tag_head(
+    head: LinearHead,
+    train: Labelled,
+    validation: Labelled | None,
+    objective: Objective,
+    recipe: Recipe,
+    checkpoints: Path,
+) -> tuple[dict[str, Any], LinearHead]:
+    """Train a head from where it is; the best measured weights are kept, or the last.
+
+    Features are centred and brought to a mean square of 1 by one common factor, so that a
+    learning rate means the same for every backbone; the result takes plain features.
+
+    Args:
+        head: where training starts.
+        train: what to train on.
+        validation: what to choose the best epoch on; None keeps the last one.
+        objective: loss and figures.
+        recipe: how to train; of its augmentation only MixUp applies.
+        checkpoints: see `fine_tune.fine_tune`.
+
+    Returns:
+        What `fine_tune.fine_tune` returns, and the trained head.
+
+    Raises:
+        SettingsError, ModelError, KeyboardInterrupt: as `fine_tune.fine_tune`.
+    """
+    import torch
+
+    mean = train[0].mean(axis=0, dtype=np.float64)
+    scale = float(np.sqrt(np.mean((train[0] - mean) ** 2))) or 1.0
+    network = _network(head, mean, scale)
+    mixup = recipe.augmentation.mixup if recipe.augmentation else 0.0
+    trainer = _trainer_class()(
+        mixup=mixup,
+        ema_decay=recipe.ema_decay,
+        model=network,
+        args=training_arguments(recipe, checkpoints, measured=validation is not None),
+        data_collator=_take,
+        train_dataset=_Table(train, mean, scale),
+        eval_dataset=validation and _Table(validation, mean, scale),
+        compute_loss_func=objective.loss,
+        compute_metrics=objective.metrics,
+    )
+    trained = run_trainer(trainer, objective, recipe)
+    with torch.no_grad():
+        weight = network.linear.weight.cpu().numpy().astype(np.float64) / scale
+        bias = network.linear.bias.cpu().numpy() - weight @ mean
+    return trained, LinearHead(weight.astype(np.float32), bias.astype(np.float32))
+
+
+def _network(head: LinearHead, mean: np.ndarray, scale: float) -> Any:
+    """The head as a module for centred and scaled features."""
+    import torch
+
+    class Head(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            tags, width = head.weight.shape
+            self.linear = torch.nn.Linear(width, tags)
+            with torch.no_grad():
+                self.linear.weight.copy_(torch.from_numpy(head.weight * np.float32(scale)))
+                self.linear.bias.copy_(torch.from_numpy(head.bias + head.weight @ mean))
+
+        def forward(
+            self, features: torch.Tensor, labels: torch.Tensor | None = None
+        ) -> dict[str, torch.Tensor]:
+            return {"logits": self.linear(features)}
+
+    return Head()
+
+
+def _trainer_class() -> Any:
+    import torch
+    from transformers import Trainer
+
+    from src.classifier.augment import Augmentation, blend
+    from src.classifier.trainer import AveragingTrainer
+
+    class HeadTrainer(AveragingTrainer):
+        """A trainer whose batches are features, blended if MixUp is on."""
+
+        def __init__(self, *, mixup: float, **options: Any) -> None:
+            super().__init__(**options)
+            self._mixing = Augmentation(mixup=mixup, cutmix=0.0)
+
+        def training_step(
+            self,
+            model: torch.nn.Module,
+            inputs: dict[str, Any],
+            num_items_in_batch: torch.Tensor | int | None = None,
+        ) -> torch.Tensor:
+            if self._mixing.blends:
+                inputs = Trainer._prepare_inputs(self, inputs)
+                features, labels = inputs["features"], inputs["labels"]
+                features, labels = blend(features, labels, labels.shape[1], self._mixing)
+                inputs = {"features": features, "labels": labels}
+            loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+            return loss
+
+    return HeadTrainer
+
+
+class _Table:
+    """Rows of features with their labels, a batch at a time."""
+
+    def __init__(self, labelled: Labelled, mean: np.ndarray, scale: float) -> None:
+        features, self._labels = labelled
+        self._features = ((features - mean) / scale).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def __getitem__(self, index: int) -> "dict[str, torch.Tensor]":
+        return {name: values[0] for name, values in self.__getitems__([index])[0].items()}
+
+    def __getitems__(self, indexes: Sequence[int]) -> "list[dict[str, torch.Tensor]]":
+        """One batch, as the only item of a list: nothing is left to put together."""
+        import torch
+
+        labels = self._labels[indexes].toarray().astype(np.float32)
+        features = torch.from_numpy(self._features[indexes])
+        return [{"features": features, "labels": torch.from_numpy(labels)}]
+
+
+def _take(batches: "list[dict[str, torch.Tensor]]") -> "dict[str, torch.Tensor]":
+    return batches[0]

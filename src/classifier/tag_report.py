@@ -1,0 +1,107 @@
+"""The page of a tagging model: figures, a table of tags with their images, suspicious tags."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from src.classifier.sidecars import SidecarStyle
+from src.reports.html import write_page
+from src.reports.thumbnails import thumbnails
+
+if TYPE_CHECKING:
+    from src.classifier.tag_results import TagFindings
+    from src.classifier.tag_train import TagAnswers
+
+MOST_THUMBNAILS = 1500
+MOST_ERRORS = 400
+_SIDE = 128  # pixels of a thumbnail's longer side
+_COLUMNS = ("f1_micro", "f2_micro", "mcc_micro", "map_micro", "f1_macro", "mcc_macro", "map_macro")
+
+
+def write_report(
+    file: Path,
+    answers: "TagAnswers",
+    findings: "TagFindings",
+    style: SidecarStyle,
+    *,
+    images: int,
+) -> None:
+    """Write the page.
+
+    Args:
+        file: where to.
+        answers: the model's.
+        findings: what they amount to.
+        style: how the tag files are named, for the list that the page saves.
+        images: thumbnails for each tag.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    from src.classifier.tag_results import tag_rows
+
+    data = answers.data
+    top = top_images(answers, images)
+    errors = findings.errors[:MOST_ERRORS]
+    place = {path: index for index, path in enumerate(data.paths)}
+    wanted = [place[error.image] for error in errors] + [i for row in top for i in row]
+    shown = list(dict.fromkeys(wanted))[:MOST_THUMBNAILS]
+    pictures = thumbnails([data.directory / data.paths[index] for index in shown], _SIDE)
+    known = {index: position for position, index in enumerate(shown)}
+    write_page(
+        file,
+        "tags.html",
+        title=f"Tags of {data.directory.name}",
+        figures=findings.figures,
+        columns=_COLUMNS,
+        history=epochs(answers.history),
+        content={
+            "pictures": pictures,
+            "paths": [data.paths[index] for index in shown],
+            "tags": [
+                row | {"top": [known[index] for index in best if index in known]}
+                for row, best in zip(tag_rows(data.tags, findings), top, strict=True)
+            ],
+            "errors": [asdict(e) | {"picture": known.get(place[e.image])} for e in errors],
+            "list": {
+                "kind": "tag errors",
+                "directory": str(data.directory.resolve()),
+                "style": asdict(style),
+            },
+        },
+        errors_found=len(findings.errors),
+    )
+
+
+def top_images(answers: "TagAnswers", images: int) -> list[list[int]]:
+    """For each tag the images with its highest probabilities, likeliest first.
+
+    Probabilities of models that did not learn the image go before those of the model itself.
+    """
+    unseen = answers.unseen
+    best = np.where(np.isfinite(unseen), unseen, answers.probabilities)
+    count = min(images, len(best))
+    if not count:
+        return [[] for _ in range(best.shape[1])]
+    rows = np.argpartition(-best, count - 1, axis=0)[:count]
+    order = np.argsort(-np.take_along_axis(best, rows, axis=0), axis=0, kind="stable")
+    ranked: list[list[int]] = np.take_along_axis(rows, order, axis=0).T.tolist()
+    return ranked
+
+
+def epochs(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each measurement in training, with the training loss before it."""
+    rows, loss = [], None
+    for entry in history:
+        loss = entry.get("loss", loss)
+        if "eval_loss" in entry:
+            measured = {
+                key.removeprefix("eval_"): value
+                for key, value in entry.items()
+                if key.startswith("eval_")
+            }
+            rows.append({"epoch": entry.get("epoch"), "training_loss": loss, **measured})
+    return rows

@@ -1,0 +1,108 @@
+"""Let a trained model write the tag files of any folder of images."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src.errors import DataError, ModelError
+from src.script import run
+from src.settings.tag_images import TagImages
+
+if TYPE_CHECKING:
+    from src.classifier.tag_model import Tagger
+
+
+def main(settings: TagImages) -> None:
+    """Tag, list, serve or export."""
+    if not settings.load_model:
+        raise ModelError("load_model is empty: give the folder of a tagging model")
+    folder = Path(settings.load_model)
+    if settings.tag_action == "list":
+        show_tags(folder)
+    elif settings.tag_action == "export":
+        export(folder)
+    elif settings.tag_action == "serve":
+        from src.server.app import serve
+
+        serve(open_model(settings), settings.threshold_scope, settings.serve_port)
+    else:
+        tag(settings)
+
+
+def tag(settings: TagImages) -> None:
+    """Write the tag files."""
+    import numpy as np
+
+    from src.classifier.sidecars import SidecarStyle, read_tags
+    from src.classifier.tag_images import TagChoice, allowed_tags, tag_images
+    from src.images import find_images
+
+    directory = Path(settings.top_level_image_directory)
+    images = find_images(directory)
+    if not images:
+        raise DataError(f"there are no images in {directory}")
+    tagger = open_model(settings)
+    white, black = Path(settings.whitelist), Path(settings.blacklist)
+    if settings.blacklist and not black.is_file():
+        raise DataError(f"there is no blacklist {str(black)!r}")
+    listed = read_tags(white, SidecarStyle()) if settings.whitelist and white.is_file() else []
+    allowed = allowed_tags(
+        tagger.tags, listed, read_tags(black, SidecarStyle()) if settings.blacklist else []
+    )
+    if listed:
+        print(f"Only the {int(allowed.sum())} tags of {white} that the model knows are given.")
+    thresholds = tagger.thresholds.of(tagger.tags, settings.threshold_scope)
+    if settings.tag_threshold:
+        thresholds = np.full(len(tagger.tags), settings.tag_threshold)
+    table = Path(settings.tag_probabilities) if settings.tag_probabilities else None
+    done = tag_images(
+        directory,
+        images,
+        tagger,
+        TagChoice(thresholds, allowed, settings.tag_top_k),
+        SidecarStyle(settings.tag_files == "image1.txt", settings.tag_commas),
+        existing=settings.existing_tags,
+        batch_size=settings.evaluation_args.per_device_eval_batch_size,
+        probabilities=table,
+        dry_run=settings.dry_run,
+    )
+    print(
+        f"{done.written} tag files written in {directory}; {done.skipped} images left as they are"
+    )
+    for image, why in done.unreadable.items():
+        print(f"  cannot be read: {image}: {why}")
+    if table is not None:
+        print(f"Probabilities: {table}")
+    print(f"Next: python run.py prepare_tags --top_level_image_directory={directory}")
+
+
+def open_model(settings: TagImages) -> "Tagger":
+    """The model, by the backend that is asked for."""
+    from src.classifier.tag_model import open_tagger
+
+    return open_tagger(
+        Path(settings.load_model), backend=settings.tag_backend, device=settings.device
+    )
+
+
+def show_tags(folder: Path) -> None:
+    """The tags a model knows, with their counts in training."""
+    from src.classifier.selected_tags import FILE_NAME, category_name, read_selected_tags
+
+    if not (folder / FILE_NAME).is_file():
+        raise ModelError(f"{folder} holds no {FILE_NAME}: it is not the folder of a tagging model")
+    for known in read_selected_tags(folder / FILE_NAME):
+        print(f"{known.count:>8}  {category_name(known.category):<10}  {known.name}")
+
+
+def export(folder: Path) -> None:
+    """Write model.onnx."""
+    from src.classifier.export_onnx import export_onnx
+
+    difference = export_onnx(folder)
+    print(f"Wrote {folder / 'model.onnx'}; its probabilities differ by {difference:.1g} at most")
+    print(f"Use it: python run.py tag_images --load_model={folder} --tag_backend=onnx")
+
+
+if __name__ == "__main__":
+    run(main, TagImages, __file__, sys.argv[1:])

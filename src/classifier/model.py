@@ -70,14 +70,18 @@ def load_classifier(
             "it is not an image model, or damaged"
         )
     if known != list(classes):
-        _refill(model.get_submodule(head_name), read_head(folder, head_name), known, classes)
+        old = None
+        if set(known) & set(classes):
+            own: Any = transformers.AutoModelForImageClassification.from_pretrained(folder)
+            old = own.get_submodule(head_name)
+        _refill(model.get_submodule(head_name), old, known, classes)
     return model, head_name
 
 
 def find_head(model: "torch.nn.Module", preprocessing: Preprocessing, name: str) -> str:
     """The name, inside the model, of the linear layer that makes the logits.
 
-    If several layers have the right size, the model is run once on an empty image to see which
+    If several layers have the right size, the model is run once on noise to see which
     of them makes the logits.
 
     Raises:
@@ -109,7 +113,8 @@ def find_head(model: "torch.nn.Module", preprocessing: Preprocessing, name: str)
         with torch.inference_mode():
             device = next(model.parameters()).device
             size = input_size(preprocessing)
-            logits = model(pixel_values=torch.zeros(1, 3, *size, device=device)).logits
+            noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+            logits = model(pixel_values=noise.to(device)).logits
     finally:
         model.train(training)
         for hook in hooks:
@@ -164,12 +169,7 @@ def quieten() -> None:
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _refill(
-    head: Any,
-    old: tuple[np.ndarray, np.ndarray] | None,
-    known: Sequence[str],
-    classes: Sequence[str],
-) -> None:
+def _refill(head: Any, old: Any, known: Sequence[str], classes: Sequence[str]) -> None:
     """Random rows for new classes; the old row for a class that the old head knew by name."""
     import torch
 
@@ -177,10 +177,9 @@ def _refill(
         head.weight.normal_(std=_NEW_WEIGHTS)
         if head.bias is not None:
             head.bias.zero_()
-        if old is None or len(old[0]) != len(known):
-            return
-        kept = [(row, known.index(label)) for row, label in enumerate(classes) if label in known]
-        for row, before in kept:
-            head.weight[row] = torch.from_numpy(old[0][before])
+        for row, label in enumerate(classes):
+            if old is None or label not in known:
+                continue
+            head.weight[row] = old.weight[known.index(label)]
             if head.bias is not None:
-                head.bias[row] = float(old[1][before])
+                head.bias[row] = old.bias[known.index(label)]

@@ -1,6 +1,7 @@
 """Which pairs are shown, by rules that can be counted."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def session(schedule, count, answers, choose=lambda shown: "left"):
 @pytest.mark.parametrize("selection", ["active", "least_shown", "random"])
 def test_no_image_is_shown_twice_in_a_row(selection):
     shown = session(PairSchedule(8, selection, 0), 8, 150)
-    for one, other in zip(shown, shown[1:], strict=False):
+    for one, other in pairwise(shown):
         assert not {one.left, one.right} & {other.left, other.right}
 
 

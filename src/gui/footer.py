@@ -50,11 +50,21 @@ class Footer(tk.Canvas):
         return self._line + self._row * len(self._rows(width)) + self._style.px(4)
 
     def _rows(self, width: int) -> list[list[_Item]]:
-        """The keys in rows; the first row begins with the status."""
+        """The keys in as few rows as fit, of about one length; the first begins with the status."""
+        rows = self._fill(width)
+        while len(rows) > 1:
+            width -= self._style.px(8)
+            narrower = self._fill(width)
+            if len(narrower) > len(rows):
+                break
+            rows = narrower
+        return rows
+
+    def _fill(self, width: int) -> list[list[_Item]]:
         rows: list[list[_Item]] = [[]]
         used = 2 * self._pad + self._status_width() + self._gap
         for item in self._items:
-            if used + item.width > width:
+            if rows[-1] and used + item.width > width:
                 rows.append([])
                 used = 2 * self._pad
             rows[-1].append(item)
@@ -114,9 +124,13 @@ class Footer(tk.Canvas):
 
 
 def status_text(done: int, goal: int, statistics: Statistics | None) -> str:
-    """Progress and agreement in words."""
+    """Progress, and agreement on random pairs, in words.
+
+    The pairs that are chosen for what they tell are hard to predict on purpose; how well the
+    scores know the person shows in the random ones among them.
+    """
     progress = f"{done} of {goal}" if done <= goal else f"{done} (goal {goal} reached)"
-    agreement = statistics.session_agreement if statistics else None
+    agreement = statistics.audit_agreement if statistics else None
     if agreement is None or agreement.value is None:
         return progress
     low, high = (100 * bound for bound in agreement.interval)

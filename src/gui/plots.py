@@ -9,8 +9,11 @@ from src.gui import theme
 from src.gui.layout import Rect
 from src.gui.panel import Panel
 from src.gui.shapes import Sketch
+from src.rating.statistics import Share
 
 _LINE_FLOOR = 0.4  # the agreement's axis begins here, unless it falls lower
+_LEVELS = (0.5, 0.75, 1.0)
+_UNSTEADY = 9  # the first points of a running share say nothing
 
 
 class _Card:
@@ -35,8 +38,7 @@ class _Card:
         px = panel.style.px
         panel.box(place, theme.CARD, radius=8)
         panel.text(place.x + px(14), place.y + px(9), title, 12, bold=True)
-        self.panel = panel
-        self.place = place
+        self.panel, self.place, self._title = panel, place, title
         self.plot = Rect(
             place.x + px(14) + axis,
             place.y + px(36),
@@ -73,8 +75,11 @@ class _Card:
         self.panel.text(x, y, text, 10, colour=theme.FAINT, anchor="e")
 
     def aside(self, text: str) -> None:
-        """A remark at the right end of the title's line."""
+        """A remark at the right end of the title's line, if there is room."""
         px = self.panel.style.px
+        used = self.panel.measure(self._title, 12, bold=True) + self.panel.measure(text, 10)
+        if used + px(44) > self.place.width:
+            return
         right = self.place.x + self.place.width - px(14)
         self.panel.text(right, self.place.y + px(10), text, 10, colour=theme.FAINT, anchor="ne")
 
@@ -89,30 +94,45 @@ class _Card:
         self.panel.image(self.plot.x, self.plot.y, self.sketch.image())
 
 
-def draw_agreement(panel: Panel, place: Rect, choices: list[int], shares: list[float]) -> None:
-    """The running agreement over the choices; 50 % is chance, few people exceed 75 %."""
+def draw_agreement(
+    panel: Panel, place: Rect, choices: Sequence[int], shares: Sequence[float], audit: Share
+) -> None:
+    """The running agreement over the choices, and that on all random pairs as a band.
+
+    50 % is chance; few people agree with themselves more often than in 75 %.
+
+    Args:
+        panel, place: where.
+        choices, shares: the line, one point for each choice.
+        audit: random pairs that were predicted.
+    """
+    if len(choices) > 2 * _UNSTEADY:
+        choices, shares = choices[_UNSTEADY:], shares[_UNSTEADY:]
     first, last = min(choices, default=0), max(choices, default=1)
     floor = min([_LINE_FLOOR, *shares])
     axis = panel.measure("100 %", 10) + panel.style.px(6)
     card = _Card(
         panel, place, "Agreement over time", (first, max(last, first + 1)), (floor, 1.0), axis
     )
-    for level in (0.5, 0.75, 1.0):
+    if audit.value is not None:
+        low, high = (min(max(bound, floor), 1.0) for bound in audit.interval)
+        top, bottom = card.y(high), card.y(low)
+        card.sketch.bar(0, top, card.plot.width, bottom - top, _faint(theme.ACCENT_3))
+        middle = card.y(max(audit.value, floor))
+        card.sketch.bar(0, middle, card.plot.width, panel.style.px(2), theme.ACCENT_3)
+    for level in _LEVELS:
         card.level(level)
     if len(choices) > 1:
         points = [(card.x(n), card.y(share)) for n, share in zip(choices, shares, strict=True)]
-        base = card.plot.height
-        ground = [(points[0][0], base), *points, (points[-1][0], base)]
-        card.sketch.area(ground, _faint(theme.ACCENT))
         card.sketch.line(points, theme.ACCENT, panel.style.px(2))
         radius = panel.style.px(3)
         x, y = points[-1]
         card.sketch.dot(min(x, card.plot.width - radius), y, radius, theme.ACCENT)
     card.finish()
-    for level in (0.5, 0.75, 1.0):
+    for level in _LEVELS:
         card.y_label(level, f"{100 * level:.0f} %")
     if len(choices) > 1:
-        card.aside("over the last 50 choices; 50 % is chance")
+        card.aside("blue: last 50 choices, green: all random pairs")
         card.x_label(first, f"{first:,}")
         card.x_label(last, f"{last:,} comparisons")
     else:

@@ -53,7 +53,7 @@ def figures(statistics: Statistics) -> list[_Figure]:
     agreement = statistics.session_agreement
     return [
         _Figure("This session", f"{statistics.session_choices:,}", f"of {statistics.goal:,}{pace}"),
-        _Figure("As predicted", *_share(agreement)),
+        _Figure("Session as predicted", *_share(agreement)),
         _Figure(
             "All sessions",
             f"{statistics.comparisons:,}",
@@ -155,7 +155,9 @@ def _draw_plots(panel: Panel, place: Rect, statistics: Statistics) -> None:
         x, width = _column(place, column, columns, gap)
         cells.append(Rect(x, place.y + row * (height + gap), width, height))
     series = statistics.series
-    draw_agreement(panel, cells[0], series.choice_number, series.agreement)
+    draw_agreement(
+        panel, cells[0], series.choice_number, series.agreement, statistics.audit_agreement
+    )
     draw_histogram(panel, cells[1], "Scores", series.scores, theme.ACCENT)
     draw_histogram(panel, cells[2], "Uncertainty of the scores", series.uncertainty, theme.ACCENT_2)
     draw_histogram(

@@ -26,7 +26,7 @@ from src.rating.statistics import Statistics
 _PATIENCE_MS = 150  # until a pair that is not decoded yet leaves an empty window
 _SETTLE_MS = 120  # after the last change of size the pictures are made sharp again
 _HEARTBEAT_MS = 200  # how soon Ctrl-C in the terminal is noticed
-_SHAPE = 1.92  # width of the new window to its height
+_SHAPE = 2.0  # width of the new window to its height
 
 
 def rate(

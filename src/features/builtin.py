@@ -19,13 +19,28 @@ domain", 2012 (BRISQUE); Immerkaer, "Fast noise variance estimation", 1996; Wang
 "Blind measurement of blocking artifacts in images", 2000.
 """
 
-from collections.abc import Sequence
 from functools import cache
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
+
+from src.features.pixels import (
+    Array,
+    binary_patterns,
+    binomial_mean,
+    calm_log,
+    cell_means,
+    central_differences,
+    laplacian_magnitude,
+    mean_product,
+    moments,
+    oklab,
+    pattern_shares,
+    peak_mean,
+    quantiles,
+)
 
 VERSION = 1
 """Goes up whenever the values change, so that stored features are computed again."""
@@ -36,7 +51,6 @@ SIZE = 510
 WORKING_SIDE = 128
 """Pixels on the shorter side that images are shrunk to; a decoder should leave twice as many."""
 
-Array = np.ndarray  # float32 unless said otherwise
 Values = dict[tuple[str, ...], Any]
 """(what is measured, then the name in `_AXES` of each axis of the values) -> values."""
 
@@ -136,9 +150,9 @@ def _views(image: Image.Image) -> _Views:
     luma, *differences = detail.convert("YCbCr").split()
     square = (WORKING_SIDE, WORKING_SIDE)
     rgb = np.asarray(detail.resize(square, Image.Resampling.BOX)).transpose(2, 0, 1)
-    lab = _oklab(rgb)
+    lab = oklab(rgb)
     full, half = _plane(luma), _plane(luma.reduce(2))
-    smaller = [_cells(lab[0], WORKING_SIDE // k) for k in (2, 4)]
+    smaller = [cell_means(lab[0], WORKING_SIDE // k) for k in (2, 4)]
     return _Views(
         aspect=width / height,
         rgb=np.ascontiguousarray(rgb, np.float32) * np.float32(1 / 255),
@@ -155,9 +169,11 @@ def _plane(image: Image.Image) -> Array:
 def _cast(views: _Views) -> Values:
     """Colour of the light by three estimates: grey world, brightest pixels, grey edges."""
     pixels = views.rgb.reshape(3, -1)
-    across, down = _edges(views.rgb)
+    across, down = central_differences(views.rgb)
     edges = (np.abs(across) + np.abs(down)).mean(axis=(1, 2))
-    neutral = _log(np.stack([pixels.mean(axis=1), _quantiles(pixels, [0.98])[:, 0], edges]), 1e-2)
+    neutral = calm_log(
+        np.stack([pixels.mean(axis=1), quantiles(pixels, [0.98])[:, 0], edges]), 1e-2
+    )
     ratios = neutral[:, [0, 2]] - neutral[:, [1]]
     return {
         ("colour cast", "neutral", "ratio"): ratios,
@@ -184,8 +200,8 @@ def _colour(views: _Views) -> Values:
     hues = hues.reshape(3, _HUES) / light.size
     relative = hues.sum(axis=0) / (hues.sum() + 1e-3)
     return {
-        ("colour", "moment", "channel"): _moments(channels),
-        ("chroma", "quantile"): _quantiles(chroma, _QUANTILES),
+        ("colour", "moment", "channel"): moments(channels),
+        ("chroma", "quantile"): quantiles(chroma, _QUANTILES),
         ("colourfulness",): colourfulness,
         ("amount of hue", "third", "hue"): np.sqrt(hues),
         ("colour harmony", "symmetry"): np.abs(np.fft.rfft(relative))[1:6],
@@ -198,19 +214,19 @@ def _tone(views: _Views) -> Values:
     averages, contrasts = [], []
     for side in _BLOCKS:
         count = WORKING_SIDE // side
-        blocks = _cells(views.lab, count)
-        averages.append(_quantiles(blocks.reshape(4, -1), _QUARTILES))
-        variance = _cells(light * light, count) - blocks[0] ** 2
-        contrasts.append(_quantiles(np.sqrt(np.maximum(variance, 0)).ravel(), _QUARTILES))
+        blocks = cell_means(views.lab, count)
+        averages.append(quantiles(blocks.reshape(4, -1), _QUARTILES))
+        variance = cell_means(light * light, count) - blocks[0] ** 2
+        contrasts.append(quantiles(np.sqrt(np.maximum(variance, 0)).ravel(), _QUARTILES))
     tones = np.minimum((light.ravel() * _TONES).astype(np.int32), _TONES - 1)
     return {
-        ("lightness", "quantile"): _quantiles(light.ravel(), _QUANTILES),
+        ("lightness", "quantile"): quantiles(light.ravel(), _QUANTILES),
         ("distance from middle exposure",): np.abs(light.mean() - 0.6),
         ("share of tones", "tone"): np.sqrt(np.bincount(tones, minlength=_TONES) / tones.size),
         ("clipped light", "RGB"): np.sqrt((views.rgb > 251.5 / 255).mean(axis=(1, 2))),
         ("clipped dark", "RGB"): np.sqrt((views.rgb < 3.5 / 255).mean(axis=(1, 2))),
         ("average", "block", "channel", "quartile"): averages,
-        ("contrast", "block", "quartile"): _log(np.array(contrasts), 3e-3),
+        ("contrast", "block", "quartile"): calm_log(np.array(contrasts), 3e-3),
     }
 
 
@@ -219,13 +235,13 @@ def _sharpness(views: _Views) -> Values:
     for x in views.levels:
         across, down = x[1:-1, 2:] - x[1:-1, :-2], x[2:, 1:-1] - x[:-2, 1:-1]
         gradient = np.sqrt(across * across + down * down)
-        laplacian = _laplacian(x)
-        overall.append([f(y) for y in (gradient, laplacian) for f in (np.mean, _peak)])
-        cells = _log(_cells(laplacian, 8))
-        regions.append(_quantiles(cells.ravel(), _QUARTILES))
+        laplacian = laplacian_magnitude(x)
+        overall.append([f(y) for y in (gradient, laplacian) for f in (np.mean, peak_mean)])
+        cells = calm_log(cell_means(laplacian, 8))
+        regions.append(quantiles(cells.ravel(), _QUARTILES))
         centres.append(cells[2:6, 2:6].mean() - cells.mean())
     return {
-        ("sharpness", "level", "sharpness"): _log(np.array(overall)),
+        ("sharpness", "level", "sharpness"): calm_log(np.array(overall)),
         ("sharpness of regions", "level", "quartile"): regions,
         ("sharper centre", "level"): centres,
     }
@@ -236,19 +252,19 @@ def _noise(views: _Views) -> Values:
     for x in views.ycc:
         x = x[2:] + x[:-2] - 2 * x[1:-1]
         x = x[:, 2:] + x[:, :-2] - 2 * x[:, 1:-1]
-        residuals.append(_quantiles(_log(_cells(np.abs(x), 8)).ravel(), _QUARTILES))
+        residuals.append(quantiles(calm_log(cell_means(np.abs(x), 8)).ravel(), _QUARTILES))
     shapes, products = [], []
     for x in views.levels[:2]:
-        mean = _smooth(x)
-        deviation = np.sqrt(np.maximum(_smooth(x * x) - mean * mean, 0))
+        mean = binomial_mean(x)
+        deviation = np.sqrt(np.maximum(binomial_mean(x * x) - mean * mean, 0))
         normal = (x[2:-2, 2:-2] - mean) / (deviation + np.float32(1 / 255))
         width = normal.shape[1]
         normal = normal.ravel()
         size = np.abs(normal)
-        shapes.append([_log(deviation.mean()), size.mean(), *_moments(normal)[1:]])
+        shapes.append([calm_log(deviation.mean()), size.mean(), *moments(normal)[1:]])
         # In the flattened array the pixel below is `width` further on.
         steps = (1, width, width + 1, width - 1)
-        products.append([[_mean_product(x, k) for x in (normal, size)] for k in steps])
+        products.append([[mean_product(x, k) for x in (normal, size)] for k in steps])
     return {
         ("residual noise of regions", "YCbCr", "quartile"): residuals,
         ("normalised luma", "detail", "normalised"): shapes,
@@ -264,7 +280,7 @@ def _compression(views: _Views) -> Values:
             equal.append(np.sqrt(np.count_nonzero(step < 1e-3) / step.size))
             profile = step.mean(axis=axis)
             phases = profile[: len(profile) // 8 * 8].reshape(-1, 8).mean(axis=0)
-            *inside, edge = _log(np.sort(phases))  # wherever the blocks begin
+            *inside, edge = calm_log(np.sort(phases))  # wherever the blocks begin
             blockiness.append(edge - np.mean(inside))
     return {
         ("blockiness", "YCbCr", "side"): blockiness,
@@ -273,19 +289,19 @@ def _compression(views: _Views) -> Values:
 
 
 def _texture(views: _Views) -> Values:
-    codes = [_binary_patterns(x) for x in views.levels]
+    codes = [binary_patterns(x) for x in views.levels]
     rows = np.array_split(codes[2], _GRID)
     return {
-        ("texture", "level", "pattern"): [_pattern_shares(x) for x in codes],
-        ("texture", "row", "pattern"): [_pattern_shares(x) for x in rows],
+        ("texture", "level", "pattern"): [pattern_shares(x) for x in codes],
+        ("texture", "row", "pattern"): [pattern_shares(x) for x in rows],
         ("log covariance of", "statistics"): _log_covariance(views.lab),
     }
 
 
 def _log_covariance(lab: Array) -> np.ndarray:
-    across, down = _edges(lab[:3])
+    across, down = central_differences(lab[:3])
     strength = np.hypot(across, down)
-    laplacian = np.pad(_laplacian(lab[0]), 1)
+    laplacian = np.pad(laplacian_magnitude(lab[0]), 1)
     rows = [*lab, np.abs(across[0]), np.abs(down[0]), strength[1], strength[2], laplacian]
     x = np.stack(rows).reshape(len(rows), -1) * _TO_ONE_SCALE
     x -= x.mean(axis=1, keepdims=True)
@@ -299,7 +315,7 @@ def _spectrum(views: _Views) -> Values:
     light = views.lab[0]
     power = np.abs(np.fft.rfft2((light - light.mean()) * _WINDOW)) ** 2
     sums = np.bincount(_BAND_OF, power.ravel())
-    bands = _log(sums[1:] / np.bincount(_BAND_OF)[1:], 1e-4)
+    bands = calm_log(sums[1:] / np.bincount(_BAND_OF)[1:], 1e-4)
     steady = bands[4:]  # the lower ones hold too few waves
     place = np.arange(len(steady)) - (len(steady) - 1) / 2
     return {
@@ -310,18 +326,18 @@ def _spectrum(views: _Views) -> Values:
 
 def _layout(views: _Views) -> Values:
     lab = views.lab
-    across, down = _edges(lab[:1])[:, 0]
+    across, down = central_differences(lab[:1])[:, 0]
     diagonals = (across + down) / 2, (across - down) / 2
     strength = np.hypot(across, down)
     mirrored = [np.abs(lab[:3] - x).mean(axis=(1, 2)) for x in (lab[:3, :, ::-1], lab[:3, ::-1])]
     shape = np.log(np.clip(views.aspect, 1e-2, 1e2))
     return {
-        ("layout", "channel", "row", "column"): _cells(lab, _GRID),
-        ("edges", "row", "column"): _log(_cells(strength, _GRID)),
+        ("layout", "channel", "row", "column"): cell_means(lab, _GRID),
+        ("edges", "row", "column"): calm_log(cell_means(strength, _GRID)),
         ("change of lightness", "direction"): [
-            _log(np.abs(x).mean()) for x in (across, down, *diagonals)
+            calm_log(np.abs(x).mean()) for x in (across, down, *diagonals)
         ],
-        ("asymmetry", "side", "Lab"): _log(np.array(mirrored)),
+        ("asymmetry", "side", "Lab"): calm_log(np.array(mirrored)),
         ("place of the edges", "place"): _place(strength),
         ("width to height",): shape,
         ("distance from square",): np.abs(shape),
@@ -339,99 +355,6 @@ def _place(weight: Array) -> list[Any]:
     return [np.abs(x), y, *spread]
 
 
-def _oklab(rgb: np.ndarray) -> Array:
-    """sRGB bytes (3, h, w) as OKLab lightness 0 ... 1, green-red and blue-yellow, and chroma."""
-    cones = _RGB_TO_CONES @ _LINEAR[rgb].reshape(3, -1)
-    light, green_red, blue_yellow = _CONES_TO_LAB @ np.cbrt(cones)
-    chroma = np.hypot(green_red, blue_yellow)
-    return np.stack([light, green_red, blue_yellow, chroma]).reshape(4, *rgb.shape[1:])
-
-
-def _cells(x: Array, count: int) -> Array:
-    """Means over count x count equal cells: (..., h, w) to (..., count, count); a rest is cut."""
-    high, wide = x.shape[-2] // count, x.shape[-1] // count
-    x = x[..., : high * count, : wide * count]
-    x = x.reshape(*x.shape[:-2], count, high, wide * count).mean(axis=-2)
-    return np.asarray(x.reshape(*x.shape[:-1], count, wide).mean(axis=-1))
-
-
-def _quantiles(x: Array, fractions: Sequence[float]) -> Array:
-    """Nearest order statistics along the last axis."""
-    places = np.rint(np.array(fractions) * (x.shape[-1] - 1)).astype(np.intp)
-    return np.asarray(np.sort(x, axis=-1)[..., places])
-
-
-def _moments(x: Array) -> Array:
-    """Mean, deviation, and third and fourth moment as roots, of the last axis: (4, ...)."""
-    mean = x.mean(axis=-1)
-    x = x - mean[..., None]
-    square = x * x
-    third, fourth = (square * x).mean(axis=-1), (square * square).mean(axis=-1)
-    return np.stack([mean, np.sqrt(square.mean(axis=-1)), np.cbrt(third), fourth**0.25])
-
-
-def _log(x: Any, floor: float = 1e-3) -> Any:
-    """Logarithm that stays finite and calm near 0."""
-    return np.log(x + floor)
-
-
-def _peak(x: Array) -> Any:
-    """Fourth-power mean: between the mean and the maximum."""
-    square = x * x
-    return (square * square).mean() ** 0.25
-
-
-def _mean_product(x: Array, step: int) -> Any:
-    return (x[step:] * x[:-step]).mean()
-
-
-def _edges(x: Array) -> Array:
-    """Central differences of (..., h, w) across and down, 0 at the border: (2, ..., h, w)."""
-    edges = np.zeros((2, *x.shape), np.float32)
-    edges[0, ..., 1:-1] = x[..., 2:] - x[..., :-2]
-    edges[1, ..., 1:-1, :] = x[..., 2:, :] - x[..., :-2, :]
-    return edges
-
-
-def _laplacian(x: Array) -> Array:
-    """Magnitude of the discrete Laplacian inside the border: (h, w) to (h - 2, w - 2)."""
-    beside = x[1:-1, 2:] + x[1:-1, :-2] + x[2:, 1:-1] + x[:-2, 1:-1]
-    return np.asarray(np.abs(beside - 4 * x[1:-1, 1:-1]))
-
-
-def _smooth(x: Array) -> Array:
-    """Mean with binomial weights 1 4 6 4 1 each way: (h, w) to (h - 4, w - 4)."""
-    for _ in range(4):
-        x = x[:, 1:] + x[:, :-1]
-    for _ in range(4):
-        x = x[1:] + x[:-1]
-    return x * np.float32(1 / 256)
-
-
-def _binary_patterns(x: Array) -> np.ndarray:
-    """One bit for each of the 8 neighbours, in a circle: 1 if at least as bright."""
-    height, width = x.shape
-    centre = x[1:-1, 1:-1]
-    codes = np.zeros(centre.shape, np.uint8)
-    circle = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
-    for bit, (top, left) in enumerate(circle):
-        brighter = x[top : height - 2 + top, left : width - 2 + left] >= centre
-        codes |= brighter.view(np.uint8) << np.uint8(bit)
-    return codes
-
-
-def _pattern_shares(codes: np.ndarray) -> Any:
-    """Shares of the rotation-invariant uniform patterns and of the irregular rest, as roots."""
-    counts = np.bincount(codes.ravel(), minlength=256)
-    return np.sqrt(np.bincount(_PATTERN_OF, counts, 10) / codes.size)
-
-
-def _pattern_of_code() -> np.ndarray:
-    bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
-    turns = (bits != np.roll(bits, 1, axis=1)).sum(axis=1)
-    return np.where(turns <= 2, bits.sum(axis=1), 9)
-
-
 def _band_of_frequency() -> np.ndarray:
     """Band 1 ... `_BANDS` of each value of rfft2, flattened; 0 for the mean."""
     down, across = np.fft.fftfreq(WORKING_SIDE), np.fft.rfftfreq(WORKING_SIDE)
@@ -445,27 +368,6 @@ def _band_of_frequency() -> np.ndarray:
 # third of the time, until it has seen a larger block freed.
 np.empty(1 << 24, np.uint8)
 
-_PATTERN_OF = _pattern_of_code()
 _BAND_OF = _band_of_frequency()
 _HANN = np.hanning(WORKING_SIDE + 2)[1:-1].astype(np.float32)
 _WINDOW = np.outer(_HANN, _HANN)
-_BYTES = np.arange(256) / 255
-_LINEAR = np.where(_BYTES <= 0.04045, _BYTES / 12.92, ((_BYTES + 0.055) / 1.055) ** 2.4).astype(
-    np.float32
-)
-_RGB_TO_CONES = np.array(
-    [
-        [0.4122214708, 0.5363325363, 0.0514459929],
-        [0.2119034982, 0.6806995451, 0.1073969566],
-        [0.0883024619, 0.2817188376, 0.6299787005],
-    ],
-    np.float32,
-)
-_CONES_TO_LAB = np.array(
-    [
-        [0.2104542553, 0.7936177850, -0.0040720468],
-        [1.9779984951, -2.4285922050, 0.4505937099],
-        [0.0259040371, 0.7827717662, -0.8086757660],
-    ],
-    np.float32,
-)

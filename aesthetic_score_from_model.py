@@ -83,7 +83,7 @@ def summary(existing: dict[str, float], filled: dict[str, float], unreadable: in
     for name, scores in (("rated by you", existing), ("new, from the model", filled)):
         values = list(scores.values()) or [0.0]
         mean, deviation = statistics.fmean(values), statistics.pstdev(values)
-        lines.append(f"{name:24}{len(scores):8,}{mean:9.2f}{deviation:11.2f}")
+        lines.append(f"{name:24}{len(scores):8,}{round(mean, 2) + 0.0:9.2f}{deviation:11.2f}")
     if unreadable:
         lines.append(f"{'not readable':24}{unreadable:8,}")
     if filled:

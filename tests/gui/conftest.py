@@ -4,13 +4,15 @@ import gc
 import sys
 import time
 import tkinter as tk
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageGrab
 
+from src.gui.ahead import BackgroundTask
 from src.gui.keys import Action
 from src.gui.screen import open_root
 from src.gui.session import Session
@@ -31,14 +33,22 @@ COLOURS = {
 class Driver:
     """A window on a folder, and what a person can do and see."""
 
-    def __init__(self, display: str, folder: Path, *, goal: int = 100, seed: int = 1) -> None:
+    def __init__(
+        self,
+        display: str,
+        folder: Path,
+        *,
+        goal: int = 100,
+        seed: int = 1,
+        behind: Sequence[BackgroundTask] = (),
+    ) -> None:
         self.folder, self.display = folder, display
         self.reports: list[str] = []
         self._finished = False
         self.database = RatingDatabase(folder, seed=seed, goal=goal)
         self.root, scale = open_root()
         self.session = Session(self.database, report=self.reports.append)
-        self.window = Window(self.root, scale, self.session, height=600)
+        self.window = Window(self.root, scale, self.session, height=600, behind=behind)
         self.input = XInput(display)
         self.window.start()
         self.look()
@@ -141,7 +151,7 @@ def open_window(display: str) -> Iterator[Callable[..., Driver]]:
         pytest.skip("keys are pressed through X11's test extension")
     opened: list[Driver] = []
 
-    def open_one(folder: Path, **options: int) -> Driver:
+    def open_one(folder: Path, **options: Any) -> Driver:
         opened.append(Driver(display, folder, **options))
         return opened[-1]
 

@@ -18,7 +18,8 @@ class Sitting:
     """A session with a person who looks at each pair for a second."""
 
     def __init__(self, folder, *, goal=100):
-        self.folder, self.now, self.reports = folder, 0.0, []
+        self.folder, self.now = folder, 0.0
+        self.reports: list[str] = []
         self.database = RatingDatabase(folder, seed=1, goal=goal)
         self.session = Session(self.database, clock=lambda: self.now, report=self.reports.append)
         self.look()

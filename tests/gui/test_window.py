@@ -3,11 +3,14 @@
 import json
 import os
 import sqlite3
+import threading
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from src.errors import ModelError
 from src.gui.keys import shown_keys
 from src.gui.theme import SURROUND
 
@@ -331,3 +334,35 @@ def test_a_fault_ends_the_session_and_is_raised(colours, open_window, monkeypatc
     driver.window._fault = None
     driver.close()
     assert len(outcomes(colours)) == 1
+
+
+def test_work_behind_the_window_is_stopped_with_it_and_its_problems_are_said(colours, open_window):
+    stopped = []
+
+    def fails(stop):
+        raise ModelError("the model 'x' is missing: train one")
+
+    def waits(stop):
+        stopped.append(stop.wait(30))
+
+    driver = open_window(colours, behind=[fails, waits])
+    driver.wait(lambda: "the model 'x' is missing" in driver.text(), "the problem is said")
+    driver.press("1")
+    driver.close()
+    end = time.monotonic() + 10
+    while not stopped and time.monotonic() < end:
+        time.sleep(0.01)
+    assert stopped == [True]
+
+
+def test_features_that_arrive_while_rating_disturb_nothing(colours, open_window):
+    driver = open_window(colours)
+    driver.press("1", "2")
+    features = {path: [float(n), 1.0] for n, path in enumerate(driver.database.images)}
+    worker = threading.Thread(target=driver.database.set_features, args=(features,))
+    worker.start()
+    driver.press("1", "2")
+    worker.join()
+    driver.press("1")
+    assert driver.session.done == 5
+    assert driver.seen() == driver.session.pair

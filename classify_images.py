@@ -91,10 +91,12 @@ def _undo(into: Path | None) -> None:
         raise SettingsError("set classify_into to the folder where images were sorted")
     from src.classifier.sorting import undo
 
-    undone, problems = undo(into)
-    for problem in problems:
+    result = undo(into)
+    for problem in result.problems:
         print(problem)
-    print(f"{undone} images put back")
+    print(f"{result.undone} images put back")
+    if result.copies:
+        print(f"{result.copies} copies are left in {into}: no image is ever deleted")
 
 
 def _check_category(name: str, classes: tuple[str, ...]) -> None:

@@ -105,11 +105,16 @@ def carry_out(steps: Sequence[Step], action: Action, into: Path) -> None:
         ) from None
 
 
-def undo(into: Path) -> tuple[int, list[str]]:
-    """Move moved images back and take links away; copies are left, since nothing is deleted.
+class Undone(NamedTuple):
+    """What came of undoing."""
 
-    Returns:
-        How many were undone, and a line for each that could not be.
+    undone: int
+    copies: int  # left where they are, since no image is ever deleted
+    problems: list[str]  # a line for each image that could not be put back
+
+
+def undo(into: Path) -> Undone:
+    """Move moved images back and take links away; copies are left.
 
     Raises:
         DataError: there are no notes, or they are damaged.
@@ -122,17 +127,20 @@ def undo(into: Path) -> tuple[int, list[str]]:
         raise DataError(f"nothing to undo: there is no {file}") from None
     except (ValueError, KeyError, TypeError):
         raise DataError(f"{file} is damaged: nothing was undone") from None
-    undone, problems = 0, []
+    undone, copies, problems = 0, 0, []
     with progress_bar(len(done), "undo") as bar:
         for action, source, target in reversed(done):
             bar.update()
+            if action == "copy":
+                copies += target.exists()
+                continue
             problem = _undo_one(action, source, target)
             if problem is None:
                 undone += 1
             elif problem:
                 problems.append(problem)
     file.replace(file.with_suffix(".undone.jsonl"))
-    return undone, problems
+    return Undone(undone, copies, problems)
 
 
 def folder_name(category: str) -> str:
@@ -145,8 +153,6 @@ def _undo_one(action: str, source: Path, target: Path) -> str | None:
     """None if it is undone, "" if there is nothing to undo, otherwise what is in the way."""
     if not os.path.lexists(target):
         return ""
-    if action == "copy":
-        return f"left, since it is a copy: {target}"
     if action == "link":
         if not (target.is_symlink() or (source.exists() and target.samefile(source))):
             return f"no link any more: {target}"

@@ -77,11 +77,23 @@ class AveragingTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
-        self._load_average(resume_from_checkpoint)
+        self._load_whole(resume_from_checkpoint)
 
     def _load_best_model(self) -> None:
         super()._load_best_model()
-        self._load_average(str(self.state.best_model_checkpoint))
+        self._load_whole(str(self.state.best_model_checkpoint))
+
+    def _load_whole(self, checkpoint: str) -> None:
+        """Load a checkpoint's weights and average, whatever names they have in the files.
+
+        transformers 5 saves some models (ViT for one) under the names they had in version 4, and
+        its Trainer reads such a checkpoint without translating them back: silently, those weights
+        stay as they are (huggingface/transformers#43701, #48805). from_pretrained translates.
+        """
+        if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
+            saved = type(self._network).from_pretrained(checkpoint)
+            self._network.load_state_dict(saved.state_dict())
+        self._load_average(checkpoint)
 
     def _load_average(self, checkpoint: str) -> None:
         file = Path(checkpoint) / AVERAGE_FILE

@@ -113,7 +113,8 @@ def train_mlp(
         ModelError: nothing can be learnt from these scores, or `start` is for other features.
     """
     x, y, w = training_data(features, scores, weights)
-    _check(loss, options, y)
+    check_batch(loss, options)
+    _check_scores(loss, y)
     shape = shape or MlpShape()
     if start is not None:
         start.check(x[:1])
@@ -229,12 +230,20 @@ class _Run:
                 self._average.move_towards(network, 1 - self.ema_decay)
 
 
-def _check(loss: Loss, options: TrainingOptions, scores: FloatArray) -> None:
+def check_batch(loss: Loss, options: TrainingOptions) -> None:
+    """Make sure that the batch suits the loss.
+
+    Raises:
+        SettingsError: an odd batch with "ranking".
+    """
     if loss == "ranking" and options.per_device_train_batch_size % 2:
         raise SettingsError(
             "per_device_train_batch_size must be even with loss_model 'ranking', because images "
             f"are compared in pairs; it is {options.per_device_train_batch_size}"
         )
+
+
+def _check_scores(loss: Loss, scores: FloatArray) -> None:
     if loss == "bce" and (scores.min() < 0 or scores.max() > 1):
         raise SettingsError(
             "loss_model 'bce' needs scores from 0 to 1, but they reach from "

@@ -10,7 +10,6 @@ from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern
 from sklearn.linear_model import Ridge, RidgeCV
 
 from src.aesthetic.heads import (
-    FITS,
     EnsembleHead,
     KernelHead,
     LinearHead,
@@ -28,6 +27,8 @@ from src.aesthetic.heads.scaling import Scaler
 from src.aesthetic.heads.smoother import Smoother
 from src.aesthetic.metrics import interval_coverage, pairwise_accuracy
 from src.errors import ModelError
+
+METHODS = ("gp", "kernel", "ridge")
 
 
 def linear_data(n=80, d=6, noise=0.3, seed=0):
@@ -214,7 +215,7 @@ def test_gp_is_less_sure_far_from_what_it_has_seen():
     assert (far > 2 * near).all()
 
 
-@pytest.mark.parametrize("method", sorted(FITS))
+@pytest.mark.parametrize("method", METHODS)
 def test_intervals_cover_what_they_promise(method):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(700, 12))
@@ -322,7 +323,7 @@ def all_heads():
     x, y = linear_data(n=40)
     generic = fit_ridge(x, y[::-1])
     mlp = MlpHead((np.ones((3, 6), np.float32), np.ones((1, 3))), (np.zeros(3), np.ones(1)), True)
-    heads = [fit_head(method, x, y) for method in sorted(FITS)]
+    heads = [fit_head(method, x, y) for method in METHODS]
     heads += [
         fit_kernel(x, y, landmarks=15),
         fit_gp(x, y, landmarks=15),
@@ -379,7 +380,7 @@ def test_unknown_kinds_and_empty_configurations_are_refused():
                 restore(head.kind, head.to_arrays(), {})
 
 
-@pytest.mark.parametrize("method", sorted(FITS))
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     ("x", "y"),
     [(np.ones((1, 3)), [1.0]), (np.ones((4, 3)), [2.0] * 4), (np.ones((4, 3)), [1.0, 2.0])],
@@ -390,13 +391,13 @@ def test_nothing_to_learn_is_said(method, x, y):
         fit_head(method, x, y)
 
 
-@pytest.mark.parametrize("method", sorted(FITS))
+@pytest.mark.parametrize("method", METHODS)
 def test_constant_features_give_the_mean(method):
     head = fit_head(method, np.ones((6, 3)), [1.0, 2.0, 3.0, 1.0, 2.0, 3.0])
     assert head.predict(np.ones((2, 3))) == pytest.approx([2.0, 2.0])
 
 
-@pytest.mark.parametrize("method", sorted(FITS))
+@pytest.mark.parametrize("method", METHODS)
 def test_the_same_seed_gives_the_same_head(method):
     x, y = curved_data(n=60)
     one, other = (fit_head(method, x, y, seed=3).predict(x) for _ in range(2))

@@ -1,0 +1,253 @@
+"""The real classifier script, as a process of its own, on real images."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+from src.classifier.save import MODEL_FILES, RESULT_FILES
+from tests import tiny_models
+from tests.unit.test_classifier_model import efficientnet
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = "custom_classifier_training.py"
+TUNING = [
+    "--train_backbone=True",
+    "--training_args.num_train_epochs=4",
+    "--training_args.learning_rate=0.01",
+    "--training_args.per_device_train_batch_size=8",
+    "--training_args.lr_scheduler_type=constant",
+    "--training_args.warmup_steps=0",
+]
+
+
+def command(images, base, saved, *words):
+    return [
+        SCRIPT,
+        f"--top_level_image_directory={images}",
+        f"--base_model={base}",
+        f"--save_model={saved}",
+        "--device=cpu",
+        "--evaluation_args.bootstrap_samples=50",
+        *words,
+    ]
+
+
+def run(*words, launcher=(), code=0):
+    done = subprocess.run(
+        [sys.executable, *launcher, *map(str, words)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """Scikit-learn's digits 0, 1 and 2 as PNG files, 36 of each."""
+    from sklearn.datasets import load_digits
+
+    folder = tmp_path_factory.mktemp("digits")
+    data = load_digits()
+    for label, name in enumerate(["zero", "one", "two"]):
+        (folder / name).mkdir()
+        for index in np.flatnonzero(data.target == label)[:36].tolist():
+            grey = Image.fromarray((data.images[index] * 255 / 16).astype(np.uint8))
+            grey.resize((32, 32), Image.Resampling.BICUBIC).save(folder / name / f"{index}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def convnext(tmp_path_factory):
+    return tiny_models.convnext(tmp_path_factory.mktemp("convnext"), 5)
+
+
+def table(file):
+    with file.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("architecture", [tiny_models.vit, tiny_models.convnext, efficientnet])
+def test_a_whole_model_is_tuned_saved_and_measured(digits, tmp_path, architecture):
+    base, saved = architecture(tmp_path / "base", 7), tmp_path / "saved"
+    done = run(*command(digits, base, saved, *TUNING, "--ema_decay=0.5", "--augment_mixup=0.2"))
+    assert {file.name for file in saved.iterdir()} == {*MODEL_FILES, *RESULT_FILES}
+    assert not (tmp_path / "saved.checkpoints").exists()
+    metrics = json.loads((saved / "metrics.json").read_text(encoding="utf-8"))
+    rows = table(saved / "predictions.csv")
+    tested = [row for row in rows if row["part"] == "test"]
+    assert metrics["test"]["n"] == len(tested) > 20
+    assert metrics["test"]["accuracy"] == np.mean([int(row["correct"]) for row in tested])
+    assert {row["part"] for row in rows} == {"train", "validation", "test"}
+    losses = [float(loss) for loss in re.findall(r"training loss ([\d.]+)", done.stderr)]
+    assert len(losses) == 4
+    assert losses[-1] < losses[0]
+    assert "validation: " in done.stderr
+    before, after = weights(base), weights(saved)
+    changed = [key for key in after if before[key].shape != after[key].shape]
+    assert all("classifier" in key for key in changed)
+    moved = [not np.array_equal(before[key], after[key]) for key in after if key not in changed]
+    assert np.mean(moved) > 0.5
+    assert "classify_images" in done.stdout
+
+
+def test_a_head_alone_leaves_the_rest_and_is_measured_and_continued(digits, convnext, tmp_path):
+    images, saved = shutil.copytree(digits, tmp_path / "images"), tmp_path / "saved"
+    run(*command(images, convnext, saved))
+    assert {file.name for file in saved.iterdir()} == {*MODEL_FILES, *RESULT_FILES}
+    before, after = weights(convnext), weights(saved)
+    for key, value in after.items():
+        if not key.startswith("classifier"):
+            np.testing.assert_array_equal(value, before[key])
+    assert after["classifier.weight"].shape[0] == 3
+    first = json.loads((saved / "metrics.json").read_text(encoding="utf-8"))
+    assert first["test"]["accuracy"] > first["test"]["chance"]
+
+    # Measured again, under other settings: images that it was trained on are no test images.
+    again = command(images, convnext, tmp_path / "unused", "--mode=evaluate")
+    run(*again, f"--load_model={saved}", "--test_pick_seed=7")
+    second = json.loads((saved / "metrics.json").read_text(encoding="utf-8"))
+    assert second["test"]["n"] == first["test"]["n"]
+    assert second["test"]["log_loss"] == pytest.approx(first["test"]["log_loss"], abs=1e-5)
+    assert not (tmp_path / "unused").exists()
+
+    # Going on with a category less and another one more.
+    shutil.rmtree(images / "one")
+    (images / "two").rename(images / "deux")
+    words = command(images, convnext, tmp_path / "next", f"--load_model={saved}")
+    done = run(*words)
+    assert "one" in done.stderr
+    assert "deux" in done.stderr
+    classes = json.loads((tmp_path / "next" / "categories.json").read_text(encoding="utf-8"))
+    assert classes["categories"] == ["zero", "deux"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_after_ctrl_c_the_same_command_ends_where_it_would_have(digits, convnext, tmp_path):
+    words = [*TUNING, "--training_args.num_train_epochs=8", "--augment_crop=1"]
+    run(*command(digits, convnext, tmp_path / "whole", *words))
+    stopped = command(digits, convnext, tmp_path / "stopped", *words)
+    with subprocess.Popen(
+        [sys.executable, *map(str, stopped)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("epoch 2:"):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+        assert process.wait(timeout=120) == 130, rest
+    assert "Kept in" in rest
+    assert list(tmp_path.glob("stopped.checkpoints/*/checkpoint-*/trainer_state.json"))
+    assert not (tmp_path / "stopped").exists()
+    done = run(*stopped)
+    assert "Going on from" in done.stderr
+    assert "epoch 1:" not in done.stderr
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "stopped")
+    for key, value in whole.items():
+        np.testing.assert_allclose(resumed[key], value, atol=1e-5)
+    assert not (tmp_path / "stopped.checkpoints").exists()
+
+
+def test_two_processes_train_as_one_and_write_once(digits, convnext, tmp_path):
+    words = [*TUNING, "--augment_crop=1", "--augment_rotation=0", "--augment_colour=0"]
+    words += ["--augment_flip=False", "--training_args.optim=sgd"]
+    alone = command(digits, convnext, tmp_path / "alone", *words)
+    run(*alone, "--training_args.per_device_train_batch_size=8")
+    together = command(digits, convnext, tmp_path / "together", *words)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+    done = run(*together, "--training_args.per_device_train_batch_size=4", launcher=launcher)
+    assert done.stdout.count("test images that training never saw") == 1
+    assert done.stderr.count("epoch 1:") == 1
+    files = {file.name for file in (tmp_path / "together").iterdir()}
+    assert files == {*MODEL_FILES, *RESULT_FILES}
+    one, two = (
+        json.loads((tmp_path / name / "metrics.json").read_text("utf-8"))["test"]
+        for name in ("alone", "together")
+    )
+    assert one["n"] == two["n"]
+    # The images come in another order, hence not exactly the same.
+    assert two["log_loss"] == pytest.approx(one["log_loss"], rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--training_args.evaluation_strategy=epoch"], "it is called 'eval_strategy' now"),
+        (["--top_level_image_directory=nowhere"], "there is no folder 'nowhere'"),
+        (["--load_model=nowhere"], "there is no classifier in 'nowhere'"),
+        (["--mode=evaluate"], "needs load_model"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(digits, convnext, tmp_path, words, part):
+    done = run(*command(digits, convnext, tmp_path / "x", *words), code=2)
+    assert part in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_one_category_alone_is_told_before_anything_is_computed(digits, convnext, tmp_path):
+    (tmp_path / "images").mkdir()
+    shutil.copytree(digits / "one", tmp_path / "images" / "one")
+    done = run(*command(tmp_path / "images", convnext, tmp_path / "x"), code=2)
+    assert "at least two folders" in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.real_assets
+def test_a_head_on_a_real_backbone_knows_the_photographs_categories(real_assets, tmp_path):
+    from src.classifier.fine_tune import Recipe
+    from src.classifier.job import Job
+    from src.classifier.parts import TEST
+    from src.classifier.train import train_head
+
+    photographs = real_assets / "rated-photos"
+    for row in table(photographs / "scores.csv"):
+        (tmp_path / "images" / row["category"]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(photographs / row["relative_path"], tmp_path / "images" / row["category"])
+    accuracies = []
+    for seed in range(5):
+        measured = train_head(
+            Job(
+                directory=tmp_path / "images",
+                base_model=str(real_assets / "backbones" / "mobilenet_v2"),
+                load_model="",
+                save_model=tmp_path / "saved",
+                fraction_for_test=0.25,
+                fraction_for_validation=0.15,
+                seed=seed,
+                balanced=False,
+                store=None,
+                recipe=Recipe(device="cpu"),
+            )
+        )
+        test = measured.parts == TEST
+        right = measured.probabilities.argmax(axis=1) == measured.data.labels
+        accuracies.append(right[test].mean())
+    assert np.mean(accuracies) >= 0.82

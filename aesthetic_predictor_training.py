@@ -20,15 +20,18 @@ def main(settings: AestheticTraining) -> None:
     """Features, then training or loading, then figures, files and the report."""
     from src.aesthetic.dataset import load_rated_features
     from src.aesthetic.fitting import Fitted, check_extractors
+    from src.aesthetic.keep_delete import labelled_images
     from src.aesthetic.predictor import Predictor
     from src.aesthetic.saving import check_free
     from src.data_holder import DataHolder
     from src.features import open_extractors
-    from src.reports.aesthetic_report import REPORT, browse, publish
+    from src.reports import aesthetic_report, keep_delete_report
 
-    holder = DataHolder.from_folder(
-        Path(settings.top_level_image_directory), settings.use_score_file
-    )
+    images, source = Path(settings.top_level_image_directory), settings.use_score_file
+    if binary := settings.loss_model == "bce":
+        holder = labelled_images(images, settings.keep_folders, settings.delete_folders, source)
+    else:
+        holder = DataHolder.from_folder(images, source)
     holder.report()
     loaded = Predictor.load(Path(settings.load_model)) if settings.load_model else None
     extractors = open_extractors(
@@ -44,27 +47,25 @@ def main(settings: AestheticTraining) -> None:
         fraction_for_test=settings.fraction_for_test,
         test_pick_seed=settings.test_pick_seed,
         batch_size=settings.evaluation_args.per_device_eval_batch_size,
+        binary=binary,
     )
-    training = "train" in settings.mode or not settings.mode
+    training = bool({"train", "meta"} & set(settings.mode)) or not settings.mode
     if training:
         fitted = train(settings, data, loaded, descriptions)
     else:
         assert loaded is not None  # the settings make sure of it
         check_free(Path(settings.save_model), Path(settings.load_model))
         fitted = Fitted(loaded)
-    folder = Path(settings.save_model)
-    results, table = publish(
-        folder,
-        data,
-        fitted,
-        bootstrap=settings.evaluation_args.bootstrap_samples,
-        images=settings.evaluation_args.report_images,
+    folder, args = Path(settings.save_model), settings.evaluation_args
+    report = keep_delete_report if binary else aesthetic_report
+    results, table = report.publish(
+        folder, data, fitted, bootstrap=args.bootstrap_samples, images=args.report_images
     )
     print(table)
-    print(f"Saved {'the model and ' if training else ''}the report: {folder / REPORT}")
-    print("Next: python run.py aesthetic_score_from_model gives unrated images this model's score")
+    print(f"Saved {'the model and ' if training else ''}the report: {folder / report.REPORT}")
+    print(f"Next: python run.py score_images --load_model={folder} scores any folder of images")
     if "spotlight" in settings.mode:
-        browse(results, data.features)
+        aesthetic_report.browse(results, data.features)
     if fitted.interrupted:
         raise KeyboardInterrupt
 
@@ -76,30 +77,29 @@ def train(
     descriptions: list[dict[str, object]],
 ) -> "Fitted":
     """Train as the settings say and save the model."""
-    from src.aesthetic.choices import training_choices
-    from src.aesthetic.fitting import MlpSettings, fit_predictor
+    from src.aesthetic.fitting import MlpSettings, fit_predictor, search_settings
     from src.aesthetic.saving import choose_prior, save_predictor
     from src.aesthetic.training_options import TrainingOptions
 
-    holder = data.holder
-    choices = (
-        training_choices(holder.directory, holder.paths, data.train)
-        if settings.head == "pairwise"
-        else None
+    mlp = MlpSettings(
+        TrainingOptions.from_mapping(settings.training_args.model_dump()),
+        settings.loss_model,
+        settings.aesthetic_model_dropouts,
+        settings.aesthetic_model_relu,
+        settings.eval_every_n_epochs,
+        settings.device,
     )
+    head = settings.head
+    if "meta" in settings.mode:
+        grid = (settings.meta_epochs, settings.meta_lr, settings.meta_batch)
+        mlp, sentence = search_settings(data, mlp, *grid, Path("meta.txt"))
+        logger.info(sentence)
+        head = "mlp"
     fitted = fit_predictor(
         data,
-        settings.head,
+        head,
         extractors=descriptions,
-        mlp=MlpSettings(
-            TrainingOptions.from_mapping(settings.training_args.model_dump()),
-            settings.loss_model,
-            settings.aesthetic_model_dropouts,
-            settings.aesthetic_model_relu,
-            settings.eval_every_n_epochs,
-            settings.device,
-        ),
-        choices=choices,
+        mlp=mlp,
         prior=loaded or choose_prior(settings.base_model, descriptions, Path("models")),
         seed=settings.training_args.seed,
         provenance={

@@ -4,6 +4,8 @@
     python run.py aesthetic_predictor_training     train a model of your taste on the ratings
     python run.py aesthetic_score_from_model       give images without a rating the model's score
     python run.py score_images                     score any folder, look at it, sort it
+    python run.py find_duplicates                  images that are there twice, or look alike
+    python run.py review_labels                    put wrong labels of kept and deleted right
     python run.py custom_classifier_training       train a classifier on folders of images
     python run.py classify_images                  let a trained classifier sort any folder
     python run.py prepare_tags                     make and check the tag files of your images
@@ -65,8 +67,12 @@ args = {
     # from your choices in the A/B window themselves. "mlp" is the network of the published heads,
     # trained as training_args say; the next four settings are for it alone.
     "head": "auto",
-    # "ranking": learn which of two images is better. "mse": learn the scores themselves.
+    # "ranking": learn which of two images is better. "mse": learn the scores themselves. "bce":
+    # learn which images you keep, with any head but "pairwise", from folders of these names, or
+    # from a table of ones and zeros that use_score_file names.
     "loss_model": "ranking",
+    "keep_folders": ["keep", "accepted"],
+    "delete_folders": ["delete", "rejected"],
     "aesthetic_model_dropouts": [0.2, 0.2, 0.1],
     "aesthetic_model_relu": False,
     "eval_every_n_epochs": 10,  # 0: only at the end
@@ -94,6 +100,14 @@ args = {
     "score_folders": ["1", "2", "3", "4", "5"],  # from the lowest; "": these images stay
     "score_into": "",  # where these folders are made
     "score_xmp_naming": "image.xmp",  # Adobe programs; "image.jpg.xmp": digiKam, darktable
+    # ---------------------------------------------------------------------------- duplicates, labels
+    "duplicates_output": "duplicates",  # folder for find_duplicates' table and page
+    # review_labels: what the page suspects.html of a model saved. Images whose label is wrong are
+    # moved to the other folder, or changed in a table of labels.
+    "review_decisions": "",
+    "review_table": "",
+    "review_dry_run": True,
+    "review_undo": "",
     # ---------------------------------------------------------------------------- classifier
     # What custom_classifier_training learns from. "folders": one folder of images for each
     # category. "tags": any number of tags for each image.

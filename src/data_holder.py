@@ -110,7 +110,13 @@ class DataHolder:
         )
 
     def test_mask(
-        self, sha256s: Sequence[bytes], groups: np.ndarray, *, fraction: float, seed: int
+        self,
+        sha256s: Sequence[bytes],
+        groups: np.ndarray,
+        *,
+        fraction: float,
+        seed: int,
+        strata: np.ndarray | None = None,
     ) -> np.ndarray:
         """Which images are kept back for testing, (n,) bool.
 
@@ -121,8 +127,9 @@ class DataHolder:
             groups: group of duplicates that each image belongs to, (n,) int.
             fraction: share for testing.
             seed: another seed, another choice.
+            strata: class of each image; each gives its share to the test images.
         """
-        mask = split(sha256s, groups, fraction=fraction, seed=seed)
+        mask = split(sha256s, groups, fraction=fraction, seed=seed, strata=strata)
         given = np.array(self.parts)
         if not (given != "").any():
             return mask

@@ -33,6 +33,8 @@ class Calibration:
         at certainty: (n₊ + 1)/(n₊ + 2) instead of 1 and 1/(n₋ + 2) instead of 0. Newton's method
         with halved steps: Lin, Lin and Weng, "A note on Platt's probabilistic outputs", 2007.
 
+        A higher score never has a lower probability.
+
         Args:
             scores: (n,).
             kept: (n,) 1 or 0.
@@ -66,6 +68,9 @@ class Calibration:
             theta = theta - size * step
             if np.abs(slope).max() < 1e-9 * w.sum():
                 break
+        if theta[0] < 0:  # worse than chance: the same probability for all, not the wrong order
+            share = float(np.average(target, weights=w))
+            return cls(0.0, float(np.log(share / (1 - share))))
         slope_ = float(theta[0] / scale)
         return cls(slope_, float(theta[1] - slope_ * centre))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from src.aesthetic.heads.base import FloatArray
+from src.aesthetic.keep_delete import distinct, report_conflicts
 from src.data_holder import DataHolder
 from src.duplicates import groups as duplicate_groups
 from src.features import Extractor, compute_features, open_store
@@ -23,6 +24,7 @@ class RatedFeatures:
         blocks: how many of the d features each extractor gives.
         test: which images are kept back for testing, (n,) bool.
         groups: group of duplicates that each image belongs to, (n,) int.
+        binary: the scores are labels, 1 for kept and 0 for deleted.
     """
 
     holder: DataHolder
@@ -30,6 +32,7 @@ class RatedFeatures:
     blocks: tuple[int, ...]
     test: np.ndarray
     groups: np.ndarray
+    binary: bool = False
 
     @property
     def train(self) -> np.ndarray:
@@ -51,6 +54,7 @@ def load_rated_features(
     fraction_for_test: float = 0.25,
     test_pick_seed: int = 42,
     batch_size: int = 32,
+    binary: bool = False,
 ) -> RatedFeatures:
     """Compute the features that are not kept yet, find duplicates, and split.
 
@@ -61,6 +65,8 @@ def load_rated_features(
         fraction_for_test: share of the images kept back for testing.
         test_pick_seed: which images those are.
         batch_size: images in one pass through an extractor.
+        binary: the scores are labels 1 and 0: copies are left out, images under both labels as
+            well, and each label gives its share to the test images.
 
     Raises:
         DataError: nothing readable, or too few images for a split.
@@ -71,7 +77,20 @@ def load_rated_features(
             holder.directory, holder.files, extractors, store, batch_size=batch_size
         )
     holder = holder.only(table.paths)
-    groups = duplicate_groups(table.sha256s, table.perceptual_hashes)
-    test = holder.test_mask(table.sha256s, groups, fraction=fraction_for_test, seed=test_pick_seed)
+    sha256s, hashes, vectors = table.sha256s, table.perceptual_hashes, table.vectors
+    if binary:
+        found = distinct(sha256s, holder.scores)
+        report_conflicts(table.paths, found)
+        holder = holder.only([table.paths[index] for index in found.kept])
+        sha256s = [sha256s[index] for index in found.kept]
+        hashes, vectors = hashes[found.kept], vectors[found.kept]
+    groups = duplicate_groups(sha256s, hashes)
+    test = holder.test_mask(
+        sha256s,
+        groups,
+        fraction=fraction_for_test,
+        seed=test_pick_seed,
+        strata=holder.scores if binary else None,
+    )
     check_parts(test, fraction=fraction_for_test)
-    return RatedFeatures(holder, table.vectors, table.blocks, test, groups)
+    return RatedFeatures(holder, vectors, table.blocks, test, groups, binary)

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from src.aesthetic.calibration import Calibration
+from src.aesthetic.choices import training_choices
 from src.aesthetic.dataset import RatedFeatures
 from src.aesthetic.heads import Head
-from src.aesthetic.heads.auto import CANDIDATES, fit_auto
+from src.aesthetic.heads.auto import CANDIDATES, assign_folds, fit_auto
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.mlp import MlpHead
-from src.aesthetic.heads.pairwise import Choices, fit_pairwise
+from src.aesthetic.heads.pairwise import fit_pairwise
 from src.aesthetic.metrics import pairwise_accuracy
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.training_options import TrainingOptions
@@ -21,6 +24,7 @@ from src.errors import ModelError
 from src.progress import progress_bar
 
 _SMALL = 2_000  # images
+_MLP_FOLDS = 3  # trainings more, for the probabilities of kept and deleted images
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class MlpSettings:
 
     Attributes:
         options: epochs, learning rate and so on.
-        loss: "ranking" or "mse".
+        loss: "ranking", "mse" or "bce".
         dropouts: after the first hidden layers.
         relu: a ReLU after each hidden layer.
         eval_every_n_epochs: 0 for only at the end.
@@ -71,7 +75,6 @@ def fit_predictor(
     extractors: Sequence[Mapping[str, Any]],
     mlp: MlpSettings,
     prior: Predictor | None = None,
-    choices: Choices | None = None,
     seed: int = 42,
     provenance: Mapping[str, Any] | None = None,
 ) -> Fitted:
@@ -79,23 +82,26 @@ def fit_predictor(
 
     Args:
         data: features, scores and split.
-        head: "auto", "ridge", "kernel", "gp", "pairwise" or "mlp".
+        head: "auto", "ridge", "kernel", "gp", "logistic", "pairwise" or "mlp".
         extractors: what the extractors say of themselves, for the model file.
         mlp: for the head of that name.
         prior: a model whose scores are corrected, or with "mlp" whose weights are trained on.
-        choices: the person's choices among the images of `data`, for "pairwise".
+            Labels of kept and deleted images are learnt without one, except by "mlp".
         seed: of everything random.
         provenance: words for the model file and the report on how it was made.
 
     Raises:
+        DataError: the choice log is damaged, or open in a rating window.
         ModelError: nothing can be learnt, or the prior is for other features or another head.
         SettingsError: training settings that contradict each other, or training diverged.
     """
     if prior is not None:
         check_extractors(prior, extractors)
+    if data.binary and head != "mlp":
+        prior = None
     unit_length = prior is not None and prior.unit_length
     features = _prepared(data.features, unit_length)
-    scores, train = data.scaled_scores(), data.train
+    scores, train = data.holder.scores if data.binary else data.scaled_scores(), data.train
     start = prior.head if prior is not None else None
     history: Sequence[Mapping[str, float]] = ()
     notes: tuple[str, ...] = ()
@@ -106,7 +112,10 @@ def fit_predictor(
     if head == "mlp":
         fitted, history, problem, interrupted = _fit_mlp(data, features, scores, mlp, start)
         notes = (problem,) if problem else ()
+        if data.binary and not interrupted:
+            left_out = _mlp_left_out(data, features, scores, mlp, start, seed)
     elif head == "pairwise":
+        choices = training_choices(data.holder.directory, data.holder.paths, train)
         if choices is None:
             raise ModelError(
                 "head 'pairwise' learns from choices in the A/B window, and this folder has none: "
@@ -114,6 +123,7 @@ def fit_predictor(
             )
         fitted = fit_pairwise(features, choices)
     else:
+        candidates = ("logistic", *CANDIDATES) if data.binary else CANDIDATES
         with _few_threads(int(train.sum())):
             auto = fit_auto(
                 features[train],
@@ -123,12 +133,12 @@ def fit_predictor(
                 blocks=data.blocks,
                 prior=start,
                 groups=data.groups[train],
-                candidates=CANDIDATES if head == "auto" else (head,),
+                candidates=candidates if head == "auto" else (head,),
             )
         fitted, left_out = auto.head, auto.left_out
         if head == "auto":
             notes = (f"Head chosen: {auto.reason}.",)
-        if left_out is not None:
+        if left_out is not None and not data.binary:
             forecast_std = float(np.sqrt(np.mean((left_out - scores[train]) ** 2)))
     predictor = Predictor.from_training(
         fitted,
@@ -143,6 +153,11 @@ def fit_predictor(
     )
     if left_out is not None:
         left_out = (left_out - predictor.mean) / predictor.std
+    if data.binary and left_out is not None:
+        calibration = Calibration.fit(left_out, scores[train], weights=data.holder.weights[train])
+        predictor = replace(predictor, calibration=calibration)
+    elif data.binary:
+        notes += ("Too few images to tell probabilities: only their order is known.",)
     return Fitted(predictor, history, notes, left_out, interrupted)
 
 
@@ -203,6 +218,75 @@ def _fit_mlp(
             progress=show,
         )
     return result.head, result.history, result.problem, result.interrupted
+
+
+def search_settings(
+    data: RatedFeatures,
+    mlp: MlpSettings,
+    epochs: Sequence[float],
+    rates: Sequence[float],
+    batches: Sequence[int],
+    file: Path,
+) -> tuple[MlpSettings, str]:
+    """Try every combination (mode `meta`); the best one's settings, and a sentence on it.
+
+    Args:
+        data: only the training images are looked at.
+        mlp: all other settings.
+        epochs, rates, batches: what to try.
+        file: the table that rows are written to as they come, and read from when resuming.
+
+    Raises:
+        SettingsError: nothing to try, or an odd batch.
+        DataError: the file is something else, or cannot be written.
+    """
+    from src.aesthetic.grid_search import best, combinations, search
+    from src.aesthetic.trainer import MlpShape
+    from src.devices import choose_device
+
+    grid = combinations(epochs, rates, batches, loss=mlp.loss)
+    train = data.train
+    with progress_bar(len(grid), "settings tried", "combination") as bar:
+        rows = search(
+            grid,
+            np.asarray(data.features[train], np.float64),
+            data.scaled_scores()[train],
+            data.groups[train],
+            file,
+            base=mlp.options,
+            loss=mlp.loss,
+            shape=MlpShape(dropouts=mlp.dropouts, relu=mlp.relu),
+            device=str(choose_device(mlp.device)),
+            done=lambda row: bar.update() and None,
+        )
+    winner = best(rows)
+    found, rate, batch = winner.combination
+    sentence = (
+        f"Of {len(rows)} combinations ({file}) the best is {found:g} epochs, learning rate "
+        f"{rate:g}, batch {batch}: AB {winner.ab:.1%} on training images set apart."
+    )
+    return replace(mlp, options=winner.combination.options(mlp.options)), sentence
+
+
+def _mlp_left_out(
+    data: RatedFeatures,
+    features: FloatArray,
+    scores: FloatArray,
+    mlp: MlpSettings,
+    start: Head | None,
+    seed: int,
+) -> FloatArray:
+    """Scores of the training images, each by a network trained without it, in three parts."""
+    inside = np.flatnonzero(data.train)
+    fold = assign_folds(data.groups[inside], _MLP_FOLDS, seed)
+    left_out = np.empty(len(inside))
+    for number in range(_MLP_FOLDS):
+        kept_back = data.test.copy()
+        kept_back[inside[fold == number]] = True
+        part = replace(data, test=kept_back)
+        network, *_ = _fit_mlp(part, features, scores, mlp, start)
+        left_out[fold == number] = network.predict(features[inside[fold == number]])
+    return left_out
 
 
 def check_extractors(predictor: Predictor, extractors: Sequence[Mapping[str, Any]]) -> None:

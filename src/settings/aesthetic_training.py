@@ -10,6 +10,7 @@ from src.settings.keys import (
     Floats,
     ImageFolder,
     Integers,
+    KeepDelete,
     Models,
     PredictorTrainingArgs,
     Ratings,
@@ -21,7 +22,7 @@ from src.settings.keys import (
 MODES = ("train", "evaluate", "meta", "spotlight")
 
 
-class AestheticTraining(ScriptSettings, ImageFolder, Ratings, Split, Features, Models):
+class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split, Features, Models):
     """Train, measure and save a model of your taste."""
 
     script: ClassVar[str] = "aesthetic_predictor_training"
@@ -34,12 +35,13 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, Split, Features, M
             "(look at the results in the Spotlight browser). '' means train.",
         )
     )
-    head: Literal["auto", "ridge", "kernel", "gp", "pairwise", "mlp"] = Field(
+    head: Literal["auto", "ridge", "kernel", "gp", "logistic", "pairwise", "mlp"] = Field(
         "auto",
         description="What turns features into a score: 'ridge' (linear), 'kernel' and 'gp' "
         "(curved), 'pairwise' (learns from your choices themselves), 'mlp' (the network of the "
         "published heads, trained with training_args), or 'auto' (whichever of the first three "
-        "does best in cross-validation on the training images).",
+        "does best in cross-validation on the training images). 'logistic' is for loss_model "
+        "'bce', where 'auto' tries it as well.",
     )
     base_model: str = Field(
         "auto",
@@ -47,10 +49,12 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, Split, Features, M
         "('mlp': whose weights are trained further); '' for from scratch; 'auto': the published "
         "aesthetic head where the features are CLIP ViT-L/14 and nothing else.",
     )
-    loss_model: Literal["ranking", "mse"] = Field(
+    loss_model: Literal["ranking", "mse", "bce"] = Field(
         "ranking",
         description="What the mlp head learns: 'ranking' (which of two images is better) or "
-        "'mse' (the scores themselves).",
+        "'mse' (the scores themselves). With any head, 'bce' learns from images that you kept "
+        "and deleted (keep_folders, delete_folders, or a table of ones and zeros) and gives the "
+        "probability of keeping an image.",
     )
     aesthetic_model_dropouts: Floats = Field(
         (0.2, 0.2, 0.1), description="Dropout after each of the first hidden layers of the mlp."
@@ -81,6 +85,13 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, Split, Features, M
                 f"per_device_train_batch_size is {batch}, but loss_model 'ranking' compares "
                 "images in pairs: make it even"
             )
+        binary = self.loss_model == "bce"
+        if self.head == "logistic" and not binary:
+            problems.append("head 'logistic' needs loss_model 'bce'")
+        if binary and self.head == "pairwise":
+            problems.append("head 'pairwise' learns from choices, not with loss_model 'bce'")
+        if binary and {"meta", "spotlight"} & set(self.mode):
+            problems.append("modes 'meta' and 'spotlight' do not know loss_model 'bce'")
         if problems:
             raise ValueError("; ".join(problems))
         return self

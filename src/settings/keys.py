@@ -45,7 +45,9 @@ class Models(Group):
         description="The folder of a model you trained, to go on from or to use; '' for none.",
     )
     save_model: str = Field(
-        "models/my_model", min_length=1, description="The folder that the trained model, its figures and the report go to."
+        "models/my_model",
+        min_length=1,
+        description="The folder that the trained model, its figures and the report go to.",
     )
 
 
@@ -99,6 +101,20 @@ class Ratings(Group):
         description="True: score.json or scores.csv where there is one, otherwise the names of "
         "the folders; False: always the names of the folders, which must be whole numbers; or "
         "the name of a score file inside the image folder.",
+    )
+
+
+class KeepDelete(Group):
+    """Which images a person kept and deleted."""
+
+    keep_folders: Texts = Field(
+        ("keep", "accepted"),
+        min_length=1,
+        description="With loss_model 'bce': folders right below the image folder whose images "
+        "you kept.",
+    )
+    delete_folders: Texts = Field(
+        ("delete", "rejected"), min_length=1, description="The same of images you deleted."
     )
 
 

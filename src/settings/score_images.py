@@ -46,8 +46,8 @@ class ScoreImages(ScriptSettings, ImageFolder, Computing):
     score_action: Literal["table", "touch", "xmp", "score_file", "copy", "move", "link"] = Field(
         "table",
         description="'table': nothing more. 'touch': modification times in the order of the "
-        "scores. 'xmp': stars in sidecar files. 'score_file': score.json gets scores for images you have not rated. "
-        "'copy', 'move', 'link': images into folders by their scores.",
+        "scores. 'xmp': stars in sidecar files. 'score_file': score.json gets scores for images "
+        "you have not rated. 'copy', 'move', 'link': images into folders by their scores.",
     )
     score_dry_run: bool = Field(
         True, description="True: only say what the action would do; False: do it."

@@ -114,6 +114,12 @@ def test_separable_scores_do_not_end_at_certainty():
         Calibration.fit([1.0, 2.0], [1, 1])
 
 
+def test_scores_that_say_the_opposite_say_nothing():
+    found = Calibration.fit([2.0, 1.5, 1.0, 0.5], [0, 0, 0, 1])
+    # Platt's targets: 2/3 for the one kept image, 1/5 for the three deleted ones.
+    assert found([-9.0, 9.0]) == pytest.approx([(2 / 3 + 3 / 5) / 4] * 2)
+
+
 def test_a_model_keeps_its_calibration(tmp_path):
     head = LinearHead(np.array([1.0, 2.0]), 0.0)
     model = Predictor(head, calibration=Calibration(2.0, -1.0))

@@ -13,6 +13,7 @@ from src.aesthetic.heads.combined import EnsembleHead, ResidualHead, fit_residua
 from src.aesthetic.heads.gp import GaussianProcessHead, fit_gp
 from src.aesthetic.heads.kernel import KernelHead, fit_kernel
 from src.aesthetic.heads.linear import LinearHead
+from src.aesthetic.heads.logistic import fit_logistic
 from src.aesthetic.heads.mlp import MlpHead
 from src.aesthetic.heads.ridge import fit_ridge
 from src.errors import ModelError
@@ -43,7 +44,12 @@ KINDS: dict[str, type[Head]] = {
     )
 }
 
-FITS: dict[str, Callable[..., Head]] = {"ridge": fit_ridge, "kernel": fit_kernel, "gp": fit_gp}
+FITS: dict[str, Callable[..., Head]] = {
+    "ridge": fit_ridge,
+    "kernel": fit_kernel,
+    "gp": fit_gp,
+    "logistic": fit_logistic,
+}
 
 
 def fit_head(
@@ -56,7 +62,7 @@ def fit_head(
     blocks: Sequence[int] | None = None,
     prior: Head | None = None,
 ) -> Head:
-    """Fit a head in closed form: "ridge", "kernel" or "gp".
+    """Fit a head in closed form: "ridge", "kernel", "gp" or "logistic".
 
     Args:
         method: a key of `FITS`.

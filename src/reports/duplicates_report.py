@@ -1,0 +1,89 @@
+"""duplicates.html: groups of images that are the same or look alike, with thumbnails."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from src.reports.gallery import THUMBNAILS, relative_url, write_thumbnails
+from src.reports.html import write_page
+
+_GROUPS, _IMAGES = 500, 12  # shown; the table has all
+
+
+class Member(NamedTuple):
+    """One image of a group."""
+
+    path: str
+    sha256: bytes
+    size: int  # bytes
+    label: str
+    different_bits: int  # of the perceptual hash, from the first image of the group
+
+
+def write_duplicates(
+    page: Path, directory: Path, groups: Sequence[Sequence[Member]], *, images: int
+) -> None:
+    """Write the page, and thumbnails beside it.
+
+    Args:
+        page: the HTML file.
+        directory: the image folder.
+        groups: the most urgent first; in each the image to compare with first.
+        images: how many were looked at.
+
+    Raises:
+        DataError: a file cannot be written.
+    """
+    shown = [group[:_IMAGES] for group in groups[:_GROUPS]]
+    members = [member for group in shown for member in group]
+    names = write_thumbnails(
+        page.parent / THUMBNAILS,
+        [directory / member.path for member in members],
+        [member.sha256 for member in members],
+    )
+    thumbnail = {
+        member.path: f"{THUMBNAILS}/{name}" if name else ""
+        for member, name in zip(members, names, strict=True)
+    }
+    start = relative_url(directory, page.parent)
+    write_page(
+        page,
+        "duplicates.html",
+        title="Images that are there more than once",
+        subtitle=f"{images:,} images of {directory.resolve().name}: {len(groups):,} groups, "
+        f"{sum(len(group) - 1 for group in groups):,} images more than needed",
+        torn=sum(_torn(group) for group in groups),
+        hidden=len(groups) - len(shown),
+        groups=[
+            {
+                "total": len(whole),
+                "torn": _torn(whole),
+                "kind": "exact" if len({m.sha256 for m in whole}) == 1 else "near",
+                "images": [
+                    {
+                        "path": member.path,
+                        "url": f"{start}/{quote(member.path)}",
+                        "thumbnail": thumbnail[member.path],
+                        "size": f"{member.size / 1000:,.0f} kB",
+                        "label": {"keep": "kept", "delete": "deleted"}.get(member.label, ""),
+                        "same": _same(number, member, group[0]),
+                    }
+                    for number, member in enumerate(group)
+                ],
+            }
+            for whole, group in zip(groups, shown, strict=False)
+        ],
+    )
+
+
+def _torn(group: Sequence[Member]) -> bool:
+    return len({member.label for member in group} - {""}) > 1
+
+
+def _same(number: int, member: Member, first: Member) -> str:
+    if not number:
+        return "largest"
+    if member.sha256 == first.sha256:
+        return "identical"
+    return f"{member.different_bits} of 256 bits differ"

@@ -1,0 +1,22 @@
+"""The settings of find_duplicates.py."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from src.settings.keys import ImageFolder, KeepDelete, ScriptSettings
+
+
+class FindDuplicates(ScriptSettings, ImageFolder, KeepDelete):
+    """Find images that are there more than once, or look alike; nothing is changed."""
+
+    script: ClassVar[str] = "find_duplicates"
+
+    duplicates_output: str = Field(
+        "duplicates",
+        min_length=1,
+        description="The folder that gets duplicates.csv and duplicates.html.",
+    )
+    feature_store: str = Field(
+        "", description="Folder to keep what was computed in; '' keeps it beside the images."
+    )

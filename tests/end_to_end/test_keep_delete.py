@@ -1,0 +1,90 @@
+"""Keep and delete as a user goes through it: train, look, put labels right, score, take back."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests.conftest import make_images
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(cwd: Path, script: str, *words: object) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / f"{script}.py"), *map(str, words)],
+        cwd=cwd, capture_output=True, text=True, timeout=250, check=False, encoding="utf-8",
+        env=os.environ | {"PYTHONUTF8": "1"},
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_from_folders_to_a_sorted_folder(tmp_path):
+    images, new = tmp_path / "images", tmp_path / "new"
+    paths = make_images(tmp_path / "all", 100, seed=4)
+    light = {}
+    for path in paths:
+        with Image.open(path) as image:
+            light[path] = np.asarray(image, float).mean()
+    paths.sort(key=light.__getitem__)
+    (images / "keep").mkdir(parents=True)
+    (images / "delete").mkdir()
+    new.mkdir()
+    for rank, path in enumerate(paths):
+        kind = new if rank % 5 == 0 else images / ("keep" if rank > 49 else "delete")
+        path.rename(kind / path.name)
+    slip = images / "keep" / paths[1].name  # the darkest one, kept by a slip of the finger
+    (images / "delete" / paths[1].name).rename(slip)
+
+    train = ["aesthetic_predictor_training", "--top_level_image_directory=images",
+             "--feature_extractor=builtin", "--loss_model=bce", "--head=logistic"]  # fmt: skip
+    done = run(tmp_path, *train, "--save_model=model")
+    assert done.returncode == 0, done.stderr
+    assert "AUC" in done.stdout and "suspects.html" in done.stdout
+    assert (tmp_path / "model" / "report.html").is_file()
+    with (tmp_path / "model" / "suspects.csv").open(encoding="utf-8", newline="") as file:
+        assert f"keep/{slip.name}" in [row["relative_path"] for row in csv.DictReader(file)]
+
+    (tmp_path / "decisions.csv").write_text(
+        f"relative_path,label,decision\nkeep/{slip.name},1,wrong\n", encoding="utf-8"
+    )
+    review = ["review_labels", "--top_level_image_directory=images",
+              "--review_decisions=decisions.csv"]  # fmt: skip
+    assert "dry run" in run(tmp_path, *review).stdout and slip.is_file()
+    done = run(tmp_path, *review, "--review_dry_run=False")
+    assert not slip.exists() and (images / "delete" / slip.name).is_file()
+    journal = done.stdout.partition("--review_undo=")[2].splitlines()[0]
+    assert run(tmp_path, "review_labels", f"--review_undo={journal}").returncode == 0
+    assert slip.is_file()
+
+    done = run(tmp_path, "score_images", "--top_level_image_directory=new", "--load_model=model",
+               "--score_first=worst", "--score_gallery=off", "--score_action=move",
+               "--score_cut_by=probability", "--score_cuts=[0.5]", "--score_into=sorted",
+               '--score_folders=["to delete", ""]', "--score_dry_run=False")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "scored" / "scores.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    chances = [float(row["probability"]) for row in rows]
+    assert chances == sorted(chances) and 0 < chances[0] < 0.5 < chances[-1] < 1
+    moved = {path.name for path in (tmp_path / "sorted" / "to delete").iterdir()}
+    assert moved == {row["path"] for row in rows if float(row["probability"]) < 0.5}
+
+    done = run(tmp_path, "find_duplicates", "--top_level_image_directory=images")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "duplicates" / "duplicates.html").is_file()
+
+
+def test_settings_that_do_not_go_together(tmp_path):
+    for words, part in (
+        (["--head=logistic"], "needs loss_model 'bce'"),
+        (["--loss_model=bce", "--head=pairwise"], "pairwise"),
+        (["--loss_model=bce", "--mode=train,spotlight"], "spotlight"),
+    ):
+        done = run(tmp_path, "aesthetic_predictor_training", *words)
+        assert done.returncode == 2 and part in done.stderr
+    assert "suspects.html" in run(tmp_path, "review_labels").stderr

@@ -1,0 +1,129 @@
+"""Duplicates, and labels put right."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.errors import DataError
+from src.reports.duplicates_report import Member, write_duplicates
+from src.using.find_duplicates import find_duplicates, rows
+from src.using.relabel import move_wrong, read_decisions, relabel_wrong
+from src.using.undo import make, take_back
+from tests.conftest import make_images
+
+KEEP, DELETE = ("keep", "accepted"), ("delete", "rejected")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    images = tmp_path / "images"
+    make_images(images / "Keep", 6, size=(200, 150))
+    make_images(images / "rejected", 6, size=(200, 150), seed=1)
+    return images
+
+
+def test_groups_of_copies_and_of_similar_images(folder, tmp_path):
+    shutil.copy(folder / "Keep/000.png", folder / "rejected/other name.png")
+    shutil.copy(folder / "rejected/001.png", folder / "rejected/copy.png")
+    noise = np.random.default_rng(5).integers(0, 256, (24, 32, 3), np.uint8)
+    detailed = Image.fromarray(noise).resize((200, 150), Image.Resampling.BICUBIC)
+    detailed.save(folder / "Keep/002.png")
+    detailed.resize((160, 120)).save(folder / "Keep/smaller.jpg", quality=70)
+    (folder / "broken.jpg").write_bytes(b"no")
+    for _ in range(2):  # the second time from the store
+        found = find_duplicates(folder, keep=KEEP, delete=DELETE)
+        assert found.images == 15
+        torn, exact, near = found.groups
+        assert torn.torn and torn.exact and torn.labels == ("keep", "delete")
+        assert [f.path for f in exact.files] == ["rejected/001.png", "rejected/copy.png"]
+        assert exact.exact and not exact.torn
+        assert [f.path for f in near.files] == ["Keep/002.png", "Keep/smaller.jpg"]
+        assert not near.exact and near.bits[0] == 0 < near.bits[1] <= 47
+        assert list(found.unreadable) == ["broken.jpg"]
+    table = rows(found)
+    assert len(table) == 7
+    assert [row[1] for row in table[1:]] == ["exact"] * 5 + ["near"]
+    groups = [
+        [Member(f.path, s, f.size, label, b) for f, s, b, label in
+         zip(g.files, g.sha256s, g.bits, g.labels, strict=True)]
+        for g in found.groups
+    ]  # fmt: skip
+    write_duplicates(tmp_path / "out" / "duplicates.html", folder, groups, images=15)
+    page = (tmp_path / "out" / "duplicates.html").read_text(encoding="utf-8")
+    assert page.count("<figure") == 6 and "1 group holds" in page
+    assert "../images/rejected/other%20name.png" in page
+    assert len(list((tmp_path / "out" / "thumbnails").iterdir())) == 4  # two pairs of same content
+
+
+def test_nothing_twice(folder, tmp_path):
+    assert find_duplicates(folder).groups == []
+    with pytest.raises(DataError):
+        find_duplicates(tmp_path / "nowhere")
+
+
+def test_hashes_that_are_known_are_not_computed_again(folder, monkeypatch):
+    find_duplicates(folder)
+
+    def never(*arguments, **more):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr("src.using.find_duplicates.compute_features", never)
+    assert find_duplicates(folder).images == 12
+
+
+def test_wrong_labels_move_to_the_other_folder_and_back(folder, tmp_path):
+    before = {path: path.read_bytes() for path in folder.rglob("*.png")}
+    wrong = ["Keep/000.png", "rejected/005.png", "Keep/gone.png", "loose.png", "Keep/001.png"]
+    (folder / "rejected/001.png").replace(folder / "rejected/001 b.png")
+    (folder / "rejected/001 b.png").replace(folder / "rejected/001.png")
+    plan = move_wrong(folder, wrong, KEEP, DELETE)
+    # rejected/000.png and keep/005.png have files of that name already, as does 001.
+    assert plan.changes == [] and len(plan.problems) == 5
+    (folder / "Keep/000.png").rename(folder / "Keep/new.png")
+    plan = move_wrong(folder, ["Keep/new.png"], KEEP, DELETE)
+    assert [change.to for change in plan.changes] == ["rejected/new.png"]
+    make(folder, plan.changes, tmp_path / "undo.json")
+    assert (folder / "rejected/new.png").read_bytes() == before[folder / "Keep/000.png"]
+    assert take_back(tmp_path / "undo.json").restored == 1
+    assert (folder / "Keep/new.png").exists() and not (folder / "rejected/new.png").exists()
+
+
+def test_a_folder_of_the_other_kind_is_made_where_there_is_none(tmp_path):
+    make_images(tmp_path / "accepted" / "trip", 1)
+    (change,) = move_wrong(tmp_path, ["accepted/trip/000.png"], KEEP, DELETE).changes
+    assert change.to == "delete/trip/000.png"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_wrong_labels_of_a_table_are_turned_around(tmp_path, end):
+    lines = ["relative_path,score,note", "a.png,1,ü", 'b\\c.png,0,"x, y"', "d.png,1.0,"]
+    before = ("\ufeff" + end.join(lines) + end).encode()
+    (tmp_path / "l.csv").write_bytes(before)
+    plan = relabel_wrong(tmp_path, ["a.png", "b/c.png", "gone.png"], "l.csv")
+    assert plan.problems == {"gone.png": "it is not in l.csv"}
+    make(tmp_path, plan.changes, tmp_path / "undo.json")
+    after = (tmp_path / "l.csv").read_bytes().decode()
+    lines[1:3] = ["a.png,0,ü", 'b\\c.png,1,"x, y"']
+    assert after == "\ufeff" + end.join(lines) + end
+    take_back(tmp_path / "undo.json")
+    assert (tmp_path / "l.csv").read_bytes() == before
+
+
+def test_nothing_to_turn_around(tmp_path):
+    (tmp_path / "l.csv").write_text("relative_path,score\n", encoding="utf-8")
+    assert relabel_wrong(tmp_path, ["a"], "l.csv").changes == []
+    (tmp_path / "l.csv").write_text("x,y\n", encoding="utf-8")
+    with pytest.raises(DataError, match="no columns"):
+        relabel_wrong(tmp_path, ["a"], "l.csv")
+
+
+def test_decisions_of_the_page(tmp_path):
+    file = tmp_path / "d.csv"
+    file.write_text('relative_path,label,decision\n"a,b.png",1,wrong\nc.png,0,right\n', "utf-8")
+    assert read_decisions(file) == {"a,b.png": "wrong", "c.png": "right"}
+    for content in (b"a,b\n1,2\n", b"\xff\xfe", b"relative_path,decision\nx\n"):
+        file.write_bytes(content)
+        with pytest.raises(DataError, match=r"d\.csv"):
+            read_decisions(file)

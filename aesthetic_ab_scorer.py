@@ -3,6 +3,7 @@
 Settings: arguments.py. Keys: press h in the window.
 """
 
+import os
 import sqlite3
 import sys
 from contextlib import closing, suppress
@@ -62,6 +63,7 @@ def use_features(database: "RatingDatabase", store_folder: Path | None, stop: Ev
     from src.features import compute_features, open_extractors, open_store
     from src.images import scan_images
 
+    workers = max(1, (os.cpu_count() or 1) // 2)  # the rest is for the window
     builtin = open_extractors("builtin")
     files = scan_images(database.directory)
     with open_store(database.directory, store_folder) as store:
@@ -75,7 +77,7 @@ def use_features(database: "RatingDatabase", store_folder: Path | None, stop: Ev
                     return
                 part = files[first : first + BUILTIN_AT_A_TIME]
                 with suppress(DataError):  # none of these can be read
-                    compute_features(database.directory, part, builtin, store)
+                    compute_features(database.directory, part, builtin, store, workers=workers)
         known, holds = store.known_files(files), store.holds(identity)
         paths = [path for path, sha256 in known.items() if sha256 in holds]
         vectors = store.vectors(identity, [known[path] for path in paths])

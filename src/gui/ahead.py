@@ -53,10 +53,15 @@ class Ahead:
         turn = self._turn
 
         def told(done: "Future[tuple[Statistics, list[Pair]]]") -> None:
-            if turn == self._turn:
+            if turn != self._turn:
+                return
+            try:
                 statistics, pairs = done.result()
-                tell(statistics)
-                self._make_ready(turn, [self._pictures.prepare(pair, frame) for pair in pairs])
+            except UserError as error:
+                self._news.put(str(error))
+                return
+            tell(statistics)
+            self._make_ready(turn, [self._pictures.prepare(pair, frame) for pair in pairs])
 
         self.when_done(self._thread.submit(self._think), told)
 

@@ -29,7 +29,7 @@ class Footer(tk.Canvas):
         self._status = ""
         self._share = 0.0
         self._row = style.px(28)
-        self._pad, self._gap = style.px(16), style.px(15)
+        self._pad, self._gap = style.px(16), style.px(13)
         self._line = max(2, style.px(3))
         self._caps: dict[int, ImageTk.PhotoImage] = {}
         font = style.font(_TEXT_SIZE)

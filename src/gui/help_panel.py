@@ -6,7 +6,7 @@ from src.gui.layout import Rect
 from src.gui.panel import Panel
 
 _NOTES = (
-    "Trust your first impression. Undo goes back to where you began today. Every choice is on "
+    "Trust your first impression. Undo goes back to where this session began. Every choice is on "
     "disk before the next pair appears, so stop whenever you want. Some pairs come twice, sides "
     "swapped: that is how the tool learns how sure you are."
 )

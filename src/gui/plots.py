@@ -172,7 +172,9 @@ def draw_histogram(
         card.nothing_yet()
         return
     card.aside(f"highest bar: {most:,} image{'s' * (most != 1)}")
-    for tick in ticks(edges[0], edges[-1], whole=whole, wanted=max(2, place.width // 60)):
+    for tick in ticks(
+        edges[0], edges[-1], whole=whole, wanted=max(2, place.width // panel.style.px(60))
+    ):
         card.x_label(tick, f"{tick:,.0f}" if whole else f"{tick:.3g}".replace("-", "−"))
 
 
@@ -198,7 +200,8 @@ def _edges(values: Sequence[float], whole: bool) -> np.ndarray:
         return np.arange(math.floor(low), math.floor(high) + 2) - 0.5
     if high - low < 1e-9:
         low, high = low - 0.5, high + 0.5
-    return np.linspace(low, high, 25)
+    bars = min(max(round(2 * len(values) ** 0.5), 6), 24)
+    return np.linspace(low, high, bars + 1)
 
 
 def _faint(colour: str) -> tuple[int, int, int, int]:

@@ -110,6 +110,8 @@ def _export(graph: "torch.nn.Module", example: "torch.Tensor", file: Path, name:
             torch.no_grad(),
         ):
             warnings.simplefilter("ignore")
+            for talkative in ("onnxscript", "onnx_ir", "torch.onnx"):
+                logging.getLogger(talkative).setLevel(logging.ERROR)
             torch.onnx.export(
                 graph,
                 (example,),

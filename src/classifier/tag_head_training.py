@@ -30,7 +30,7 @@ def train_tag_head(
 ) -> tuple[dict[str, Any], LinearHead]:
     """Train a head from where it is; the best measured weights are kept, or the last.
 
-    Features are centred and brought to a mean square of 1 by one common factor, so that a
+    Features are centred and brought to a mean deviation of 1 by one common factor, so that a
     learning rate means the same for every backbone; the result takes plain features.
 
     Args:
@@ -49,8 +49,8 @@ def train_tag_head(
     """
     import torch
 
-    mean = train[0].mean(axis=0, dtype=np.float64)
-    scale = float(np.sqrt(np.mean((train[0] - mean) ** 2))) or 1.0
+    mean = train[0].mean(axis=0, dtype=np.float64).astype(np.float32)
+    scale = float(train[0].std(axis=0, dtype=np.float32).mean(dtype=np.float64)) or 1.0
     network = _network(head, mean, scale)
     mixup = recipe.augmentation.mixup if recipe.augmentation else 0.0
     trainer = _trainer_class()(
@@ -120,6 +120,10 @@ def _trainer_class() -> Any:
             loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
             return loss
 
+        def _load_whole(self, checkpoint: str) -> None:
+            """The average alone: Trainer itself reads a module that is no transformers model."""
+            self._load_average(checkpoint)
+
     return HeadTrainer
 
 
@@ -128,7 +132,8 @@ class _Table:
 
     def __init__(self, labelled: Labelled, mean: np.ndarray, scale: float) -> None:
         features, self._labels = labelled
-        self._features = ((features - mean) / scale).astype(np.float32)
+        self._features = features - mean
+        self._features /= np.float32(scale)
 
     def __len__(self) -> int:
         return len(self._features)

@@ -171,6 +171,7 @@ def serve(tagger: Tagger, scope: Scope, port: int) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
+            listener.listen(128)  # so that the address answers as soon as it is told
         except OSError:
             raise SettingsError(
                 f"port {port} is taken: set serve_port to another, or to 0 for a free one"

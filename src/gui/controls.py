@@ -7,7 +7,7 @@ from collections.abc import Callable
 from src.gui.keys import Action, KeyFilter, action_of
 from src.gui.pair_view import PairView
 
-_CONTROL, _COMMAND = 0x4, 0x8  # bits of an event's state; the second is Command on a Mac only
+_CONTROL, _ALT_OR_COMMAND, _WINDOWS_ALT = 0x4, 0x8, 0x20000  # bits of an event's state
 _RELEASED_MS = 40  # X11 pretends to release a key that is held down, for less than this
 _JUST_FOCUSED = 0.2  # seconds; a click that brought the window to the front chooses nothing
 
@@ -20,7 +20,7 @@ class Controls:
         canvas: where the pictures are, for the mouse.
         view: knows which picture is where, and zooms.
         act: is told every action.
-        may_zoom: whether there is something to zoom at the moment.
+        zoom: is told where a zoom is wanted, on the canvas.
     """
 
     def __init__(
@@ -29,10 +29,10 @@ class Controls:
         canvas: tk.Canvas,
         view: PairView,
         act: Callable[[Action], None],
-        may_zoom: Callable[[], bool],
+        zoom: Callable[[int, int], None],
     ) -> None:
         self._root, self._canvas, self._view = root, canvas, view
-        self._act, self._may_zoom = act, may_zoom
+        self._act, self._zoom = act, zoom
         self._mac = str(root.tk.call("tk", "windowingsystem")) == "aqua"
         self._filter = KeyFilter()
         self._zoom_end: str | None = None
@@ -45,13 +45,15 @@ class Controls:
         # The second half of a double click is no second choice.
         canvas.bind("<Double-ButtonPress-1>", lambda event: None)
         for button in (2, 3):
-            canvas.bind(f"<ButtonPress-{button}>", lambda event: self._zoom(event.x, event.y))
+            canvas.bind(f"<ButtonPress-{button}>", lambda event: zoom(event.x, event.y))
             canvas.bind(f"<ButtonRelease-{button}>", lambda event: view.stop_zoom())
         canvas.bind("<Motion>", self._moved)
 
     def _key_pressed(self, event: "tk.Event[tk.Misc]") -> None:
         state = int(event.state)
-        command = bool(state & _CONTROL) or (self._mac and bool(state & _COMMAND))
+        command = bool(state & _CONTROL) or (self._mac and bool(state & _ALT_OR_COMMAND))
+        if state & _WINDOWS_ALT or (state & _ALT_OR_COMMAND and not self._mac):
+            return
         action = action_of(event.keysym, command=command)
         if action is Action.ZOOM and self._zoom_end is not None:
             self._root.after_cancel(self._zoom_end)  # still held down
@@ -74,10 +76,6 @@ class Controls:
     def _end_zoom(self) -> None:
         self._zoom_end = None
         self._view.stop_zoom()
-
-    def _zoom(self, x: int, y: int) -> None:
-        if self._may_zoom():
-            self._view.start_zoom(x, y)
 
     def _moved(self, event: "tk.Event[tk.Canvas]") -> None:
         self._view.move_zoom(event.x, event.y)

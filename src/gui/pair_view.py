@@ -95,11 +95,15 @@ class PairView:
                 )
         self._fade(canvas.find_withtag("flash"), 0)
 
-    def start_zoom(self, x: int, y: int) -> None:
-        """Fill the place of the picture at a point with its pixels, one to one."""
+    def start_zoom(self, x: int, y: int) -> bool:
+        """Fill the place of the picture at a point with its pixels, one to one.
+
+        Returns:
+            Whether there is a picture at the point.
+        """
         side = self.side_at(x, y)
         if side is None or self._prepared is None or self.layout is None:
-            return
+            return False
         index = ("left", "right").index(side)
         path, full = self._prepared.pair[index], self._prepared.full[index]
         known = self._pictures.decoded(path)
@@ -107,6 +111,7 @@ class PairView:
         self._zoom = _Zoom(self._canvas, self.layout[index], full, preview)
         self._zoom.move(x, y)
         self._await_full(self._zoom, self._pictures.full(path))
+        return True
 
     def move_zoom(self, x: int, y: int) -> None:
         """Follow the mouse; zooms the other picture when the mouse gets there."""

@@ -79,6 +79,7 @@ class Window:
         self._drawn_serial = -1
         self._overlay_drawn: tuple[Any, ...] = ()
         self._note_drawn = ""
+        self._full_screen = False
         self._settle: str | None = None
         self._fitting = False
         self._fault: BaseException | None = None
@@ -90,7 +91,7 @@ class Window:
         self._note = Panel(self.canvas, self._style, "note")
         self._problem = Panel(self.canvas, self._style, "problem")
         self._open(height)
-        Controls(root, self.canvas, self.view, self.act, self._may_zoom)
+        Controls(root, self.canvas, self.view, self.act, self._zoom)
         self.canvas.bind("<Configure>", self._resized)
 
     def run(self) -> None:
@@ -164,8 +165,12 @@ class Window:
         """Whether the session's pair is on the screen."""
         return self._drawn_serial == self.session.serial
 
-    def _may_zoom(self) -> bool:
-        return self.session.overlay is None and self.is_shown
+    def _zoom(self, x: int, y: int) -> None:
+        if self.session.overlay is not None or not self.is_shown:
+            return
+        if not self.view.start_zoom(x, y):
+            self.session.notice = "Point at a picture to look closely"
+            self._show_note()
 
     # Bringing the screen to what the session says.
 
@@ -174,7 +179,8 @@ class Window:
         if session.finished:
             self.root.destroy()
             return
-        if bool(self.root.attributes("-fullscreen")) != session.full_screen:
+        if self._full_screen != session.full_screen:
+            self._full_screen = session.full_screen
             self.root.attributes("-fullscreen", session.full_screen)
         if session.chosen is not None:
             self.view.flash(session.chosen)

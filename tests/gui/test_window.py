@@ -107,6 +107,15 @@ def test_keys_struck_faster_than_anyone_can_look_choose_once(colours, open_windo
     assert driver.session.done == 1
 
 
+def test_keys_held_with_alt_belong_to_the_system(colours, open_window):
+    driver = open_window(colours)
+    driver.input.press("Alt_L", "1")
+    driver.idle(0.2)
+    assert driver.session.done == 0
+    driver.press("1")
+    assert driver.session.done == 1
+
+
 @pytest.mark.parametrize("keysyms", [("u",), ("BackSpace",), ("Control_L", "z")])
 def test_undo_brings_the_pair_back(colours, open_window, keysyms):
     driver = open_window(colours)
@@ -255,7 +264,7 @@ def test_zoom_shows_single_pixels_while_it_is_held(tmp_path, open_window, how):
     rng = np.random.default_rng(0)
     pixels = {}
     for name in ("a.png", "b.png"):
-        pixels[name] = rng.integers(0, 256, (2400, 3200, 3), dtype=np.uint8)
+        pixels[name] = rng.integers(0, 256, (1200, 1600, 3), dtype=np.uint8)
         Image.fromarray(pixels[name]).save(tmp_path / name, compress_level=1)
     driver = open_window(tmp_path)
     place = driver.window.view.layout.left
@@ -270,8 +279,8 @@ def test_zoom_shows_single_pixels_while_it_is_held(tmp_path, open_window, how):
     shot = np.asarray(driver.screenshot().convert("RGB"))
     shown = shot[place.y : place.y + place.height, place.x : place.x + place.width]
     source = pixels[driver.session.pair[0]]
-    x = round(100 / place.width * (3200 - place.width))
-    y = round(50 / place.height * (2400 - place.height))
+    x = round(100 / place.width * (1600 - place.width))
+    y = round(50 / place.height * (1200 - place.height))
     assert np.array_equal(shown, source[y : y + place.height, x : x + place.width])
     if how == "z":
         driver.input.key("z", down=False)
@@ -280,6 +289,14 @@ def test_zoom_shows_single_pixels_while_it_is_held(tmp_path, open_window, how):
     driver.idle(0.2)
     assert driver.screenshot().getpixel((place.x + 100, place.y + 50)) == before
     assert driver.session.done == 0
+
+
+def test_zoom_beside_the_pictures_says_where_to_point(colours, open_window):
+    driver = open_window(colours)
+    driver.input.click(*driver.on_screen(4, 4), 3)
+    driver.idle(0.1)
+    assert "Point at a picture" in driver.text()
+    assert not driver.window.canvas.find_withtag("zoom")
 
 
 def test_a_deleted_and_a_damaged_image_are_left_out(colours, open_window):

@@ -77,7 +77,8 @@ def train(
     descriptions: list[dict[str, object]],
 ) -> "Fitted":
     """Train as the settings say and save the model."""
-    from src.aesthetic.fitting import MlpSettings, fit_predictor, search_settings
+    from src.aesthetic.fitting import fit_predictor
+    from src.aesthetic.mlp_fitting import MlpSettings, search_settings
     from src.aesthetic.saving import choose_prior, save_predictor
     from src.aesthetic.training_options import TrainingOptions
 
@@ -89,15 +90,17 @@ def train(
         settings.eval_every_n_epochs,
         settings.device,
     )
-    head = settings.head
-    if "meta" in settings.mode:
-        grid = (settings.meta_epochs, settings.meta_lr, settings.meta_batch)
-        mlp, sentence = search_settings(data, mlp, *grid, Path("meta.txt"))
+    if meta := "meta" in settings.mode:
+        grid = {
+            "epochs": settings.meta_epochs,
+            "lr": settings.meta_lr,
+            "batch": settings.meta_batch,
+        }
+        mlp, sentence = search_settings(data, mlp, grid, Path("meta.txt"))
         logger.info(sentence)
-        head = "mlp"
     fitted = fit_predictor(
         data,
-        head,
+        "mlp" if meta else settings.head,
         extractors=descriptions,
         mlp=mlp,
         prior=loaded or choose_prior(settings.base_model, descriptions, Path("models")),

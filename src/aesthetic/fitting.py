@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,39 +12,15 @@ from src.aesthetic.calibration import Calibration
 from src.aesthetic.choices import training_choices
 from src.aesthetic.dataset import RatedFeatures
 from src.aesthetic.heads import Head
-from src.aesthetic.heads.auto import CANDIDATES, assign_folds, fit_auto
+from src.aesthetic.heads.auto import CANDIDATES, fit_auto
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.mlp import MlpHead
 from src.aesthetic.heads.pairwise import fit_pairwise
-from src.aesthetic.metrics import pairwise_accuracy
+from src.aesthetic.mlp_fitting import MlpSettings, fit_mlp, mlp_left_out
 from src.aesthetic.predictor import Predictor
-from src.aesthetic.training_options import TrainingOptions
 from src.errors import ModelError
-from src.progress import progress_bar
 
 _SMALL = 2_000  # images
 _MLP_FOLDS = 3  # trainings more, for the probabilities of kept and deleted images
-
-
-@dataclass(frozen=True)
-class MlpSettings:
-    """What only the mlp head asks for.
-
-    Attributes:
-        options: epochs, learning rate and so on.
-        loss: "ranking", "mse" or "bce".
-        dropouts: after the first hidden layers.
-        relu: a ReLU after each hidden layer.
-        eval_every_n_epochs: 0 for only at the end.
-        device: of torch.
-    """
-
-    options: TrainingOptions
-    loss: str = "ranking"
-    dropouts: tuple[float, ...] = ()
-    relu: bool = False
-    eval_every_n_epochs: int = 0
-    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -110,10 +85,10 @@ def fit_predictor(
     interrupted = False
     fitted: Head
     if head == "mlp":
-        fitted, history, problem, interrupted = _fit_mlp(data, features, scores, mlp, start)
+        fitted, history, problem, interrupted = fit_mlp(data, features, scores, mlp, start)
         notes = (problem,) if problem else ()
         if data.binary and not interrupted:
-            left_out = _mlp_left_out(data, features, scores, mlp, start, seed)
+            left_out = mlp_left_out(data, features, scores, mlp, start, seed)
     elif head == "pairwise":
         choices = training_choices(data.holder.directory, data.holder.paths, train)
         if choices is None:
@@ -172,121 +147,6 @@ def _few_threads(images: int) -> Iterator[None]:
 
     with threadpool_limits(1 if images < _SMALL else None, "blas"):
         yield
-
-
-def _fit_mlp(
-    data: RatedFeatures,
-    features: FloatArray,
-    scores: FloatArray,
-    mlp: MlpSettings,
-    start: Head | None,
-) -> tuple[Head, Sequence[Mapping[str, float]], str | None, bool]:
-    from src.aesthetic.trainer import MlpShape, train_mlp
-    from src.devices import choose_device
-
-    if start is not None and not isinstance(start, MlpHead):
-        raise ModelError(
-            f"head 'mlp' cannot go on from a {start.kind!r} head: set head to 'auto', or "
-            "base_model and load_model to ''"
-        )
-    train, test = data.train, data.test
-
-    def evaluate(head: MlpHead) -> dict[str, float]:
-        accuracy = {
-            "train_ab": pairwise_accuracy(scores[train], head.predict(features[train])),
-            "test_ab": pairwise_accuracy(scores[test], head.predict(features[test])),
-        }
-        return {name: value for name, value in accuracy.items() if value is not None}
-
-    with progress_bar(1, "training", "step") as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        result = train_mlp(
-            features[train],
-            scores[train],
-            mlp.options,
-            loss=mlp.loss,  # type: ignore[arg-type]
-            shape=MlpShape(dropouts=mlp.dropouts, relu=mlp.relu),
-            start=start,
-            weights=data.holder.weights[train],
-            device=str(choose_device(mlp.device)),
-            evaluate=evaluate,
-            eval_every_n_epochs=mlp.eval_every_n_epochs,
-            progress=show,
-        )
-    return result.head, result.history, result.problem, result.interrupted
-
-
-def search_settings(
-    data: RatedFeatures,
-    mlp: MlpSettings,
-    epochs: Sequence[float],
-    rates: Sequence[float],
-    batches: Sequence[int],
-    file: Path,
-) -> tuple[MlpSettings, str]:
-    """Try every combination (mode `meta`); the best one's settings, and a sentence on it.
-
-    Args:
-        data: only the training images are looked at.
-        mlp: all other settings.
-        epochs, rates, batches: what to try.
-        file: the table that rows are written to as they come, and read from when resuming.
-
-    Raises:
-        SettingsError: nothing to try, or an odd batch.
-        DataError: the file is something else, or cannot be written.
-    """
-    from src.aesthetic.grid_search import best, combinations, search
-    from src.aesthetic.trainer import MlpShape
-    from src.devices import choose_device
-
-    grid = combinations(epochs, rates, batches, loss=mlp.loss)
-    train = data.train
-    with progress_bar(len(grid), "settings tried", "combination") as bar:
-        rows = search(
-            grid,
-            np.asarray(data.features[train], np.float64),
-            data.scaled_scores()[train],
-            data.groups[train],
-            file,
-            base=mlp.options,
-            loss=mlp.loss,
-            shape=MlpShape(dropouts=mlp.dropouts, relu=mlp.relu),
-            device=str(choose_device(mlp.device)),
-            done=lambda row: bar.update() and None,
-        )
-    winner = best(rows)
-    found, rate, batch = winner.combination
-    sentence = (
-        f"Of {len(rows)} combinations ({file}) the best is {found:g} epochs, learning rate "
-        f"{rate:g}, batch {batch}: AB {winner.ab:.1%} on training images set apart."
-    )
-    return replace(mlp, options=winner.combination.options(mlp.options)), sentence
-
-
-def _mlp_left_out(
-    data: RatedFeatures,
-    features: FloatArray,
-    scores: FloatArray,
-    mlp: MlpSettings,
-    start: Head | None,
-    seed: int,
-) -> FloatArray:
-    """Scores of the training images, each by a network trained without it, in three parts."""
-    inside = np.flatnonzero(data.train)
-    fold = assign_folds(data.groups[inside], _MLP_FOLDS, seed)
-    left_out = np.empty(len(inside))
-    for number in range(_MLP_FOLDS):
-        kept_back = data.test.copy()
-        kept_back[inside[fold == number]] = True
-        part = replace(data, test=kept_back)
-        network, *_ = _fit_mlp(part, features, scores, mlp, start)
-        left_out[fold == number] = network.predict(features[inside[fold == number]])
-    return left_out
 
 
 def check_extractors(predictor: Predictor, extractors: Sequence[Mapping[str, Any]]) -> None:

@@ -98,7 +98,7 @@ class AveragingTrainer(Trainer):
     def _load_average(self, checkpoint: str) -> None:
         file = Path(checkpoint) / AVERAGE_FILE
         if self._average is not None and file.is_file():
-            self._average.load_state_dict(load_file(file, device=str(self.args.device)))
+            self._average.load_state_dict(load_file(file))
 
 
 class _Averaging(TrainerCallback):

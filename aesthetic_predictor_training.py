@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from src.aesthetic.predictor import Predictor
 
 logger = logging.getLogger(__name__)
+PROVENANCE = {"feature_extractor", "hidden_states", "head", "loss_model", "test_pick_seed"}
 
 
 def main(settings: AestheticTraining) -> None:
@@ -105,13 +106,8 @@ def train(
         mlp=mlp,
         prior=loaded or choose_prior(settings.base_model, descriptions, Path("models")),
         seed=settings.training_args.seed,
-        provenance={
-            "feature extractor": settings.feature_extractor,
-            "hidden states": str(list(settings.hidden_states)),
-            "head": settings.head,
-            "scores from": data.holder.source,
-            "test_pick_seed": str(settings.test_pick_seed),
-        },
+        provenance=settings.model_dump(mode="json", include=PROVENANCE)
+        | {"scores_from": data.holder.source},
     )
     for note in fitted.notes:
         logger.info(note)

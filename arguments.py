@@ -93,6 +93,7 @@ args = {
     "score_action": "table",  # nothing else
     "score_dry_run": True,  # only say what would be done; False: do it, and write an undo file
     "score_undo": "",  # an undo file, to take everything in it back
+    "score_export": "",  # a folder for a light copy of the model, which runs without torch
     # Steps for stars and folders. By "quantile" the cuts are shares of the folder's images: the
     # lowest tenth gets one star. Or by "score", "percentile" (of training) or "probability".
     "score_cuts": [0.1, 0.35, 0.65, 0.9],

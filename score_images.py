@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 def main(settings: ScoreImages) -> None:
     """Scores, table, gallery, then the action; or taking an action back."""
     if settings.score_undo:
-        take_back(Path(settings.score_undo))
+        from src.using.undo import take_back
+
+        print(take_back(Path(settings.score_undo)).text())
+        return
+    if settings.score_export:
+        export(settings)
         return
     scored = score(settings)
     output = Path(settings.score_output)
@@ -31,21 +36,14 @@ def main(settings: ScoreImages) -> None:
 
 def score(settings: ScoreImages) -> "Scored":
     """The scored images in the wanted order, with a summary on the screen."""
-    from src.aesthetic.predictor import Predictor
-    from src.errors import SettingsError
-    from src.using.scoring import reopen_extractors, score_folder
+    from src.using.scoring import open_model, score_folder
     from src.using.tables import summary
 
-    if not settings.load_model:
-        raise SettingsError(
-            "load_model is empty: name the folder of a model you trained, as in "
-            "--load_model=models/my_model"
-        )
-    predictor = Predictor.load(Path(settings.load_model))
+    predictor, extractors = open_model(settings.load_model, settings.device)
     scored = score_folder(
         Path(settings.top_level_image_directory),
         predictor,
-        reopen_extractors(predictor, device=settings.device),
+        extractors,
         store_folder=Path(settings.feature_store) if settings.feature_store else None,
         batch_size=settings.evaluation_args.per_device_eval_batch_size,
     ).sorted(best_first=settings.score_first == "best")
@@ -104,11 +102,18 @@ def act(settings: ScoreImages, scored: "Scored", output: Path) -> None:
         print(f"To take it back: python run.py score_images --score_undo={journal}")
 
 
-def take_back(journal: Path) -> None:
-    """Undo what an undo file holds."""
-    from src.using.undo import take_back
+def export(settings: ScoreImages) -> None:
+    """Write a light copy of the model."""
+    from src.using.light import export_light
+    from src.using.scoring import open_model
 
-    print(take_back(journal).text())
+    folder = Path(settings.score_export)
+    difference = export_light(*open_model(settings.load_model, settings.device), folder)
+    print(f"Light copy: {folder} (features differ by {difference:.1g} of their spread)")
+    print(
+        "It needs no torch: pip install -r requirements-inference.txt, then "
+        f"python score_images.py --load_model={folder}"
+    )
 
 
 if __name__ == "__main__":

@@ -95,19 +95,46 @@ class TransformerExtractor:
             torch.inference_mode(),
             torch.autocast(self._device.type, dtype=half, enabled=self._half is not None),
         ):
-            output = self._model(
-                pixel_values=pixels, output_hidden_states=bool(self._hidden_states)
-            )
-            parts = [_pooled(output, self._pooler)]
-            for index in self._hidden_states:
-                try:
-                    parts.append(_position_mean(output.hidden_states[index]))
-                except IndexError:
-                    raise ModelError(
-                        f"hidden_states {index}: {self.name!r} has {len(output.hidden_states)}, "
-                        "counted from 0, or backwards from -1"
-                    ) from None
-            return torch.cat(parts, dim=1).float().cpu().numpy()
+            return self._features(pixels).float().cpu().numpy()
+
+    def _features(self, pixels: "torch.Tensor") -> "torch.Tensor":
+        """(n, 3, height, width) normalised to (n, d)."""
+        import torch
+
+        output = self._model(pixel_values=pixels, output_hidden_states=bool(self._hidden_states))
+        parts = [_pooled(output, self._pooler)]
+        for index in self._hidden_states:
+            try:
+                parts.append(_position_mean(output.hidden_states[index]))
+            except IndexError:
+                raise ModelError(
+                    f"hidden_states {index}: {self.name!r} has {len(output.hidden_states)}, "
+                    "counted from 0, or backwards from -1"
+                ) from None
+        return torch.cat(parts, dim=1)
+
+    def network(self) -> "tuple[torch.nn.Module, Preprocessing]":
+        """The loaded model with its normalisation, for export, and what goes before it.
+
+        The module takes what `prepare` gives, as (n, height, width, 3) uint8, to (n, d).
+        """
+        import torch
+
+        assert self._preprocessing is not None
+        owner = self
+
+        class Network(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.model = owner._model
+                self.scale = torch.nn.Buffer(owner._scale.view(1, 3, 1, 1))
+                self.offset = torch.nn.Buffer(owner._offset.view(1, 3, 1, 1))
+
+            def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+                values = pixels.permute(0, 3, 1, 2).float() * self.scale + self.offset
+                return owner._features(values)
+
+        return Network().eval(), self._preprocessing
 
     def describe(self) -> dict[str, Any]:
         """Name, type of model, identity and hidden states."""

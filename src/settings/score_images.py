@@ -55,6 +55,11 @@ class ScoreImages(ScriptSettings, ImageFolder, Computing):
     score_undo: str = Field(
         "", description="An undo file: take back what it holds, and do nothing else."
     )
+    score_export: str = Field(
+        "",
+        description="A folder: write a light copy of the model there, which runs on processors "
+        "without torch, and do nothing else.",
+    )
     score_cuts: Floats = Field(
         (0.1, 0.35, 0.65, 0.9),
         description="Where the scores are cut into steps, rising: four cuts make five stars or "

@@ -8,10 +8,11 @@ from typing import Self
 import numpy as np
 
 from src.aesthetic.predictor import Predictor
-from src.errors import ModelError
+from src.errors import ModelError, SettingsError
 from src.features import Extractor, compute_features, open_store
 from src.features.registry import open_extractor
 from src.images import scan_images
+from src.using.light import is_light, open_light
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,29 @@ class Scored:
             "uncertainty": self.uncertainty,
         }
         return {name: values for name, values in every.items() if values is not None}
+
+
+def open_model(load_model: str, device: str = "auto") -> tuple[Predictor, list[Extractor]]:
+    """A model and its extractors.
+
+    Args:
+        load_model: the setting: a model folder, a light copy, or the file of a published head.
+        device: of torch.
+
+    Raises:
+        SettingsError: none is named.
+        ModelError: it is missing or damaged, or its extractors are not to be had.
+    """
+    if not load_model:
+        raise SettingsError(
+            "load_model is empty: name the folder of a model you trained, as in "
+            "--load_model=models/my_model"
+        )
+    path = Path(load_model)
+    predictor = Predictor.load(path)
+    if is_light(path):
+        return predictor, open_light(path, predictor)
+    return predictor, reopen_extractors(predictor, device=device)
 
 
 def reopen_extractors(predictor: Predictor, *, device: str = "auto") -> list[Extractor]:

@@ -1,0 +1,102 @@
+"""A light copy of a model against the model itself: speed, start, and equal scores.
+
+    REAL_ASSETS=... python -m bench.light_inference [PYTHON]
+
+PYTHON is the interpreter of an environment with requirements-inference.txt alone; by default this
+one, which measures the start with more packages around. Prints images per second of the
+mobilenet_v2 extractor in torch and in onnxruntime on decoded images (best of three), the seconds
+from the start of score_images.py to its end for one image, and the largest difference of scores.
+"""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from src.aesthetic.heads import fit_head
+from src.aesthetic.predictor import Predictor
+from src.features import Extractor, open_extractors
+from src.images import find_images, open_image
+from src.using.light import export_light, open_light
+
+ROOT = Path(__file__).parents[1]
+IMAGES = 64
+
+
+def rate(extractor: Extractor, prepared: list[np.ndarray]) -> float:
+    """Images per second, the best of three runs after a first one."""
+    extractor.extract(prepared[:8])
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        extractor.extract(prepared)
+        seconds.append(time.perf_counter() - start)
+    return len(prepared) / min(seconds)
+
+
+def start_to_score(python: str, light: Path, images: Path, cwd: Path) -> float:
+    """Seconds of a whole run on one image, the best of three."""
+    seconds = []
+    for number in range(3):
+        start = time.perf_counter()
+        subprocess.run(
+            [
+                python,
+                str(ROOT / "score_images.py"),
+                f"--load_model={light}",
+                f"--top_level_image_directory={images}",
+                f"--feature_store={cwd / f'store{number}'}",
+                f"--score_output={cwd / 'scored'}",
+                "--score_gallery=off",
+            ],
+            check=True,
+            capture_output=True,
+            cwd=cwd,
+        )
+        seconds.append(time.perf_counter() - start)
+    with (cwd / "scored" / "scores.csv").open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 1
+    return min(seconds)
+
+
+def main() -> None:
+    assets = Path(os.environ["REAL_ASSETS"])
+    python = sys.argv[1] if len(sys.argv) > 1 else sys.executable
+    photographs = assets / "rated-photos"
+    (extractor,) = open_extractors(str(assets / "backbones" / "mobilenet_v2"), device="cpu")
+    extractor.load()
+    paths = [photographs / path for path in find_images(photographs)[:IMAGES]]
+    prepared = [extractor.prepare(open_image(path, at_least=extractor.at_least)) for path in paths]
+    features = extractor.extract(prepared)
+    head = fit_head("ridge", features, np.arange(IMAGES) % 7)
+    predictor = Predictor.from_training(head, features, extractors=[extractor.describe()])
+    with tempfile.TemporaryDirectory() as temporary:
+        cwd = Path(temporary)
+        export_light(predictor, [extractor], cwd / "light")
+        (copy,) = open_light(cwd / "light", Predictor.load(cwd / "light"))
+        copy.load()
+        difference = np.abs(predictor.predict(copy.extract(prepared)) - predictor.predict(features))
+        (cwd / "images").mkdir()
+        shutil.copy(paths[0], cwd / "images")
+        result = {
+            "bench": "light_inference",
+            "cores": os.cpu_count(),
+            "images_per_second_torch": round(rate(extractor, prepared), 1),
+            "images_per_second_onnxruntime": round(rate(copy, prepared), 1),
+            "largest_difference_of_scores": float(f"{difference.max():.2g}"),
+            "seconds_start_to_first_score": round(
+                start_to_score(python, cwd / "light", cwd / "images", cwd), 2
+            ),
+        }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -4,9 +4,8 @@ Settings: arguments.py. Keys: press h in the window.
 """
 
 import os
-import sqlite3
 import sys
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -67,7 +66,7 @@ def use_features(database: "RatingDatabase", store_folder: Path | None, stop: Ev
     builtin = open_extractors("builtin")
     files = scan_images(database.directory)
     with open_store(database.directory, store_folder) as store:
-        kept = kept_features(store.file)
+        kept = store.identities()
         kept.pop(builtin[0].identity, None)
         identity = max(kept, key=lambda name: kept[name], default="")
         if kept.get(identity, 0) < len(files) / 2:
@@ -83,13 +82,6 @@ def use_features(database: "RatingDatabase", store_folder: Path | None, stop: Ev
         vectors = store.vectors(identity, [known[path] for path in paths])
     if not stop.is_set():
         database.set_features(dict(zip(paths, vectors, strict=True)))
-
-
-def kept_features(file: Path) -> dict[str, int]:
-    """The extractors that a feature store has features of, and of how many images."""
-    with closing(sqlite3.connect(file)) as connection:
-        query = "SELECT identity, count(*) FROM features JOIN extractors ON extractor = id"
-        return dict(connection.execute(f"{query} GROUP BY identity"))
 
 
 def use_model(

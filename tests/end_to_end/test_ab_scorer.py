@@ -7,13 +7,21 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 from PIL import ImageGrab
 
+from aesthetic_ab_scorer import use_features, use_model
+from src.aesthetic.heads import LinearHead
+from src.aesthetic.predictor import Predictor
+from src.features import compute_features, open_extractors, open_store
+from src.features.builtin_extractor import BuiltinExtractor
+from src.images import scan_images
 from src.rating.database import RatingDatabase
 from tests.conftest import make_images
 from tests.gui.x_input import XInput
@@ -213,3 +221,69 @@ def test_without_a_screen_there_is_one_line(photos):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "screen" in done.stderr
+
+
+class Taken(RatingDatabase):
+    """Remembers the features it was given."""
+
+    features: Mapping[str, ArrayLike] | None = None
+
+    def set_features(self, features: Mapping[str, ArrayLike]) -> None:
+        self.features = features
+        super().set_features(features)
+
+
+def test_features_that_are_kept_already_go_before_the_built_in_ones(photos):
+    paths = sorted(path.name for path in photos.glob("*.jpg"))
+    files = scan_images(photos)
+    with open_store(photos) as store:
+        compute_features(photos, files, open_extractors("builtin"), store)
+        known = store.known_files(files)
+        vectors = {known[path]: np.full(3, n, np.float32) for n, path in enumerate(paths)}
+        store.put(identity="another extractor", vectors=vectors)
+    with Taken(photos) as database:
+        use_features(database, None, Event())
+        assert database.features is not None
+        assert {path: list(np.asarray(v)) for path, v in database.features.items()} == {
+            path: [n, n, n] for n, path in enumerate(paths)
+        }
+
+
+def test_features_of_a_few_images_do_not_go_before_the_built_in_ones(photos):
+    files = scan_images(photos)
+    with open_store(photos) as store:
+        compute_features(photos, files[:2], open_extractors("builtin"), store)
+        known = store.known_files(files)
+        vectors = {sha256: np.ones(3, np.float32) for sha256 in known.values()}
+        store.put(identity="another extractor", vectors=vectors)
+    with Taken(photos) as database:
+        use_features(database, None, Event())
+        assert database.features is not None
+        assert len(database.features) == len(files)
+        assert {len(np.asarray(v)) for v in database.features.values()} != {3}
+
+
+def test_features_are_not_computed_for_a_window_that_was_closed(photos):
+    stop = Event()
+    stop.set()
+    with Taken(photos) as database:
+        use_features(database, None, stop)
+        assert database.features is None
+
+
+def test_a_model_joins_the_statistics(photos, tmp_path):
+    files = scan_images(photos)
+    with open_store(photos) as store:
+        table = compute_features(photos, files, open_extractors("builtin"), store)
+    head = LinearHead(np.random.default_rng(0).standard_normal(table.vectors.shape[1]), 0.0)
+    described = [BuiltinExtractor().describe()]
+    predictor = Predictor.from_training(head, table.vectors, extractors=described)
+    with RatingDatabase(photos, seed=0) as database:
+        assert database.statistics().odd_one_out is None
+        use_model(database, predictor, "cpu", None, Event())
+        for _ in range(30):
+            database.record(*database.next_pair(), "left")
+        odd = database.statistics().odd_one_out
+    assert odd is not None
+    assert odd.person + odd.database + odd.model + odd.agreed > 10
+    assert odd.model > 0

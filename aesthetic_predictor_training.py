@@ -36,7 +36,7 @@ def main(settings: AestheticTraining) -> None:
     holder.report()
     loaded = Predictor.load(Path(settings.load_model)) if settings.load_model else None
     extractors = open_extractors(
-        settings.feature_extractor, device=settings.device, hidden_states=settings.hidden_states
+        settings.extractor_names, device=settings.device, hidden_states=settings.hidden_states
     )
     descriptions = [extractor.describe() for extractor in extractors]
     if loaded is not None:

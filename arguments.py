@@ -54,6 +54,8 @@ args = {
     # "google/siglip-base-patch16-224") or as a folder; join several with "+".
     "feature_extractor": "ViT-L/14",
     "hidden_states": [],  # hidden layers whose mean joins the output: [-2] is the last but one
+    # True: what the file names say counts as well; worth it where they describe the images.
+    "text_features": False,
     "feature_store": "",  # a folder to keep features in; "": beside the images
     "device": "auto",  # auto, cpu, cuda, cuda:1, mps (Apple)
     # ---------------------------------------------------------------------------- testing
@@ -164,7 +166,7 @@ args = {
     "asl_gamma_pos": 0.0,
     "asl_clip": 0.0,
     "tag_head_epochs": 30,  # with train_backbone False, in place of training_args' values
-    "tag_head_learning_rate": 1e-3,
+    "tag_head_learning_rate": 3e-3,
     "image_sizes": [],  # with train_backbone True: [320, 384] trains at one, then at the other
     # A tag is given from the threshold on at which precision equals recall on the validation
     # images: "global" (over all tags), "category", or "tag" (for tags on enough images).

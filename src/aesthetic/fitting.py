@@ -16,6 +16,7 @@ from src.aesthetic.heads.auto import CANDIDATES, fit_auto
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.pairwise import fit_pairwise
 from src.aesthetic.mlp_fitting import MlpSettings, fit_mlp, mlp_left_out
+from src.aesthetic.name_features import compare, without_names
 from src.aesthetic.predictor import Predictor
 from src.errors import ModelError
 
@@ -133,6 +134,11 @@ def fit_predictor(
         predictor = replace(predictor, calibration=calibration)
     elif data.binary:
         notes += ("Too few images to tell probabilities: only their order is known.",)
+    pair = without_names(data, extractors)
+    if pair is not None and not interrupted:
+        plain, images_only = pair
+        other = fit_predictor(plain, head, extractors=images_only, mlp=mlp, seed=seed).predictor
+        notes += (compare(data, predictor, plain, other),)
     return Fitted(predictor, history, notes, left_out, interrupted)
 
 

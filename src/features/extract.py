@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from src.errors import DataError
+from src.features.file_names import FileNameExtractor
 from src.features.registry import Extractor
 from src.features.store import FeatureStore
 from src.images import ImageFile, UnreadableImage, open_image
@@ -62,7 +63,8 @@ def compute_features(
     Args:
         directory: the image folder; the files' paths are relative to it.
         files: as `scan_images` found them.
-        extractors: at least one; their features are joined in this order.
+        extractors: at least one that looks at images; their features are joined in this order.
+            Those of file names are computed each time.
         store: where features are kept.
         batch_size: images in one pass through the model.
         workers: threads that read and decode; by default one for each processor.
@@ -73,6 +75,8 @@ def compute_features(
     """
     unreadable: dict[str, str] = {}
     for extractor in extractors:
+        if isinstance(extractor, FileNameExtractor):
+            continue
         readable = [file for file in files if file.path not in unreadable]
         unreadable |= _fill(directory, readable, extractor, store, batch_size, workers)
     if unreadable:
@@ -83,7 +87,12 @@ def compute_features(
         raise DataError(f"no image in {directory} can be read")
     sha256s = [known[path] for path in paths]
     hashes = store.perceptual_hashes()
-    parts = [store.vectors(extractor.identity, sha256s) for extractor in extractors]
+    parts = [
+        extractor.features(paths)
+        if isinstance(extractor, FileNameExtractor)
+        else store.vectors(extractor.identity, sha256s)
+        for extractor in extractors
+    ]
     return FeatureTable(
         paths=paths,
         vectors=np.hstack(parts),

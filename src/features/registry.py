@@ -43,8 +43,8 @@ def open_extractors(
 
     Args:
         names: `builtin`, a transformers model on the hub or in a folder, an OpenAI CLIP name
-            such as `ViT-L/14`, `clip:NAME` for the clip package's own loader, or several of
-            these joined with `+`.
+            such as `ViT-L/14`, `clip:NAME` for the clip package's own loader, `text:NAME` for
+            the file names by that model, or several of these joined with `+`.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         hidden_states: indexes into a transformers model's hidden states whose means join its
             pooled output; negative ones count from the last.
@@ -57,7 +57,10 @@ def open_extractors(
     parts = [part.strip() for part in names.split("+")]
     if not all(parts):
         raise SettingsError(f"feature_extractor {names!r}: a name is missing beside the '+'")
-    return [open_extractor(part, device=device, hidden_states=hidden_states) for part in parts]
+    if all(part.startswith("text:") for part in parts):
+        raise SettingsError(f"feature_extractor {names!r} looks at no image: join one with '+'")
+    opened = [open_extractor(part, device=device, hidden_states=hidden_states) for part in parts]
+    return list({extractor.identity: extractor for extractor in opened}.values())  # each once
 
 
 def open_extractor(
@@ -72,6 +75,10 @@ def open_extractor(
         from src.features.openai_clip import OpenAIClipExtractor
 
         return OpenAIClipExtractor(name.removeprefix("clip:"), device=device)
+    if name.startswith("text:"):
+        from src.features.file_names import open_file_names
+
+        return open_file_names(name, device=device)
     from src.features.transformer import TransformerExtractor
 
     return TransformerExtractor(name, device=device, hidden_states=hidden_states)

@@ -43,6 +43,11 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
         "does best in cross-validation on the training images). 'logistic' is for loss_model "
         "'bce', where 'auto' tries it as well.",
     )
+    text_features: bool = Field(
+        False,
+        description="True: file names are features too: by the text side of CLIP or SigLIP, or "
+        "hashed. The results are told with and without.",
+    )
     base_model: str = Field(
         "auto",
         description="Where training starts: a model file or folder, whose scores are corrected "
@@ -71,6 +76,14 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
 
     training_args: PredictorTrainingArgs = Field(default_factory=PredictorTrainingArgs)
     evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)
+
+    @property
+    def extractor_names(self) -> str:
+        """`feature_extractor`, with its text sides where `text_features` asks for them."""
+        if not self.text_features:
+            return self.feature_extractor
+        parts = [part.strip() for part in self.feature_extractor.split("+")]
+        return "+".join([*parts, *(f"text:{part}" for part in parts)])
 
     @model_validator(mode="after")
     def _consistent(self) -> "AestheticTraining":

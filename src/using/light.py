@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FILE_NAME = "light.json"
 TOLERANCE = 1e-3  # largest difference of features, relative to their spread
 _FORMAT = "image-taste light model"
+_PLAIN = ("builtin", "text:builtin")  # need numpy and Pillow only
 
 
 def is_light(folder: Path) -> bool:
@@ -88,10 +89,10 @@ def export_light(predictor: Predictor, extractors: Sequence[Extractor], folder: 
     entries, largest = [], 0.0
     for number, extractor in enumerate(extractors):
         described = {
-            "name": extractor.name if extractor.name == "builtin" else Path(extractor.name).name,
+            "name": extractor.name if extractor.name in _PLAIN else Path(extractor.name).name,
             "identity": extractor.identity,
         }
-        if extractor.name == "builtin":
+        if extractor.name in _PLAIN:
             entries.append({**described, "file": None})
             continue
         file = f"extractor-{number}.onnx"

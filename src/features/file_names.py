@@ -1,0 +1,182 @@
+"""File names as features: what a name says about an image, beside what the image shows."""
+
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from src.devices import choose_device
+from src.errors import ModelError
+from src.features.hub import resolve_model
+
+PREFIX = "text:"
+VERSION = 1  # of the cleaning and the hashing
+SIZE = 256  # of hashed features
+_GRAMS = (3, 4, 5)
+_BATCH = 64
+_CASE = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])")
+_PARTS = re.compile(r"[^\W\d_]+")
+
+
+def clean(path: str) -> str:
+    """The words of a file name, in lower case; counters, dates and hexadecimal names are dropped.
+
+    "trip/IMG_2041 BeachSunset-final(2).jpg" becomes "img beach sunset final".
+    """
+    stem = PurePosixPath(path).stem
+    if re.fullmatch(r"[0-9a-fA-F]{8,}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", stem):
+        return ""
+    return " ".join(_PARTS.findall(_CASE.sub(" ", stem))).lower()
+
+
+class FileNameExtractor:
+    """What is common to extractors of file names; images are not looked at.
+
+    Attributes:
+        name: "text:" and the name of the image extractor beside it.
+        identity: changes whenever the features would.
+    """
+
+    name: str
+    identity: str
+    at_least: int | None = None
+
+    def load(self) -> None:
+        """Bring the model into memory."""
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """File names have no pixels."""
+        raise TypeError(f"{self.name} reads file names, not images")
+
+    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
+        """File names have no pixels."""
+        raise TypeError(f"{self.name} reads file names, not images")
+
+    def describe(self) -> dict[str, Any]:
+        """Name and identity."""
+        return {"name": self.name, "identity": self.identity}
+
+    def features(self, paths: Sequence[str]) -> np.ndarray:
+        """Features (n, d) float32 of the file names of these paths; equal names once.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+        """
+        texts, place = np.unique([clean(path) for path in paths], return_inverse=True)
+        self.load()
+        return self._embed([str(text) for text in texts])[place]
+
+    def _embed(self, texts: list[str]) -> np.ndarray:
+        raise NotImplementedError
+
+
+class HashedNames(FileNameExtractor):
+    """Counts of the character n-grams of a name, hashed into `SIZE` places, of unit length.
+
+    Weinberger et al., "Feature hashing for large scale multitask learning", 2009.
+    """
+
+    name = f"{PREFIX}builtin"
+    identity = f"text|hashed|v{VERSION}"
+
+    def _embed(self, texts: list[str]) -> np.ndarray:
+        table = np.zeros((len(texts), SIZE), np.float32)
+        for row, text in zip(table, texts, strict=True):
+            padded = "".join(f" {word} " for word in text.split())
+            for length in _GRAMS:
+                for start in range(len(padded) - length + 1):
+                    code = zlib.crc32(padded[start : start + length].encode())
+                    row[code % SIZE] += 1 if code & 0x80000000 else -1
+            row /= np.linalg.norm(row) or 1.0
+        return table
+
+
+class EmbeddedNames(FileNameExtractor):
+    """The text embedding of CLIP or SigLIP, from the model that embeds the images.
+
+    Args:
+        name: of the model, as for images.
+        device: see `src.devices.choose_device`.
+
+    Raises:
+        ModelError: the model cannot be found, or has no text side.
+    """
+
+    def __init__(self, name: str, *, device: str) -> None:
+        self._files = resolve_model(name)
+        if not has_text_side(self._files.model_type):
+            raise ModelError(f"{name!r} has no text side: only CLIP and SigLIP models have one")
+        self.name = PREFIX + self._files.name
+        self.identity = f"text|{self._files.identity}|v{VERSION}"
+        self._device_name = device
+
+    def load(self) -> None:
+        """Load weights and tokenizer.
+
+        Raises:
+            ModelError: transformers cannot load them.
+        """
+        import transformers
+
+        kinds: dict[str, Any] = {
+            "clip": transformers.CLIPTextModelWithProjection,
+            "siglip": transformers.SiglipTextModel,
+        }
+        kind = kinds[self._files.model_type]
+        try:
+            self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(self._files.folder)
+            config = transformers.AutoConfig.from_pretrained(self._files.folder)
+            text = config.text_config
+            text.projection_dim = getattr(config, "projection_dim", None) or text.hidden_size
+            self._model = kind.from_pretrained(self._files.folder, config=text).eval()
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ModelError(f"the text side of {self.name!r} cannot be loaded: {reason}") from None
+        self._longest = int(text.max_position_embeddings)
+        self._device = choose_device(self._device_name)
+        self._model.to(self._device)
+
+    def _embed(self, texts: list[str]) -> np.ndarray:
+        import torch
+
+        parts = []
+        for start in range(0, len(texts), _BATCH):
+            # SigLIP was trained with padding to the full length; CLIP does not mind it.
+            tokens = self._tokenizer(
+                texts[start : start + _BATCH], padding="max_length", truncation=True,
+                max_length=self._longest, return_tensors="pt",
+            ).to(self._device)  # fmt: skip
+            with torch.inference_mode():
+                output = self._model(**tokens)
+            embedded = getattr(output, "text_embeds", None)
+            vectors = output.pooler_output if embedded is None else embedded
+            parts.append(vectors.float().cpu().numpy())
+        return np.concatenate(parts)
+
+
+def has_text_side(model_type: str) -> bool:
+    """Whether a type of transformers model embeds texts as well as images."""
+    return model_type in {"clip", "siglip"}
+
+
+def open_file_names(name: str, *, device: str) -> FileNameExtractor:
+    """The extractor of file names that goes with an image extractor.
+
+    Args:
+        name: "text:" and the name of the image extractor. Where that has no text side, names are
+            hashed.
+        device: of torch.
+
+    Raises:
+        ModelError: the model cannot be found.
+    """
+    partner = name.removeprefix(PREFIX)
+    if partner == "builtin" or partner.startswith("clip:"):
+        return HashedNames()
+    if has_text_side(resolve_model(partner).model_type):
+        return EmbeddedNames(partner, device=device)
+    return HashedNames()

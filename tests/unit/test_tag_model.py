@@ -1,0 +1,155 @@
+"""Opening tagging models, their sizes and their report, without training one."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from src.classifier.image_size import with_image_size
+from src.classifier.parts import TEST, TRAIN, VALIDATION
+from src.classifier.selected_tags import SelectedTag, write_selected_tags
+from src.classifier.sidecars import SidecarStyle
+from src.classifier.tag_data import TaggedImages
+from src.classifier.tag_model import members, open_tagger
+from src.classifier.tag_report import epochs, top_images
+from src.classifier.tag_results import Measuring, find, write_results
+from src.classifier.tag_train import TagAnswers
+from src.classifier.thresholds import Thresholds, save_thresholds
+from src.errors import ModelError
+from src.images import scan_images
+from tests.conftest import make_images
+
+TAGS = [SelectedTag(0, "cat", 0, 6), SelectedTag(1, "</script><b>dog", 4, 3)]
+
+COUNTS = ("tp", "fp", "fn", "tn", "f1_micro", "f1_macro")
+
+
+def test_folders_that_are_no_tagging_model(tmp_path):
+    with pytest.raises(ModelError, match="there is no model folder"):
+        open_tagger(tmp_path / "no")
+    with pytest.raises(ModelError, match=r"holds no model\.onnx"):
+        open_tagger(tmp_path, backend="onnx")
+    with pytest.raises(ModelError, match=r"holds no selected_tags\.csv"):
+        open_tagger(tmp_path, backend="torch")
+    write_selected_tags(tmp_path / "selected_tags.csv", TAGS)
+    with pytest.raises(ModelError, match=r"holds no thresholds\.json"):
+        open_tagger(tmp_path, backend="torch")
+    save_thresholds(tmp_path, Thresholds(0.5))
+    (tmp_path / "model.onnx").write_bytes(b"nothing")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"model\.onnx cannot be loaded"):
+        open_tagger(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"models": ["gone"]}', '{"models": 3}'])
+def test_a_damaged_ensemble(tmp_path, text):
+    (tmp_path / "ensemble.json").write_text(text)
+    with pytest.raises(ModelError):
+        members(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"size": {"shortest_edge": 224}}, {"size": {"shortest_edge": 320}}),
+        ({"size": {"height": 224, "width": 224}}, {"size": {"height": 320, "width": 320}}),
+        (
+            {"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}},
+            {"size": {"shortest_edge": 366}, "crop_size": {"height": 320, "width": 320}},
+        ),
+        ({"size": 224, "do_resize": True}, {"size": 320, "do_resize": True}),
+    ],
+)
+def test_another_image_size(tmp_path, before, after):
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(before))
+    made = with_image_size(tmp_path, 320, tmp_path / "new")
+    assert json.loads((made / "preprocessor_config.json").read_text()) == after
+
+
+def test_a_preprocessing_without_a_size(tmp_path):
+    (tmp_path / "preprocessor_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="names no image size"):
+        with_image_size(tmp_path, 320, tmp_path / "new")
+
+
+def answers(folder):
+    make_images(folder, 8, (20, 16))
+    files = tuple(scan_images(folder))
+    labels = csr_array(np.array([[1, 0], [1, 1], [0, 1], [1, 0], [1, 0], [0, 1], [1, 0], [1, 0]]))
+    data = TaggedImages(folder, files, tuple(TAGS), labels, ("",) * 8, "x", ())
+    parts = np.array([TRAIN, TRAIN, TRAIN, VALIDATION, VALIDATION, VALIDATION, TEST, TEST])
+    p = np.array(
+        [
+            [0.9, 0.1],
+            [0.8, 0.9],
+            [0.3, 0.8],
+            [0.7, 0.2],
+            [0.6, 0.3],
+            [0.4, 0.9],
+            [0.9, 0.95],
+            [0.2, 0.1],
+        ]
+    ).astype(np.float32)
+    history = [
+        {"loss": 0.7, "epoch": 1.0},
+        {"eval_loss": 0.5, "epoch": 1.0, **{f"eval_{name}": 3 for name in COUNTS}},
+        {"train_runtime": 2.0},
+    ]
+    return TagAnswers(data, parts.astype(np.int8), np.arange(8), p, p, history, {"model": "m"})
+
+
+def test_thresholds_come_from_validation_and_figures_from_test(tmp_path):
+    found = find(answers(tmp_path), Measuring(min_support=1))
+    # Validation: .7 .2 | .6 .3 | .4 .9, three positives: .7, .6 and .9.
+    assert found.thresholds.overall == pytest.approx(0.6)
+    assert found.thresholds.tags == pytest.approx({"cat": 0.6, "</script><b>dog": 0.9})
+    # Test at .6: cat .9 hit, cat .2 missed, dog .95 wrong, dog .1 right.
+    row = found.figures["slices"][0]
+    assert [row[key] for key in ("tp", "fp", "fn", "tn")] == [1, 1, 1, 1]
+    assert found.figures["reported_on"] == "test"
+    assert [part["slice"] for part in found.figures["slices"]] == [
+        "all tags",
+        "all tags from #1 down",
+        "general",
+        "character",
+    ]
+
+
+def test_what_is_written_and_that_names_cannot_break_the_page(tmp_path):
+    given = answers(tmp_path / "images")
+    write_results(tmp_path / "model", given, SidecarStyle(), Measuring(images=2))
+    page = (tmp_path / "model" / "report.html").read_text("utf-8")
+    assert "<b>dog" not in page
+    assert page.count("</script>") == 2
+    assert "data:image/jpeg;base64," in page
+    assert (
+        (tmp_path / "model" / "tags.csv").read_text("utf-8").startswith("rank,tag,category,images")
+    )
+    assert json.loads((tmp_path / "model" / "tag_errors.json").read_text("utf-8"))["errors"] == [
+        {
+            "image": "006.png",
+            "tag": "</script><b>dog",
+            "problem": "missing",
+            "probability": pytest.approx(0.95),
+            "sureness": pytest.approx(0.95 - (0.1 + 0.2 + 0.3 + 0.95 + 0.1) / 5),
+        },
+        {
+            "image": "007.png",
+            "tag": "cat",
+            "problem": "wrong",
+            "probability": pytest.approx(0.2),
+            "sureness": pytest.approx((0.9 + 0.8 + 0.7 + 0.6 + 0.9 + 0.2) / 6 - 0.2),
+        },
+    ]
+
+
+def test_the_likeliest_images_of_a_tag(tmp_path):
+    assert top_images(answers(tmp_path), 2)[1] == [6, 1]
+    assert top_images(answers(tmp_path), 0) == [[], []]
+
+
+def test_epochs_join_training_and_validation_loss(tmp_path):
+    assert epochs(answers(tmp_path).history) == [
+        {"epoch": 1.0, "training_loss": 0.7, "loss": 0.5, **dict.fromkeys(COUNTS, 3)}
+    ]

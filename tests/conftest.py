@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from PIL import Image
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and so do the scripts that
+# they start; the tests that press it need it heard.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
 IN_WORKER = "PYTEST_XDIST_WORKER" in os.environ

@@ -288,7 +288,10 @@ class Window:
 
     def _fit(self) -> None:
         self._fitting = False
-        self.view.fit(self.view.frame(names=self.session.names))
+        frame = self.view.frame(names=self.session.names)
+        self.view.fit(frame)
+        if self._asked is not None and self._asked[1] != frame:
+            self._asked = None  # what is rough now is made sharp later, whatever the size then
 
     def _settled(self) -> None:
         self._settle = None

@@ -275,7 +275,7 @@ def test_a_model_joins_the_statistics(photos, tmp_path):
     files = scan_images(photos)
     with open_store(photos) as store:
         table = compute_features(photos, files, open_extractors("builtin"), store)
-    head = LinearHead(np.random.default_rng(0).standard_normal(table.vectors.shape[1]), 0.0)
+    head = LinearHead(np.random.default_rng(0).standard_normal((table.vectors.shape[1],)), 0.0)
     described = [BuiltinExtractor().describe()]
     predictor = Predictor.from_training(head, table.vectors, extractors=described)
     with RatingDatabase(photos, seed=0) as database:

@@ -51,6 +51,7 @@ class Driver:
         self.window = Window(self.root, scale, self.session, height=600, behind=behind)
         self.input = XInput(display)
         self.window.start()
+        self.resize(self.root.geometry())
         self.look()
 
     def wait(self, happened: Callable[[], object], what: str, timeout: float = 20) -> None:
@@ -66,6 +67,14 @@ class Driver:
         """Run the window for a while."""
         end = time.monotonic() + seconds
         self.wait(lambda: time.monotonic() > end, "time passes")
+
+    def resize(self, geometry: str) -> None:
+        """Give the window a size; the pointer stays in it, for without a window manager the
+        keyboard goes where the pointer is."""
+        self.root.geometry(geometry)
+        self.idle(0.5)
+        self.input.move(*self.on_screen(3, 3))
+        self.idle(0.1)
 
     def look(self) -> None:
         """Wait until the session's pair is on the screen, and a bit longer."""

@@ -164,8 +164,7 @@ def test_the_close_button_saves_too(colours, open_window):
 def test_another_size_keeps_the_pictures_inside_and_sharp(colours, open_window):
     driver = open_window(colours)
     for size in ("700x420", "1400x800"):
-        driver.root.geometry(size)
-        driver.idle(0.6)
+        driver.resize(size)
         canvas, layout = driver.window.canvas, driver.window.view.layout
         assert layout.left.x > 0
         assert layout.right.x + layout.right.width < canvas.winfo_width()
@@ -176,6 +175,20 @@ def test_another_size_keeps_the_pictures_inside_and_sharp(colours, open_window):
     assert driver.session.done == 0
     driver.press("1")
     assert driver.session.done == 1
+
+
+def test_a_size_that_comes_and_goes_leaves_the_pictures_sharp(tmp_path, open_window):
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b.png"):
+        Image.fromarray(rng.integers(0, 256, (700, 900, 3), dtype=np.uint8)).save(tmp_path / name)
+    driver = open_window(tmp_path)
+    before = np.asarray(driver.screenshot().convert("RGB"))
+    width, height = driver.root.winfo_width(), driver.root.winfo_height()
+    for size in (f"{width - 90}x{height}", f"{width}x{height}"):
+        driver.root.geometry(size)
+        driver.idle(0.06)  # shorter than it takes to settle
+    driver.idle(0.5)
+    assert np.array_equal(np.asarray(driver.screenshot().convert("RGB")), before)
 
 
 def test_full_screen_and_back(colours, open_window):
@@ -239,8 +252,7 @@ def test_statistics_are_drawn_and_reported(colours, open_window):
 @pytest.mark.parametrize("size", ["560x400", "800x500", "1500x900"])
 def test_pages_stay_inside_the_window(colours, open_window, size):
     driver = open_window(colours)
-    driver.root.geometry(size)
-    driver.idle(0.4)
+    driver.resize(size)
     for keysym in ("r", "h"):
         driver.press(keysym)
         left, upper, right, lower = driver.window.canvas.bbox("overlay")

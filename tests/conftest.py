@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-# A shell that starts the tests in the background lets them ignore Ctrl-C, and so do the scripts that
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so the scripts that
 # they start; the tests that press it need it heard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -26,10 +26,7 @@ def main(settings: ScoreImages) -> None:
     output = Path(settings.score_output)
     write(settings, scored, output)
     if settings.score_action == "table":
-        print(
-            "Next: open the gallery, or act on the scores: --score_action=touch, xmp, score_file, "
-            "copy, move or link (each shows first what it would do)"
-        )
+        print("Next: open the gallery, or act on the scores: --help says how, at --score_action")
     else:
         act(settings, scored, output)
 
@@ -39,12 +36,10 @@ def score(settings: ScoreImages) -> "Scored":
     from src.using.scoring import open_model, score_folder
     from src.using.tables import summary
 
-    predictor, extractors = open_model(settings.load_model, settings.device)
     scored = score_folder(
         Path(settings.top_level_image_directory),
-        predictor,
-        extractors,
-        store_folder=Path(settings.feature_store) if settings.feature_store else None,
+        *open_model(settings.load_model, settings.device),
+        store_folder=store_folder(settings),
         batch_size=settings.evaluation_args.per_device_eval_batch_size,
     ).sorted(best_first=settings.score_first == "best")
     print(summary(scored))
@@ -79,6 +74,7 @@ def write(settings: ScoreImages, scored: "Scored", output: Path) -> None:
 def act(settings: ScoreImages, scored: "Scored", output: Path) -> None:
     """Show what the action does, and unless this is a dry run, do it."""
     from src.using.actions import plan_action
+    from src.using.touch import remember_times
     from src.using.undo import make, new_journal
 
     assert settings.score_action != "table"
@@ -97,8 +93,9 @@ def act(settings: ScoreImages, scored: "Scored", output: Path) -> None:
         print("Nothing was changed: this was a dry run. Next: the same with --score_dry_run=False")
     elif plan.changes:
         journal = new_journal(output, settings.score_action)
-        made = make(scored.directory, plan.changes, journal)
-        print(made.text())
+        print(make(scored.directory, plan.changes, journal).text())
+        if settings.score_action == "touch":
+            remember_times(scored, store_folder(settings))
         print(f"To take it back: python run.py score_images --score_undo={journal}")
 
 
@@ -110,10 +107,12 @@ def export(settings: ScoreImages) -> None:
     folder = Path(settings.score_export)
     difference = export_light(*open_model(settings.load_model, settings.device), folder)
     print(f"Light copy: {folder} (features differ by {difference:.1g} of their spread)")
-    print(
-        "It needs no torch: pip install -r requirements-inference.txt, then "
-        f"python score_images.py --load_model={folder}"
-    )
+    print(f"Next: without torch, python score_images.py --load_model={folder}")
+
+
+def store_folder(settings: ScoreImages) -> Path | None:
+    """Where features are kept; None: beside the images."""
+    return Path(settings.feature_store) if settings.feature_store else None
 
 
 if __name__ == "__main__":

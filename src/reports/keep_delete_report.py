@@ -82,13 +82,27 @@ def publish(
         raise ModelError(
             "the model gives no probabilities: train it with loss_model 'bce' on 20 images or more"
         )
-    results = Results(data.holder.paths, data.holder.scores, probabilities, data.test)
+    labels, notes = data.holder.scores, list(fitted.notes)
     metrics = {
-        "train": evaluate_binary(results.labels[data.train], probabilities[data.train]),
-        "test": evaluate_binary(results.labels[data.test], probabilities[data.test]),
-        "all": evaluate_binary(results.labels, probabilities),
+        "train": evaluate_binary(labels[data.train], probabilities[data.train]),
+        "test": evaluate_binary(labels[data.test], probabilities[data.test]),
+        "all": evaluate_binary(labels, probabilities),
     }
-    cuts = cut_table(results.labels, probabilities)
+    shown_of = np.ones(len(labels), dtype=bool)
+    if fitted.left_out is None:
+        notes.append(
+            "The model was only measured, not trained: it may know the training images by heart, "
+            "so that cuts, plots and suspected labels are those of the test images."
+        )
+        shown_of = data.test if data.test.any() else shown_of
+    results = Results(
+        [path for path, shown in zip(data.holder.paths, shown_of, strict=True) if shown],
+        labels[shown_of],
+        probabilities[shown_of],
+        data.test[shown_of],
+    )
+    labels, probabilities = results.labels, results.probabilities
+    cuts = cut_table(labels, probabilities)
     write_metrics(folder, metrics, {"head": predictor.head.kind, "cuts": cuts})
     _write_table(folder / "predictions.csv", results, np.argsort(probabilities, kind="stable"))
     suspects = results.suspects()
@@ -107,13 +121,13 @@ def publish(
         folder / REPORT,
         "keep_delete.html",
         title="Your model of keep and delete",
-        subtitle=f"{len(results.paths):,} images of {directory.resolve().name}: "
+        subtitle=f"{metrics['all']['n']:,} images of {directory.resolve().name}: "
         f"{metrics['all']['kept']:,} kept, {metrics['all']['deleted']:,} deleted; "
         f"{int(data.test.sum()):,} of them held back for testing",
         metrics=metrics,
         cuts=cuts,
-        notes=fitted.notes,
-        plots=_plots(results, data.test if data.test.any() else ~data.test),
+        notes=notes,
+        plots=_plots(results, results.test if results.test.any() else ~results.test),
         suspects=len(suspects),
         suspects_page=SUSPECTS,
         rows=_rows(directory, results, images),
@@ -195,8 +209,8 @@ def _plots(results: Results, measured: np.ndarray) -> list[tuple[str, Markup, st
         (
             "Can the probabilities be trusted?",
             plot(lambda axes: _reliability(axes, results)),
-            "Of images given 70 %, 70 % should have been kept: points on the line. All images, "
-            "each judged by a model that was not trained on it.",
+            "Of images given 70 %, 70 % should have been kept: points on the line. Each image "
+            "is judged by a model that was not trained on it.",
         ),
         (
             "Kept and deleted",

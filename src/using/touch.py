@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from src.features import open_store
+from src.images import scan_images
 from src.using.changes import Touch
+from src.using.scoring import Scored
 
 STEP_NS = 2_000_000_000
 """Between two images: no file system in use, FAT included, keeps times more coarsely."""
@@ -25,3 +28,19 @@ def touch_in_order(directory: Path, paths: Sequence[str], *, newest_ns: int) -> 
         Touch(path, (directory / path).stat().st_mtime_ns, newest - place * STEP_NS)
         for place, path in enumerate(paths)
     ]
+
+
+def remember_times(scored: Scored, store_folder: Path | None) -> None:
+    """Tell the feature store the new times, so that no image is read again because of them.
+
+    Args:
+        scored: the images, just touched.
+        store_folder: where features are kept; None: beside the images.
+
+    Raises:
+        DataError: the store cannot be written.
+    """
+    content = dict(zip(scored.paths, scored.sha256s, strict=True))
+    files = [file for file in scan_images(scored.directory) if file.path in content]
+    with open_store(scored.directory, store_folder) as store:
+        store.put(files=[(file, content[file.path]) for file in files])

@@ -14,8 +14,9 @@ import pytest
 
 from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
-from src.features import open_extractors
+from src.features import open_extractors, open_store
 from src.features.builtin import names
+from src.images import scan_images
 from tests.conftest import make_images
 
 ROOT = Path(__file__).parents[2]
@@ -154,3 +155,12 @@ def test_mistakes_are_one_line(place, words, part):
     done = run(place, *settings("--score_gallery=off", *words))
     assert done.returncode == 2
     assert part in done.stderr and "Traceback" not in done.stderr
+
+
+def test_touched_images_are_not_read_again(place):
+    words = settings("--score_action=touch", "--score_dry_run=False", "--score_gallery=off")
+    assert run(place, *words).returncode == 0
+    images = place / "my images"
+    with open_store(images) as store:
+        known = store.known_files(scan_images(images))
+    assert set(known) == set(table(place))

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 from src.aesthetic.binary_metrics import average_precision, cut_table, evaluate_binary, reliability
 from src.aesthetic.dataset import load_rated_features
-from src.aesthetic.fitting import MlpSettings, fit_predictor
+from src.aesthetic.fitting import Fitted, MlpSettings, fit_predictor
 from src.aesthetic.heads.logistic import PENALTIES, _choose, fit_logistic
 from src.aesthetic.heads.scaling import Scaler
 from src.aesthetic.keep_delete import distinct, labelled_images
@@ -237,3 +237,12 @@ def test_too_few_images_for_probabilities(tmp_path):
     assert fitted.predictor.calibration is None and "Too few" in fitted.notes[-1]
     with pytest.raises(ModelError, match="20 images"):
         publish(tmp_path / "model", data, fitted, bootstrap=0, images=0)
+
+
+def test_a_model_that_is_only_measured_shows_test_images(folder, tmp_path):
+    data, fitted = load(folder, "ridge")
+    results, _ = publish(tmp_path, data, Fitted(fitted.predictor), bootstrap=0, images=3)
+    assert len(results.paths) == int(data.test.sum()) and results.test.all()
+    metrics = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
+    assert metrics["all"]["n"] == 99
+    assert "only measured" in (tmp_path / "report.html").read_text("utf-8")

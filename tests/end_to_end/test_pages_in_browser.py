@@ -1,0 +1,118 @@
+"""The gallery and the review page in a real browser."""
+
+import csv
+import json
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.reports.gallery import THUMBNAILS, write_gallery, write_thumbnails
+from src.reports.html import write_page
+from src.reports.thumbnails import thumbnail
+from tests.conftest import IN_CI, make_images
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        (pytest.fail if IN_CI else pytest.skip)("headless Chromium and chromedriver are not here")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    downloads = tmp_path_factory.mktemp("downloads")
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                 "--disable-background-networking", "--window-size=1200,800"):  # fmt: skip
+        options.add_argument(word)
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    window = webdriver.Chrome(service=webdriver.chrome.service.Service(driver), options=options)
+    window.downloads = downloads
+    yield window
+    window.quit()
+
+
+def downloaded(browser, name: str) -> list[list[str]]:
+    path: Path = browser.downloads / name
+    deadline = time.monotonic() + 20
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_the_gallery_draws_only_what_is_in_sight(browser, tmp_path):
+    images = tmp_path / "my images, 100% <mine>"
+    paths = [path.name for path in make_images(images, 3)]
+    names = write_thumbnails(tmp_path / THUMBNAILS, [images / p for p in paths], [b"a", b"b", b"c"])
+    n = 6000
+    scores = np.arange(n) / 1000
+    every = [paths[i] if i < 3 else f"x/{i}.png" for i in range(n)]
+    write_gallery(
+        tmp_path / "gallery.html", images, every,
+        {"score": scores, "probability": scores / 6}, [names[i % 3] for i in range(n)], title="t",
+    )  # fmt: skip
+    browser.get((tmp_path / "gallery.html").as_uri())
+
+    def tiles() -> int:
+        return browser.execute_script("return document.querySelectorAll('.tile').length")
+
+    def first() -> str:
+        return browser.execute_script("return document.querySelector('.tile').title")
+
+    def choose(field: str, value: str, event: str = "oninput") -> str:
+        return browser.execute_script(
+            f"const f = document.getElementById('{field}'); f.value = {json.dumps(value)};"
+            f"f.{event}(); return document.getElementById('count').textContent"
+        )
+
+    assert 0 < tiles() < 100
+    assert first().startswith("x/5999.png")
+    browser.execute_script("document.getElementById('way').click()")
+    assert first().startswith("000.png")
+    assert choose("words", "X/59").startswith("111 of")  # 59, 590 ... 599, 5900 ... 5999
+    assert choose("words", "").startswith("6,000")
+    assert choose("low", "5.9").startswith("100 of")
+    choose("key", "probability", "onchange")
+    assert choose("high", "10").startswith("601 of")  # in percent: 0.1 and less
+    browser.execute_script("document.getElementById('save').click()")
+    rows = downloaded(browser, "images.csv")
+    assert rows[0] == ["path", "score", "probability"] and len(rows) == 602
+
+    browser.execute_script("document.querySelector('.tile').click()")
+    deadline = time.monotonic() + 20
+    script = "return document.querySelector('#large img').naturalWidth"
+    while browser.execute_script(script) != 64 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert browser.execute_script(script) == 64  # the image itself, in a folder of odd name
+    browser.execute_script("document.querySelector('#large [data-step=\"1\"]').click()")
+    assert "2 of 601" in browser.execute_script(
+        "return document.querySelector('#large .text').textContent"
+    )
+
+
+def test_labels_are_decided_with_keys_and_saved(browser, tmp_path):
+    picture = thumbnail(make_images(tmp_path, 1)[0])
+    images = [
+        {"path": f"{name}.png", "label": label, "probability": 0.5, "thumbnail": picture}
+        for name, label in (('keep/a, "b"', 1), ("delete/c", 0), ("keep/d", 1))
+    ]
+    write_page(tmp_path / "suspects.html", "suspects.html", title="t", total=3,
+               content={"directory": str(tmp_path), "images": images})  # fmt: skip
+    browser.get((tmp_path / "suspects.html").as_uri())
+    body = browser.find_element("tag name", "body")
+    for key in "wrs":
+        (browser.switch_to.active_element or body).send_keys(key)
+    count = "return document.getElementById('count').textContent"
+    assert browser.execute_script(count) == "1 wrong, 1 right, 1 open"
+    browser.execute_script("document.getElementById('save').click()")
+    assert downloaded(browser, "label_decisions.csv") == [
+        ["relative_path", "label", "decision"],
+        ['keep/a, "b".png', "1", "wrong"],
+        ["delete/c.png", "0", "right"],
+    ]

@@ -58,7 +58,7 @@ def _not_an_image(source: Path | bytes) -> str:
 
 def _upright_rgb(image: Image.Image, at_least: int | None) -> Image.Image:
     width, height = image.size
-    if at_least is not None and image.format == "JPEG":
+    if at_least is not None and image.format in {"JPEG", "MPO"}:
         scale = 2 * at_least / min(width, height)
         if scale < 1:
             image.draft(image.mode, (round(width * scale), round(height * scale)))

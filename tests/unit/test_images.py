@@ -108,6 +108,15 @@ def test_jpegs_are_decoded_small_but_at_least_twice_what_is_wanted(tmp_path):
     assert open_image(tmp_path / "a.jpg").size == (4000, 3000)
 
 
+def test_pictures_of_phones_with_a_second_one_inside_are_decoded_small_too(tmp_path):
+    second = Image.new("RGB", (800, 600), "blue")
+    save(tmp_path / "a.jpg", size=(1600, 1200), format="MPO", save_all=True, append_images=[second])
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.format == "MPO"
+    image = open_image(tmp_path / "a.jpg", at_least=100)
+    assert image.size == (200, 150) and image.getpixel((9, 9))[0] > 240
+
+
 def test_reduced_decoding_is_faithful(tmp_path):
     rows = np.linspace(0, 255, 1200)[:, None, None]
     columns = np.linspace(0, 255, 1600)[None, :, None]

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as functional
+from PIL import Image
 from torch.utils.data import Dataset, get_worker_info
 
 from src.classifier.model import input_size
@@ -20,6 +22,11 @@ KEEP_BYTES = 2 << 30
 """Pixels that one data set keeps in memory, so that later epochs need not decode them again."""
 
 TRAINING_MARGIN = 1.15  # how much larger training images are than the model's, to cut from
+
+_TORCH_NAMES: dict[int, str] = {
+    Image.Resampling.BILINEAR: "bilinear",
+    Image.Resampling.BICUBIC: "bicubic",
+}
 
 Item = dict[str, Any]
 
@@ -35,8 +42,8 @@ class PixelDataset(Dataset[Item]):
         paths: relative to it.
         labels: (n,) int64, or (n, k) for several labels an image.
         preprocessing: of the model; see `enlarged`.
-        exact: decode in at least twice the size needed, as for measuring; otherwise a JPEG may be
-            decoded in the size needed, which is faster and a little less sharp.
+        exact: exactly the model's own preprocessing, as for measuring; otherwise a JPEG may be
+            decoded at the size needed, not twice of it: faster, and a little less sharp.
         keep_bytes: how much memory decoded images may take.
     """
 
@@ -51,7 +58,7 @@ class PixelDataset(Dataset[Item]):
         keep_bytes: int = KEEP_BYTES,
     ) -> None:
         self._directory, self._paths, self._labels = directory, list(paths), labels
-        self._preprocessing = preprocessing
+        self._preprocessing, self._exact = preprocessing, exact
         self._shape = (*input_size(preprocessing), 3)
         at_least = preprocessing.at_least
         self._at_least = at_least if exact or at_least is None else (at_least + 1) // 2
@@ -82,7 +89,12 @@ class PixelDataset(Dataset[Item]):
             return kept
         path = self._directory / self._paths[index]
         try:
-            pixels = self._preprocessing.pixels(open_image(path, at_least=self._at_least))
+            image = open_image(path, at_least=self._at_least)
+            pixels = (
+                self._preprocessing.pixels(image)
+                if self._exact
+                else fast_pixels(image, self._preprocessing)
+            )
         except (UnreadableImage, OSError) as error:
             raise DataError(f"{path} could be read before and cannot be now: {error}") from None
         if get_worker_info() is None and len(self._kept) < self._room:
@@ -106,6 +118,30 @@ def enlarged(preprocessing: Preprocessing, factor: float = TRAINING_MARGIN) -> P
         else grow(resize),
         crop=None if crop is None else (grow(crop[0]), grow(crop[1])),
     )
+
+
+def fast_pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
+    """As `preprocessing.pixels`, within two grey levels, in a third of the time.
+
+    torch resizes bytes with the processor's vector instructions, Pillow does not.
+    """
+    how = _TORCH_NAMES.get(preprocessing.resample)
+    width, height = image.size
+    size = preprocessing.resize
+    if how is None or size is None:
+        return preprocessing.pixels(image)
+    if isinstance(size, int):
+        shorter = min(width, height)
+        size = (int(size * height / shorter), int(size * width / shorter))
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
+    resized = functional.interpolate(pixels, size=size, mode=how, antialias=True)
+    if preprocessing.crop is not None:
+        rows, columns = preprocessing.crop
+        if size[0] < rows or size[1] < columns:
+            return preprocessing.pixels(image)
+        top, left = (size[0] - rows) // 2, (size[1] - columns) // 2
+        resized = resized[:, :, top : top + rows, left : left + columns]
+    return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 
 
 def collate(items: Sequence[Item]) -> dict[str, torch.Tensor]:

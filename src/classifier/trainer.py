@@ -162,9 +162,7 @@ class ImageTrainer(AveragingTrainer):
         return prepared
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
-        # Convolutions are fastest with the channels last; other layers do not mind.
-        normalised = pixels * self._scale + self._offset
-        return normalised.contiguous(memory_format=torch.channels_last)
+        return pixels * self._scale + self._offset
 
 
 def running_average(model: torch.nn.Module, decay: float) -> AveragedModel:

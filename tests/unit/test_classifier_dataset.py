@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from src.classifier.dataset import PixelDataset, collate, enlarged
+from src.classifier.dataset import PixelDataset, collate, enlarged, fast_pixels
 from src.errors import DataError
 from src.images import open_image
 from src.images.preprocess import Preprocessing
-from tests.conftest import make_images
+from tests.conftest import make_image, make_images
 
 SQUARE = Preprocessing((32, 24), None, Image.Resampling.BILINEAR, (0.1,) * 3, (0.0,) * 3)
 CROPPED = Preprocessing(40, (32, 32), Image.Resampling.BICUBIC, (0.1,) * 3, (0.0,) * 3)
@@ -58,6 +58,16 @@ def test_what_was_decoded_once_is_kept_as_far_as_there_is_room(tmp_path):
 def test_training_images_are_the_same_cut_with_more_pixels():
     assert enlarged(SQUARE, 1.5).resize == (48, 36)
     assert (enlarged(CROPPED, 1.5).resize, enlarged(CROPPED, 1.5).crop) == (60, (48, 48))
+
+
+@pytest.mark.parametrize("size", [(90, 70), (37, 300), (20, 20)])
+@pytest.mark.parametrize("preprocessing", [SQUARE, CROPPED])
+def test_the_faster_resize_is_the_same_within_two_grey_levels(size, preprocessing):
+    image = make_image(1, size)
+    fast, exact = fast_pixels(image, preprocessing), preprocessing.pixels(image)
+    assert fast.shape == exact.shape
+    assert fast.dtype == np.uint8
+    assert np.abs(fast.astype(int) - exact.astype(int)).max() <= 2
 
 
 def test_a_faster_decode_is_nearly_the_same_picture(tmp_path):

@@ -24,8 +24,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-SIDE, EPOCHS, BATCH, RATE = 112, 10, 32, 1e-3
-TRAIN, HELD_OUT, TAGS = 96, 64, 8
+SIDE, EPOCHS, BATCH, RATE = 64, 10, 32, 1e-3
+TRAIN, HELD_OUT, TAGS = 64, 32, 8
 ARMS = ("old", "frozen", "stored")
 
 
@@ -79,15 +79,15 @@ def prepare(folder: Path) -> None:
     from src.images import scan_images
 
     rng = np.random.default_rng(0)
-    patterns = rng.integers(0, 256, (TAGS, 14, 14, 3))
+    patterns = rng.integers(0, 256, (TAGS, 8, 8, 3))
     labels = rng.random((TRAIN + HELD_OUT, TAGS)) < 0.35
     (folder / "images").mkdir()
     pictures = []
     for index, row in enumerate(labels):
         pixels = np.tile(rng.integers(80, 170, 3), (SIDE, SIDE, 1))
         for place, tag in zip(rng.permutation(64), np.flatnonzero(row), strict=False):
-            top, left = (place // 8) * 14, (place % 8) * 14
-            pixels[top : top + 14, left : left + 14] = patterns[tag]
+            top, left = (place // 8) * 8, (place % 8) * 8
+            pixels[top : top + 8, left : left + 8] = patterns[tag]
         pictures.append(pixels.astype(np.uint8))
         Image.fromarray(pictures[-1]).save(folder / "images" / f"{index:04d}.png")
     np.save(folder / "labels.npy", labels)

@@ -58,7 +58,7 @@ def test_figures_of_rare_tags(outcome):
     _, _, findings = outcome
     whole, rare = findings.figures["slices"]
     assert rare["slice"] == "all tags from #20 down"
-    assert whole["f1_micro"] > 0.6
-    assert rare["f1_macro"] > 0.3
+    assert whole["f1_micro"] > 0.45  # guessing reaches 0.15
+    assert rare["f1_macro"] > 0.2
     # At the threshold of the validation images, precision is near recall on the test images.
     assert whole["precision_micro"] == pytest.approx(whole["recall_micro"], abs=0.1)

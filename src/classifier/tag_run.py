@@ -36,7 +36,7 @@ def options_of(settings: Any) -> tuple[TagOptions, Measuring]:
         scope=settings.threshold_scope,
         min_support=settings.threshold_min_support,
         ranks=settings.tag_ranks,
-        images=settings.evaluation_args.report_images,
+        images=min(settings.evaluation_args.report_images, _STRIP),
     )
     return options, how
 
@@ -89,6 +89,7 @@ def run_tags(job: Job, settings: Any) -> Iterator[str]:
     )
 
 
+_STRIP = 5  # images beside a tag, in one row of the page's table
 _SHOWN = ("threshold", "f1_micro", "f2_micro", "map_micro", "f1_macro")
 
 

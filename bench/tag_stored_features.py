@@ -92,9 +92,8 @@ def prepare(folder: Path) -> None:
         Image.fromarray(pictures[-1]).save(folder / "images" / f"{index:04d}.png")
     np.save(folder / "labels.npy", labels)
     torch.manual_seed(0)
-    config = transformers.ResNetConfig(
-        depths=[3, 4, 23, 3], num_labels=TAGS, problem_type="multi_label_classification"
-    )
+    options: dict[str, Any] = {"num_labels": TAGS, "problem_type": "multi_label_classification"}
+    config = transformers.ResNetConfig(depths=[3, 4, 23, 3], **options)
     model = transformers.ResNetForImageClassification(config)
     norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for module in norms:

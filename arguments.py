@@ -103,7 +103,7 @@ args = {
     "score_folders": ["1", "2", "3", "4", "5"],  # from the lowest; "": these images stay
     "score_into": "",  # where these folders are made
     "score_xmp_naming": "image.xmp",  # Adobe programs; "image.jpg.xmp": digiKam, darktable
-    # ---------------------------------------------------------------------------- duplicates, labels
+    # --------------------------------------------------------------------------- duplicates, labels
     "duplicates_output": "duplicates",  # folder for find_duplicates' table and page
     # review_labels: what the page suspects.html of a model saved. Images whose label is wrong are
     # moved to the other folder, or changed in a table of labels.

@@ -158,7 +158,7 @@ def make_folds(
 
 def _few_threads(features: np.ndarray, classes: int) -> AbstractContextManager[object]:
     """One thread where a pass over the images takes so little time that more would cost more."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     limits: AbstractContextManager[object] = threadpool_limits(
         1 if features.size * classes < _WORTH_THREADS else None

@@ -16,18 +16,19 @@ from numpy.typing import ArrayLike
 from src.aesthetic.heads.base import Array, Arrays, Config, FloatArray, Head, take, take_value
 from src.aesthetic.heads.kernel_map import (
     LANDMARKS,
-    Kernel,
     LandmarkKernel,
+    best_kernel,
+    candidate_scalers,
     pick_landmarks,
-    typical_distance,
+    some_rows,
 )
-from src.aesthetic.heads.scaling import Scaler, training_data
+from src.aesthetic.heads.scaling import training_data
 from src.aesthetic.heads.smoother import Smoother
 from src.errors import ModelError
 
-_LENGTHS = (0.5, 1.0, 2.0, 4.0)  # times the typical distance
-_LINEAR_SHARES = (0.0, 0.3, 0.7)
-_SEARCH_ON = 500  # images: the kernel needs no more to be found
+_LENGTHS = (1.0, 2.0, 4.0)  # times the typical distance
+_LINEAR_SHARES = (0.0, 0.5)
+_SEARCH_ON = 400  # images: the kernel needs no more to be found
 
 
 @dataclass(frozen=True)
@@ -133,29 +134,23 @@ def fit_gp(
 ) -> GaussianProcessHead:
     """Fit kernel, noise and posterior; arguments and errors as in `fit_kernel`."""
     x, y, w = training_data(features, scores, weights)
-    scaler = Scaler.fit(x, blocks=blocks)
+    rows = some_rows(len(y), _SEARCH_ON, seed)
+
+    def surprise(gram: FloatArray) -> float:
+        smoother = Smoother.from_gram(gram, y[rows], w[rows])
+        return -float(smoother.restricted_likelihood(smoother.alphas()).max())
+
+    scaler, kernel = best_kernel(
+        surprise,
+        candidate_scalers(x, blocks),
+        x[rows],
+        "matern32",
+        _LENGTHS,
+        _LINEAR_SHARES,
+    )
     z = scaler(x)
-    kernel = _best_kernel(z, y, w, seed)
     similarity = LandmarkKernel(scaler, kernel, pick_landmarks(z, landmarks, seed))
     return _posterior(similarity, z, y, w)
-
-
-def _best_kernel(z: FloatArray, y: FloatArray, w: FloatArray, seed: int) -> Kernel:
-    rows = np.random.default_rng(seed).permutation(len(y))[:_SEARCH_ON]
-    z, y, w = z[rows], y[rows], w[rows]
-    products, norms = z @ z.T, (z**2).sum(axis=1)
-    unit, size = typical_distance(norms, products), max(float(norms.mean()), 1e-12)
-    candidates = [
-        Kernel("matern32", length * unit, share, size)
-        for length in _LENGTHS
-        for share in _LINEAR_SHARES
-    ]
-
-    def evidence(kernel: Kernel) -> float:
-        smoother = Smoother.from_gram(kernel.of_products(products, norms, norms), y, w)
-        return float(smoother.restricted_likelihood(smoother.alphas()).max())
-
-    return max(candidates, key=evidence)
 
 
 def _posterior(

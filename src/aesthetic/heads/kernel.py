@@ -10,17 +10,18 @@ from numpy.typing import ArrayLike
 from src.aesthetic.heads.base import Array, Arrays, Config, FloatArray, Head, take
 from src.aesthetic.heads.kernel_map import (
     LANDMARKS,
-    Kernel,
     LandmarkKernel,
+    best_kernel,
+    candidate_scalers,
     pick_landmarks,
-    typical_distance,
+    some_rows,
 )
 from src.aesthetic.heads.linear import optional_std
-from src.aesthetic.heads.scaling import Scaler, training_data
+from src.aesthetic.heads.scaling import training_data
 from src.aesthetic.heads.smoother import Smoother
 
-_LENGTHS = (0.5, 0.7, 1.0, 1.4, 2.0)  # times the typical distance
-_SEARCH_ON = 500  # images: the length scale needs no more to be found
+_LENGTHS = (0.6, 1.0, 1.6)  # times the typical distance
+_SEARCH_ON = 400  # images: the length scale needs no more to be found
 
 
 @dataclass(frozen=True)
@@ -100,27 +101,23 @@ def fit_kernel(
         ModelError: nothing can be learnt (see `training_data`).
     """
     x, y, w = training_data(features, scores, weights)
-    scaler = Scaler.fit(x, blocks=blocks)
+    rows = some_rows(len(y), _SEARCH_ON, seed)
+
+    def error(gram: FloatArray) -> float:
+        smoother = Smoother.from_gram(gram, y[rows], w[rows])
+        return float(smoother.loo_error(smoother.alphas()).min())
+
+    scaler, kernel = best_kernel(
+        error,
+        candidate_scalers(x, blocks),
+        x[rows],
+        "rbf",
+        _LENGTHS,
+        (0.0,),
+    )
     z = scaler(x)
-    kernel = _best_kernel(z, y, w, seed)
     similarity = LandmarkKernel(scaler, kernel, pick_landmarks(z, landmarks, seed))
     return _solve(similarity, z, y, w)
-
-
-def _best_kernel(z: FloatArray, y: FloatArray, w: FloatArray, seed: int) -> Kernel:
-    rows = np.random.default_rng(seed).permutation(len(y))[:_SEARCH_ON]
-    z, y, w = z[rows], y[rows], w[rows]
-    products, norms = z @ z.T, (z**2).sum(axis=1)
-    unit = typical_distance(norms, products)
-    best, best_error = None, np.inf
-    for factor in _LENGTHS:
-        kernel = Kernel("rbf", factor * unit, linear=0.0, size=1.0)
-        smoother = Smoother.from_gram(kernel.of_products(products, norms, norms), y, w)
-        error = smoother.loo_error(smoother.alphas()).min()
-        if error < best_error:
-            best, best_error = kernel, error
-    assert best is not None
-    return best
 
 
 def _solve(similarity: LandmarkKernel, z: FloatArray, y: FloatArray, w: FloatArray) -> KernelHead:

@@ -4,18 +4,20 @@ With every training image a landmark the map is exact; with more images than lan
 usual low-rank approximation (Williams & Seeger 2001).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from src.aesthetic.heads.base import Array, Arrays, Config, FloatArray, take, take_value
 from src.aesthetic.heads.scaling import Scaler
 from src.errors import ModelError
 
 LANDMARKS = 1_500  # more images than this are approximated; the cost is their cube
-_NEGLIGIBLE = 1e-7  # eigenvalues below this share of the largest carry only rounding errors
+_JITTER = 1e-6  # of k(x, x), which is about 1: keeps equal images from making it singular
 _ROWS_AT_ONCE = 4_096
 
 
@@ -112,11 +114,11 @@ class LandmarkKernel:
         return np.concatenate(results)
 
     def projection(self) -> FloatArray:
-        """(m, r) such that similarities @ projection have the kernel as their inner product."""
-        eigenvalues, vectors = np.linalg.eigh(self.kernel(self.landmarks, self.landmarks))
-        kept = eigenvalues > eigenvalues[-1] * _NEGLIGIBLE
-        scaled: FloatArray = vectors[:, kept] / np.sqrt(eigenvalues[kept])
-        return scaled
+        """(m, m) such that similarities @ projection have the kernel as their inner product."""
+        gram = self.kernel(self.landmarks, self.landmarks)
+        gram[np.diag_indices(len(gram))] += _JITTER
+        inverse: FloatArray = np.linalg.inv(np.linalg.cholesky(gram)).T
+        return inverse
 
     def to_arrays(self) -> dict[str, Array]:
         return {"landmarks": self.landmarks.astype(np.float32), **self.scaler.to_arrays()}
@@ -136,8 +138,53 @@ def pick_landmarks(scaled: FloatArray, limit: int, seed: int) -> FloatArray:
     return scaled.astype(np.float32).astype(np.float64)
 
 
-def typical_distance(squared_norms: FloatArray, products: FloatArray) -> float:
-    """Median distance between different images: the natural unit of a length scale."""
-    squared = squared_norms[:, None] + squared_norms - 2 * products
-    median = float(np.median(squared[np.triu_indices(len(squared), 1)]))
-    return float(np.sqrt(max(median, 1e-12)))
+def candidate_scalers(features: FloatArray, blocks: Sequence[int] | None) -> list[Scaler]:
+    """Ways to scale features that distances may be measured in.
+
+    Hand-made features have units of their own and must be standardised. Of deep features the
+    direction alone may be better, with or without standardising it.
+    """
+    return [
+        Scaler.fit(features, blocks=blocks),
+        Scaler.fit(features, blocks=blocks, unit=True),
+        Scaler.fit(features, blocks=blocks, unit=True, per_feature=False),
+    ]
+
+
+def some_rows(n: int, limit: int, seed: int) -> NDArray[np.intp]:
+    """Row numbers of at most `limit` of n images, at random."""
+    return np.random.default_rng(seed).permutation(n)[:limit]
+
+
+def best_kernel(
+    loss: Callable[[FloatArray], float],
+    scalers: Sequence[Scaler],
+    features: FloatArray,
+    family: str,
+    lengths: Sequence[float],
+    linear_shares: Sequence[float],
+) -> tuple[Scaler, Kernel]:
+    """The scaling and kernel whose Gram matrix has the lowest loss.
+
+    Args:
+        loss: of a Gram matrix (n, n).
+        scalers: to choose from.
+        features: (n, d) of the images to judge by.
+        family: of the stationary part.
+        lengths: length scales, in units of the median distance between different images.
+        linear_shares: shares of the linear part.
+    """
+    best: tuple[float, Scaler, Kernel] | None = None
+    for scaler in scalers:
+        z = scaler(features)
+        products, norms = z @ z.T, (z**2).sum(axis=1)
+        size = max(float(norms.mean()), 1e-12)
+        squared = (norms[:, None] + norms - 2 * products)[np.triu_indices(len(z), 1)]
+        typical = float(np.sqrt(max(float(np.median(squared)), 1e-12)))
+        for length, share in product(lengths, linear_shares):
+            kernel = Kernel(family, length * typical, share, size)
+            value = loss(kernel.of_products(products, norms, norms))
+            if best is None or value < best[0]:
+                best = value, scaler, kernel
+    assert best is not None
+    return best[1:]

@@ -13,49 +13,85 @@ from src.errors import ModelError
 
 @dataclass(frozen=True)
 class Scaler:
-    """(features - mean) * factor, per feature.
+    """(features - mean) * factor, per feature, of vectors that may be cut to unit length first.
 
     Attributes:
         mean: (d,).
         factor: (d,); 0 for a feature that never varied, which therefore says nothing.
+        unit_blocks: lengths of the parts whose vectors are first scaled to length 1; () for none.
     """
 
     mean: FloatArray
     factor: FloatArray
+    unit_blocks: tuple[int, ...] = ()
 
     def __call__(self, features: FloatArray) -> FloatArray:
-        return (features - self.mean) * self.factor
+        return (_unit_length(features, self.unit_blocks) - self.mean) * self.factor
 
     @classmethod
-    def fit(cls, features: FloatArray, *, blocks: Sequence[int] | None = None) -> Self:
+    def fit(
+        cls,
+        features: FloatArray,
+        *,
+        blocks: Sequence[int] | None = None,
+        unit: bool = False,
+        per_feature: bool = True,
+    ) -> Self:
         """Standardise: mean 0 and standard deviation 1 over the rows of `features`.
 
         Args:
             features: (n, d).
             blocks: lengths of the parts that were joined, such as two extractors. Each part is
                 then given the same total variance, so that the longer does not drown the shorter.
+            unit: scale the vectors of each part to length 1 first; of a deep feature vector, the
+                direction often says more than the length.
+            per_feature: give every feature the same deviation; False keeps their proportions
+                within a part.
 
         Raises:
             ModelError: the lengths of the blocks do not add up to d.
         """
+        unit_blocks = tuple(blocks or (features.shape[1],)) if unit else ()
+        if blocks is not None and sum(blocks) != features.shape[1]:
+            raise ModelError(f"feature blocks {list(blocks)} do not add up to {features.shape[1]}")
+        features = _unit_length(features, unit_blocks)
         std = features.std(axis=0)
         varies = std > 1e-7 * np.maximum(np.abs(features).max(axis=0, initial=0), 1e-30)
-        factor = np.divide(1.0, std, out=np.zeros_like(std), where=varies)
-        if blocks is not None and len(blocks) > 1:
-            if sum(blocks) != len(std):
-                raise ModelError(f"feature blocks {list(blocks)} do not add up to {len(std)}")
-            starts = np.cumsum([0, *blocks[:-1]])
-            alive = np.maximum(np.add.reduceat(varies.astype(np.float64), starts), 1)
-            factor *= np.repeat(np.sqrt(alive.mean() / alive), blocks)
-        return cls(features.mean(axis=0), factor)
+        std[~varies] = 0
+        starts = np.cumsum([0, *(blocks or (len(std),))[:-1]])
+        sizes = np.diff([*starts, len(std)])
+        if per_feature:
+            factor = np.divide(1.0, std, out=np.zeros_like(std), where=varies)
+        else:
+            power = np.sqrt(np.add.reduceat(std**2, starts) / sizes)
+            factor = varies / np.repeat(np.maximum(power, 1e-30), sizes)
+        if len(sizes) > 1:
+            power = np.add.reduceat((std * factor) ** 2, starts)
+            factor *= np.repeat(np.sqrt(power.mean() / np.maximum(power, 1e-30)), sizes)
+        return cls(features.mean(axis=0), factor, unit_blocks)
 
     def to_arrays(self) -> dict[str, Array]:
-        return {"scaler.mean": self.mean, "scaler.factor": self.factor}
+        return {
+            "scaler.mean": self.mean,
+            "scaler.factor": self.factor,
+            "scaler.unit_blocks": np.array(self.unit_blocks, dtype=np.int64),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         mean = take(arrays, "scaler.mean", None)
-        return cls(mean, take(arrays, "scaler.factor", len(mean)))
+        blocks = tuple(int(size) for size in take(arrays, "scaler.unit_blocks", None))
+        if blocks and (min(blocks) < 1 or sum(blocks) != len(mean)):
+            raise ModelError("the feature blocks of the model file do not fit: it is damaged")
+        return cls(mean, take(arrays, "scaler.factor", len(mean)), blocks)
+
+
+def _unit_length(features: FloatArray, blocks: Sequence[int]) -> FloatArray:
+    if not blocks:
+        return features
+    parts = np.split(features, np.cumsum(blocks)[:-1], axis=1)
+    lengths = [np.linalg.norm(part, axis=1, keepdims=True) for part in parts]
+    return np.hstack([p / np.maximum(n, 1e-30) for p, n in zip(parts, lengths, strict=True)])
 
 
 def training_data(

@@ -37,7 +37,7 @@ def write_digits(folder: Path) -> None:
 
 def save_vit(folder: Path) -> None:
     """A ViT of 4 layers and 64 values, patches of 4 pixels, random weights."""
-    config = transformers.ViTConfig(
+    config = transformers.ViTConfig(  # type: ignore[call-arg]
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=4,
@@ -52,7 +52,7 @@ def save_vit(folder: Path) -> None:
 
 def save_convnext(folder: Path) -> None:
     """A ConvNeXt of four stages with 24 to 96 values, random weights."""
-    config = transformers.ConvNextConfig(
+    config = transformers.ConvNextConfig(  # type: ignore[call-arg]
         depths=[1, 1, 2, 1], hidden_sizes=[24, 48, 72, 96], patch_size=2, num_labels=10
     )
     transformers.ConvNextForImageClassification(config).save_pretrained(folder)

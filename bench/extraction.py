@@ -19,7 +19,7 @@ import transformers
 from PIL import Image
 
 from bench.photographs import MEGAPIXELS, write_photographs
-from src.features import compute_features, open_extractors, open_store
+from src.features import Extractor, compute_features, open_extractors, open_store
 from src.images import scan_images
 
 COUNT, ROUNDS = 24, 5
@@ -34,7 +34,7 @@ def one_at_a_time(files: list[Path], model: torch.nn.Module, processor: object) 
     return len(files) / (time.perf_counter() - start)
 
 
-def ours(folder: Path, extractors: list, store_folder: Path) -> float:
+def ours(folder: Path, extractors: list[Extractor], store_folder: Path) -> float:
     start = time.perf_counter()
     with open_store(folder, store_folder) as store:
         compute_features(folder, scan_images(folder), extractors, store)

@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ SCALE = (1 / 127.5,) * 3
 MODEL = Preprocessing((SIDE, SIDE), None, Image.Resampling.BILINEAR, SCALE, (-1.0,) * 3)
 
 
-class OneAtATime(Dataset):
+class OneAtATime(Dataset[Any]):
     """The example's way: everything is done to each image on its own."""
 
     def __init__(self, files: list[Path]) -> None:

@@ -19,8 +19,9 @@ import numpy as np
 
 from src.aesthetic.binary_metrics import evaluate_binary
 from src.aesthetic.dataset import load_rated_features
-from src.aesthetic.fitting import MlpSettings, fit_predictor
+from src.aesthetic.fitting import fit_predictor
 from src.aesthetic.keep_delete import labelled_images
+from src.aesthetic.mlp_fitting import MlpSettings
 from src.aesthetic.training_options import TrainingOptions
 from src.features import open_extractors
 

@@ -22,7 +22,8 @@ from scipy.stats import spearmanr
 
 from src.features import compute_features, open_extractors, open_store
 from src.images import scan_images
-from src.rating.database import RatingDatabase
+from src.rating.database import Method, RatingDatabase
+from src.rating.pair_schedule import Selection
 
 CLICKS = (0.5, 1, 1.5, 2, 3, 5)
 CONSISTENCY = 0.75
@@ -56,8 +57,8 @@ def features(photographs: Path, extractor: str) -> dict[str, np.ndarray]:
 def simulate(
     scores: dict[str, float],
     vectors: dict[str, np.ndarray] | None,
-    method: str,
-    selection: str,
+    method: Method,
+    selection: Selection,
     seed: int,
 ) -> list[float]:
     """Correlation with the truth at each of `CLICKS`."""
@@ -70,7 +71,7 @@ def simulate(
         tempfile.TemporaryDirectory(dir=_fast_disk()) as folder,
         RatingDatabase(
             folder, images=paths, features=vectors, method=method, selection=selection, seed=seed
-        ) as database,  # type: ignore[arg-type]
+        ) as database,
     ):
         for path in paths:  # the database looks whether an image is still there
             (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +106,9 @@ def main() -> None:
             "none": None,
             "random": dict(zip(scores, useless, strict=True)),
         }
-    arms = [(name, vectors, "posterior", "active") for name, vectors in kinds.items()]
+    arms: list[tuple[str, dict[str, np.ndarray] | None, Method, Selection]] = [
+        (name, vectors, "posterior", "active") for name, vectors in kinds.items()
+    ]
     arms.append(("elo+random", None, "elo", "random"))
     result = {}
     for name, vectors, method, selection in arms:

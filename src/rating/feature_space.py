@@ -13,6 +13,7 @@ from src.rating.comparison_graph import Floats
 
 DIMENSIONS = 64
 _OVERSAMPLING = 16
+_EXACT = 2**28  # rows times columns times the smaller of both
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,12 @@ class FeatureSpace:
         """d; 0 without features."""
         return int(self.features.shape[1])
 
+    @property
+    def power(self) -> Floats:
+        """(d,) mean square of each component over the images that have features; sums to 1."""
+        squares = np.asarray(self.features, dtype=float) ** 2
+        return np.asarray(squares.sum(axis=0) / max(int(self.known.sum()), 1))
+
 
 def without_features(count: int) -> FeatureSpace:
     """The space of images of which nothing is known."""
@@ -35,6 +42,10 @@ def without_features(count: int) -> FeatureSpace:
 
 def feature_space(images: Sequence[str], features: Mapping[str, ArrayLike]) -> FeatureSpace:
     """The principal components of the features, scaled so that the mean of |x|² is 1.
+
+    Each feature is first divided by the square root of its standard deviation (Pareto scaling,
+    van den Berg et al. 2006), half way between features of one unit, whose spread says how much
+    they matter, and of many, whose spread says nothing.
 
     Args:
         images: the order of the rows.
@@ -55,13 +66,18 @@ def feature_space(images: Sequence[str], features: Mapping[str, ArrayLike]) -> F
         ) from error
     known = np.zeros(len(images), bool)
     finite = np.isfinite(table).all(axis=1)
-    known[np.asarray(rows)[finite]] = True
-    components = principal_components(table[finite], DIMENSIONS)
-    if not components.shape[1]:
+    if finite.sum() < 2:
         return without_features(len(images))
+    known[np.asarray(rows)[finite]] = True
+    components = principal_components(_pareto_scaled(table[finite]), DIMENSIONS)
     result = np.zeros((len(images), components.shape[1]), np.float32)
     result[known] = components
     return FeatureSpace(result, known)
+
+
+def _pareto_scaled(table: Floats) -> Floats:
+    spread = table.std(axis=0)
+    return np.asarray(table / np.sqrt(np.where(spread > 0, spread, 1)))
 
 
 def principal_components(table: Floats, dimensions: int) -> Floats:
@@ -70,12 +86,9 @@ def principal_components(table: Floats, dimensions: int) -> Floats:
     Exact for small tables, else by randomised subspace iteration (Halko, Martinsson & Tropp
     2011). d is smaller than `dimensions` where the table has no more.
     """
-    if len(table) < 2:
-        return np.zeros((len(table), 0))
     centred = table - table.mean(axis=0)
-    if min(centred.shape) <= 512:
-        wide = np.asarray(centred, dtype=float)
-        u, s, _ = np.linalg.svd(wide, full_matrices=False)
+    if centred.size * min(centred.shape) <= _EXACT:
+        u, s, _ = np.linalg.svd(np.asarray(centred, dtype=float), full_matrices=False)
     else:
         rng = np.random.default_rng(0)
         basis = rng.standard_normal((centred.shape[1], dimensions + _OVERSAMPLING), np.float32)

@@ -83,12 +83,13 @@ class Belief:
         x = self.prior.features
         h = x[i] - x[j]
         mean = h @ self.w + self.u[i] - self.u[j]
+        w_cov, cross = self.w_cov.astype(x.dtype), self.cross.astype(x.dtype)
         if len(x) <= len(i):  # once per image costs less than once per pair
-            to_f = x @ self.w_cov + 2 * self.cross[self.row]
+            to_f = x @ w_cov + 2 * cross[self.row]
             variance = np.einsum("kd,kd->k", to_f[i] - to_f[j], h)
         else:
-            cross = self.cross[self.row[i]] - self.cross[self.row[j]]
-            variance = np.einsum("kd,kd->k", h @ self.w_cov + 2 * cross, h)
+            to_f = h @ w_cov + 2 * (cross[self.row[i]] - cross[self.row[j]])
+            variance = np.einsum("kd,kd->k", to_f, h)
         return mean, np.maximum(variance + self.u_var[i] + self.u_var[j], 1e-9)
 
     def after(self, winner: int, loser: int, weight: float = 1.0) -> Belief:

@@ -22,15 +22,32 @@ LOGITS = math.log(10)
 """logits per Elo unit"""
 SCORE_VARIANCE = 3.58
 """of true scores, logits²: such a person answers 75 % of random pairs the same way twice"""
-SHARES = (0.02, 0.1, 0.25, 0.5, 0.75)
-SHARE_PRIOR = (0.10, 0.15, 0.25, 0.35, 0.15)
-"""how much of the variance the features may explain, and how plausible each share is at first"""
 START_SLOPE_VARIANCE = 0.25
 """of the factor, 1 at first, by which the starting scores are believed"""
 ANSWER_PRECISION = 0.15
 """mean p(1-p) of a choice: what one comparison of the old tool adds to what is known, logits⁻²"""
 MOST_SEARCHED = 5000
-"""above this many choices the share is no longer searched for, but kept"""
+"""above this many choices the kind of taste is no longer searched for, but kept"""
+
+
+class Taste(NamedTuple):
+    """How much of taste features explain, and how.
+
+    A component of mean square p has weights of variance proportional to p^steepness: 0 is plain
+    linear taste; with 1 taste goes with what images differ in most.
+    """
+
+    share: float  # of the scores' variance
+    steepness: float
+    plausible: float  # at first
+
+
+TASTES = (
+    Taste(0.50, 1.0, 0.25),
+    Taste(0.50, 0.0, 0.20),
+    Taste(0.15, 0.5, 0.25),
+    Taste(0.02, 0.5, 0.30),
+)
 
 
 class Answer(NamedTuple):
@@ -138,13 +155,15 @@ class PosteriorScoring:
 
     starts: Starts
     space: FeatureSpace
-    share: float
+    taste: Taste
     belief: Belief
 
     @classmethod
-    def begin(cls, starts: Starts, space: FeatureSpace, share: float = 0.5) -> PosteriorScoring:
+    def begin(
+        cls, starts: Starts, space: FeatureSpace, taste: Taste = TASTES[0]
+    ) -> PosteriorScoring:
         """The belief before any choice."""
-        return cls(starts, space, share, Belief.start(_prior(starts, space, share)))
+        return cls(starts, space, taste, Belief.start(_prior(starts, space, taste)))
 
     def after(self, answer: Answer) -> PosteriorScoring:
         left, right, outcome = answer
@@ -158,24 +177,17 @@ class PosteriorScoring:
 
     def refitted(self, answers: Sequence[Answer]) -> PosteriorScoring:
         choices = as_choices(answers)
-        shares: Sequence[float] = SHARES
-        if not self.space.width or not len(choices) or len(choices) > MOST_SEARCHED:
-            shares = (self.share,)
+        search = self.space.width and 0 < len(choices) <= MOST_SEARCHED
         best, most = self, -math.inf
-        for share in shares:
-            prior = _prior(self.starts, self.space, share)
-            start = (
-                self.belief if prior.features.shape == self.belief.prior.features.shape else None
-            )
-            fitted = fit(prior, choices, start)
-            plausible = SHARE_PRIOR[SHARES.index(share)] if share in SHARES else 1.0
-            evidence = fitted.log_evidence + math.log(plausible)
+        for taste in TASTES if search else (self.taste,):
+            fitted = fit(_prior(self.starts, self.space, taste), choices, self.belief)
+            evidence = fitted.log_evidence + math.log(taste.plausible)
             if evidence > most:
-                best, most = replace(self, share=share, belief=fitted.belief), evidence
+                best, most = replace(self, taste=taste, belief=fitted.belief), evidence
         return best
 
     def with_space(self, space: FeatureSpace) -> PosteriorScoring:
-        return self.begin(self.starts, space, self.share)
+        return self.begin(self.starts, space, self.taste)
 
     def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
         return self.belief.difference(i, j)
@@ -202,20 +214,18 @@ def as_choices(answers: Sequence[Answer]) -> Choices:
     )
 
 
-def _prior(starts: Starts, space: FeatureSpace, share: float) -> Prior:
-    """The features explain `share` of the variance; each start is one more feature of weight 1."""
+def _prior(starts: Starts, space: FeatureSpace, taste: Taste) -> Prior:
+    """Features explain their share of the variance; each start is one more feature of weight 1."""
     columns = [start for start in (starts.old, starts.model) if start.any()]
-    width = space.width
     features = np.column_stack([space.features, *columns]) if columns else space.features
-    own = np.where(space.known, SCORE_VARIANCE * (1 - share), SCORE_VARIANCE)
+    power = space.power
+    spread = power**taste.steepness
+    if space.width:
+        spread *= SCORE_VARIANCE * taste.share / (power @ spread)
+    own = np.where(space.known, SCORE_VARIANCE * (1 - taste.share), SCORE_VARIANCE)
     return Prior(
         features=features,
-        w_mean=np.concatenate([np.zeros(width), np.ones(len(columns))]),
-        w_var=np.concatenate(
-            [
-                np.full(width, SCORE_VARIANCE * share),
-                np.full(len(columns), START_SLOPE_VARIANCE),
-            ]
-        ),
+        w_mean=np.concatenate([np.zeros(space.width), np.ones(len(columns))]),
+        w_var=np.concatenate([spread, np.full(len(columns), START_SLOPE_VARIANCE)]),
         u_var=1.0 / (1.0 / own + ANSWER_PRECISION * starts.old_comparisons),
     )

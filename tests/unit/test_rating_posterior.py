@@ -99,9 +99,7 @@ def test_without_choices_the_prior_is_believed():
     np.testing.assert_allclose(fitted.belief.variance(images), np.diag(covariance))
     mean, variance = fitted.belief.difference(np.array([0]), np.array([1]))
     assert mean[0] == pytest.approx((prior.features[0] - prior.features[1]) @ prior.w_mean)
-    assert variance[0] == pytest.approx(
-        covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    )
+    assert variance[0] == pytest.approx(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
 
 
 def test_one_answer_is_the_exact_laplace_update_of_all_scores():

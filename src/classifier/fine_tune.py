@@ -75,6 +75,8 @@ def fine_tune(
     objective: Objective,
     recipe: Recipe,
     checkpoints: Path,
+    *,
+    more_follows: bool = False,
 ) -> dict[str, Any]:
     """Train a model in place; the best measured weights, or the last, are in it at the end.
 
@@ -89,6 +91,7 @@ def fine_tune(
         recipe: how to train.
         checkpoints: folder of this very run, unless training_args names an output_dir. If it
             holds a checkpoint, training goes on from it.
+        more_follows: the processes will train together once more.
 
     Returns:
         epochs (as far as trained), steps, best_metric (or None), and history: what was logged.
@@ -116,11 +119,15 @@ def fine_tune(
         compute_loss_func=objective.loss,
         compute_metrics=objective.metrics,
     )
-    return run_trainer(trainer, objective, recipe)
+    return run_trainer(trainer, objective, recipe, more_follows=more_follows)
 
 
 def run_trainer(
-    trainer: "AveragingTrainer", objective: Objective, recipe: Recipe
+    trainer: "AveragingTrainer",
+    objective: Objective,
+    recipe: Recipe,
+    *,
+    more_follows: bool = False,
 ) -> dict[str, Any]:
     """Train to the end, from the last checkpoint if there is one; returns and raises as above."""
     import torch
@@ -163,7 +170,8 @@ def run_trainer(
         logger.info("Kept in %s: run the same command again to go on.", arguments.output_dir)
         raise KeyboardInterrupt
     trainer.use_average()
-    trainer.accelerator.end_training()
+    if not more_follows:  # what ends here cannot be begun again: a second beginning hangs
+        trainer.accelerator.end_training()
     state = trainer.state
     return {
         "epochs": state.epoch,

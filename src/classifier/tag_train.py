@@ -191,7 +191,8 @@ def train_all(job: Job, options: TagOptions) -> TagAnswers | None:
     history: list[Mapping[str, Any]] = []
     model: Any = None
     with TemporaryDirectory() as name:
-        for size in options.image_sizes or (0,):
+        sizes = options.image_sizes or (0,)
+        for number, size in enumerate(sizes, start=1):
             folder = with_image_size(source, size, Path(name) / str(size)) if size else source
             preprocessing = load_preprocessing(folder)
             if model is None:
@@ -208,6 +209,7 @@ def train_all(job: Job, options: TagOptions) -> TagAnswers | None:
                 goal,
                 job.recipe,
                 checkpoints / str(size) if size else checkpoints,
+                more_follows=number < len(sizes),
             )
             history += trained["history"]
         if is_main():

@@ -125,6 +125,7 @@ args = {
     "early_stopping_patience": 0,  # stop after so many measurements without a better one; 0: never
     "weight_category_loss": False,  # True: rare categories weigh as much as common ones
     "ema_decay": 0.0,  # use a running average of the weights; 0.999 is usual, 0: off
+    "freeze_batch_norm": True,  # False only for a base_model with random weights
     "resume": True,  # go on where a run with the same settings was stopped
     "augment_flip": True,  # mirror half of the images; False for text or left and right hands
     "augment_crop": 0.6,  # smallest share of the image's area that is cut out; 1: the whole image

@@ -55,6 +55,11 @@ class HeadInputs:
         self._checked = False
 
     @property
+    def untouched(self) -> bool:
+        """Whether the model's head alone was trained on the user's images."""
+        return self.features != self.files.identity
+
+    @property
     def head_name(self) -> str:
         """The name of the final linear layer inside the model, which is loaded to find it out.
 

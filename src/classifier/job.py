@@ -107,6 +107,7 @@ def draw_parts(
 def run_name(job: Job, data: CategorisedImages, parts: np.ndarray, start: str) -> str:
     """A short name that only a run with the same data and settings has."""
     recipe = job.recipe
+    free = {"training_args", "batch_size", "resume", "device"}  # these may change on the way
     described = {
         "start": start,
         "classes": data.classes,
@@ -116,8 +117,7 @@ def run_name(job: Job, data: CategorisedImages, parts: np.ndarray, start: str) -
             for key, value in recipe.training_args.items()
             if key != "resume_from_checkpoint"
         },
-        "augmentation": repr(recipe.augmentation),
-        "other": [recipe.eval_every_n_epochs, recipe.early_stopping_patience, recipe.ema_decay],
+        "recipe": {name: repr(value) for name, value in vars(recipe).items() if name not in free},
         "balanced": job.balanced,
     }
     text = json.dumps(described, sort_keys=True, default=str)

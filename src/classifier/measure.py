@@ -1,5 +1,6 @@
 """Measuring a saved classifier on labelled images, the way it is used on any images."""
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from src.classifier.categories import read_categories
 from src.classifier.cleaning import Cleaned, clean
 from src.classifier.fingerprints import fingerprint
+from src.classifier.head import choose_penalty, out_of_fold
 from src.classifier.job import Job, provenance
 from src.classifier.parts import TEST, TRAIN, split_parts
 from src.classifier.predict import open_classifier
@@ -55,7 +57,16 @@ def measure_saved(job: Job) -> Measured:
     new = TEST if recorded else -1
     parts = np.array([recorded.get(path, new) for path in cleaned.data.paths], np.int8)
     parts = np.where(parts < 0, drawn, parts)
-    return answers(job, cleaned, parts, folder, (), provenance(job, "nothing"))
+    return answers(job, cleaned, parts, folder, (), _made_with(folder, job))
+
+
+def _made_with(folder: Path, job: Job) -> dict[str, Any]:
+    """What metrics.json says the model was made with; if it says nothing, what is known now."""
+    try:
+        found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["provenance"]
+        return dict(found)
+    except (OSError, ValueError, KeyError, TypeError):
+        return provenance(job, "elsewhere")
 
 
 def answers(
@@ -88,7 +99,12 @@ def answers(
     if given.paths != data.paths:
         raise DataError(f"images in {job.directory} have changed since training began: start again")
     probabilities = given.probabilities
-    unseen = np.where((parts == TRAIN)[:, None], np.nan, probabilities)
+    if classifier.backbone.untouched:  # only the head knows the images, and heads are quickly made
+        options: Any = {"groups": cleaned.groups, "seed": job.seed, "balanced": job.balanced}
+        labelled = (given.features, data.labels, len(data.classes))
+        unseen = out_of_fold(*labelled, penalty=choose_penalty(*labelled, **options), **options)
+    else:
+        unseen = np.where((parts == TRAIN)[:, None], np.nan, probabilities)
     return Measured(
         data=data,
         parts=parts,

@@ -136,11 +136,11 @@ def _headline(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _plots(results: Results) -> list[tuple[str, Markup, str]]:
-    side = min(max(2.6, 0.34 * len(results.classes) + 1.6), 9.0)
+    side = min(max(3.4, 0.34 * len(results.classes) + 1.6), 9.0)
     pictures = [
         (
             "Confusion matrix",
-            plot(lambda axes: _confusion(axes, results), width=side + 0.8, height=side),
+            plot(lambda axes: _confusion(axes, results), width=max(side + 0.8, 5.2), height=side),
             f"Rows are the given categories, columns the predicted ones; {results.shown} images. "
             "The darker a field, the larger its share of the row.",
         ),

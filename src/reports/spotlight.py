@@ -46,6 +46,9 @@ def show(
     """
     os.environ.setdefault("SPOTLIGHT_OPT_OUT", "true")  # it sends no usage figures
     try:
+        from loguru import logger as its_logger
+
+        its_logger.disable("renumics.spotlight")  # tells of every optional package it lacks
         from renumics import spotlight
     except ImportError:
         raise MissingExtra("renumics-spotlight", "mode 'spotlight'") from None

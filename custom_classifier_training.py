@@ -95,6 +95,7 @@ def _job(settings: ClassifierTraining) -> Any:
             eval_every_n_epochs=settings.eval_every_n_epochs,
             early_stopping_patience=settings.early_stopping_patience,
             ema_decay=settings.ema_decay,
+            freeze_batch_norm=settings.freeze_batch_norm,
             augmentation=Augmentation(
                 flip=settings.augment_flip,
                 crop=settings.augment_crop,

@@ -36,6 +36,7 @@ class Recipe:
         eval_every_n_epochs: how often to measure and keep; 0 is never.
         early_stopping_patience: measurements without a better one before stopping; 0 is never.
         ema_decay: of the running average of the weights; 0 is off.
+        freeze_batch_norm: batch normalisation keeps the statistics of the base model.
         augmentation: how training images are varied.
         batch_size: images in one pass when measuring.
         resume: go on from the last checkpoint of a run with the same settings.
@@ -46,6 +47,7 @@ class Recipe:
     eval_every_n_epochs: int = 1
     early_stopping_patience: int = 0
     ema_decay: float = 0.0
+    freeze_batch_norm: bool = True
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     batch_size: int = 32
     resume: bool = True
@@ -109,6 +111,7 @@ def fine_tune(
         preprocessing=preprocessing,
         augmentation=recipe.augmentation,
         ema_decay=recipe.ema_decay,
+        freeze_batch_norm=recipe.freeze_batch_norm,
         model=model,
         args=training_arguments(recipe, checkpoints, measured=validation is not None),
         data_collator=collate,

@@ -118,6 +118,9 @@ class ImageTrainer(AveragingTrainer):
     Args:
         preprocessing: of the model: the size it is given, and the normalisation.
         augmentation: how training images are varied; None leaves them as they are.
+        freeze_batch_norm: batch normalisation keeps its statistics. Those of a few images are a
+            poor stand-in for them, and in models whose normalisation was folded into other layers
+            (as conversion tools do) they are something else altogether.
         options: as for AveragingTrainer.
     """
 
@@ -126,6 +129,7 @@ class ImageTrainer(AveragingTrainer):
         *,
         preprocessing: Preprocessing,
         augmentation: Augmentation | None = None,
+        freeze_batch_norm: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -134,6 +138,11 @@ class ImageTrainer(AveragingTrainer):
         self._scale = torch.tensor(preprocessing.scale, device=device).view(3, 1, 1)
         self._offset = torch.tensor(preprocessing.offset, device=device).view(3, 1, 1)
         self._augmentation = augmentation
+        self._frozen = [
+            layer
+            for layer in self._network.modules()
+            if freeze_batch_norm and isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)
+        ]
 
     def training_step(
         self,
@@ -152,6 +161,12 @@ class ImageTrainer(AveragingTrainer):
             inputs = {"pixel_values": self._normalised(pixels), "labels": labels}
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         return loss
+
+    def compute_loss(self, model: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """As Trainer's; frozen normalisations use what they know and learn nothing of the batch."""
+        for layer in self._frozen:
+            layer.eval()
+        return super().compute_loss(model, *args, **kwargs)
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """To the device; bytes become normalised pixels."""

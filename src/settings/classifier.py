@@ -98,6 +98,11 @@ class ClassifierTraining(
         lt=1,
         description="Keep a running average of the weights, and use that; 0.999 is usual; 0: off.",
     )
+    freeze_batch_norm: bool = Field(
+        True,
+        description="Batch normalisation keeps the statistics of the base model, as is right for "
+        "pretrained models and small batches; False for a model with random weights.",
+    )
     resume: bool = Field(True, description="Go on where a run with the same settings was stopped.")
 
     training_args: TrainerArgs = Field(default_factory=TrainerArgs)

@@ -250,6 +250,25 @@ def test_varied_images_and_blended_labels_train_too(base, images, tmp_path):
     assert all(np.isfinite(losses))
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_batch_normalisation_keeps_what_it_knows_if_asked_to(images, tmp_path, frozen):
+    from tests.unit.test_classifier_model import efficientnet
+
+    folder = efficientnet(tmp_path / "model", 3)
+    arguments = {"num_train_epochs": 1, "per_device_train_batch_size": 8, **PLAIN}
+    model, _ = tuned(folder, images, tmp_path, freeze_batch_norm=frozen, training_args=arguments)
+    before, _ = load_classifier(folder, ["a", "b", "c"], load_preprocessing(folder), name="tiny")
+    old = before.state_dict()
+    same = [
+        torch.equal(value, old[key])
+        for key, value in model.state_dict().items()
+        if "running" in key
+    ]
+    assert len(same) > 4
+    assert all(same) if frozen else not any(same)
+    assert differences(model, before) > 1e-4
+
+
 def test_a_second_interrupt_within_a_moment_is_the_same_one():
     keep = KeepOnInterrupt()
     keep.watch(bool)

@@ -167,7 +167,7 @@ args = {
     "asl_gamma_pos": 0.0,
     "asl_clip": 0.0,
     "tag_head_epochs": 30,  # with train_backbone False, in place of training_args' values
-    "tag_head_learning_rate": 3e-3,
+    "tag_head_learning_rate": 1e-2,
     "image_sizes": [],  # with train_backbone True: [320, 384] trains at one, then at the other
     # A tag is given from the threshold on at which precision equals recall on the validation
     # images: "global" (over all tags), "category", or "tag" (for tags on enough images).

@@ -39,7 +39,7 @@ def main(images: int, tags: int) -> None:
             ),
         )
         start = time.perf_counter()
-        answers = train_head(job, TagOptions(head_epochs=20, head_learning_rate=1e-2))
+        answers = train_head(job, TagOptions(head_epochs=10))
         findings = find(answers, Measuring())
         seconds = time.perf_counter() - start
     right = [

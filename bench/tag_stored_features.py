@@ -75,6 +75,7 @@ def prepare(folder: Path) -> None:
         ConvNextImageProcessorPil,
     )
 
+    from src.classifier.tag_head_training import Whitening
     from src.features import compute_features, open_store
     from src.images import scan_images
 
@@ -111,8 +112,8 @@ def prepare(folder: Path) -> None:
     with open_store(folder / "images") as store:
         table = compute_features(folder / "images", images, [extractor(folder)], store)
     (folder / "cold.txt").write_text(str(time.perf_counter() - start_time))
-    mean = table.vectors[:TRAIN].mean(axis=0)
-    np.savez(folder / "scale.npz", mean=mean, scale=table.vectors[:TRAIN].std(axis=0).mean())
+    whitening = Whitening.of(table.vectors[:TRAIN])
+    np.savez(folder / "scale.npz", mean=whitening.mean, matrix=whitening.matrix)
 
 
 def pixels_of(batch: np.ndarray) -> Any:
@@ -143,7 +144,7 @@ def arm(name: str, folder: Path) -> None:
 
     labels = np.load(folder / "labels.npy")
     known = np.load(folder / "scale.npz")
-    mean, scale = known["mean"], float(known["scale"])
+    mean, matrix = known["mean"], known["matrix"]
     model: Any = None
     if name != "stored":
         model = transformers.ResNetForImageClassification.from_pretrained(folder / "model").eval()
@@ -186,7 +187,7 @@ def arm(name: str, folder: Path) -> None:
         )
         logits = head.logits(vectors[TRAIN:])
     else:
-        logits = recompute(model, folder, labels, mean, scale, forward_only=name == "frozen")
+        logits = recompute(model, folder, labels, mean, matrix, forward_only=name == "frozen")
     seconds = time.perf_counter() - start
     cold = float((folder / "cold.txt").read_text()) if name == "stored" else 0.0
     print(
@@ -207,11 +208,11 @@ def recompute(
     folder: Path,
     labels: np.ndarray,
     mean: np.ndarray,
-    scale: float,
+    matrix: np.ndarray,
     *,
     forward_only: bool,
 ) -> np.ndarray:
-    """The old script's loop; features are scaled as in the other arm: the job is the same."""
+    """The old script's loop; features are whitened as in the other arm: the job is the same."""
     import torch
     from PIL import Image
 
@@ -219,14 +220,14 @@ def recompute(
     truth = torch.from_numpy(labels.astype(np.float32))
     head = model.classifier[1]
     optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=0.0)
-    centre = torch.from_numpy(mean)
+    centre, whiten = torch.from_numpy(mean), torch.from_numpy(matrix)
     torch.manual_seed(0)
 
     def logits_of(rows: list[int], gradients: bool) -> Any:
         batch = pixels_of(np.stack([np.asarray(Image.open(paths[i]).convert("RGB")) for i in rows]))
         with torch.set_grad_enabled(gradients):
             features = model.resnet(batch).pooler_output.flatten(1)
-        return head((features - centre) / scale)
+        return head((features - centre) @ whiten)
 
     best, kept = np.inf, np.zeros(0)
     for _ in range(EPOCHS):

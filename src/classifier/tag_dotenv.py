@@ -23,7 +23,6 @@ args = {{
     "base_model": "microsoft/resnet-101",
     "train_backbone": False,
     "tag_head_epochs": 10,
-    "tag_head_learning_rate": 1e-3,
     "fraction_for_test": 0.15,
     "fraction_for_validation": 0.18,
     "mode": "train,evaluate",

@@ -4,8 +4,9 @@ The backbone is not there: an epoch is one product of matrices for each batch.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -30,8 +31,8 @@ def train_tag_head(
 ) -> tuple[dict[str, Any], LinearHead]:
     """Train a head from where it is; the best measured weights are kept, or the last.
 
-    Features are centred and brought to a mean deviation of 1 by one common factor, so that a
-    learning rate means the same for every backbone; the result takes plain features.
+    Features are whitened (see `Whitening`), so that a learning rate means the same for every
+    backbone and all directions are learnt at one pace; the result takes plain features.
 
     Args:
         head: where training starts.
@@ -47,11 +48,8 @@ def train_tag_head(
     Raises:
         SettingsError, ModelError, KeyboardInterrupt: as `fine_tune.fine_tune`.
     """
-    import torch
-
-    mean = train[0].mean(axis=0, dtype=np.float64).astype(np.float32)
-    scale = float(train[0].std(axis=0, dtype=np.float32).mean(dtype=np.float64)) or 1.0
-    network = _network(head, mean, scale)
+    whitening = Whitening.of(train[0])
+    network = _network(whitening.inwards(head))
     mixup = recipe.augmentation.mixup if recipe.augmentation else 0.0
     trainer = _trainer_class()(
         mixup=mixup,
@@ -59,20 +57,66 @@ def train_tag_head(
         model=network,
         args=training_arguments(recipe, checkpoints, measured=validation is not None),
         data_collator=_take,
-        train_dataset=_Table(train, mean, scale),
-        eval_dataset=validation and _Table(validation, mean, scale),
+        train_dataset=_Table(train, whitening),
+        eval_dataset=validation and _Table(validation, whitening),
         compute_loss_func=objective.loss,
         compute_metrics=objective.metrics,
     )
     trained = run_trainer(trainer, objective, recipe)
-    with torch.no_grad():
-        weight = network.linear.weight.cpu().numpy().astype(np.float64) / scale
-        bias = network.linear.bias.cpu().numpy() - weight @ mean
-    return trained, LinearHead(weight.astype(np.float32), bias.astype(np.float32))
+    weight = network.linear.weight.detach().cpu().numpy()
+    bias = network.linear.bias.detach().cpu().numpy()
+    return trained, whitening.outwards(LinearHead(weight, bias))
 
 
-def _network(head: LinearHead, mean: np.ndarray, scale: float) -> Any:
-    """The head as a module for centred and scaled features."""
+@dataclass(frozen=True)
+class Whitening:
+    """Features without correlations and of equal variance: z = (x - mean) @ matrix.
+
+    Variances are raised by d / n of their mean first, as much as the noise of n images in d
+    dimensions makes them uncertain: with few images little is changed but the scale.
+
+    Attributes:
+        mean: (d,) float32.
+        matrix: (d, d) float32.
+        inverse: (d, d) float32.
+    """
+
+    mean: np.ndarray
+    matrix: np.ndarray
+    inverse: np.ndarray
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> Self:
+        """The whitening of these features, (n, d)."""
+        n, d = features.shape
+        mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+        centred = features - mean
+        values, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64) / n)
+        values = np.maximum(values, 0)
+        lengths = np.sqrt(values + (values.mean() or 1.0) * d / n)
+        return cls(
+            mean,
+            (vectors / lengths).astype(np.float32),
+            (vectors * lengths).T.astype(np.float32),
+        )
+
+    def apply(self, features: np.ndarray) -> np.ndarray:
+        """Whitened features, (n, d) float32."""
+        result: np.ndarray = (features - self.mean) @ self.matrix
+        return result
+
+    def inwards(self, head: LinearHead) -> LinearHead:
+        """The head that does with whitened features what this one does with plain ones."""
+        return LinearHead(head.weight @ self.inverse.T, head.bias + head.weight @ self.mean)
+
+    def outwards(self, head: LinearHead) -> LinearHead:
+        """The inverse of `inwards`."""
+        weight = head.weight @ self.matrix.T
+        return LinearHead(weight, head.bias - weight @ self.mean)
+
+
+def _network(head: LinearHead) -> Any:
+    """The head as a module."""
     import torch
 
     class Head(torch.nn.Module):
@@ -81,8 +125,8 @@ def _network(head: LinearHead, mean: np.ndarray, scale: float) -> Any:
             tags, width = head.weight.shape
             self.linear = torch.nn.Linear(width, tags)
             with torch.no_grad():
-                self.linear.weight.copy_(torch.from_numpy(head.weight * np.float32(scale)))
-                self.linear.bias.copy_(torch.from_numpy(head.bias + head.weight @ mean))
+                self.linear.weight.copy_(torch.from_numpy(head.weight))
+                self.linear.bias.copy_(torch.from_numpy(head.bias))
 
         def forward(
             self, features: torch.Tensor, labels: torch.Tensor | None = None
@@ -130,10 +174,9 @@ def _trainer_class() -> Any:
 class _Table:
     """Rows of features with their labels, a batch at a time."""
 
-    def __init__(self, labelled: Labelled, mean: np.ndarray, scale: float) -> None:
+    def __init__(self, labelled: Labelled, whitening: Whitening) -> None:
         features, self._labels = labelled
-        self._features = features - mean
-        self._features /= np.float32(scale)
+        self._features = whitening.apply(features)
 
     def __len__(self) -> int:
         return len(self._features)

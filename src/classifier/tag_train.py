@@ -68,7 +68,7 @@ class TagOptions:
     id_ranges: str = ""
     loss: MultilabelLoss = field(default_factory=MultilabelLoss)
     head_epochs: float = 30
-    head_learning_rate: float = 3e-3
+    head_learning_rate: float = 1e-2
     image_sizes: Sequence[int] = ()
     find_errors: bool = True
 

@@ -65,7 +65,7 @@ class TagTraining(TagFiles):
         30, gt=0, description="With train_backbone False: passes through the training images."
     )
     tag_head_learning_rate: float = Field(
-        3e-3, gt=0, description="With train_backbone False: highest step size of the optimiser."
+        1e-2, gt=0, description="With train_backbone False: highest step size of the optimiser."
     )
     image_sizes: Integers = Field(
         (),

@@ -10,7 +10,7 @@ from src.classifier.fine_tune import Recipe
 from src.classifier.head import LinearHead
 from src.classifier.losses import MultilabelLoss
 from src.classifier.multilabel_objective import objective
-from src.classifier.tag_head_training import train_tag_head
+from src.classifier.tag_head_training import Whitening, train_tag_head
 from src.errors import ModelError
 
 N, D, K = 240, 6, 3
@@ -81,12 +81,18 @@ def test_a_head_learns_on_features_of_any_scale(tmp_path, name):
 
 
 def test_the_best_epoch_by_validation_loss_is_what_is_kept(tmp_path):
-    # A learning rate that grows far too large: the first epochs are better than the last.
-    how = recipe(num_train_epochs=6, learning_rate=40.0, lr_scheduler_type="constant")
-    trained, head = run(tmp_path, how)
-    losses = [entry["eval_loss"] for entry in trained["history"] if "eval_loss" in entry]
-    assert np.argmin(losses) < 5  # otherwise this would show nothing
     features, labels = table()
+    nonsense = labels[np.random.default_rng(5).permutation(160)]  # learning it makes things worse
+    trained, head = train_tag_head(
+        zero_head(),
+        (features[:160], nonsense),
+        (features[160:], labels[160:]),
+        objective(MultilabelLoss()),
+        recipe(num_train_epochs=6, learning_rate=0.5, lr_scheduler_type="constant"),
+        tmp_path / "checkpoints",
+    )
+    losses = [entry["eval_loss"] for entry in trained["history"] if "eval_loss" in entry]
+    assert min(losses) < losses[-1]  # otherwise this would show nothing
     logits = torch.from_numpy(head.logits(features[160:]))
     kept = torch.nn.functional.binary_cross_entropy_with_logits(
         logits, torch.from_numpy(labels[160:].toarray()).float()
@@ -125,3 +131,25 @@ def test_blending_multi_hot_labels():
     assert torch.allclose(soft[:, 0], torch.ones(5))  # a tag of both images keeps its label
     assert torch.allclose(soft, mixed @ labels)  # else each label gets its image's share
     assert ((soft > 0) & (soft < 1)).any()
+
+
+def test_whitened_features_and_a_head_there_and_back():
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    features = (rng.normal(size=(4000, 5)) * [1, 2, 3, 2, 1] @ turn + 40).astype(np.float32)
+    whitening = Whitening.of(features)
+    assert np.cov(whitening.apply(features).T) == pytest.approx(np.eye(5), abs=0.02)
+    head = LinearHead(rng.normal(size=(2, 5)).astype(np.float32), np.ones(2, np.float32))
+    inside = whitening.inwards(head)
+    assert inside.logits(whitening.apply(features)) == pytest.approx(
+        head.logits(features), abs=1e-2
+    )
+    assert whitening.outwards(inside).weight == pytest.approx(head.weight, abs=1e-4)
+
+
+def test_few_images_in_many_dimensions_are_hardly_turned():
+    features = np.random.default_rng(0).normal(size=(10, 500)).astype(np.float32)
+    spread = Whitening.of(features).apply(features).std()
+    assert 0.05 < spread < 0.3  # 1 / sqrt(d / n) = 0.14: no direction is blown up
+    constant = Whitening.of(np.ones((4, 3), np.float32))
+    assert np.isfinite(constant.matrix).all()

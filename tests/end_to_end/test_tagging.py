@@ -241,6 +241,7 @@ def test_wrong_models_are_one_line(words, part, tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.distributed
 def test_the_whole_model_with_two_processes(trained, tmp_path):
     base, _ = trained
     backbone = tiny_models.convnext(tmp_path / "backbone")

@@ -16,11 +16,11 @@ REPEAT_SHARE = 0.05
 REPEAT_GAP = 10
 """a repeat comes at least this many choices after the first showing"""
 MOST_SHOWINGS = 2
-"""how often active selection shows one pair; information alone would repeat extreme pairs"""
-CANDIDATES = 4000
+"""how often active selection shows one pair"""
+CANDIDATES = 2000
 
-Difference = Callable[[Ints, Ints], tuple[Floats, Floats]]
-"""(i, j) → mean and variance of the scores' differences, logits"""
+Worth = Callable[[Ints, Ints], Floats]
+"""(i, j) → what the answer about each pair is worth"""
 IndexPair = tuple[int, int]
 
 
@@ -58,24 +58,24 @@ def least_shown_pair(
 
 def active_pair(
     allowed: Ints,
-    difference: Difference,
+    worth: Worth,
     showings: Mapping[IndexPair, int],
     rng: np.random.Generator,
     avoid: Collection[int] = (),
     candidates: int = CANDIDATES,
 ) -> IndexPair:
-    """The pair among random candidates whose answer is expected to teach most (`information`).
+    """The pair among random candidates whose answer is worth most (`pair_value.py`).
 
     Args:
         allowed, rng, avoid: as in `random_pair`.
-        difference: what is believed about pairs.
+        worth: what answers are worth.
         showings: how often each (smaller, larger) pair was shown.
         candidates: how many pairs are looked at.
     """
     pool = _without(allowed, avoid)
     i, j = _candidate_pairs(len(pool), candidates, rng)
     i, j = pool[i], pool[j]
-    gain = information(*difference(i, j))
+    gain = worth(i, j)
     best = int(gain.argmax())
     at = best
     while showings.get((min(i[at], j[at]), max(i[at], j[at])), 0) >= MOST_SHOWINGS:
@@ -85,31 +85,6 @@ def active_pair(
             at = best
             break
     return int(i[at]), int(j[at])
-
-
-def information(mean: Floats, variance: Floats) -> Floats:
-    """Bits that the answer about a pair is expected to give about the scores (BALD).
-
-    The entropy of the answer minus its expected entropy if the scores were known, for a score
-    difference N(mean, variance) in logits; logistic taken as probit, after Houlsby et al. 2011,
-    equation 3.
-    """
-    m, v = mean * math.sqrt(math.pi / 8), variance * (math.pi / 8)
-    c = math.pi * math.log(2) / 2
-    p = np.clip(_normal_cdf(m / np.sqrt(1 + v)), 1e-12, 1 - 1e-12)
-    entropy = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
-    known = math.sqrt(c) * np.exp(-(m**2) / (2 * (v + c))) / np.sqrt(v + c)
-    return np.asarray(entropy - known)
-
-
-def _normal_cdf(x: Floats) -> Floats:
-    """Standard normal distribution function, to 1e-7 (Abramowitz & Stegun 26.2.17)."""
-    t = 1 / (1 + 0.2316419 * np.abs(x))
-    series = t * (
-        0.319381530 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429)))
-    )
-    tail = np.exp(-0.5 * x**2) / math.sqrt(2 * math.pi) * series
-    return np.asarray(np.where(x >= 0, 1 - tail, tail))
 
 
 def _candidate_pairs(count: int, candidates: int, rng: np.random.Generator) -> tuple[Ints, Ints]:

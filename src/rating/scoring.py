@@ -16,12 +16,11 @@ import numpy as np
 from src.rating import elo
 from src.rating.comparison_graph import Choices, Floats, Ints, sigmoid
 from src.rating.feature_space import FeatureSpace
+from src.rating.pair_value import SCORE_VARIANCE, independent_values, pair_values
 from src.rating.posterior import Belief, Prior, fit
 
 LOGITS = math.log(10)
 """logits per Elo unit"""
-SCORE_VARIANCE = 3.58
-"""of true scores, logits²: such a person answers 75 % of random pairs the same way twice"""
 START_SLOPE_VARIANCE = 0.25
 """of the factor, 1 at first, by which the starting scores are believed"""
 ANSWER_PRECISION = 0.15
@@ -88,6 +87,9 @@ class Scoring(Protocol):
     def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
         """(k,) mean and variance of the score differences of k pairs, logits."""
 
+    def worth(self, i: Ints, j: Ints) -> Floats:
+        """(k,) what the answers about k pairs are worth for the order of all images."""
+
     def scores(self) -> Floats:
         """(n,) scores, Elo units."""
 
@@ -129,6 +131,9 @@ class EloScoring:
     def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
         variance = self._variances()
         return (self.values[i] - self.values[j]) * LOGITS, variance[i] + variance[j]
+
+    def worth(self, i: Ints, j: Ints) -> Floats:
+        return independent_values(self.values * LOGITS, self._variances(), i, j)
 
     def scores(self) -> Floats:
         return self.values
@@ -191,6 +196,9 @@ class PosteriorScoring:
 
     def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
         return self.belief.difference(i, j)
+
+    def worth(self, i: Ints, j: Ints) -> Floats:
+        return pair_values(self.belief, i, j)
 
     def scores(self) -> Floats:
         return np.asarray(self.belief.mean / LOGITS)

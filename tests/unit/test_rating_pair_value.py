@@ -1,0 +1,82 @@
+"""What an answer is worth, against dense covariances and numerical integration."""
+
+import numpy as np
+import pytest
+
+from src.rating.pair_value import density, expected_curvature, independent_values, pair_values
+from src.rating.posterior import Belief, Prior
+
+
+def dense_value(belief, i, j):
+    """The weighted decrease of all variances, from the whole covariance matrix."""
+    x = belief.prior.features
+    cross = belief.cross[belief.row]
+    covariance = x @ belief.w_cov @ x.T + cross @ x.T + x @ cross.T + np.diag(belief.u_var)
+    gain = covariance[:, i] - covariance[:, j]
+    variance = gain[i] - gain[j]
+    shared = np.einsum("nd,nd->n", x @ belief.w_cov, x).mean()
+    weight = density(belief.mean, shared + belief.u_var, belief.mean.mean())
+    q = expected_curvature(belief.mean[i] - belief.mean[j], variance)
+    return q / (1 + q * variance) * (weight @ gain**2)
+
+
+def pairs(count):
+    return np.triu_indices(count, 1)
+
+
+def belief_of(width, count=14, answers=0, seed=0):
+    rng = np.random.default_rng(seed)
+    prior = Prior(
+        rng.normal(size=(count, width)) / max(width, 1) ** 0.5,
+        np.zeros(width),
+        np.full(width, 1.8),
+        np.full(count, 1.8),
+    )
+    belief = Belief.start(prior)
+    for _ in range(answers):
+        belief = belief.after(*(int(image) for image in rng.choice(count, 2, replace=False)))
+    return belief
+
+
+@pytest.mark.parametrize(("mean", "variance"), [(0, 0.01), (0, 7), (2, 3), (-5, 4)])
+def test_expected_curvature_is_near_the_integral(mean, variance):
+    x = np.linspace(mean - 12 * variance**0.5, mean + 12 * variance**0.5, 20001)
+    weight = np.exp(-((x - mean) ** 2) / (2 * variance))
+    p = 1 / (1 + np.exp(-x))
+    exact = (weight * p * (1 - p)).sum() / weight.sum()
+    near = expected_curvature(np.array([float(mean)]), np.array([float(variance)]))[0]
+    assert near == pytest.approx(exact, abs=0.012)
+
+
+@pytest.mark.parametrize("width", [0, 3])
+def test_before_any_answer_the_value_is_exact(width):
+    belief = belief_of(width)
+    i, j = pairs(14)
+    expected = [dense_value(belief, a, b) for a, b in zip(i, j, strict=True)]
+    np.testing.assert_allclose(pair_values(belief, i, j), expected)
+
+
+def test_after_answers_the_best_pair_is_nearly_the_best():
+    belief = belief_of(3, answers=25)
+    i, j = pairs(14)
+    exact = np.array([dense_value(belief, a, b) for a, b in zip(i, j, strict=True)])
+    value = pair_values(belief, i, j)
+    assert np.corrcoef(exact, value)[0, 1] > 0.9
+    assert exact[value.argmax()] > 0.85 * exact.max()
+
+
+def test_without_features_both_ways_agree():
+    belief = belief_of(0, answers=25)
+    i, j = pairs(14)
+    np.testing.assert_allclose(
+        pair_values(belief, i, j), independent_values(belief.mean, belief.u_var, i, j)
+    )
+
+
+def test_the_unknown_and_the_close_are_worth_most():
+    mean = np.array([0.0, 0.0, 0.0, 3.0, 0.0])
+    variance = np.array([1.0, 1.0, 3.0, 3.0, 3.0])
+    i, j = np.array([0, 0, 2, 2]), np.array([1, 2, 4, 3])
+    known, half, unknown, apart = independent_values(mean, variance, i, j)
+    assert known < half < unknown
+    assert apart < unknown

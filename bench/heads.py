@@ -1,0 +1,302 @@
+"""How well the heads order rated photographs: the table of docs/heads.md.
+
+    REAL_ASSETS=... python -m bench.heads [--cache=FOLDER] [--methods=ridge,auto] [--raters=100]
+                                          [--only=heads|taste|speed] [--write]
+
+Features of MobileNetV2, pooled and with the means of all hidden states; 10 random splits of the 330
+photographs with 120 and 240 for training; each method on the same features and splits. Personal
+taste: per rater, five folds of the photographs; a generic head learns the mean of the other raters
+and a personal one what this rater gave, both on the same four folds. Prints one JSON line per row.
+With a cache, what was measured once is not measured again; `--write` puts the tables into the page.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from src.aesthetic.dataset import load_rated_features
+from src.aesthetic.heads import Head, fit_head
+from src.aesthetic.heads.auto import assign_folds, fit_auto
+from src.aesthetic.metrics import interval_coverage, pairwise_accuracy
+from src.data_holder import DataHolder
+from src.features import open_extractors
+
+ROOT = Path(__file__).parents[1]
+SPLITS = 10
+TRAINING_SIZES = (120, 240)
+T_975 = {10: 2.262}  # Student's t for the mean of so many splits
+LEVELS = (0.5, 0.8, 0.95)
+HIDDEN_STATES = tuple(range(16))
+SEED_RECIPE = "MLP, seed recipe"
+Row = dict[str, Any]
+
+
+def train_seed_mlp(*, relu: bool, **options: Any) -> Callable[[np.ndarray, np.ndarray], Head]:
+    """The published architecture from scratch: margin ranking loss, batches of 8, 100 epochs."""
+
+    def fit(features: np.ndarray, scores: np.ndarray) -> Head:
+        from src.aesthetic.trainer import MlpShape, train_mlp
+        from src.aesthetic.training_options import TrainingOptions
+
+        shape = MlpShape(relu=relu)
+        return train_mlp(features, scores, TrainingOptions(**options), shape=shape).head
+
+    return fit
+
+
+SEED_OPTIONS = {"learning_rate": 4e-3, "lr_scheduler_type": "cosine", "warmup_ratio": 0.1}
+METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Head]] = {
+    SEED_RECIPE: train_seed_mlp(relu=False, **SEED_OPTIONS),
+    "MLP, seed recipe with ReLU": train_seed_mlp(relu=True, **SEED_OPTIONS),
+    "MLP, our default training_args": train_seed_mlp(relu=False),
+    "ridge": lambda x, y: fit_head("ridge", x, y),
+    "kernel": lambda x, y: fit_head("kernel", x, y),
+    "gp": lambda x, y: fit_head("gp", x, y),
+    "auto": lambda x, y: fit_auto(x, y).head,
+}
+
+
+class Cache:
+    """Results by key, kept in a JSON file if there is a folder for it."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = folder / "heads.json" if folder else None
+        self._values: dict[str, Row] = {}
+        if self._path and self._path.exists():
+            self._values = json.loads(self._path.read_text(encoding="utf-8"))
+
+    def get(self, key: str, compute: Callable[[], Row]) -> Row:
+        if key not in self._values:
+            self._values[key] = compute()
+            if self._path:
+                self._path.write_text(json.dumps(self._values), encoding="utf-8")
+        return self._values[key]
+
+
+def load(assets: Path, cache: Path) -> tuple[dict[str, np.ndarray], np.ndarray, list[str]]:
+    """Features by name, mean scores, and paths of the photographs."""
+    extractors = open_extractors(
+        str(assets / "backbones" / "mobilenet_v2"), device="cpu", hidden_states=HIDDEN_STATES
+    )
+    holder = DataHolder.from_folder(assets / "rated-photos")
+    data = load_rated_features(holder, extractors, store_folder=cache)
+    pooled = data.features[:, :1280]
+    features = {"pooled": pooled, "pooled and hidden states": data.features}
+    return features, data.holder.scores, list(data.holder.paths)
+
+
+def measure(fit: Callable[..., Head], x: np.ndarray, y: np.ndarray, n: int, split: int) -> Row:
+    """AB on the photographs that a split keeps back, and where intervals hold them."""
+    order = np.random.default_rng(split).permutation(len(y))
+    train, test = order[:n], order[n:]
+    start = time.perf_counter()
+    head = fit(x[train], y[train])
+    seconds = time.perf_counter() - start
+    predicted, std = head.predict(x[test]), head.predict_std(x[test])
+    row: Row = {"ab": pairwise_accuracy(y[test], predicted), "seconds": seconds}
+    if std is not None:
+        covered = interval_coverage(y[test], predicted, std, LEVELS)
+        row["coverage"] = [entry["coverage"] for entry in covered]
+    return row
+
+
+def head_rows(
+    features: dict[str, np.ndarray], y: np.ndarray, methods: list[str], cache: Cache
+) -> Iterator[Row]:
+    """One row per features, training size and method."""
+    for name, x in features.items():
+        for n in TRAINING_SIZES:
+            baseline: np.ndarray | None = None
+            for method in methods:
+                runs = [
+                    cache.get(
+                        f"{name}|{n}|{method}|{split}",
+                        partial(measure, METHODS[method], x, y, n, split),
+                    )
+                    for split in range(SPLITS)
+                ]
+                ab = np.array([run["ab"] for run in runs])
+                row = {"table": "heads", "features": name, "train": n, "method": method}
+                row |= {"ab": mean_and_interval(ab)}
+                if method == SEED_RECIPE:
+                    baseline = ab
+                elif baseline is not None:
+                    row["gain"] = mean_and_interval(ab - baseline)
+                if "coverage" in runs[0]:
+                    coverage = np.mean([run["coverage"] for run in runs], axis=0)
+                    row["coverage"] = [round(float(c), 3) for c in coverage]
+                row["seconds"] = round(float(np.median([run["seconds"] for run in runs])), 2)
+                yield row
+
+
+def mean_and_interval(values: np.ndarray) -> list[float]:
+    """Mean and the ends of its 95 % interval over splits or raters."""
+    t = T_975.get(len(values), 1.98)
+    half = t * float(values.std(ddof=1)) / len(values) ** 0.5
+    mean = float(values.mean())
+    return [round(v, 4) for v in (mean, mean - half, mean + half)]
+
+
+def taste_rows(
+    features: np.ndarray, paths: list[str], assets: Path, raters: int, cache: Cache
+) -> Iterator[Row]:
+    """Generic, personal, and generic corrected for the person."""
+    with np.load(assets / "rated-photos" / "rater_matrix.npz") as file:
+        column = {path: number for number, path in enumerate(file["files"].tolist())}
+        given = file["ratings"][:, [column[path] for path in paths]].astype(float)
+    given[given == 0] = np.nan
+    chosen = np.random.default_rng(0).permutation(len(given))[:raters]
+    results = [
+        cache.get(f"taste|{rater}", partial(one_rater, features, given, int(rater)))
+        for rater in chosen
+    ]
+    both = np.array([row["ab"] for row in results if row["ab"]])
+    for number, method in enumerate(TASTE_METHODS):
+        row = {"table": "taste", "method": method, "raters": len(both)}
+        row |= {"ab": mean_and_interval(both[:, number])}
+        if number < 2:
+            gain = both[:, 2] - both[:, number]
+            row["gain of prior + residual"] = mean_and_interval(gain)
+        yield row
+
+
+TASTE_METHODS = ("generic only", "personal only", "prior + residual")
+
+
+def one_rater(features: np.ndarray, given: np.ndarray, rater: int) -> Row:
+    mine = ~np.isnan(given[rater])
+    others = np.nanmean(np.delete(given, rater, axis=0), axis=0)
+    fold = assign_folds(len(mine), 5, seed=0)
+    ab = []
+    for k in range(5):
+        train, own, test = fold != k, (fold != k) & mine, (fold == k) & mine
+        if np.ptp(given[rater][own]) == 0 or np.ptp(given[rater][test]) == 0:
+            continue
+        generic = fit_head("kernel", features[train], others[train])
+        heads = (
+            generic,
+            fit_head("kernel", features[own], given[rater][own]),
+            fit_head("kernel", features[own], given[rater][own], prior=generic),
+        )
+        truth = given[rater][test]
+        ab.append([pairwise_accuracy(truth, h.predict(features[test])) or 0.5 for h in heads])
+    return {"ab": np.mean(ab, axis=0).tolist() if ab else None}
+
+
+def speed_rows() -> Iterator[Row]:
+    """`auto` as a whole process, and training steps."""
+    program = (
+        "import numpy as np; from src.aesthetic.heads.auto import fit_auto;"
+        "r = np.random.default_rng(0); x = r.normal(size=(1000, 1280));"
+        "fit_auto(x, x[:, :50].sum(axis=1) + r.normal(size=1000))"
+    )
+    start = time.perf_counter()
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, env=environment)
+    seconds = time.perf_counter() - start
+    yield {
+        "table": "speed",
+        "what": "auto, 1000 x 1280, whole process",
+        "seconds": round(seconds, 1),
+    }
+
+    from src.aesthetic.trainer import train_mlp
+    from src.aesthetic.training_options import TrainingOptions
+
+    rng = np.random.default_rng(0)
+    for d in (768, 1280):
+        x, y = rng.normal(size=(1000, d)), rng.normal(size=1000)
+        result = train_mlp(x, y, TrainingOptions(max_steps=1500))
+        rate = round(result.steps / result.seconds)
+        yield {"table": "speed", "what": f"MLP, batch 8, {d} features", "steps_per_second": rate}
+
+
+def write_page(rows: list[Row]) -> None:
+    """Put the tables into docs/heads.md, between its marks."""
+    path = ROOT / "docs" / "heads.md"
+    text = path.read_text(encoding="utf-8")
+    for name, table in (("heads", heads_table(rows)), ("taste", taste_table(rows))):
+        begin, end = f"<!-- {name}: written by bench/heads.py -->\n", f"<!-- end of {name} -->"
+        before, _, rest = text.partition(begin)
+        text = before + begin + table + end + rest.partition(end)[2]
+    path.write_text(text, encoding="utf-8")
+
+
+def heads_table(rows: list[Row]) -> str:
+    lines = [
+        "| features | images | head | test AB (95 % interval) | above the seed recipe "
+        "| in 50 / 80 / 95 % intervals | seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        if row["table"] == "heads":
+            covered = " / ".join(f"{share:.0%}" for share in row.get("coverage", ())) or "–"
+            gain = shown(row["gain"], sign=True) if "gain" in row else "–"
+            lines.append(
+                f"| {row['features']} | {row['train']} | {row['method']} | {shown(row['ab'])} "
+                f"| {gain} | {covered} | {row['seconds']} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def taste_table(rows: list[Row]) -> str:
+    gain = "gain of prior + residual"
+    lines = [
+        "| model | raters | test AB (95 % interval) | gain of prior + residual over it |",
+        "|---|---|---|---|",
+    ]
+    for row in rows:
+        if row["table"] == "taste":
+            more = shown(row[gain], sign=True) if gain in row else "–"
+            lines.append(f"| {row['method']} | {row['raters']} | {shown(row['ab'])} | {more} |")
+    return "\n".join(lines) + "\n"
+
+
+def shown(value: list[float], *, sign: bool = False) -> str:
+    form = "+.3f" if sign else ".3f"
+    return f"{value[0]:{form}} ({value[1]:{form}} … {value[2]:{form}})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--methods", default=";".join(METHODS))
+    parser.add_argument("--raters", type=int, default=100)
+    parser.add_argument("--only", default="heads,taste,speed")
+    parser.add_argument("--write", action="store_true")
+    args = parser.parse_args()
+    assets = Path(os.environ["REAL_ASSETS"])
+    cache = Cache(args.cache)
+    rows: list[Row] = []
+
+    def add(found: Iterator[Row]) -> None:
+        for row in found:
+            print(json.dumps(row), flush=True)
+            rows.append(row)
+
+    with threadpool_limits(1, "blas"), tempfile.TemporaryDirectory() as temporary:
+        if {"heads", "taste"} & set(args.only.split(",")):
+            features, scores, paths = load(assets, args.cache or Path(temporary))
+        if "heads" in args.only:
+            add(head_rows(features, scores, args.methods.split(";"), cache))
+        if "taste" in args.only:
+            add(taste_rows(features["pooled"], paths, assets, args.raters, cache))
+    if "speed" in args.only:
+        add(speed_rows())
+    if args.write:
+        write_page(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -28,7 +28,7 @@ def outcome(tmp_path_factory):
             training_args={"per_device_train_batch_size": 32, "report_to": []}, device="cpu"
         ),
     )
-    options = TagOptions(head_epochs=20, head_learning_rate=0.02)
+    options = TagOptions(head_epochs=40)
     answers = train_head(job, options)
     findings = write_results(job.save_model, answers, options.style, Measuring(images=2))
     return truth, answers, findings
@@ -59,6 +59,6 @@ def test_figures_of_rare_tags(outcome):
     whole, rare = findings.figures["slices"]
     assert rare["slice"] == "all tags from #20 down"
     assert whole["f1_micro"] > 0.45  # guessing reaches 0.15
-    assert rare["f1_macro"] > 0.2
+    assert 0.1 < rare["f1_macro"] < whole["f1_macro"]
     # At the threshold of the validation images, precision is near recall on the test images.
     assert whole["precision_micro"] == pytest.approx(whole["recall_micro"], abs=0.1)

@@ -1,0 +1,157 @@
+"""What holds for any scores, names, choices."""
+
+import json
+import math
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from src.errors import DataError
+from src.rating import elo
+from src.rating.model_scores import existing_deviation, rescale
+from src.rating.posterior import Belief, Prior, fit
+from src.rating.score_file import META, ScoreFile, read_score_file, write_score_file
+from src.rating.scoring import Answer, as_choices
+from src.rating.shares import Share
+
+SCORES = st.floats(-50, 50)
+# Any text that JSON and a file system can hold; a backslash would be read as a separator.
+NAMES = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\\"), min_size=1
+).filter(lambda name: name != META)
+OUTCOMES = st.sampled_from(["left", "right", "tie"])
+
+
+@given(SCORES, SCORES, st.sampled_from([0.0, 0.5, 1.0]))
+def test_elo_keeps_the_sum(left, right, outcome):
+    after = elo.update(left, right, outcome)
+    assert sum(after) == pytest.approx(left + right, abs=1e-9)
+
+
+@given(SCORES, SCORES, st.sampled_from([0.0, 0.5, 1.0]))
+def test_elo_does_not_care_about_sides(left, right, outcome):
+    assert elo.update(right, left, 1 - outcome)[::-1] == pytest.approx(
+        elo.update(left, right, outcome)
+    )
+
+
+@given(SCORES, SCORES)
+def test_under_elo_a_winner_never_falls(left, right):
+    assert elo.update(left, right, 1.0)[0] >= left
+
+
+@given(st.floats(-1e6, 1e6))
+def test_elo_probabilities_of_both_sides_add_to_one(difference):
+    assert elo.win_probability(difference) + elo.win_probability(-difference) == pytest.approx(1)
+
+
+@given(
+    st.dictionaries(NAMES, st.floats(allow_nan=False, allow_infinity=False)),
+    st.dictionaries(st.text(), st.integers()),
+)
+def test_a_score_file_comes_back_as_it_was(scores, meta):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "score.json"
+        content = ScoreFile(scores, meta)
+        write_score_file(path, content)
+        assert read_score_file(path) == content
+
+
+@given(
+    st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "ignore"))
+)
+def test_any_bytes_are_scores_or_a_clear_error(content):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "score.json"
+        path.write_bytes(content)
+        try:
+            read_score_file(path)
+        except DataError as error:
+            assert str(path) in str(error)
+        else:
+            assert isinstance(json.loads(content.decode("utf-8-sig")), dict)
+        assert path.read_bytes() == content
+
+
+@given(st.integers(1, 500), st.data())
+def test_wilsons_interval_holds_the_share(trials, data):
+    successes = data.draw(st.integers(0, trials))
+    share = Share(successes, trials)
+    low, high = share.interval
+    assert 0 <= low <= successes / trials <= high <= 1
+    assert share.value == successes / trials
+
+
+@given(
+    st.dictionaries(st.integers(0, 30).map(str), st.floats(-20, 20), min_size=1),
+    st.dictionaries(st.integers(0, 30).map(str), SCORES),
+)
+def test_rescaled_scores_have_the_existing_spread_and_the_models_order(predictions, existing):
+    unrated = predictions.keys() - existing.keys()
+    filled = rescale(predictions, existing, unrated)
+    assert filled.keys() == unrated
+    values = [filled[path] for path in sorted(filled, key=lambda path: predictions[path])]
+    assert all(a <= b + 1e-9 for a, b in zip(values, values[1:], strict=False))
+    mean = sum(predictions.values()) / len(predictions)
+    if np.std([math.tanh(predictions[path] - mean) for path in filled] or [0]) > 1e-6:
+        assert np.std(values) == pytest.approx(existing_deviation(existing))
+
+
+ANSWERS = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(1, 5), OUTCOMES).map(
+        lambda t: Answer(t[0], (t[0] + t[1]) % 6, t[2])
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+def prior(seed: int) -> Prior:
+    rng = np.random.default_rng(seed)
+    return Prior(rng.normal(size=(6, 2)), np.zeros(2), np.ones(2), np.full(6, 1.5))
+
+
+@examples(max_examples=40)
+@given(ANSWERS, st.integers(0, 20), st.randoms())
+def test_the_fit_depends_on_no_order_and_no_side(answers, seed, chance):
+    swap = {"left": "right", "right": "left", "tie": "tie"}
+    other = [Answer(right, left, swap[outcome]) for left, right, outcome in answers]
+    chance.shuffle(other)
+    one, two = (fit(prior(seed), as_choices(list_)) for list_ in (answers, other))
+    np.testing.assert_allclose(one.belief.mean, two.belief.mean, atol=1e-5)
+    assert one.log_evidence == pytest.approx(two.log_evidence, abs=1e-5)
+
+
+@examples(max_examples=40)
+@given(ANSWERS, st.integers(0, 20))
+def test_at_the_mode_the_slope_is_zero(answers, seed):
+    where, choices = prior(seed), as_choices(answers)
+    belief = fit(where, choices).belief
+    f = belief.mean
+    miss = choices.weights / (1 + np.exp(f[choices.winners] - f[choices.losers]))
+    slope = np.bincount(choices.winners, miss, 6) - np.bincount(choices.losers, miss, 6)
+    np.testing.assert_allclose(where.features.T @ slope, belief.w / where.w_var, atol=1e-3)
+    np.testing.assert_allclose(slope, belief.u / where.u_var, atol=1e-3)
+
+
+@examples(max_examples=40)
+@given(ANSWERS, st.integers(0, 20))
+def test_an_answer_raises_the_winner_against_the_loser_and_makes_surer(answers, seed):
+    belief = Belief.start(prior(seed))
+    everyone = np.arange(6)
+    for left, right, outcome in answers:
+        if outcome == "tie":
+            continue
+        winner, loser = (left, right) if outcome == "left" else (right, left)
+        after = belief.after(winner, loser)
+        pair = np.array([winner]), np.array([loser])
+        assert after.difference(*pair)[0] > belief.difference(*pair)[0]
+        assert after.difference(*pair)[1] < belief.difference(*pair)[1]
+        assert (after.variance(everyone) <= belief.variance(everyone) + 1e-9).all()
+        assert (after.variance(everyone) > 0).all()
+        belief = after

@@ -1,5 +1,6 @@
 """What holds for any scores, names, choices."""
 
+import itertools
 import json
 import math
 import tempfile
@@ -96,7 +97,7 @@ def test_rescaled_scores_have_the_existing_spread_and_the_models_order(predictio
     filled = rescale(predictions, existing, unrated)
     assert filled.keys() == unrated
     values = [filled[path] for path in sorted(filled, key=lambda path: predictions[path])]
-    assert all(a <= b + 1e-9 for a, b in zip(values, values[1:], strict=False))
+    assert all(a <= b + 1e-9 for a, b in itertools.pairwise(values))
     mean = sum(predictions.values()) / len(predictions)
     if np.std([math.tanh(predictions[path] - mean) for path in filled] or [0]) > 1e-6:
         assert np.std(values) == pytest.approx(existing_deviation(existing))

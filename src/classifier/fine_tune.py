@@ -173,6 +173,7 @@ def run_trainer(
         logger.info("Kept in %s: run the same command again to go on.", arguments.output_dir)
         raise KeyboardInterrupt
     trainer.use_average()
+    trainer.accelerator.wait_for_everyone()  # who is done removes checkpoints others still read
     if not more_follows:  # what ends here cannot be begun again: a second beginning hangs
         trainer.accelerator.end_training()
     state = trainer.state

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import re
 import shutil
 import signal
@@ -19,6 +18,7 @@ from PIL import Image
 
 from tests import tiny_models
 from tests.conftest import IN_CI
+from tests.torchrun import torchrun
 
 ROOT = Path(__file__).parents[2]
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230)}
@@ -241,36 +241,24 @@ def test_wrong_models_are_one_line(words, part, tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.distributed
+@pytest.mark.skipif(sys.platform == "win32", reason="torchrun wants POSIX here")
 def test_the_whole_model_with_two_processes(trained, tmp_path):
     base, _ = trained
     backbone = tiny_models.convnext(tmp_path / "backbone")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
-    done = subprocess.run(
-        [
-            *torchrun,
-            "--master_port=0",
-            "--rdzv_backend=c10d",
-            "--rdzv_endpoint=localhost:0",
-            str(ROOT / "custom_classifier_training.py"),
-            "--label_source=tags",
-            "--train_backbone=True",
-            f"--top_level_image_directory={base / 'images'}",
-            f"--base_model={backbone}",
-            f"--save_model={tmp_path / 'model'}",
-            "--training_args.num_train_epochs=2",
-            "--training_args.per_device_train_batch_size=8",
-            "--image_sizes=[32, 40]",
-            "--augment_mixup=0.2",
-            "--ema_decay=0.5",
-            "--tag_loss=asl",
-            "--device=cpu",
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    done = torchrun(
+        "custom_classifier_training.py",
+        "--label_source=tags",
+        "--train_backbone=True",
+        f"--top_level_image_directory={base / 'images'}",
+        f"--base_model={backbone}",
+        f"--save_model={tmp_path / 'model'}",
+        "--training_args.num_train_epochs=2",
+        "--training_args.per_device_train_batch_size=8",
+        "--image_sizes=[32, 40]",
+        "--augment_mixup=0.2",
+        "--ema_decay=0.5",
+        "--tag_loss=asl",
+        "--device=cpu",
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("Model: ") == 1  # one process tells

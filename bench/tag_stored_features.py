@@ -104,9 +104,10 @@ def prepare(folder: Path, images: int, side: int) -> None:
     options: dict[str, Any] = {"num_labels": TAGS, "problem_type": "multi_label_classification"}
     config = transformers.ResNetConfig(depths=[3, 4, 23, 3], **options)
     model = transformers.ResNetForImageClassification(config)
+    module: Any
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None  # type: ignore[assignment]  # the mean over what follows
+            module.momentum = None  # the mean over what follows
         if type(module).__name__ == "ResNetBottleNeckLayer":
             torch.nn.init.constant_(module.layer[-1].normalization.weight, DAMPING)
     model.train()

@@ -17,7 +17,7 @@ from src.classifier.backbone import HeadInputs
 from src.classifier.fine_tune import LabelledPaths, fine_tune
 from src.classifier.fingerprints import fingerprint
 from src.classifier.head import LinearHead
-from src.classifier.image_size import with_image_size
+from src.classifier.image_size import fitted, with_image_size
 from src.classifier.job import Job, provenance
 from src.classifier.losses import MultilabelLoss, frequency_weights
 from src.classifier.model import MULTI_LABEL, load_classifier
@@ -197,10 +197,15 @@ def train_all(job: Job, options: TagOptions) -> TagAnswers | None:
             preprocessing = load_preprocessing(folder)
             if model is None:
                 model, head_name = load_classifier(
-                    source, data.names, preprocessing, name=job.start, problem_type=MULTI_LABEL
+                    source,
+                    data.names,
+                    backbone.preprocessing,
+                    name=job.start,
+                    problem_type=MULTI_LABEL,
                 )
                 if not job.load_model:
                     _expect_frequencies(model.get_submodule(head_name), data.labels[train])
+            model = fitted(model, preprocessing, job.start) if size else model
             trained = fine_tune(
                 model,
                 preprocessing,

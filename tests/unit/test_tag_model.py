@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from src.classifier.image_size import with_image_size
 from src.classifier.parts import TEST, TRAIN, VALIDATION
 from src.classifier.selected_tags import SelectedTag, write_selected_tags
 from src.classifier.sidecars import SidecarStyle
@@ -47,30 +46,6 @@ def test_a_damaged_ensemble(tmp_path, text):
     (tmp_path / "ensemble.json").write_text(text)
     with pytest.raises(ModelError):
         members(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ({"size": {"shortest_edge": 224}}, {"size": {"shortest_edge": 320}}),
-        ({"size": {"height": 224, "width": 224}}, {"size": {"height": 320, "width": 320}}),
-        (
-            {"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}},
-            {"size": {"shortest_edge": 366}, "crop_size": {"height": 320, "width": 320}},
-        ),
-        ({"size": 224, "do_resize": True}, {"size": 320, "do_resize": True}),
-    ],
-)
-def test_another_image_size(tmp_path, before, after):
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(before))
-    made = with_image_size(tmp_path, 320, tmp_path / "new")
-    assert json.loads((made / "preprocessor_config.json").read_text()) == after
-
-
-def test_a_preprocessing_without_a_size(tmp_path):
-    (tmp_path / "preprocessor_config.json").write_text("{}")
-    with pytest.raises(ModelError, match="names no image size"):
-        with_image_size(tmp_path, 320, tmp_path / "new")
 
 
 def answers(folder):

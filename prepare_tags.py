@@ -56,7 +56,8 @@ def prepare(settings: PrepareTags) -> None:
             journal = directory / f".tags-{time.strftime('%Y%m%d-%H%M%S')}.json"
             written = tag_journal.write_changes(directory, plan.changes, style, journal)
             if written:
-                print(f"Wrote {written} tag files. To take that back: --undo={journal}")
+                print(f"Wrote {written} tag files.")
+                print(f"To take that back: python run.py prepare_tags --undo={journal}")
     report(settings, directory, images, style)
 
 
@@ -90,7 +91,7 @@ def correct(file: Path, at_least: float) -> None:
     changed = apply_errors(file, journal, at_least=at_least)
     print(f"{changed} tag files changed.")
     if changed:
-        print(f"To take that back: --undo={journal}")
+        print(f"To take that back: python run.py prepare_tags --undo={journal}")
 
 
 def take_back(journal: Path) -> None:

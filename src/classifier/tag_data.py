@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_LEARNABLE = 10  # images that a tag takes at the least
 _ID_RANGES = re.compile(r"(\d{1,3})-(\d{1,3}),\s*(\d{1,3})-(\d{1,3})")
 
 
@@ -83,6 +84,14 @@ class TaggedImages:
         )
         for note in self.notes:
             logger.warning("%s", note)
+        few = int((np.asarray(self.labels.sum(axis=0)) < _LEARNABLE).sum())
+        if few:
+            logger.info(
+                "%d of the tags are on fewer than %d images and hard to learn: "
+                "tag_min_count leaves such tags out.",
+                few,
+                _LEARNABLE,
+            )
 
 
 def load(

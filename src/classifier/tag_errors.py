@@ -1,6 +1,7 @@
 """Tags that are probably missing or probably wrong, by confident learning."""
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from src.files import write_text
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+logger = logging.getLogger(__name__)
 
 FILE_NAME = "tag_errors.json"
 _SLACK = 1e-6
@@ -151,6 +154,14 @@ def apply_errors(file: Path, journal: Path, *, at_least: float = 0.0) -> int:
     for error in errors:
         if error.sureness >= at_least:
             by_image.setdefault(error.image, []).append(error)
+    if errors and not by_image:
+        surest = max(error.sureness for error in errors)
+        logger.info(
+            "None of the %d listed tags is as sure as %g; the surest is %.3f.",
+            len(errors),
+            at_least,
+            surest,
+        )
     changes = {}
     for image, found in by_image.items():
         if ".." in Path(image).parts or not (directory / image).is_file():

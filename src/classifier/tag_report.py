@@ -12,11 +12,13 @@ from src.reports.html import write_page
 from src.reports.thumbnails import thumbnails
 
 if TYPE_CHECKING:
+    from src.classifier.tag_data import TaggedImages
     from src.classifier.tag_results import TagFindings
     from src.classifier.tag_train import TagAnswers
 
 MOST_THUMBNAILS = 1500
 MOST_ERRORS = 400
+MOST_GIVEN = 12
 _SIDE = 128  # pixels of a thumbnail's longer side
 _COLUMNS = ("f1_micro", "f2_micro", "mcc_micro", "map_micro", "f1_macro", "mcc_macro", "map_macro")
 
@@ -65,7 +67,15 @@ def write_report(
                 row | {"top": [known[index] for index in best if index in known]}
                 for row, best in zip(tag_rows(data.tags, findings), top, strict=True)
             ],
-            "errors": [asdict(e) | {"picture": known.get(place[e.image])} for e in errors],
+            "errors": [
+                asdict(error)
+                | {
+                    "picture": known.get(place[error.image]),
+                    "given": _given(data, place[error.image]),
+                }
+                for error in errors
+            ],
+            "folder": f"{data.directory.resolve().as_uri()}/",
             "list": {
                 "kind": "tag errors",
                 "directory": str(data.directory.resolve()),
@@ -74,6 +84,13 @@ def write_report(
         },
         errors_found=len(findings.errors),
     )
+
+
+def _given(data: "TaggedImages", row: int) -> list[str]:
+    """The tags that an image has now, at most so many."""
+    first, last = data.labels.indptr[row : row + 2].tolist()
+    names = [data.tags[tag].name for tag in data.labels.indices[first:last].tolist()]
+    return names if len(names) <= MOST_GIVEN else [*names[: MOST_GIVEN - 1], "…"]
 
 
 def top_images(answers: "TagAnswers", images: int) -> list[list[int]]:

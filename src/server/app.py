@@ -38,7 +38,8 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
     GET / is the page. GET /api/tags lists the model's tags with their thresholds. POST /api/tag,
     with the bytes of an image as its body, answers with the tags at or above their thresholds;
     `?threshold=0.3` sets one threshold for all, `?limit=50` gives the likeliest so many instead.
-    Uploads that are too large get 413, those that are no readable image 415, wrong numbers 422.
+    Uploads that are too large get 413, those that are no readable image 415, wrong numbers 422,
+    and those that a page of another site sends, 403; programs send no origin and are welcome.
 
     Raises:
         MissingExtra: fastapi is not installed.
@@ -102,6 +103,9 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
         threshold: float | None = Query(None, ge=0, le=1),
         limit: int | None = Query(None, ge=1, le=_MOST_TAGS),
     ) -> dict[str, Any]:
+        origin = request.headers.get("origin")
+        if origin is not None and origin != f"http://{request.headers['host']}":
+            raise HTTPException(403, "only the page of this server may post images")
         try:
             content = await _body(request)
             return await run_in_threadpool(answer, content, threshold, limit)

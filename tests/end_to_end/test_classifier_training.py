@@ -178,6 +178,7 @@ def test_after_ctrl_c_the_same_command_ends_where_it_would_have(digits, convnext
     assert not (tmp_path / "stopped.checkpoints").exists()
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun wants POSIX here")
 def test_two_processes_train_as_one_and_write_once(digits, convnext, tmp_path):
     words = [*TUNING, "--augment_crop=1", "--augment_rotation=0", "--augment_colour=0"]

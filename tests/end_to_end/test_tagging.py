@@ -1,6 +1,7 @@
 """Tagging as a user does it: train, look at the results, tag a folder, correct, serve."""
 
 import csv
+import http.client
 import io
 import json
 import re
@@ -241,6 +242,7 @@ def test_wrong_models_are_one_line(words, part, tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun wants POSIX here")
 def test_the_whole_model_with_two_processes(trained, tmp_path):
     base, _ = trained
@@ -374,6 +376,25 @@ def test_there_is_nothing_else(server, path):
 
 def test_other_names_for_this_computer_are_refused(server):
     assert post(f"{server}/api/tag", png((3, 2)), {"Host": "evil.example"})[0] == 400
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "null"])
+def test_pages_of_other_sites_are_refused(server, origin):
+    assert post(f"{server}/api/tag", png((30, 20)), {"Origin": origin})[0] == 403
+    assert post(f"{server}/api/tag", png((30, 20)), {"Origin": server})[0] == 200
+
+
+def test_an_upload_that_tells_no_size_is_read_no_further_than_allowed(server):
+    connection = http.client.HTTPConnection(server.removeprefix("http://"), timeout=60)
+    pieces = (bytes(1 << 20) for _ in range(33))
+    try:
+        connection.request("POST", "/api/tag", body=pieces, encode_chunked=True)
+        status = connection.getresponse().status
+    except (BrokenPipeError, ConnectionResetError):
+        status = 413  # closed before all of it was sent
+    finally:
+        connection.close()
+    assert status == 413
 
 
 @pytest.fixture(scope="module")

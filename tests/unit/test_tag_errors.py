@@ -185,3 +185,12 @@ def test_calibration_recovers_a_known_curve():
     found = calibrate(scores, labels)
     assert np.abs(found[:, 0] - true[:, 0]).max() < 0.03
     assert np.ptp(found[:, 1]) < 1e-6  # higher scores speak against it: flat
+
+
+def test_a_list_that_is_nowhere_as_sure_as_wanted_says_how_sure_it_is(tmp_path, caplog):
+    errors = [TagError("a.png", "cat", "missing", 0.9, 0.25), TagError("b", "x", "wrong", 0.1, 0.5)]
+    write_errors(tmp_path / "list.json", tmp_path, SidecarStyle(), errors)
+    with caplog.at_level("INFO"):
+        assert apply_errors(tmp_path / "list.json", tmp_path / "journal.json", at_least=0.8) == 0
+    assert "None of the 2 listed tags is as sure as 0.8; the surest is 0.500." in caplog.text
+    assert not (tmp_path / "journal.json").exists()

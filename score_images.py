@@ -1,7 +1,6 @@
 """Score any folder of images with a model you trained: table, gallery, and what you do with it."""
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,16 +32,23 @@ def main(settings: ScoreImages) -> None:
 
 def score(settings: ScoreImages) -> "Scored":
     """The scored images in the wanted order, with a summary on the screen."""
+    from src.features.extract import local_engine
+    from src.using.object_store import reader, scan
+    from src.using.ray_engine import RayEngine
     from src.using.scoring import open_model, score_folder
     from src.using.tables import summary
 
+    place, model, device = settings.top_level_image_directory, settings.load_model, settings.device
+    ray = RayEngine(place, model, device, settings.ray_address, settings.ray_workers)
     scored = score_folder(
-        Path(settings.top_level_image_directory),
-        *open_model(settings.load_model, settings.device),
+        Path(place),
+        *open_model(model, device),
+        files=scan(place),
         store_folder=store_folder(settings),
         batch_size=settings.evaluation_args.per_device_eval_batch_size,
+        engine=ray if settings.engine == "ray" else local_engine(reader(place)),
     ).sorted(best_first=settings.score_first == "best")
-    print(summary(scored))
+    print(summary(scored, place))
     return scored
 
 
@@ -50,10 +56,9 @@ def write(settings: ScoreImages, scored: "Scored", output: Path) -> None:
     """The table and the gallery."""
     from src.using.tables import write_table
 
-    columns = scored.columns()
-    write_table(output / settings.score_table, columns)
+    write_table(output / settings.score_table, scored.columns())
     print(f"Table: {output / settings.score_table}")
-    if settings.score_gallery == "off":
+    if settings.score_gallery == "off" or "://" in settings.top_level_image_directory:
         return
     from src.reports.gallery import THUMBNAILS, write_gallery, write_thumbnails
 
@@ -73,15 +78,13 @@ def write(settings: ScoreImages, scored: "Scored", output: Path) -> None:
 
 def act(settings: ScoreImages, scored: "Scored", output: Path) -> None:
     """Show what the action does, and unless this is a dry run, do it."""
-    from src.using.actions import plan_action
-    from src.using.touch import remember_times
-    from src.using.undo import make, new_journal
+    from src.using.actions import carry_out, plan_action
 
-    assert settings.score_action != "table"
+    action = settings.score_action
+    assert action != "table"
     plan = plan_action(
-        settings.score_action,
+        action,
         scored,
-        now_ns=time.time_ns(),
         cuts=settings.score_cuts,
         cut_by=settings.score_cut_by,
         folders=settings.score_folders,
@@ -92,11 +95,7 @@ def act(settings: ScoreImages, scored: "Scored", output: Path) -> None:
     if settings.score_dry_run:
         print("Nothing was changed: this was a dry run. Next: the same with --score_dry_run=False")
     elif plan.changes:
-        journal = new_journal(output, settings.score_action)
-        print(make(scored.directory, plan.changes, journal).text())
-        if settings.score_action == "touch":
-            remember_times(scored, store_folder(settings))
-        print(f"To take it back: python run.py score_images --score_undo={journal}")
+        print(carry_out(action, plan, scored, output, store_folder(settings)))
 
 
 def export(settings: ScoreImages) -> None:
@@ -111,8 +110,10 @@ def export(settings: ScoreImages) -> None:
 
 
 def store_folder(settings: ScoreImages) -> Path | None:
-    """Where features are kept; None: beside the images."""
-    return Path(settings.feature_store) if settings.feature_store else None
+    """Where features are kept; None: beside the images, which an object store has no place for."""
+    no_folder = "://" in settings.top_level_image_directory
+    folder = settings.feature_store or (settings.score_output if no_folder else "")
+    return Path(folder) if folder else None
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """From images to feature vectors, computed once and kept."""
 
-from src.features.extract import FeatureTable, compute_features
+from src.features.extract import Engine, FeatureTable, compute_features
 from src.features.registry import Extractor, open_extractors
 from src.features.store import FeatureStore, open_store
 
 __all__ = [
+    "Engine",
     "Extractor",
     "FeatureStore",
     "FeatureTable",

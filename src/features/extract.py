@@ -5,11 +5,11 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -39,12 +39,39 @@ class FeatureTable(NamedTuple):
     unreadable: dict[str, str]  # path -> why
 
 
-class _Loaded(NamedTuple):
+class Computed(NamedTuple):
+    """What came of one file: a vector, a content whose vector is known already, or a problem."""
+
     file: ImageFile
     sha256: bytes | None
     perceptual_hash: bytes | None
-    prepared: np.ndarray | None
+    vector: np.ndarray | None
     problem: str | None
+
+
+class Engine(Protocol):
+    """Where and how features are computed; see `local_engine`."""
+
+    def __call__(
+        self, files: Sequence[ImageFile], extractor: Extractor, done: set[bytes], batch_size: int
+    ) -> Iterable[Sequence[Computed]]:
+        """Compute, giving results in batches as they are ready, each file once, in any order.
+
+        Args:
+            files: what to read.
+            extractor: what to compute; not loaded yet.
+            done: contents (sha256) that have features already and may be passed over.
+            batch_size: images in one pass through the model.
+        """
+
+
+Read = Callable[[str], bytes]
+"""The content of an image by its path; an OSError where it cannot be read."""
+
+
+class _Loaded(NamedTuple):
+    result: Computed
+    prepared: np.ndarray | None
 
 
 def compute_features(
@@ -55,6 +82,7 @@ def compute_features(
     *,
     batch_size: int = 32,
     workers: int | None = None,
+    engine: Engine | None = None,
 ) -> FeatureTable:
     """Features of all files that can be read; only those not in the store are computed.
 
@@ -68,17 +96,19 @@ def compute_features(
         store: where features are kept.
         batch_size: images in one pass through the model.
         workers: threads that read and decode; by default one for each processor.
+        engine: what computes; by default this process.
 
     Raises:
         DataError: no file can be read, or the store cannot be written.
         ModelError: an extractor's model cannot be loaded.
     """
+    engine = engine or local_engine(lambda path: (directory / path).read_bytes(), workers)
     unreadable: dict[str, str] = {}
     for extractor in extractors:
         if isinstance(extractor, FileNameExtractor):
             continue
         readable = [file for file in files if file.path not in unreadable]
-        unreadable |= _fill(directory, readable, extractor, store, batch_size, workers)
+        unreadable |= _fill(readable, extractor, store, batch_size, engine)
     if unreadable:
         _report(unreadable)
     known = store.known_files(files)
@@ -105,13 +135,30 @@ def compute_features(
     )
 
 
+def local_engine(read: Read, workers: int | None = None) -> Engine:
+    """Computing in this process.
+
+    Args:
+        read: gives a file's content.
+        workers: threads that read and decode; by default one for each processor.
+    """
+
+    def compute(
+        files: Sequence[ImageFile], extractor: Extractor, done: set[bytes], batch_size: int
+    ) -> Iterator[list[Computed]]:
+        extractor.load()
+        threads = workers or os.cpu_count() or 1
+        yield from compute_batches(read, files, extractor, done, batch_size, threads)
+
+    return compute
+
+
 def _fill(
-    directory: Path,
     files: Sequence[ImageFile],
     extractor: Extractor,
     store: FeatureStore,
     batch_size: int,
-    workers: int | None,
+    engine: Engine,
 ) -> dict[str, str]:
     """Put what is missing into the store; returns the files that cannot be read, and why."""
     known = store.known_files(files)
@@ -119,41 +166,72 @@ def _fill(
     missing = [file for file in files if known.get(file.path) not in done]
     if not missing:
         return {}
-    extractor.load()
-    count = workers or os.cpu_count() or 1
     unreadable: dict[str, str] = {}
-    claimed = set(done)
-    waiting: list[tuple[ImageFile, bytes]] = []  # same content as an image computed in this call
-
-    with (
-        progress_bar(len(missing), f"features {extractor.name}") as bar,
-        ThreadPoolExecutor(count) as pool,
-    ):
+    finished = 0
+    with progress_bar(len(missing), f"features {extractor.name}") as bar:
         pace = _Pace(len(missing), extractor.name)
-        batch: list[_Loaded] = []
-        loads = _loads(pool, directory, missing, extractor, done, ahead=2 * batch_size + count)
-        with closing(loads):  # on an error or Ctrl-C, what is not yet started is not begun
-            for number, loaded in enumerate(loads, start=1):
-                bar.update()
-                if loaded.problem is not None or loaded.sha256 is None:
-                    unreadable[loaded.file.path] = loaded.problem or "cannot be read"
-                elif loaded.sha256 in claimed:
-                    waiting.append((loaded.file, loaded.sha256))
-                else:
-                    claimed.add(loaded.sha256)
-                    batch.append(loaded)
-                if len(batch) == batch_size:
-                    _keep(batch, extractor, store)
-                    pace.note(number)
-                    batch = []
-        _keep(batch, extractor, store)
-        store.put(files=waiting)
+        for batch in engine(missing, extractor, done, batch_size):
+            unreadable |= {c.file.path: c.problem for c in batch if c.problem is not None}
+            store.put(
+                files=[(c.file, c.sha256) for c in batch if c.sha256 and not c.problem],
+                perceptual_hashes={
+                    c.sha256: c.perceptual_hash for c in batch if c.sha256 and c.perceptual_hash
+                },
+                identity=extractor.identity,
+                vectors={c.sha256: c.vector for c in batch if c.sha256 and c.vector is not None},
+            )
+            bar.update(len(batch))
+            finished += len(batch)
+            pace.note(finished)
     return unreadable
+
+
+def compute_batches(
+    read: Read,
+    files: Sequence[ImageFile],
+    extractor: Extractor,
+    done: set[bytes],
+    batch_size: int,
+    workers: int,
+) -> Generator[list[Computed], None, None]:
+    """Read and decode in threads, ahead of the model.
+
+    Args:
+        read: gives a file's content.
+        files: the images.
+        extractor: loaded.
+        done: contents that need no computing.
+        batch_size: images in one pass through the model.
+        workers: threads.
+
+    Yields:
+        Files in their order; each vector in the same list as its first file, or an earlier one
+        where several files have the same content.
+    """
+    claimed = set(done)
+    batch: list[_Loaded] = []
+    fresh = 0
+    with ThreadPoolExecutor(workers) as pool:
+        loads = _loads(pool, read, files, extractor, done, ahead=2 * batch_size + workers)
+        with closing(loads):  # on an error or Ctrl-C, what is not yet started is not begun
+            for loaded in loads:
+                result = loaded.result
+                if loaded.prepared is not None and result.sha256 in claimed:
+                    loaded = _Loaded(result, None)  # same content as an image of this call
+                elif loaded.prepared is not None and result.sha256 is not None:
+                    claimed.add(result.sha256)
+                    fresh += 1
+                batch.append(loaded)
+                if fresh == batch_size or len(batch) == 8 * batch_size:
+                    yield _extracted(batch, extractor)
+                    batch, fresh = [], 0
+        if batch:
+            yield _extracted(batch, extractor)
 
 
 def _loads(
     pool: Executor,
-    directory: Path,
+    read: Read,
     files: Sequence[ImageFile],
     extractor: Extractor,
     done: set[bytes],
@@ -163,7 +241,7 @@ def _loads(
     pending: deque[Future[_Loaded]] = deque()
     try:
         for file in files:
-            pending.append(pool.submit(_load, directory, file, extractor, done))
+            pending.append(pool.submit(_load, read, file, extractor, done))
             if len(pending) >= ahead:
                 yield pending.popleft().result()
         while pending:
@@ -173,38 +251,36 @@ def _loads(
             future.cancel()
 
 
-def _load(directory: Path, file: ImageFile, extractor: Extractor, done: set[bytes]) -> _Loaded:
+def _load(read: Read, file: ImageFile, extractor: Extractor, done: set[bytes]) -> _Loaded:
     if file.size > MAX_FILE_BYTES:
-        return _Loaded(file, None, None, None, "file larger than 1 GiB")
+        return _failed(file, "file larger than 1 GiB")
     try:
-        content = (directory / file.path).read_bytes()
+        content = read(file.path)
     except OSError as error:
-        return _Loaded(file, None, None, None, error.strerror or "cannot be read")
+        return _failed(file, error.strerror or "cannot be read")
     sha256 = hashlib.sha256(content).digest()
     if sha256 in done:
-        return _Loaded(file, sha256, None, None, None)
+        return _Loaded(Computed(file, sha256, None, None, None), None)
     try:
         image = open_image(content, at_least=extractor.at_least)
     except UnreadableImage as error:
-        return _Loaded(file, sha256, None, None, str(error))
-    return _Loaded(file, sha256, perceptual_hash(image), extractor.prepare(image), None)
+        return _failed(file, str(error))
+    result = Computed(file, sha256, perceptual_hash(image), None, None)
+    return _Loaded(result, extractor.prepare(image))
 
 
-def _keep(batch: Sequence[_Loaded], extractor: Extractor, store: FeatureStore) -> None:
-    if not batch:
-        return
-    vectors = extractor.extract([item.prepared for item in batch if item.prepared is not None])
-    sha256s = [item.sha256 for item in batch if item.sha256 is not None]
-    store.put(
-        files=[(item.file, item.sha256) for item in batch if item.sha256 is not None],
-        perceptual_hashes={
-            item.sha256: item.perceptual_hash
-            for item in batch
-            if item.sha256 is not None and item.perceptual_hash is not None
-        },
-        identity=extractor.identity,
-        vectors=dict(zip(sha256s, vectors, strict=True)),
-    )
+def _failed(file: ImageFile, problem: str) -> _Loaded:
+    return _Loaded(Computed(file, None, None, None, problem), None)
+
+
+def _extracted(batch: Sequence[_Loaded], extractor: Extractor) -> list[Computed]:
+    """The results of a batch, with vectors."""
+    prepared = [item.prepared for item in batch if item.prepared is not None]
+    vectors = iter(extractor.extract(prepared) if prepared else ())
+    return [
+        item.result if item.prepared is None else item.result._replace(vector=next(vectors))
+        for item in batch
+    ]
 
 
 class _Pace:

@@ -84,6 +84,18 @@ class ScoreImages(ScriptSettings, ImageFolder, Computing):
         description="How sidecars are named: 'image.xmp' (Adobe programs, Capture One) or "
         "'image.jpg.xmp' (digiKam, darktable).",
     )
+    engine: Literal["local", "ray"] = Field(
+        "local",
+        description="Who computes: this process, or the workers of a Ray cluster (ray).",
+    )
+    ray_address: str = Field(
+        "",
+        description="A Ray cluster: 'auto' or 'ray://HOST:10001'; '' starts one on this computer "
+        "for the time of the run.",
+    )
+    ray_workers: int = Field(
+        0, ge=0, description="How many; 0: one for each GPU, without GPUs one for each processor."
+    )
     evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)
 
     @model_validator(mode="after")
@@ -104,6 +116,11 @@ class ScoreImages(ScriptSettings, ImageFolder, Computing):
         unsafe = [name for name in self.score_folders if {"/", "\\"} & set(name) or name == ".."]
         if unsafe:
             problems.append(f"score_folders holds {unsafe[0]!r}, which is no name of a folder")
+        if "://" in self.top_level_image_directory and self.score_action != "table":
+            problems.append(
+                f"score_action {self.score_action!r} needs a folder, and "
+                f"{self.top_level_image_directory} is none"
+            )
         if problems:
             raise ValueError("; ".join(problems))
         return self

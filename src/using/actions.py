@@ -1,5 +1,6 @@
 """What can be done with scores, as changes that can be looked at first and taken back later."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,8 @@ from src.using.changes import Change
 from src.using.cuts import CutBy, steps
 from src.using.score_file import fill_score_file
 from src.using.scoring import Scored
-from src.using.touch import touch_in_order
+from src.using.touch import remember_times, touch_in_order
+from src.using.undo import make, new_journal
 from src.using.xmp import Naming, rate
 
 Action = Literal["touch", "xmp", "score_file", "copy", "move", "link"]
@@ -35,7 +37,6 @@ def plan_action(
     action: Action,
     scored: Scored,
     *,
-    now_ns: int,
     cuts: Sequence[float],
     cut_by: CutBy,
     folders: Sequence[str],
@@ -47,7 +48,6 @@ def plan_action(
     Args:
         action: what to do.
         scored: the images, in the wanted order.
-        now_ns: the time that the first image gets from "touch".
         cuts, cut_by: steps for stars and folders; see `cuts.steps`.
         folders, into: for "copy", "move" and "link"; see `arrange.arrange`.
         naming: of sidecars.
@@ -57,7 +57,7 @@ def plan_action(
         OSError: an image is gone.
     """
     if action == "touch":
-        touched = touch_in_order(scored.directory, scored.paths, newest_ns=now_ns)
+        touched = touch_in_order(scored.directory, scored.paths, newest_ns=time.time_ns())
         return Plan(touched, [f"{len(touched):,} modification times: newest {scored.paths[0]}"])
     if action == "score_file":
         change, count = fill_score_file(
@@ -79,6 +79,27 @@ def plan_action(
     if plan.taken:
         lines.append(f"{len(plan.taken):,} are left out: a file of that name is there already")
     return Plan(plan.changes, lines)
+
+
+def carry_out(
+    action: Action, plan: Plan, scored: Scored, output: Path, store_folder: Path | None
+) -> str:
+    """Do what was planned, and say what came of it and how it is taken back.
+
+    Args:
+        action, plan, scored: as for `plan_action`.
+        output: the folder of the undo file.
+        store_folder: where features are kept; None: beside the images.
+
+    Raises:
+        DataError: the undo file or the feature store cannot be written.
+    """
+    journal = new_journal(output, action)
+    made = make(scored.directory, plan.changes, journal)
+    if action == "touch":
+        remember_times(scored, store_folder)
+    undo = f"To take it back: python run.py score_images --score_undo={journal}"
+    return f"{made.text()}\n{undo}"
 
 
 def _stars(scored: Scored, step: np.ndarray, naming: Naming) -> Plan:

@@ -9,9 +9,9 @@ import numpy as np
 
 from src.aesthetic.predictor import Predictor
 from src.errors import ModelError, SettingsError
-from src.features import Extractor, compute_features, open_store
+from src.features import Engine, Extractor, compute_features, open_store
 from src.features.registry import open_extractor
-from src.images import scan_images
+from src.images import ImageFile, scan_images
 from src.using.light import is_light, open_light
 
 
@@ -126,8 +126,10 @@ def score_folder(
     predictor: Predictor,
     extractors: Sequence[Extractor],
     *,
+    files: Sequence[ImageFile] | None = None,
     store_folder: Path | None = None,
     batch_size: int = 32,
+    engine: Engine | None = None,
 ) -> Scored:
     """Score every readable image below a folder.
 
@@ -135,16 +137,20 @@ def score_folder(
         directory: the images.
         predictor: the model.
         extractors: those it was made for; see `reopen_extractors`.
+        files: the images, where they are not those that `scan_images` finds in the folder.
         store_folder: where features are kept; None: beside the images.
         batch_size: images in one pass through an extractor.
+        engine: what computes features; None: this process.
 
     Raises:
         DataError: no folder, or no readable image in it.
         ModelError: the extractor cannot be loaded, or its features are of another length.
     """
-    files = scan_images(directory)
+    files = scan_images(directory) if files is None else files
     with open_store(directory, store_folder) as store:
-        table = compute_features(directory, files, extractors, store, batch_size=batch_size)
+        table = compute_features(
+            directory, files, extractors, store, batch_size=batch_size, engine=engine
+        )
     scores = predictor.predict(table.vectors)
     return Scored(
         directory=directory,

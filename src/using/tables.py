@@ -72,10 +72,10 @@ def histogram(values: np.ndarray) -> str:
     )
 
 
-def summary(scored: Scored) -> str:
-    """How the scores lie, and the first and last few images."""
+def summary(scored: Scored, place: str) -> str:
+    """How the scores lie, and the first and last few images of a place."""
     lines = [
-        f"{len(scored):,} images of {scored.directory}, {len(scored.unreadable):,} unreadable",
+        f"{len(scored):,} images of {place}, {len(scored.unreadable):,} unreadable",
         histogram(scored.scores),
         "",
     ]

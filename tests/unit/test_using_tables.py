@@ -56,9 +56,9 @@ def test_the_histogram_counts_every_image():
 
 
 def test_the_summary_names_the_first_and_the_last(tmp_path):
-    text = summary(scored(tmp_path, range(30, 0, -1)))
+    text = summary(scored(tmp_path, range(30, 0, -1)), "pictures")
     assert "0.png" in text and "29.png" in text and "15.png" not in text and "..." in text
-    assert summary(scored(tmp_path, [1.0])).count("0.png") == 1
+    assert summary(scored(tmp_path, [1.0]), "pictures").count("0.png") == 1
 
 
 def test_sorting_breaks_ties_by_path(tmp_path):

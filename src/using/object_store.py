@@ -1,0 +1,72 @@
+"""Images in an object store, or wherever else pyarrow reads: s3://, gs://, hdfs://, file://."""
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from src.errors import DataError, MissingExtra
+from src.images import EXTENSIONS, ImageFile, scan_images
+
+
+def is_uri(place: str) -> bool:
+    """Whether a place is a URI and not a folder; `C:/images` is a folder."""
+    return "://" in place
+
+
+def scan(place: str) -> list[ImageFile]:
+    """Every image below a folder or URI; see `scan_images`.
+
+    Raises:
+        DataError: there is no such place, or it may not be listed.
+        MissingExtra: pyarrow is not installed.
+    """
+    if not is_uri(place):
+        return scan_images(Path(place))
+    system, root = _open(place)
+    from pyarrow.fs import FileSelector  # type: ignore[import-untyped]
+
+    try:
+        entries = system.get_file_info(FileSelector(root, recursive=True))
+    except OSError as error:
+        raise DataError(f"{place} cannot be listed: {_first_line(error)}") from None
+    found = []
+    for entry in entries:
+        path = PurePosixPath(entry.path).relative_to(root).as_posix()
+        hidden = any(part.startswith(".") for part in path.split("/"))
+        if entry.is_file and not hidden and PurePosixPath(path).suffix.lower() in EXTENSIONS:
+            found.append(ImageFile(path, entry.size, entry.mtime_ns or 0))
+    return sorted(found)
+
+
+def reader(place: str) -> Callable[[str], bytes]:
+    """What reads an image by its path below a folder or URI.
+
+    Raises:
+        DataError: there is no such place.
+    """
+    if not is_uri(place):
+        return lambda path: (Path(place) / path).read_bytes()
+    system, root = _open(place)
+
+    def read(path: str) -> bytes:
+        with system.open_input_stream(f"{root.rstrip('/')}/{path}") as stream:
+            return bytes(stream.read())
+
+    return read
+
+
+def _open(uri: str) -> tuple[Any, str]:
+    """pyarrow's file system and the path in it."""
+    try:
+        from pyarrow.fs import FileSystem
+    except ImportError:
+        raise MissingExtra("pyarrow", "an object store") from None
+    try:
+        system, root = FileSystem.from_uri(uri)
+    except (OSError, ValueError, NotImplementedError) as error:  # ArrowInvalid is a ValueError
+        raise DataError(f"{uri} cannot be opened: {_first_line(error)}") from None
+    return system, root
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -29,12 +29,13 @@ IMAGES = 48
 @pytest.fixture
 def place(tmp_path):
     """Images that take a while to decode, one broken; a model."""
-    image = make_image(1, (1600, 1200))
-    for number in range(IMAGES):
-        path = tmp_path / "images" / str(number % 3) / f"{number:02d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shifted = image.rotate(number, expand=False)
-        shifted.save(path, compress_level=1)
+    for number in range(6):
+        folder = tmp_path / "images" / str(number)
+        folder.mkdir(parents=True)
+        make_image(number, (1600, 1200)).save(folder / "0.png", compress_level=1)
+        content = (folder / "0.png").read_bytes()
+        for more in range(1, IMAGES // 6):  # bytes behind the end: another file, the same picture
+            (folder / f"{more}.png").write_bytes(content + bytes([more]))
     (tmp_path / "images" / "broken.jpg").write_bytes(b"no image")
     (builtin,) = open_extractors("builtin")
     weight = np.random.default_rng(0).normal(size=510)
@@ -94,6 +95,7 @@ def test_a_killed_worker_changes_nothing(place):
         expected = {row["path"]: float(row["score"]) for row in csv.DictReader(file)}
     table = parquet.read_table(place / "there" / "scores.parquet").to_pydict()
     assert table["path"] == list(expected) and len(expected) == IMAGES
+    assert len(set(expected.values())) == 6
     assert table["score"] == pytest.approx(list(expected.values()), abs=1e-6)
     assert kept(store) == IMAGES
     _, alive = psutil.wait_procs(family, timeout=20)

@@ -1,0 +1,127 @@
+"""The Ray engine: two workers against one, and a worker killed on the way.
+
+    python -m bench.ray_engine [ROUNDS]
+
+Large JPEGs (24 megapixels) and built-in features: nearly all of the work is decoding. Each round
+computes all images with one worker, then with two, in a cluster of its own each time. Prints the
+images per second while results come (from the first list of files done to the last), the median
+ratio of two workers to one, the same for the whole call with the start of Ray in it, and whether
+the features are those of the local engine, bit for bit, also when one of two workers is killed
+in the middle.
+"""
+
+import json
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from src.aesthetic.heads import LinearHead
+from src.aesthetic.predictor import Predictor
+from src.features import Extractor, open_extractors
+from src.features.extract import local_engine
+from src.images import scan_images
+from src.using.object_store import reader
+from src.using.ray_engine import RayEngine
+from tests.conftest import make_image
+
+PICTURES, COPIES = 4, 36
+SIZE = (6000, 4000)
+
+
+def make(root: Path) -> Extractor:
+    """Images and a model; returns its extractor."""
+    (root / "images").mkdir()
+    for number in range(PICTURES):
+        first = root / "images" / f"{number}-00.jpg"
+        make_image(number, (1000, 750)).resize(SIZE).save(first, quality=90)
+        content = first.read_bytes()
+        for copy in range(1, COPIES):  # bytes behind the end: another file, the same picture
+            (root / "images" / f"{number}-{copy:02d}.jpg").write_bytes(content + bytes([copy]))
+    (builtin,) = open_extractors("builtin")
+    head = LinearHead(np.zeros(510), 0.0)
+    Predictor(head, extractors=(builtin.describe(),)).save(root / "model")
+    return builtin
+
+
+def run(root: Path, extractor: Extractor, workers: int, *, kill: bool = False) -> dict[str, object]:
+    """All images by so many workers: features by path, and when results came."""
+    files = scan_images(root / "images")
+    engine = RayEngine(str(root / "images"), str(root / "model"), "cpu", "", workers)
+    vectors: dict[str, bytes] = {}
+    start, first, counted = time.perf_counter(), 0.0, 0
+    for batch in engine(files, extractor, set(), 32):
+        if not first:
+            first, counted = time.perf_counter(), len(batch)
+        for result in batch:
+            assert result.vector is not None, result.problem
+            vectors[result.file.path] = result.vector.tobytes()
+        if kill and len(vectors) > len(files) // 4:
+            os.kill(worker_of_this_process(), signal.SIGKILL)
+            kill = False
+    end = time.perf_counter()
+    assert len(vectors) == len(files) and not kill
+    steady = (len(files) - counted) / (end - first)
+    return {"vectors": vectors, "steady": steady, "whole": len(files) / (end - start)}
+
+
+def worker_of_this_process() -> int:
+    """The process of one of the workers."""
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        if "MapWorker" in " ".join(child.cmdline()):
+            return int(child.pid)
+    raise RuntimeError("no worker is running")
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        extractor = make(root)
+        files = scan_images(root / "images")
+        local = local_engine(reader(str(root / "images")), 1)(files, extractor, set(), 32)
+        expected: dict[str, bytes] = {}
+        known: dict[bytes, bytes] = {}
+        for batch in local:
+            for result in batch:
+                assert result.sha256 is not None
+                if result.vector is not None:
+                    known[result.sha256] = result.vector.tobytes()
+                expected[result.file.path] = known[result.sha256]
+        one: list[dict[str, object]] = []
+        two: list[dict[str, object]] = []
+        for _ in range(rounds):
+            one.append(run(root, extractor, 1))
+            two.append(run(root, extractor, 2))
+        killed = run(root, extractor, 2, kill=True)
+
+    def ratio(key: str) -> float:
+        ratios = [float(str(b[key])) / float(str(a[key])) for a, b in zip(one, two, strict=True)]
+        return round(statistics.median(ratios), 2)
+
+    def rate(runs: list[dict[str, object]]) -> float:
+        return round(statistics.median(float(str(r["steady"])) for r in runs), 1)
+
+    summary = {
+        "bench": "ray_engine",
+        "cores": os.cpu_count(),
+        "images": len(files),
+        "images_per_second_one_worker": rate(one),
+        "images_per_second_two_workers": rate(two),
+        "two_to_one": ratio("steady"),
+        "two_to_one_with_the_start_of_ray": ratio("whole"),
+        "equal_to_local": all(r["vectors"] == expected for r in one + two),
+        "equal_to_local_with_a_worker_killed": killed["vectors"] == expected,
+    }
+    print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    main()

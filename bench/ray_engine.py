@@ -81,6 +81,7 @@ def worker_of_this_process() -> int:
 
 
 def main() -> None:
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - by default they give way
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)

@@ -12,7 +12,8 @@ stale one. It also lets the write-ahead log do without shared memory, which netw
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -234,3 +235,19 @@ class ChoiceLog:
         else:
             text = f"{self.path} cannot be used ({error}): check the disk, then try again"
         return DataError(text)
+
+
+@contextmanager
+def no_window(directory: Path) -> Iterator[None]:
+    """Keep rating windows off a folder for as long as the block takes.
+
+    Where there is no log, no window has ever been there, and none is made for this.
+
+    Raises:
+        DataError: a window has the folder open.
+    """
+    if not (directory / NAME).exists():
+        yield
+        return
+    with closing(ChoiceLog(directory)):
+        yield

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from src.rating import choice_log
 from src.using.arrange import arrange
 from src.using.changes import Change
 from src.using.cuts import CutBy, steps
@@ -63,10 +64,13 @@ def plan_action(
         change, count = fill_score_file(
             scored.directory, dict(zip(scored.paths, scored.scores.tolist(), strict=True))
         )
-        return Plan(
-            [] if change is None else [change],
-            [f"score.json: scores for {count:,} images that you have not rated"],
-        )
+        lines = [f"score.json: scores for {count:,} images that you have not rated"]
+        if (scored.directory / choice_log.NAME).exists():
+            lines.append(
+                "The rating window begins with its own scores of them: to have it begin with the "
+                "model's, use aesthetic_score_from_model instead"
+            )
+        return Plan([] if change is None else [change], lines)
     step = steps(scored, cuts, cut_by)
     if action == "xmp":
         return _stars(scored, step, naming)

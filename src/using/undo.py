@@ -7,12 +7,14 @@ is still as the change left it, so it can be repeated, and it works after an int
 import json
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from src.errors import DataError
 from src.files import write_text
+from src.rating import choice_log, score_file
 from src.using.changes import KINDS, Change, State
 
 FORMAT = "image-taste undo file"
@@ -70,10 +72,16 @@ def make(directory: Path, changes: Sequence[Change], journal: Path) -> Made:
         journal: the undo file; there must be none of that name.
 
     Raises:
-        DataError: the undo file exists or cannot be written; nothing was changed then.
+        DataError: the undo file exists or cannot be written, or scores would change under an open
+            rating window; nothing was changed then.
     """
     if journal.exists():
         raise DataError(f"{journal} is there already: an undo file is never overwritten")
+    with _window_closed(directory, changes):
+        return _make(directory, changes, journal)
+
+
+def _make(directory: Path, changes: Sequence[Change], journal: Path) -> Made:
     content = {
         "format": FORMAT,
         "directory": str(directory.resolve()),
@@ -95,9 +103,15 @@ def take_back(journal: Path) -> Undone:
     """Undo everything that an undo file holds, in the opposite order.
 
     Raises:
-        DataError: the undo file is missing or damaged, or its image folder is gone.
+        DataError: the undo file is missing or damaged, its image folder is gone, or scores would
+            change under an open rating window.
     """
     directory, changes = _read(journal)
+    with _window_closed(directory, changes):
+        return _take_back(directory, changes)
+
+
+def _take_back(directory: Path, changes: Sequence[Change]) -> Undone:
     counts = {State.BEFORE: 0, State.AFTER: 0}
     changed, failed = [], {}
     for change in reversed(changes):
@@ -113,6 +127,12 @@ def take_back(journal: Path) -> Undone:
         else:
             counts[state] += 1
     return Undone(counts[State.AFTER], counts[State.BEFORE], tuple(changed[::-1]), failed)
+
+
+def _window_closed(directory: Path, changes: Sequence[Change]) -> AbstractContextManager[None]:
+    """Holds the rating window's lock where `score.json` is among what changes."""
+    scores = any(change.path == score_file.NAME for change in changes)
+    return choice_log.no_window(directory) if scores else nullcontext()
 
 
 def _read(journal: Path) -> tuple[Path, list[Change]]:

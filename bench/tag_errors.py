@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from src.classifier.fine_tune import Recipe
 from src.classifier.job import Job
+from src.classifier.tag_job import TagOptions
 from src.classifier.tag_results import Measuring, find
-from src.classifier.tag_train import TagOptions, train_head
+from src.classifier.tag_train import train_head
 from tests.tag_set import make_tag_set, tile_backbone
 
 

@@ -122,7 +122,7 @@ def prepare(folder: Path, images: int, side: int) -> None:
         theirs = model.eval().resnet(pixels_of(np.stack(pictures[:8]))).pooler_output.flatten(1)
     np.testing.assert_allclose(features[:8], theirs.numpy(), atol=1e-3)  # both arms see the same
     whitening = Whitening.of(features[: images // 2])
-    np.savez(folder / "scale.npz", mean=whitening.mean, matrix=whitening.matrix)
+    np.savez(folder / "scale.npz", mean=whitening.mean, matrix=whitening.matrix * whitening.seen)
 
 
 def stored_features(folder: Path, store: Path) -> np.ndarray:

@@ -10,9 +10,10 @@ import numpy as np
 from src.classifier import selected_tags
 from src.classifier.job import Job
 from src.classifier.selected_tags import write_selected_tags
+from src.classifier.tag_job import TagAnswers, TagOptions
 from src.classifier.tag_model import ENSEMBLE_FILE, ensemble_note, tag_order
 from src.classifier.tag_results import Measuring, TagFindings, find
-from src.classifier.tag_train import TagAnswers, TagOptions, measure_saved
+from src.classifier.tag_train import measure_saved
 from src.errors import ModelError
 from src.files import write_text
 

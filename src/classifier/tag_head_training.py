@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import torch
     from scipy.sparse import csr_array
 
+_ROUNDING = 1e-6  # variances below this share of the largest are errors of float32
+
 Labelled = tuple[np.ndarray, "csr_array"]
 """Features (n, d) and labels (n, k)."""
 
@@ -57,8 +59,8 @@ def train_tag_head(
         model=network,
         args=training_arguments(recipe, checkpoints, measured=validation is not None),
         data_collator=_take,
-        train_dataset=_Table(train, whitening),
-        eval_dataset=validation and _Table(validation, whitening),
+        train_dataset=_Table(whitening.apply(train[0]) * whitening.seen, train[1]),
+        eval_dataset=validation and _Table(whitening.apply(validation[0]), validation[1]),
         compute_loss_func=objective.loss,
         compute_metrics=objective.metrics,
     )
@@ -79,11 +81,15 @@ class Whitening:
         mean: (d,) float32.
         matrix: (d, d) float32.
         inverse: (d, d) float32.
+        seen: (d,) bool, directions in which these images differ by more than rounding. With fewer
+            images than dimensions most are not; an optimiser that gives all directions the same
+            pace would learn rounding errors there, and other images do differ in them.
     """
 
     mean: np.ndarray
     matrix: np.ndarray
     inverse: np.ndarray
+    seen: np.ndarray
 
     @classmethod
     def of(cls, features: np.ndarray) -> Self:
@@ -98,6 +104,7 @@ class Whitening:
             mean,
             (vectors / lengths).astype(np.float32),
             (vectors * lengths).T.astype(np.float32),
+            values > values.max() * _ROUNDING,
         )
 
     def apply(self, features: np.ndarray) -> np.ndarray:
@@ -174,9 +181,8 @@ def _trainer_class() -> Any:
 class _Table:
     """Rows of features with their labels, a batch at a time."""
 
-    def __init__(self, labelled: Labelled, whitening: Whitening) -> None:
-        features, self._labels = labelled
-        self._features = whitening.apply(features)
+    def __init__(self, features: np.ndarray, labels: "csr_array") -> None:
+        self._features, self._labels = features, labels
 
     def __len__(self) -> int:
         return len(self._features)

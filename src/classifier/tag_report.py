@@ -13,8 +13,8 @@ from src.reports.thumbnails import thumbnails
 
 if TYPE_CHECKING:
     from src.classifier.tag_data import TaggedImages
+    from src.classifier.tag_job import TagAnswers
     from src.classifier.tag_results import TagFindings
-    from src.classifier.tag_train import TagAnswers
 
 MOST_THUMBNAILS = 1500
 MOST_ERRORS = 400

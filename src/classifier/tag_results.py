@@ -18,7 +18,7 @@ from src.classifier.selected_tags import SelectedTag, category_name
 from src.classifier.sidecars import SidecarStyle
 from src.classifier.tag_errors import FILE_NAME as ERRORS_FILE
 from src.classifier.tag_errors import TagError, find_tag_errors, write_errors
-from src.classifier.tag_train import TagAnswers
+from src.classifier.tag_job import TagAnswers
 from src.classifier.thresholds import Scope, Thresholds, choose_thresholds, save_thresholds
 from src.errors import DataError
 from src.files import write_text

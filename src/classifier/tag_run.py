@@ -8,8 +8,9 @@ from src.classifier.job import Job
 from src.classifier.losses import MultilabelLoss
 from src.classifier.parallel import is_main
 from src.classifier.sidecars import SidecarStyle
+from src.classifier.tag_job import TagOptions
 from src.classifier.tag_results import Measuring, write_results
-from src.classifier.tag_train import TagOptions, measure_saved, train_all, train_head
+from src.classifier.tag_train import measure_saved, train_all, train_head
 
 
 def options_of(settings: Any) -> tuple[TagOptions, Measuring]:

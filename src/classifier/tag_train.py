@@ -1,10 +1,8 @@
 """Training a model that gives images several tags, and its answers on every image."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -12,25 +10,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from src import duplicates
-from src.classifier import selected_tags, tag_data
+from src.classifier import selected_tags
 from src.classifier.backbone import HeadInputs
 from src.classifier.fine_tune import LabelledPaths, fine_tune
 from src.classifier.fingerprints import fingerprint
 from src.classifier.head import LinearHead
 from src.classifier.image_size import fitted, with_image_size
 from src.classifier.job import Job, provenance
-from src.classifier.losses import MultilabelLoss, frequency_weights
 from src.classifier.model import MULTI_LABEL, load_classifier
 from src.classifier.multilabel_objective import objective
 from src.classifier.parallel import is_main, main_process_first
-from src.classifier.parts import PART_NAMES, TEST, TRAIN, VALIDATION
+from src.classifier.parts import TRAIN, VALIDATION
 from src.classifier.predict import open_classifier
 from src.classifier.save import check_target, remove_checkpoints, save_classifier
 from src.classifier.selected_tags import write_selected_tags
-from src.classifier.sidecars import SidecarStyle
-from src.classifier.tag_data import TaggedImages, split_parts
+from src.classifier.tag_data import TaggedImages
 from src.classifier.tag_head import out_of_fold, sigmoid
 from src.classifier.tag_head_training import train_tag_head
+from src.classifier.tag_job import (
+    TagAnswers,
+    TagOptions,
+    checkpoints_of,
+    draw_parts,
+    read_images,
+    tag_counts,
+    weighted_loss,
+)
 from src.errors import DataError
 from src.features import compute_features, open_store
 from src.images.processors import load_preprocessing
@@ -44,59 +49,6 @@ OUTDATED = ("model.onnx", "ensemble.json", "thresholds.json", "tags.csv", "tag_e
 _PRIOR_IMAGES = 2.0  # so many imagined images, half with the tag, temper the first guess
 
 
-@dataclass(frozen=True)
-class TagOptions:
-    """What tagging needs beside a `Job`.
-
-    Attributes:
-        source, style, min_count, tag_list: see `tag_data.load`.
-        id_ranges: see `tag_data.split_parts`.
-        loss: what is minimised; its weights are set from the training images if the job is
-            `balanced`.
-        head_epochs, head_learning_rate: for a head alone, in place of those in training_args,
-            which are meant for whole models.
-        image_sizes: sides in pixels that a whole model is trained at, one after the other; by
-            default its own.
-        find_errors: compute probabilities of images not trained on, for the search for wrong
-            tags; only where the head alone is trained.
-    """
-
-    source: str = ""
-    style: SidecarStyle = field(default_factory=SidecarStyle)
-    min_count: int = 1
-    tag_list: Path | None = None
-    id_ranges: str = ""
-    loss: MultilabelLoss = field(default_factory=MultilabelLoss)
-    head_epochs: float = 30
-    head_learning_rate: float = 1e-2
-    image_sizes: Sequence[int] = ()
-    find_errors: bool = True
-
-
-@dataclass(frozen=True)
-class TagAnswers:
-    """A tagging model's answers on images whose tags are known.
-
-    Attributes:
-        data: the images.
-        parts: TRAIN, VALIDATION or TEST for each, (n,) int8.
-        groups: near duplicates share a number, (n,) int.
-        probabilities: (n, k) float32.
-        unseen: probabilities by models that did not learn the image's tags, (n, k) float32, NaN
-            where there are none.
-        history: what was logged in training.
-        provenance: what the model was made with, for the report.
-    """
-
-    data: TaggedImages
-    parts: np.ndarray
-    groups: np.ndarray
-    probabilities: np.ndarray
-    unseen: np.ndarray
-    history: Sequence[Mapping[str, Any]] = ()
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-
-
 def train_head(job: Job, options: TagOptions) -> TagAnswers:
     """Train only the last layer, on features from the store, and save the whole model.
 
@@ -105,7 +57,7 @@ def train_head(job: Job, options: TagOptions) -> TagAnswers:
         KeyboardInterrupt: stopped with Ctrl-C; the next call with the same job goes on.
     """
     check_target(job.save_model)
-    data = _read(job, options)
+    data = read_images(job, options)
     backbone = HeadInputs(job.start, device=job.recipe.device)
     _seed(job)
     model, head_name = load_classifier(
@@ -123,7 +75,7 @@ def train_head(job: Job, options: TagOptions) -> TagAnswers:
     data = data.only(table.paths)
     features, sha256s = table.vectors, table.sha256s
     groups = duplicates.groups(sha256s, table.perceptual_hashes)
-    parts = _parts(job, options, data, sha256s, groups)
+    parts = draw_parts(job, options, data, sha256s, groups)
     train, held_out = parts == TRAIN, parts == VALIDATION
     layer = model.get_submodule(head_name)
     if not job.load_model:
@@ -138,12 +90,12 @@ def train_head(job: Job, options: TagOptions) -> TagAnswers:
     job = replace(
         job, recipe=replace(job.recipe, training_args={**job.recipe.training_args, **own})
     )
-    checkpoints = _checkpoints(job, options, data, parts, backbone.files.identity)
+    checkpoints = checkpoints_of(job, options, data, parts, backbone.files.identity)
     trained, head = train_tag_head(
         start,
         (features[train], data.labels[train]),
         (features[held_out], data.labels[held_out]) if held_out.any() else None,
-        objective(_loss(job, options, data.labels[train])),
+        objective(weighted_loss(job, options, data.labels[train])),
         job.recipe,
         checkpoints,
     )
@@ -175,37 +127,38 @@ def train_all(job: Job, options: TagOptions) -> TagAnswers | None:
         KeyboardInterrupt: stopped with Ctrl-C; the next call with the same job goes on.
     """
     check_target(job.save_model)
-    data = _read(job, options)
+    data = read_images(job, options)
     with main_process_first(job.recipe.device), open_store(job.directory, job.store) as store:
         prints = fingerprint(job.directory, data.files, store)
     data = data.only(prints.paths)
     groups = duplicates.groups(prints.sha256s, prints.perceptual_hashes)
-    parts = _parts(job, options, data, prints.sha256s, groups)
+    parts = draw_parts(job, options, data, prints.sha256s, groups)
     backbone = HeadInputs(job.start, device=job.recipe.device)
     source = backbone.files.folder
     _seed(job)
     train = parts == TRAIN
-    goal = objective(_loss(job, options, data.labels[train]))
+    goal = objective(weighted_loss(job, options, data.labels[train]))
     held_out = _some(data, parts == VALIDATION) if (parts == VALIDATION).any() else None
-    checkpoints = _checkpoints(job, options, data, parts, backbone.files.identity)
+    checkpoints = checkpoints_of(job, options, data, parts, backbone.files.identity)
+    model, head_name = load_classifier(
+        source, data.names, backbone.preprocessing, name=job.start, problem_type=MULTI_LABEL
+    )
+    if not job.load_model:
+        _expect_frequencies(model.get_submodule(head_name), data.labels[train])
     history: list[Mapping[str, Any]] = []
-    model: Any = None
     with TemporaryDirectory() as name:
         sizes = options.image_sizes or (0,)
-        for number, size in enumerate(sizes, start=1):
-            folder = with_image_size(source, size, Path(name) / str(size)) if size else source
-            preprocessing = load_preprocessing(folder)
-            if model is None:
-                model, head_name = load_classifier(
-                    source,
-                    data.names,
-                    backbone.preprocessing,
-                    name=job.start,
-                    problem_type=MULTI_LABEL,
-                )
-                if not job.load_model:
-                    _expect_frequencies(model.get_submodule(head_name), data.labels[train])
-            model = fitted(model, preprocessing, job.start) if size else model
+        folders = [
+            with_image_size(source, size, Path(name) / str(size)) if size else source
+            for size in sizes
+        ]
+        stages = [load_preprocessing(folder) for folder in folders]
+        if options.image_sizes:  # what cannot be is told before the first epoch
+            for preprocessing in stages:
+                fitted(model, preprocessing, job.start)
+        for number, (size, preprocessing) in enumerate(zip(sizes, stages, strict=True), start=1):
+            if size:
+                model = fitted(model, preprocessing, job.start)
             trained = fine_tune(
                 model,
                 preprocessing,
@@ -218,7 +171,7 @@ def train_all(job: Job, options: TagOptions) -> TagAnswers | None:
             )
             history += trained["history"]
         if is_main():
-            _save(job, data, model, folder, head_name)
+            _save(job, data, model, folders[-1], head_name)
     if not is_main():
         return None
     _clean_up(job, checkpoints)
@@ -245,12 +198,12 @@ def measure_saved(job: Job, options: TagOptions) -> TagAnswers:
     """
     folder = Path(job.load_model)
     options = replace(options, tag_list=folder / selected_tags.FILE_NAME)
-    data = _read(job, options)
+    data = read_images(job, options)
     with open_store(job.directory, job.store) as store:
         prints = fingerprint(job.directory, data.files, store)
     data = data.only(prints.paths)
     groups = duplicates.groups(prints.sha256s, prints.perceptual_hashes)
-    parts = _parts(job, options, data, prints.sha256s, groups)
+    parts = draw_parts(job, options, data, prints.sha256s, groups)
     return _answers(
         job, data, parts, groups, folder, history=(), provenance=provenance(job, "nothing")
     )
@@ -286,59 +239,6 @@ def _answers(
     )
 
 
-def _read(job: Job, options: TagOptions) -> TaggedImages:
-    tag_list = options.tag_list
-    if job.load_model and tag_list is None:
-        known = Path(job.load_model) / selected_tags.FILE_NAME
-        tag_list = known if known.is_file() else None
-    data = tag_data.load(
-        job.directory,
-        source=options.source,
-        style=options.style,
-        min_count=options.min_count,
-        tag_list=tag_list,
-    )
-    data.report()
-    return data
-
-
-def _parts(
-    job: Job,
-    options: TagOptions,
-    data: TaggedImages,
-    sha256s: list[bytes],
-    groups: np.ndarray,
-) -> np.ndarray:
-    parts = split_parts(
-        data,
-        sha256s,
-        groups,
-        fraction_for_test=job.fraction_for_test,
-        fraction_for_validation=job.fraction_for_validation,
-        seed=job.seed,
-        id_ranges=options.id_ranges,
-    )
-    sizes = ", ".join(f"{name} {np.sum(parts == part)}" for part, name in enumerate(PART_NAMES))
-    logger.info("Parts: %s.", sizes)
-    if (parts == TRAIN).sum() < 2 or not data.labels[parts == TRAIN].nnz:
-        raise DataError(
-            "no tagged images are left to train on: add images, or lower fraction_for_test"
-        )
-    if job.fraction_for_test and not (parts == TEST).any():
-        logger.warning("No image is left to test on: all look alike.")
-    return parts
-
-
-def _loss(job: Job, options: TagOptions, labels: "csr_array") -> MultilabelLoss:
-    if not job.balanced:
-        return options.loss
-    return replace(options.loss, weights=frequency_weights(_counts(labels)))
-
-
-def _counts(labels: "csr_array") -> np.ndarray:
-    return np.asarray(labels.sum(axis=0, dtype=np.int64)).ravel()
-
-
 def _expect_frequencies(layer: Any, labels: "csr_array") -> None:
     """A new head begins by giving each tag its frequency, not one half.
 
@@ -346,7 +246,7 @@ def _expect_frequencies(layer: Any, labels: "csr_array") -> None:
     """
     import torch
 
-    share = (_counts(labels) + _PRIOR_IMAGES / 2) / (labels.shape[0] + _PRIOR_IMAGES)
+    share = (tag_counts(labels) + _PRIOR_IMAGES / 2) / (labels.shape[0] + _PRIOR_IMAGES)
     odds = torch.from_numpy(np.log(share / (1 - share)).astype(np.float32))
     with torch.no_grad():
         if layer.bias is None:
@@ -406,33 +306,6 @@ def _seed(job: Job) -> None:
     import transformers
 
     transformers.set_seed(int(job.recipe.training_args.get("seed", 42)))
-
-
-def _checkpoints(
-    job: Job, options: TagOptions, data: TaggedImages, parts: np.ndarray, start: str
-) -> Path:
-    """A folder that only a run with the same data and settings has."""
-    recipe = job.recipe
-    described = {
-        "start": start,
-        "tags": data.names,
-        "paths": data.paths,
-        "training_args": {
-            key: value
-            for key, value in recipe.training_args.items()
-            if key != "resume_from_checkpoint"
-        },
-        "augmentation": repr(recipe.augmentation),
-        "other": [recipe.eval_every_n_epochs, recipe.early_stopping_patience, recipe.ema_decay],
-        "loss": repr(options.loss),
-        "sizes": list(options.image_sizes),
-        "balanced": job.balanced,
-    }
-    digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode())
-    for array in (data.labels.indices, data.labels.indptr, parts):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    folder = job.save_model.with_name(f"{job.save_model.name}.checkpoints")
-    return folder / digest.hexdigest()[:12]
 
 
 def _clean_up(job: Job, checkpoints: Path) -> None:

@@ -11,7 +11,8 @@ from src.classifier.fine_tune import Recipe
 from src.classifier.image_size import fitted, with_image_size
 from src.classifier.job import Job
 from src.classifier.sidecars import SidecarStyle, write_tags
-from src.classifier.tag_train import TagOptions, train_all
+from src.classifier.tag_job import TagOptions
+from src.classifier.tag_train import train_all
 from src.errors import ModelError
 from src.images.preprocess import Preprocessing
 from tests import tiny_models

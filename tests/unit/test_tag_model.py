@@ -10,10 +10,10 @@ from src.classifier.parts import TEST, TRAIN, VALIDATION
 from src.classifier.selected_tags import SelectedTag, write_selected_tags
 from src.classifier.sidecars import SidecarStyle
 from src.classifier.tag_data import TaggedImages
+from src.classifier.tag_job import TagAnswers
 from src.classifier.tag_model import members, open_tagger
 from src.classifier.tag_report import epochs, top_images
 from src.classifier.tag_results import Measuring, find, write_results
-from src.classifier.tag_train import TagAnswers
 from src.classifier.thresholds import Thresholds, save_thresholds
 from src.errors import ModelError
 from src.images import scan_images

@@ -153,3 +153,22 @@ def test_few_images_in_many_dimensions_are_hardly_turned():
     assert 0.05 < spread < 0.3  # 1 / sqrt(d / n) = 0.14: no direction is blown up
     constant = Whitening.of(np.ones((4, 3), np.float32))
     assert np.isfinite(constant.matrix).all()
+
+
+def test_rounding_errors_are_not_learnt(tmp_path):
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(120, 200)).astype(np.float32) + 5  # fewer images than dimensions
+    labels = csr_array((features[:, :K] > 5).astype(np.uint8))
+    found = []
+    for turn in range(2):
+        rounded = features + turn * rng.normal(size=features.shape).astype(np.float32) * 1e-6
+        _, head = train_tag_head(
+            LinearHead(np.zeros((K, 200), np.float32), np.zeros(K, np.float32)),
+            (rounded[:60], labels[:60]),
+            (rounded[60:], labels[60:]),
+            objective(MultilabelLoss()),
+            recipe(num_train_epochs=10),
+            tmp_path / str(turn),
+        )
+        found.append(head.logits(features[60:]))
+    np.testing.assert_allclose(found[0], found[1], atol=1e-3)

@@ -14,20 +14,17 @@ MARGIN = 1.0
 
 
 class Batches(Protocol):
-    """A source of batches that also knows its loss."""
+    """A source of batches."""
 
     steps_per_epoch: int
 
     def epoch(self) -> Iterator[Tensor]:
         """Image numbers (steps, batch) of one epoch; the last part may be narrower."""
 
-    def loss(self, images: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss of one step's outputs (b,), and its derivative by each of them (b,)."""
-
 
 @dataclass
 class PairBatches:
-    """Random pairs of images with different scores; margin ranking loss.
+    """Random pairs of images with different scores, for the margin ranking loss.
 
     The first half of a batch holds the left images, the second half the right ones. The partner
     of an image is drawn uniformly from all with another score, without rejection: sorted by score,
@@ -35,13 +32,11 @@ class PairBatches:
 
     Attributes:
         scores: (n,), not all equal.
-        weights: (n,); a pair counts as the product of its two.
         batch: images per step, even.
         generator: draws the pairs.
     """
 
     scores: Tensor
-    weights: Tensor
     batch: int
     generator: torch.Generator
 
@@ -63,53 +58,62 @@ class PairBatches:
         right += self._size[left] * (right >= self._start[left])
         yield self._order[torch.cat([left, right], dim=1)]
 
-    def loss(self, images: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        half = len(images) // 2
-        scores, weights = self.scores[images], self.weights[images]
-        sign = torch.sign(scores[:half] - scores[half:])
-        share = weights[:half] * weights[half:] / half
-        short = MARGIN - sign * (outputs[:half] - outputs[half:])
-        pull = share * sign * (short > 0)
-        return (share * short.clamp_min(0)).sum(), torch.cat([-pull, pull])
-
 
 @dataclass
 class ImageBatches:
-    """Every image once an epoch, in random order; squared error or logistic loss.
+    """Every image once an epoch, in random order.
 
     Attributes:
-        scores: (n,); 0 … 1 for "bce".
-        weights: (n,).
+        n: images.
         batch: images per step; the last step of an epoch takes what is left.
         generator: draws the order.
-        kind: "mse" or "bce".
     """
 
-    scores: Tensor
-    weights: Tensor
+    n: int
     batch: int
     generator: torch.Generator
-    kind: Loss
 
     def __post_init__(self) -> None:
-        self.steps_per_epoch = -(-len(self.scores) // self.batch)
+        self.steps_per_epoch = -(-self.n // self.batch)
 
     def epoch(self) -> Iterator[Tensor]:
-        n = len(self.scores)
-        order = torch.randperm(n, generator=self.generator, device=self.scores.device)
-        full = n - n % self.batch
+        order = torch.randperm(self.n, generator=self.generator, device=self.generator.device)
+        full = self.n - self.n % self.batch
         if full:
             yield order[:full].view(-1, self.batch)
-        if full < n:
+        if full < self.n:
             yield order[full:].view(1, -1)
 
-    def loss(self, images: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        scores, share = self.scores[images], self.weights[images] / len(images)
-        if self.kind == "mse":
-            error = outputs - scores
-            return (share * error * error).sum(), 2 * share * error
-        loss = (share * (softplus(outputs) - scores * outputs)).sum()
-        return loss, share * (torch.sigmoid(outputs) - scores)
+
+def loss_and_slope(
+    kind: Loss, scores: Tensor, weights: Tensor, outputs: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean loss of each batch, and its derivative by each output.
+
+    Args:
+        kind: "ranking" (margin ranking loss of the pairs of `PairBatches`), "mse", or "bce"
+            (logistic).
+        scores: (..., b) of the images; 0 … 1 for "bce".
+        weights: (..., b); a pair counts as the product of its two.
+        outputs: (..., b) of the network.
+
+    Returns:
+        Losses (...), and slopes (..., b).
+    """
+    if kind == "ranking":
+        (left, right), (given_left, given_right) = outputs.chunk(2, -1), scores.chunk(2, -1)
+        weight_left, weight_right = weights.chunk(2, -1)
+        sign = torch.sign(given_left - given_right)
+        share = weight_left * weight_right / left.shape[-1]
+        short = MARGIN - sign * (left - right)
+        pull = share * sign * (short > 0)
+        return (share * short.clamp_min(0)).sum(-1), torch.cat([-pull, pull], dim=-1)
+    share = weights / outputs.shape[-1]
+    if kind == "mse":
+        error = outputs - scores
+        return (share * error * error).sum(-1), 2 * share * error
+    loss = (share * (softplus(outputs) - scores * outputs)).sum(-1)
+    return loss, share * (torch.sigmoid(outputs) - scores)
 
 
 def _finest_float(device: torch.device) -> torch.dtype:

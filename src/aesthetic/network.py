@@ -1,10 +1,14 @@
-"""The MLP while it is trained: all weights in one tensor, gradients worked out by hand.
+"""MLPs while they are trained, one or several side by side, gradients worked out by hand.
 
 For heads this small, most of the time of an ordinary training step goes into bookkeeping and into
 reading and writing the first layer again and again. So the forward and backward passes are
 spelled out, the length of the gradient is found without forming it (from two batch-sized
 matrices per layer), and AdamW runs over two flat tensors: weights, which may decay, and biases,
 which do not.
+
+Networks of the same sizes are stacked: every operation has a first dimension, the member, and the
+bookkeeping is done once for all of them. Members never touch each other, and each draws from its
+own generator, so that it becomes what it would have become alone.
 """
 
 import math
@@ -22,12 +26,13 @@ from src.aesthetic.heads.mlp import MlpHead
 
 @dataclass
 class Pass:
-    """What the backward pass needs to know of a forward pass.
+    """What the backward pass needs to know of a forward pass of k members.
 
     Attributes:
-        inputs: per layer (b, inputs), after dropout.
-        gates: per hidden layer (b, outputs): dropout and ReLU as one factor, or None for no effect.
-        outputs: (b,) scores.
+        inputs: per layer (k, b, inputs), after dropout.
+        gates: per hidden layer (k, b, outputs): dropout and ReLU as one factor, or None for no
+            effect.
+        outputs: (k, b) scores.
     """
 
     inputs: list[Tensor]
@@ -36,14 +41,20 @@ class Pass:
 
 
 class Network:
-    """Linear layers, optional ReLU, and dropout after the hidden layers.
+    """Linear layers, optional ReLU, and dropout after the hidden layers; k of them.
 
     Args:
         sizes: features, hidden layers, 1.
         relu: rectify after each hidden layer.
-        dropouts: probability per hidden layer, as many as given; the rest have none.
-        generator: draws the first weights.
+        dropouts: per member, the probability per hidden layer, as many as given; the rest have
+            none.
+        generators: one per member; draws its first weights and later its dropouts.
         device: where everything lives.
+
+    Attributes:
+        flat_weights, flat_biases: (k, all of a member's), with their gradients in `.grad`.
+        weights: per layer (k, outputs, inputs), views of these.
+        biases: per layer (k, outputs).
     """
 
     def __init__(
@@ -51,14 +62,18 @@ class Network:
         sizes: Sequence[int],
         *,
         relu: bool,
-        dropouts: Sequence[float],
-        generator: torch.Generator,
+        dropouts: Sequence[Sequence[float]],
+        generators: Sequence[torch.Generator],
         device: torch.device,
     ) -> None:
-        self.sizes, self.relu, self.dropouts = tuple(sizes), relu, tuple(dropouts)
+        self.sizes, self.relu = tuple(sizes), relu
+        self.dropouts = [tuple(given) for given in dropouts]
+        self._generators = list(generators)
+        members = len(self._generators)
         n_weights = sum(inputs * outputs for inputs, outputs in pairwise(self.sizes))
         self._adopt(
-            torch.empty(n_weights, device=device), torch.empty(sum(self.sizes[1:]), device=device)
+            torch.empty((members, n_weights), device=device),
+            torch.empty((members, sum(self.sizes[1:])), device=device),
         )
         self.flat_weights.grad = torch.zeros_like(self.flat_weights)
         self.flat_biases.grad = torch.zeros_like(self.flat_biases)
@@ -66,45 +81,53 @@ class Network:
             self.flat_weights.grad, self.flat_biases.grad
         )
         for weight, bias in zip(self.weights, self.biases, strict=True):
-            bound = 1 / math.sqrt(weight.shape[1])  # what torch.nn.Linear starts with
-            weight.uniform_(-bound, bound, generator=generator)
-            bias.uniform_(-bound, bound, generator=generator)
+            bound = 1 / math.sqrt(weight.shape[2])  # what torch.nn.Linear starts with
+            for member, generator in enumerate(self._generators):
+                weight[member].uniform_(-bound, bound, generator=generator)
+                bias[member].uniform_(-bound, bound, generator=generator)
 
-    def load(self, head: MlpHead) -> None:
-        """Start from the weights of a head of the same sizes."""
+    def load(self, member: int, head: MlpHead) -> None:
+        """Let a member start from the weights of a head of the same sizes."""
         for mine, theirs in zip(self.weights, head.weights, strict=True):
-            mine.copy_(torch.from_numpy(theirs))
+            mine[member].copy_(torch.from_numpy(theirs))
         for mine, theirs in zip(self.biases, head.biases, strict=True):
-            mine.copy_(torch.from_numpy(theirs))
+            mine[member].copy_(torch.from_numpy(theirs))
 
     def copy(self) -> "Network":
-        """Another network with the same weights and no gradients."""
+        """Further networks with the same weights and no gradients."""
         twin = copy(self)
         twin._adopt(self.flat_weights.clone(), self.flat_biases.clone())
         return twin
 
     def move_towards(self, other: "Network", share: float) -> None:
-        """Go a share of the way to the weights of another network of the same sizes."""
+        """Go a share of the way to the weights of other networks of the same sizes."""
         self.flat_weights.lerp_(other.flat_weights, share)
         self.flat_biases.lerp_(other.flat_biases, share)
 
-    def masks(self, steps: int, batch: int, generator: torch.Generator) -> list[Tensor | None]:
-        """Dropout factors (steps, batch, units) per hidden layer; None without dropout."""
-        result: list[Tensor | None] = [None] * (len(self.sizes) - 2)
-        for number, probability in enumerate(self.dropouts):
-            if probability > 0:
-                shape = (steps, batch, self.sizes[number + 1])
-                mask = torch.empty(shape, device=self.flat_weights.device)
-                mask.bernoulli_(1 - probability, generator=generator)
-                result[number] = mask.div_(1 - probability)
+    def masks(self, steps: int, batch: int) -> list[Tensor | None]:
+        """Dropout factors (steps, k, batch, units) per hidden layer; None without dropout."""
+        result: list[Tensor | None] = []
+        for layer, units in enumerate(self.sizes[1:-1]):
+            rates = [given[layer] if layer < len(given) else 0.0 for given in self.dropouts]
+            result.append(None)
+            if not any(rates):
+                continue
+            shape = (len(rates), steps, batch, units)
+            mask = torch.empty(shape, device=self.flat_weights.device)
+            for mine, rate, generator in zip(mask, rates, self._generators, strict=True):
+                if rate > 0:
+                    mine.bernoulli_(1 - rate, generator=generator).div_(1 - rate)
+                else:
+                    mine.fill_(1)
+            result[layer] = mask.transpose(0, 1)
         return result
 
     def forward(self, x: Tensor, masks: Sequence[Tensor | None] = ()) -> Pass:
-        """Scores of features (b, d); `masks` (b, units) per hidden layer, or () for none."""
+        """Scores of features (k, b, d); `masks` (k, b, units) per hidden layer, () for none."""
         inputs, gates = [x], []
         last = len(self.weights) - 1
         for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = torch.addmm(bias, x, weight.t())
+            x = torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
             if number < last:
                 gate = masks[number] if masks else None
                 if self.relu:
@@ -114,37 +137,45 @@ class Network:
                     x = x * gate
                 inputs.append(x)
                 gates.append(gate)
-        return Pass(inputs, gates, x.squeeze(1))
+        return Pass(inputs, gates, x.squeeze(2))
 
     def backward(self, done: Pass, slope: Tensor, max_norm: float) -> None:
-        """Set the gradients for d loss / d outputs = `slope` (b,), shortened to `max_norm`."""
-        deltas = [slope.unsqueeze(1)]
+        """Set the gradients for d loss / d outputs = `slope` (k, b).
+
+        Each member's gradient is shortened to `max_norm`; 0 leaves it as long as it is.
+        """
+        deltas = [slope.unsqueeze(2)]
         for weight, gate in zip(self.weights[:0:-1], done.gates[::-1], strict=True):
-            delta = deltas[-1] @ weight
+            delta = torch.bmm(deltas[-1], weight)
             deltas.append(delta if gate is None else delta.mul_(gate))
         deltas.reverse()
         if max_norm > 0:
             # ‖δᵀ x‖² = Σ (δ δᵀ) ∘ (x xᵀ), and the bias adds 1 to x xᵀ.
             squared = torch.stack(
                 [
-                    ((delta @ delta.t()) * (x @ x.t() + 1)).sum()
+                    (torch.bmm(delta, delta.mT) * (torch.bmm(x, x.mT) + 1)).sum((1, 2))
                     for delta, x in zip(deltas, done.inputs, strict=True)
                 ]
-            ).sum()
+            ).sum(0)
             factor = (max_norm / (squared.clamp_min(0).sqrt() + 1e-6)).clamp_max(1.0)
-            deltas = [delta.mul_(factor) for delta in deltas]
+            deltas = [delta.mul_(factor.view(-1, 1, 1)) for delta in deltas]
         for number, (delta, x) in enumerate(zip(deltas, done.inputs, strict=True)):
-            torch.mm(delta.t(), x, out=self._weight_grads[number])
-            torch.sum(delta, dim=0, out=self._bias_grads[number])
+            torch.bmm(delta.mT, x, out=self._weight_grads[number])
+            torch.sum(delta, dim=1, out=self._bias_grads[number])
 
-    def to_head(self) -> MlpHead:
-        """A copy of the present weights as a head for prediction."""
-        return MlpHead(
-            tuple(w.detach().cpu().numpy().astype(np.float64) for w in self.weights),
-            tuple(b.detach().cpu().numpy().astype(np.float64) for b in self.biases),
-            self.relu,
-            self.dropouts,
-        )
+    def to_heads(self) -> list[MlpHead]:
+        """A copy of each member's present weights as a head for prediction."""
+        weights = [part.cpu().numpy().astype(np.float64) for part in self.weights]
+        biases = [part.cpu().numpy().astype(np.float64) for part in self.biases]
+        return [
+            MlpHead(
+                tuple(part[member] for part in weights),
+                tuple(part[member] for part in biases),
+                self.relu,
+                dropouts,
+            )
+            for member, dropouts in enumerate(self.dropouts)
+        ]
 
     def _adopt(self, weights: Tensor, biases: Tensor) -> None:
         self.flat_weights, self.flat_biases = weights, biases
@@ -153,8 +184,8 @@ class Network:
     def _views(self, weights: Tensor, biases: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Per layer, the parts of two flat tensors."""
         shapes = [(outputs, inputs) for inputs, outputs in pairwise(self.sizes)]
-        matrices = torch.split(weights, [outputs * inputs for outputs, inputs in shapes])
+        matrices = torch.split(weights, [outputs * inputs for outputs, inputs in shapes], dim=1)
         return (
-            [part.view(shape) for part, shape in zip(matrices, shapes, strict=True)],
-            list(torch.split(biases, [outputs for outputs, _ in shapes])),
+            [part.view(len(weights), *shape) for part, shape in zip(matrices, shapes, strict=True)],
+            list(torch.split(biases, [outputs for outputs, _ in shapes], dim=1)),
         )

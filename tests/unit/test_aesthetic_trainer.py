@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from src.aesthetic.adamw import AdamW
-from src.aesthetic.batches import ImageBatches, PairBatches
+from src.aesthetic.batches import ImageBatches, PairBatches, loss_and_slope
 from src.aesthetic.heads.mlp import MlpHead
 from src.aesthetic.metrics import pairwise_accuracy
 from src.aesthetic.network import Network
@@ -31,7 +31,9 @@ def generator(seed=0):
 
 
 def small_network(relu, dropouts=(0.5, 0.25)):
-    return Network((5, 4, 3, 1), relu=relu, dropouts=dropouts, generator=generator(), device=CPU)
+    return Network(
+        (5, 4, 3, 1), relu=relu, dropouts=[dropouts], generators=[generator()], device=CPU
+    )
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -39,28 +41,28 @@ def small_network(relu, dropouts=(0.5, 0.25)):
 def test_gradients_equal_autograd(relu, max_norm):
     network = small_network(relu)
     x, slope = torch.randn(8, 5, generator=generator(1)), torch.randn(8, generator=generator(2))
-    masks = [mask[0] for mask in network.masks(1, 8, generator(3))]
+    masks = [mask[0] for mask in network.masks(1, 8)]
     with torch.no_grad():
-        network.backward(network.forward(x, masks), slope, max_norm)
+        network.backward(network.forward(x[None], masks), slope[None], max_norm)
 
-    weights = [w.clone().requires_grad_() for w in network.weights]
-    biases = [b.clone().requires_grad_() for b in network.biases]
+    weights = [w[0].clone().requires_grad_() for w in network.weights]
+    biases = [b[0].clone().requires_grad_() for b in network.biases]
     h = x
     for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         h = torch.nn.functional.linear(h, weight, bias)
         if number < 2:
-            h = (torch.relu(h) if relu else h) * masks[number]
+            h = (torch.relu(h) if relu else h) * masks[number][0]
     (h[:, 0] * slope).sum().backward()
     if max_norm:
         torch.nn.utils.clip_grad_norm_([*weights, *biases], max_norm)
     expected = torch.cat([weight.grad.flatten() for weight in weights])
-    assert torch.allclose(network.flat_weights.grad, expected, atol=1e-6)
+    assert torch.allclose(network.flat_weights.grad[0], expected, atol=1e-6)
     expected = torch.cat([bias.grad for bias in biases])
-    assert torch.allclose(network.flat_biases.grad, expected, atol=1e-6)
+    assert torch.allclose(network.flat_biases.grad[0], expected, atol=1e-6)
 
 
 def test_dropout_keeps_the_mean_and_drops_its_share():
-    masks = small_network(False).masks(200, 50, generator())
+    masks = small_network(False).masks(200, 50)
     assert masks[0].mean().item() == pytest.approx(1, abs=0.02)
     assert (masks[0] == 0).float().mean().item() == pytest.approx(0.5, abs=0.01)
     assert (masks[1] == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
@@ -69,8 +71,8 @@ def test_dropout_keeps_the_mean_and_drops_its_share():
 def test_the_trained_head_predicts_like_the_network():
     network = small_network(True)
     x = torch.randn(6, 5, generator=generator(5))
-    expected = network.forward(x).outputs.numpy()
-    assert network.to_head().predict(x.numpy()) == pytest.approx(expected, abs=1e-6)
+    expected = network.forward(x[None]).outputs[0].numpy()
+    assert network.to_heads()[0].predict(x.numpy()) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("fused", [True, False])
@@ -95,7 +97,7 @@ def test_adamw_equals_torch(fused):
 
 def test_pairs_have_different_scores_and_every_such_pair_is_equally_likely():
     scores = torch.tensor([1.0, 1.0, 2.0, 3.0])
-    batches = PairBatches(scores, torch.ones(4), 4000, generator())
+    batches = PairBatches(scores, 4000, generator())
     (numbers,) = batches.epoch()
     left, right = numbers[:, :2000], numbers[:, 2000:]
     assert (scores[left] != scores[right]).all()
@@ -113,8 +115,7 @@ def test_ranking_loss_and_slope_equal_torch():
         outputs[:2], outputs[2:], torch.sign(scores[:2] - scores[2:])
     )
     loss.backward()
-    batches = PairBatches(scores, weights, 4, generator())
-    mine, slope = batches.loss(torch.arange(4), outputs.detach())
+    mine, slope = loss_and_slope("ranking", scores, weights, outputs.detach())
     assert mine.item() == pytest.approx(loss.item())
     assert torch.allclose(slope, outputs.grad)
 
@@ -128,14 +129,13 @@ def test_image_losses_and_slopes_equal_torch(kind, reference):
     outputs.requires_grad_()
     loss = reference(outputs, scores)
     loss.backward()
-    batches = ImageBatches(scores, torch.ones(3), 3, generator(), kind)
-    mine, slope = batches.loss(torch.arange(3), outputs.detach())
+    mine, slope = loss_and_slope(kind, scores, torch.ones(3), outputs.detach())
     assert mine.item() == pytest.approx(loss.item())
     assert torch.allclose(slope, outputs.grad)
 
 
 def test_an_epoch_uses_every_image_once():
-    batches = ImageBatches(torch.arange(11.0), torch.ones(11), 4, generator(), "mse")
+    batches = ImageBatches(11, 4, generator())
     parts = list(batches.epoch())
     assert [tuple(part.shape) for part in parts] == [(2, 4), (1, 3)]
     assert sorted(torch.cat([part.flatten() for part in parts]).tolist()) == list(range(11))

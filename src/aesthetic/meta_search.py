@@ -7,7 +7,6 @@ that what is reported about the winner on them is honest.
 import hashlib
 import itertools
 import logging
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -15,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from src.aesthetic.meta_table import COLUMNS, MetaTable
-from src.aesthetic.trainer import Diverged, check_batch
+from src.aesthetic.stacks import Job, check_jobs, default_workers, measure, plan_stacks
 from src.aesthetic.trials import OPTION_OF, InnerFolds, Score, Setting, Trial
 from src.errors import ModelError, SettingsError
 
@@ -30,11 +31,12 @@ class SearchResult:
     """What a search found.
 
     Attributes:
-        setting: the winning combination.
-        trial: the same, ready to be trained with `InnerFolds.train` on all training images.
+        setting: the winning combination; None for what its head does not ask for.
+        trial: the same, ready to be trained on all training images.
         score: of the winner on the inner folds.
         rows: all combinations with their results, as in meta.txt.
         interrupted: stopped by Ctrl-C; the winner is the best of what was tried.
+        given_up: combinations that were abandoned early.
     """
 
     setting: Setting
@@ -42,10 +44,7 @@ class SearchResult:
     score: Score
     rows: list[dict[str, str]]
     interrupted: bool = False
-
-
-class Stopped(Exception):
-    """A training was given up because the search is."""
+    given_up: int = 0
 
 
 def grid_search(
@@ -66,7 +65,7 @@ def grid_search(
         base: what is the same in all combinations.
         values: lists by name (see `Trial.with_setting`): "epochs", "lr", "batch" and any others.
         path: of meta.txt.
-        workers: trainings at a time; None for one per processor core (one on a GPU).
+        workers: stacks of trainings at a time; None for one per processor core (one on a GPU).
         progress: called with combinations done and in total.
 
     Raises:
@@ -76,41 +75,63 @@ def grid_search(
     """
     settings = combinations(base, values)
     trials = [base.with_setting(setting) for setting in settings]
-    for trial in trials:
-        check_batch(trial.loss, trial.options)
+    check_jobs(images, trials)
     table = open_table(path, images, base, settings[0])
     todo = [i for i, setting in enumerate(settings) if table.score(setting) is None]
     done = len(settings) - len(todo)
     if done:
         _log.info("%d of %d combinations are in %s already", done, len(settings), path)
+    workers = workers or default_workers(base.device)
+    numbers = [i for i in todo for _ in range(images.folds)]
+    jobs = [Job(trials[i], fold) for i in todo for fold in range(images.folds)]
     scores: dict[int, list[Score]] = {i: [] for i in todo}
     stop = threading.Event()
     interrupted = False
-    pool = ThreadPoolExecutor(workers or default_workers(base.device))
-    futures: dict[Future[Score], int] = {
-        pool.submit(score_fold, images, trials[i], fold, stop): i
-        for i in todo
-        for fold in range(images.folds)
-    }
-    try:
-        for future in as_completed(futures):
-            number = futures[future]
-            scores[number].append(future.result())
-            if len(scores[number]) == images.folds:
-                table.append(settings[number], Score.mean(scores[number]))
-                done += 1
-                if progress:
-                    progress(done, len(settings))
-    except KeyboardInterrupt:
-        interrupted = True
-    finally:
-        stop.set()
-        pool.shutdown(cancel_futures=True)
+    pool = ThreadPoolExecutor(workers)
+    with threadpool_limits(1, "blas"):
+        futures: dict[Future[list[Score]], list[int]] = {
+            pool.submit(measure, images, [jobs[job] for job in stack], stop): stack
+            for stack in plan_stacks(images, jobs, workers)
+        }
+        try:
+            for future in as_completed(futures):
+                for job, score in zip(futures[future], future.result(), strict=True):
+                    scores[numbers[job]].append(score)
+                for number in dict.fromkeys(numbers[job] for job in futures[future]):
+                    if len(scores[number]) == images.folds:
+                        table.append(settings[number], Score.mean(scores[number]))
+                        done += 1
+                        if progress:
+                            progress(done, len(settings))
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
     return _winner(table, settings, base, interrupted)
 
 
 def combinations(base: Trial, values: Values) -> list[dict[str, Any]]:
     """Every combination of the lists, the last varying fastest; the usual three first.
+
+    With a list of heads, one that is fitted in closed form comes once: nothing else concerns it.
+
+    Raises:
+        SettingsError: an empty list.
+    """
+    lists = all_lists(base, values)
+    found: list[dict[str, Any]] = []
+    for chosen in itertools.product(*lists.values()):
+        setting = dict(zip(lists, chosen, strict=True))
+        if setting.get("head", base.head) != "mlp":
+            setting = {name: value if name == "head" else None for name, value in setting.items()}
+        if setting not in found:
+            found.append(setting)
+    return found
+
+
+def all_lists(base: Trial, values: Values) -> dict[str, list[Any]]:
+    """The lists of values by name, the usual three first, with one value if they are not given.
 
     Raises:
         SettingsError: an empty list.
@@ -120,45 +141,33 @@ def combinations(base: Trial, values: Values) -> list[dict[str, Any]]:
     empty = [name for name, given in lists.items() if not given]
     if empty:
         raise SettingsError(f"meta search: there is no value of {', '.join(empty)} to try")
-    return [dict(zip(lists, chosen, strict=True)) for chosen in itertools.product(*lists.values())]
+    return lists
 
 
-def default_workers(device: str) -> int:
-    """Trainings at a time: one per processor core; a GPU is kept busy by one."""
-    return (os.cpu_count() or 1) if device == "cpu" else 1
-
-
-def open_table(path: Path, images: InnerFolds, base: Trial, setting: Setting) -> MetaTable:
+def open_table(path: Path, images: InnerFolds, base: Trial, searched: Setting) -> MetaTable:
     """The meta.txt of these images and settings; see `MetaTable`."""
     digest = hashlib.sha256()
     for array in (images.features, images.scores, images.weights):
         digest.update(array.astype("<f4").tobytes())
     digest.update(images.fold.astype("<i8").tobytes())
-    fixed = {
-        "options": {k: v for k, v in vars(base.options).items() if k not in OPTION_OF.values()},
-        "shape": vars(base.shape),
-        "loss": base.loss,
-        "from_scratch": base.start is None,
-        "images": digest.hexdigest(),
+    more = [name for name in searched if name not in COLUMNS]
+    about = fixed_settings(base, searched) | {"images": digest.hexdigest()}
+    return MetaTable(path, more, about)
+
+
+def fixed_settings(base: Trial, searched: Setting) -> dict[str, Any]:
+    """What is the same in all combinations, as JSON values."""
+    names = {OPTION_OF.get(name, name) for name in searched}
+    start = hashlib.sha256()
+    if base.start is not None:
+        for name, array in sorted(base.start.to_arrays().items()):
+            start.update(name.encode() + array.astype("<f4").tobytes())
+    fixed: dict[str, Any] = {
+        "options": {name: v for name, v in vars(base.options).items() if name not in names},
+        "shape": {name: v for name, v in vars(base.shape).items() if name not in names},
+        "start": None if base.start is None else start.hexdigest(),
     }
-    return MetaTable(path, [name for name in setting if name not in COLUMNS], fixed)
-
-
-def score_fold(images: InnerFolds, trial: Trial, fold: int, stop: threading.Event) -> Score:
-    """Train without a fold and measure on it; NaN if training diverges.
-
-    Raises:
-        Stopped: `stop` was set meanwhile.
-    """
-
-    def heed(done: int, total: int) -> None:
-        if stop.is_set():
-            raise Stopped
-
-    try:
-        return images.score(trial, images.train(trial, fold, progress=heed), fold)
-    except Diverged:
-        return Score(float("nan"), float("nan"), float("nan"))
+    return fixed | {name: getattr(base, name) for name in ("loss", "head") if name not in names}
 
 
 def present(base: Trial, name: str) -> Any:

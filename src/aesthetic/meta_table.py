@@ -56,8 +56,7 @@ class MetaTable:
 
     def append(self, setting: Setting, score: Score) -> None:
         """Add a row and make sure that it is on the disk. Several threads may do so."""
-        results = {name: _text(getattr(score, name)) for name in _RESULTS}
-        row = {name: _text(value) for name, value in setting.items()} | results
+        row = row_of(setting, score)
         with self._lock:
             self.rows.append(row)
             try:
@@ -113,8 +112,16 @@ class MetaTable:
         return buffer.getvalue()
 
 
+def row_of(setting: Setting, score: Score) -> dict[str, str]:
+    """A combination and its result as they stand in the table."""
+    results = {name: _text(getattr(score, name)) for name in _RESULTS}
+    return {name: _text(value) for name, value in setting.items()} | results
+
+
 def _text(value: Any) -> str:
     """A value as it stands in the table; numbers so that they are read back alike."""
+    if value is None:
+        return ""
     if isinstance(value, float):
         return (
             ""
@@ -122,5 +129,5 @@ def _text(value: Any) -> str:
             else repr(int(value) if value.is_integer() and abs(value) < 1e15 else value)
         )
     if isinstance(value, (list, tuple)):
-        return " ".join(_text(item) for item in value)
+        return " ".join(_text(item) for item in value) or "none"
     return str(value)

@@ -10,7 +10,7 @@ from src.aesthetic import meta_search as module
 from src.aesthetic.meta_search import combinations, grid_search
 from src.aesthetic.meta_table import MetaTable
 from src.aesthetic.optuna_search import optuna_search
-from src.aesthetic.trainer import MlpShape
+from src.aesthetic.trainer import MlpShape, train_mlps
 from src.aesthetic.training_options import TrainingOptions
 from src.aesthetic.trials import InnerFolds, Score, Trial, mean_loss
 from src.errors import ModelError, SettingsError
@@ -105,7 +105,10 @@ def test_the_grid_writes_a_row_each_and_finds_the_one_that_learns(tmp_path):
 def test_a_row_is_the_mean_over_folds_trained_without_them(tmp_path):
     images = folds()
     result = grid_search(images, BASE, {"epochs": [3]}, tmp_path / "meta.txt", workers=1)
-    scores = [images.score(result.trial, images.train(result.trial, k), k) for k in (0, 1)]
+    scores = []
+    for k in (0, 1):
+        (trained,) = train_mlps([images.training(result.trial, k)])
+        scores.append(images.score_training(result.trial, trained, k))
     assert result.score.ab == pytest.approx(np.mean([s.ab for s in scores]))
     assert result.score.eval_loss == pytest.approx(np.mean([s.eval_loss for s in scores]))
 
@@ -149,9 +152,9 @@ def test_an_interrupted_search_goes_on_where_it_stopped(tmp_path, monkeypatch):
     path.write_text("\n".join(before) + "\n20,0.01,8,0.1", encoding="utf-8")  # and a torn row
 
     trained = []
-    original = module.score_fold
+    original = module.measure
     monkeypatch.setattr(
-        module, "score_fold", lambda i, t, k, s: trained.append((t, k)) or original(i, t, k, s)
+        module, "measure", lambda i, jobs, s: trained.extend(jobs) or original(i, jobs, s)
     )
     second = grid_search(images, BASE, VALUES, path, workers=1)
     assert len(trained) == 2 * 2  # two combinations, two folds each
@@ -162,7 +165,7 @@ def test_an_interrupted_search_goes_on_where_it_stopped(tmp_path, monkeypatch):
 
 def test_a_finished_search_is_read_not_repeated(tmp_path, monkeypatch):
     first = grid_search(folds(), BASE, VALUES, tmp_path / "meta.txt")
-    monkeypatch.setattr(module, "score_fold", None)
+    monkeypatch.setattr(module, "measure", None)
     again = grid_search(folds(), BASE, VALUES, tmp_path / "meta.txt")
     assert again.setting == first.setting
     assert again.score == first.score

@@ -1,0 +1,109 @@
+"""Trainings of a search, sorted into stacks that are trained together."""
+
+import os
+import threading
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from src.aesthetic.trainer import train_mlps
+from src.aesthetic.training_run import rates
+from src.aesthetic.trainings import Diverged
+from src.aesthetic.trials import InnerFolds, Score, Trial
+from src.errors import ModelError
+
+# Weights of all networks in a stack. On a processor small networks gain, because several steps
+# cost the bookkeeping of one; with more weights than the cache holds, they would only be in each
+# other's way. On a GPU it is the memory that counts: 16 bytes a weight.
+_WEIGHTS_AT_ONCE = {"cpu": 300_000, "gpu": 100_000_000}
+_NAN = float("nan")
+
+
+class Job(NamedTuple):
+    """One training: a combination of settings, without one fold."""
+
+    trial: Trial
+    fold: int
+
+
+class Stopped(Exception):
+    """A training was given up because the search is."""
+
+
+def plan_stacks(images: InnerFolds, jobs: Sequence[Job], workers: int) -> list[list[int]]:
+    """Which jobs are trained together, as numbers of jobs; the first jobs come first.
+
+    Networks of one kind are stacked as far as it pays on the device. No worker is left without
+    a stack for the sake of a higher one.
+    """
+    stacks: list[list[int]] = []
+    kinds: dict[object, list[int]] = {}
+    for number, job in enumerate(jobs):
+        kind = job_kind(images, job)
+        kinds.setdefault((number,) if kind is None else kind, []).append(number)
+    for numbers in kinds.values():
+        numbers.sort(key=lambda number: rates(jobs[number].trial.options))
+        height = stack_height(images, jobs[numbers[0]])
+        if len(kinds) < workers:
+            height = min(height, -(-len(numbers) // workers))
+        stacks += [numbers[i : i + height] for i in range(0, len(numbers), height)]
+    return sorted(stacks, key=min)
+
+
+def job_kind(images: InnerFolds, job: Job) -> tuple[object, ...] | None:
+    """What jobs that can be trained together have in common; None for a head in closed form."""
+    return images.training(*job).kind if job.trial.head == "mlp" else None
+
+
+def stack_height(images: InnerFolds, job: Job) -> int:
+    """How many networks like this one are trained together."""
+    if job.trial.head != "mlp":
+        return 1
+    sizes = images.training(*job).sizes
+    weights = sum(inputs * outputs for inputs, outputs in pairwise(sizes))
+    limit = _WEIGHTS_AT_ONCE["cpu" if job.trial.device == "cpu" else "gpu"]
+    return max(1, limit // weights)
+
+
+def measure(images: InnerFolds, jobs: Sequence[Job], stop: threading.Event) -> list[Score]:
+    """Train a stack and measure each on its fold; NaN where training diverged.
+
+    Raises:
+        Stopped: `stop` was set meanwhile.
+    """
+
+    def heed(done: int, total: int) -> None:
+        if stop.is_set():
+            raise Stopped
+
+    heed(0, 0)
+    if jobs[0].trial.head != "mlp":
+        return [images.score(trial, images.fit(trial, fold), fold) for trial, fold in jobs]
+    results = train_mlps(
+        [images.training(*job) for job in jobs], device=jobs[0].trial.device, progress=heed
+    )
+    return [
+        Score(_NAN, _NAN, _NAN)
+        if isinstance(result, Diverged)
+        else images.score_training(job.trial, result, job.fold)
+        for job, result in zip(jobs, results, strict=True)
+    ]
+
+
+def default_workers(device: str) -> int:
+    """Stacks at a time: one per processor core; a GPU is kept busy by one."""
+    return (os.cpu_count() or 1) if device == "cpu" else 1
+
+
+def check_jobs(images: InnerFolds, trials: Sequence[Trial]) -> None:
+    """Find out what is impossible before anything is trained.
+
+    Raises:
+        SettingsError: settings that contradict each other.
+        ModelError: the start does not fit the images or the head.
+    """
+    for trial in trials:
+        if trial.head == "mlp":
+            images.training(trial)
+        elif trial.start is not None and trial.start.n_features != images.features.shape[1]:
+            raise ModelError("the model that training starts from was made for other features")

@@ -79,39 +79,38 @@ def train(
 ) -> "Fitted":
     """Train as the settings say and save the model."""
     from src.aesthetic.fitting import fit_predictor
-    from src.aesthetic.mlp_fitting import MlpSettings, search_settings
+    from src.aesthetic.mlp_fitting import MlpSettings
     from src.aesthetic.saving import choose_prior, save_predictor
     from src.aesthetic.training_options import TrainingOptions
 
+    folder, head = Path(settings.save_model), str(settings.head)
+    prior = loaded or choose_prior(settings.base_model, descriptions, Path("models"))
+    made_with = settings.model_dump(mode="json", include=PROVENANCE)
     mlp = MlpSettings(
-        TrainingOptions.from_mapping(settings.training_args.model_dump()),
-        settings.loss_model,
-        settings.aesthetic_model_dropouts,
-        settings.aesthetic_model_relu,
-        settings.eval_every_n_epochs,
-        settings.device,
+        TrainingOptions.from_mapping(settings.training_args.model_dump()), **settings.mlp
     )
-    if meta := "meta" in settings.mode:
-        grid = {
-            "epochs": settings.meta_epochs,
-            "lr": settings.meta_lr,
-            "batch": settings.meta_batch,
-        }
-        mlp, sentence = search_settings(data, mlp, grid, Path("meta.txt"))
-        logger.info(sentence)
+    if "meta" in settings.mode:
+        from src.aesthetic.searching import Plan, search_settings
+        from src.reports import meta_report
+
+        search = settings.meta_search, settings.meta_trials, settings.meta_storage
+        found = search_settings(data, mlp, Plan(settings.meta_values, *search), prior)
+        head, mlp = found.head, found.mlp
+        made_with |= {"head": head, "loss_model": mlp.loss, "search": found.sentence}
+        meta_report.write(folder / meta_report.REPORT, found)
+        logger.info("%s All of them: %s", found.sentence, folder / meta_report.REPORT)
     fitted = fit_predictor(
         data,
-        "mlp" if meta else settings.head,
+        head,
         extractors=descriptions,
         mlp=mlp,
-        prior=loaded or choose_prior(settings.base_model, descriptions, Path("models")),
+        prior=prior,
         seed=settings.training_args.seed,
-        provenance=settings.model_dump(mode="json", include=PROVENANCE)
-        | {"scores_from": data.holder.source},
+        provenance=made_with | {"scores_from": data.holder.source},
     )
     for note in fitted.notes:
         logger.info(note)
-    save_predictor(Path(settings.save_model), fitted.predictor, data)
+    save_predictor(folder, fitted.predictor, data)
     return fitted
 
 

@@ -67,7 +67,7 @@ args = {
     # What turns the numbers of an image into a score. "auto" tries "ridge" (linear), "kernel" and
     # "gp" (curved) on parts of the training images and keeps the best: seconds. "pairwise" learns
     # from your choices in the A/B window themselves. "mlp" is the network of the published heads,
-    # trained as training_args say; the next four settings are for it alone.
+    # trained as training_args say; its own settings follow below.
     "head": "auto",
     # "ranking": learn which of two images is better. "mse": learn the scores themselves. "bce":
     # learn which images you keep, with any head but "pairwise", from folders of these names, or
@@ -75,13 +75,25 @@ args = {
     "loss_model": "ranking",
     "keep_folders": ["keep", "accepted"],
     "delete_folders": ["delete", "rejected"],
+    # The mlp: units in its hidden layers, dropout after the first of them, ReLUs between them.
+    "aesthetic_model_hidden": [1024, 128, 64, 16],
     "aesthetic_model_dropouts": [0.2, 0.2, 0.1],
     "aesthetic_model_relu": False,
+    "mlp_members": 1,  # 5: so many mlps, each trained without a fifth of the images; their mean
     "eval_every_n_epochs": 10,  # 0: only at the end
-    # With mode "meta", every combination of these is tried and written to meta.txt.
+    # With mode "meta", every combination of these is tried and written to meta.txt; the best is
+    # trained and saved. Other settings of the mlp, and head, may be lists as well then:
+    #   "head": ["mlp", "ridge", "kernel"],  "loss_model": ["ranking", "mse"],
+    #   "aesthetic_model_dropouts": [[0.2, 0.2, 0.1], []],  "weight_decay": [0, 0.01]  ...
     "meta_epochs": [50, 100, 200],
     "meta_lr": [5e-5, 1e-4, 2e-4],
     "meta_batch": [4, 8, 16],
+    # "grid": every combination. "optuna": so many trials between the least and the greatest value
+    # of each list, poor ones given up early ("python run.py install optuna"). The trials are kept
+    # in a database; several machines may share one: "postgresql://user@host/name".
+    "meta_search": "grid",
+    "meta_trials": 50,
+    "meta_storage": "sqlite:///meta.db",
     # ---------------------------------------------------------------------------- score_images
     # A table (its ending says how: .csv, .json, .parquet) and gallery.html are written here.
     "score_output": "scored",

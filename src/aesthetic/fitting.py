@@ -86,9 +86,10 @@ def fit_predictor(
     interrupted = False
     fitted: Head
     if head == "mlp":
-        fitted, history, problem, interrupted = fit_mlp(data, features, scores, mlp, start)
-        notes = (problem,) if problem else ()
-        if data.binary and not interrupted:
+        fit = fit_mlp(data, features, scores, mlp, start)
+        fitted, history, interrupted = fit.head, fit.history, fit.interrupted
+        notes, left_out = (fit.problem,) if fit.problem else (), fit.left_out
+        if data.binary and left_out is None and not interrupted:
             left_out = mlp_left_out(data, features, scores, mlp, start, seed)
     elif head == "pairwise":
         choices = training_choices(data.holder.directory, data.holder.paths, train)

@@ -7,17 +7,14 @@ that what is reported about the winner on them is honest.
 import hashlib
 import itertools
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from src.aesthetic.meta_table import COLUMNS, MetaTable
-from src.aesthetic.stacks import Job, check_jobs, default_workers, measure, plan_stacks
+from src.aesthetic.stacks import Job, check_jobs, measure, run_stacks
 from src.aesthetic.trials import OPTION_OF, InnerFolds, Score, Setting, Trial
 from src.errors import ModelError, SettingsError
 
@@ -81,33 +78,26 @@ def grid_search(
     done = len(settings) - len(todo)
     if done:
         _log.info("%d of %d combinations are in %s already", done, len(settings), path)
-    workers = workers or default_workers(base.device)
     numbers = [i for i in todo for _ in range(images.folds)]
     jobs = [Job(trials[i], fold) for i in todo for fold in range(images.folds)]
     scores: dict[int, list[Score]] = {i: [] for i in todo}
-    stop = threading.Event()
     interrupted = False
-    pool = ThreadPoolExecutor(workers)
-    with threadpool_limits(1, "blas"):
-        futures: dict[Future[list[Score]], list[int]] = {
-            pool.submit(measure, images, [jobs[job] for job in stack], stop): stack
-            for stack in plan_stacks(images, jobs, workers)
-        }
-        try:
-            for future in as_completed(futures):
-                for job, score in zip(futures[future], future.result(), strict=True):
+    runs = run_stacks(
+        images, jobs, lambda stack, stop: measure(images, stack, stop), workers=workers
+    )
+    try:
+        with closing(runs):
+            for stack, measured in runs:
+                for job, score in zip(stack, measured, strict=True):
                     scores[numbers[job]].append(score)
-                for number in dict.fromkeys(numbers[job] for job in futures[future]):
+                for number in dict.fromkeys(numbers[job] for job in stack):
                     if len(scores[number]) == images.folds:
                         table.append(settings[number], Score.mean(scores[number]))
                         done += 1
                         if progress:
                             progress(done, len(settings))
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
+    except KeyboardInterrupt:
+        interrupted = True
     return _winner(table, settings, base, interrupted)
 
 

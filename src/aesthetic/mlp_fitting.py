@@ -1,9 +1,8 @@
-"""Training the mlp head on rated features: once, in parts, or with many settings."""
+"""Training the mlp head on rated features: once, in parts, or as several whose mean counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,11 +10,13 @@ from src.aesthetic.dataset import RatedFeatures
 from src.aesthetic.heads import Head
 from src.aesthetic.heads.auto import assign_folds
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.mlp import MlpHead
+from src.aesthetic.heads.mlp import PUBLISHED_HIDDEN
 from src.aesthetic.metrics import pairwise_accuracy
 from src.aesthetic.training_options import TrainingOptions
-from src.errors import ModelError
 from src.progress import progress_bar
+
+if TYPE_CHECKING:
+    from src.aesthetic.trials import Trial
 
 _MLP_FOLDS = 3
 
@@ -31,6 +32,9 @@ class MlpSettings:
         relu: a ReLU after each hidden layer.
         eval_every_n_epochs: 0 for only at the end.
         device: of torch.
+        hidden: sizes of the hidden layers.
+        members: 1 for one network; 3 or more for so many, each trained without another part of
+            the images, whose mean counts.
     """
 
     options: TrainingOptions
@@ -39,6 +43,53 @@ class MlpSettings:
     relu: bool = False
     eval_every_n_epochs: int = 0
     device: str = "auto"
+    hidden: tuple[int, ...] = PUBLISHED_HIDDEN
+    members: int = 1
+
+    def trial(self, start: Head | None = None) -> "Trial":
+        """The same for the search, going on from a head."""
+        from src.aesthetic.trainings import MlpShape
+        from src.aesthetic.trials import Trial
+        from src.devices import choose_device
+
+        return Trial(
+            self.options,
+            MlpShape(self.hidden, self.dropouts[: len(self.hidden)], self.relu),
+            self.loss,  # type: ignore[arg-type]
+            start,
+            str(choose_device(self.device)),
+        )
+
+    def with_trial(self, trial: "Trial") -> "MlpSettings":
+        """The same with what a search has found."""
+        return replace(
+            self,
+            options=trial.options,
+            loss=trial.loss,
+            dropouts=trial.shape.dropouts,
+            relu=trial.shape.relu,
+            hidden=trial.shape.hidden,
+        )
+
+
+@dataclass(frozen=True)
+class MlpFit:
+    """What came of training.
+
+    Attributes:
+        head: an mlp, or the mean of several.
+        history: measurements during training.
+        problem: None, or a sentence for the user about what went wrong.
+        interrupted: stopped by Ctrl-C; the head is the one reached by then.
+        left_out: of each training image the score by a network trained without it, in the units
+            of `head`; None if there is none.
+    """
+
+    head: Head
+    history: Sequence[Mapping[str, float]]
+    problem: str | None = None
+    interrupted: bool = False
+    left_out: FloatArray | None = None
 
 
 def fit_mlp(
@@ -47,30 +98,39 @@ def fit_mlp(
     scores: FloatArray,
     mlp: MlpSettings,
     start: Head | None,
-) -> tuple[Head, Sequence[Mapping[str, float]], str | None, bool]:
-    """The trained head, its history, what went wrong if anything, and whether it was stopped.
+) -> MlpFit:
+    """Train as the settings say.
 
     Raises:
         ModelError: `start` is no mlp, or nothing can be learnt.
         SettingsError: training diverged, or an odd batch with "ranking".
     """
-    from src.aesthetic.trainer import MlpShape, train_mlp
-    from src.devices import choose_device
+    from src.aesthetic.trainer import train_mlp
+    from src.aesthetic.trials import mlp_start
 
-    if start is not None and not isinstance(start, MlpHead):
-        raise ModelError(
-            f"head 'mlp' cannot go on from a {start.kind!r} head: set head to 'auto', or "
-            "base_model and load_model to ''"
-        )
     train, test = data.train, data.test
+    trial = mlp.trial(start)
 
-    def evaluate(head: MlpHead) -> dict[str, float]:
+    def evaluate(head: Head) -> dict[str, float]:
         accuracy = {
             "train_ab": pairwise_accuracy(scores[train], head.predict(features[train])),
             "test_ab": pairwise_accuracy(scores[test], head.predict(features[test])),
         }
         return {name: value for name, value in accuracy.items() if value is not None}
 
+    if mlp.members > 1:
+        from src.aesthetic.mlp_ensemble import fit_ensemble
+
+        return fit_ensemble(
+            features[train],
+            scores[train],
+            trial,
+            members=mlp.members,
+            weights=data.holder.weights[train],
+            groups=data.groups[train],
+            evaluate=evaluate,
+            eval_every_n_epochs=mlp.eval_every_n_epochs,
+        )
     with progress_bar(1, "training", "step") as bar:
 
         def show(done: int, total: int) -> None:
@@ -80,17 +140,17 @@ def fit_mlp(
         result = train_mlp(
             features[train],
             scores[train],
-            mlp.options,
-            loss=mlp.loss,  # type: ignore[arg-type]
-            shape=MlpShape(dropouts=mlp.dropouts, relu=mlp.relu),
-            start=start,
+            trial.options,
+            loss=trial.loss,
+            shape=trial.shape,
+            start=mlp_start(start),
             weights=data.holder.weights[train],
-            device=str(choose_device(mlp.device)),
+            device=trial.device,
             evaluate=evaluate,
             eval_every_n_epochs=mlp.eval_every_n_epochs,
             progress=show,
         )
-    return result.head, result.history, result.problem, result.interrupted
+    return MlpFit(result.head, result.history, result.problem, result.interrupted)
 
 
 def mlp_left_out(
@@ -109,62 +169,6 @@ def mlp_left_out(
         kept_back = data.test.copy()
         kept_back[inside[fold == number]] = True
         part = replace(data, test=kept_back)
-        network, *_ = fit_mlp(part, features, scores, mlp, start)
-        left_out[fold == number] = network.predict(features[inside[fold == number]])
+        fit = fit_mlp(part, features, scores, mlp, start)
+        left_out[fold == number] = fit.head.predict(features[inside[fold == number]])
     return left_out
-
-
-def search_settings(
-    data: RatedFeatures, mlp: MlpSettings, values: Mapping[str, Sequence[Any]], file: Path
-) -> tuple[MlpSettings, str]:
-    """Try every combination (mode `meta`) on inner folds of the training images.
-
-    Args:
-        data: only the training images are looked at.
-        mlp: what is the same in all combinations.
-        values: lists to try, by name: "epochs", "lr", "batch".
-        file: the table that rows are written to as they come, and taken from when resuming.
-
-    Returns:
-        The settings with the best combination's values, and a sentence on it.
-
-    Raises:
-        SettingsError: nothing to try, or an odd batch.
-        ModelError: training diverged with every combination.
-        DataError: the file cannot be written.
-        KeyboardInterrupt: stopped; what was tried is in the file.
-    """
-    from src.aesthetic.meta_search import grid_search
-    from src.aesthetic.trainer import MlpShape
-    from src.aesthetic.trials import InnerFolds, Trial
-    from src.devices import choose_device
-
-    train = data.train
-    images = InnerFolds(
-        data.features[train],
-        data.holder.scores[train] if data.binary else data.scaled_scores()[train],
-        weights=data.holder.weights[train],
-        groups=data.groups[train],
-        seed=mlp.options.seed,
-    )
-    base = Trial(
-        mlp.options,
-        MlpShape(dropouts=mlp.dropouts, relu=mlp.relu),
-        mlp.loss,  # type: ignore[arg-type]
-        device=str(choose_device(mlp.device)),
-    )
-    with progress_bar(1, "settings tried", "combination") as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        result = grid_search(images, base, values, file, progress=show)
-    if result.interrupted:
-        raise KeyboardInterrupt
-    chosen = ", ".join(f"{name} {value:g}" for name, value in result.setting.items())
-    sentence = (
-        f"Of {len(result.rows)} combinations ({file}) the best is {chosen}: AB "
-        f"{result.score.ab:.1%} on training images left out."
-    )
-    return replace(mlp, options=result.trial.options), sentence

@@ -2,9 +2,12 @@
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from threadpoolctl import threadpool_limits
 
 from src.aesthetic.trainer import train_mlps
 from src.aesthetic.training_run import rates
@@ -15,8 +18,9 @@ from src.errors import ModelError
 # Weights of all networks in a stack. On a processor small networks gain, because several steps
 # cost the bookkeeping of one; with more weights than the cache holds, they would only be in each
 # other's way. On a GPU it is the memory that counts: 16 bytes a weight.
-_WEIGHTS_AT_ONCE = {"cpu": 300_000, "gpu": 100_000_000}
+_WEIGHTS_AT_ONCE = {"cpu": 600_000, "gpu": 100_000_000}
 _NAN = float("nan")
+T = TypeVar("T")
 
 
 class Job(NamedTuple):
@@ -28,6 +32,42 @@ class Job(NamedTuple):
 
 class Stopped(Exception):
     """A training was given up because the search is."""
+
+
+def run_stacks(
+    images: InnerFolds,
+    jobs: Sequence[Job],
+    work: Callable[[list[Job], threading.Event], T],
+    *,
+    workers: int | None = None,
+) -> Generator[tuple[list[int], T], None, None]:
+    """Do all jobs, several stacks at a time; close the iterator to stop early.
+
+    Args:
+        images: in folds.
+        jobs: what is to be done.
+        work: does a stack of jobs, and raises `Stopped` soon after the event is set.
+        workers: stacks at a time; None for one per processor core (one on a GPU).
+
+    Yields:
+        Which jobs are done, as numbers of jobs, and what `work` returned; as they come.
+    """
+    if not jobs:
+        return
+    workers = workers or default_workers(jobs[0].trial.device)
+    stop = threading.Event()
+    pool = ThreadPoolExecutor(workers)
+    with threadpool_limits(1, "blas"):
+        futures: dict[Future[T], list[int]] = {
+            pool.submit(work, [jobs[number] for number in stack], stop): stack
+            for stack in plan_stacks(images, jobs, workers)
+        }
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
 
 
 def plan_stacks(images: InnerFolds, jobs: Sequence[Job], workers: int) -> list[list[int]]:

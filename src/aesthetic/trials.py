@@ -55,7 +55,8 @@ class Trial:
 
         Args:
             setting: values by name: "epochs", "lr", "batch", "loss", "head", a training option,
-                or an attribute of the network's shape. None leaves a thing as it is.
+                or an attribute of the network's shape. None leaves a thing as it is; dropouts
+                beyond the hidden layers count for nothing.
 
         Raises:
             SettingsError: an unknown name, or a value out of range.
@@ -76,10 +77,11 @@ class Trial:
                 others[name] = value
             else:
                 raise SettingsError(f"meta search: there is no setting {name!r} = {value!r} to try")
+        given = replace(self.shape, **shape)
         return replace(
             self,
             options=replace(self.options, **options),
-            shape=replace(self.shape, **shape),
+            shape=replace(given, dropouts=given.dropouts[: len(given.hidden)]),
             **others,
         )
 

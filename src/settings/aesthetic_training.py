@@ -1,8 +1,15 @@
 """The settings of aesthetic_predictor_training.py."""
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    model_validator,
+)
 
 from src.settings.keys import (
     EvaluationArgs,
@@ -17,6 +24,13 @@ from src.settings.keys import (
     ScriptSettings,
     Split,
     parse_modes,
+)
+from src.settings.several_values import (
+    Searchable,
+    get_value,
+    searchable,
+    take_lists,
+    with_value,
 )
 
 MODES = ("train", "evaluate", "meta", "spotlight")
@@ -35,13 +49,16 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
             "(look at the results in the Spotlight browser). '' means train.",
         )
     )
-    head: Literal["auto", "ridge", "kernel", "gp", "logistic", "pairwise", "mlp"] = Field(
+    head: Annotated[
+        Literal["auto", "ridge", "kernel", "gp", "logistic", "pairwise", "mlp"],
+        Searchable("head"),
+    ] = Field(
         "auto",
         description="What turns features into a score: 'ridge' (linear), 'kernel' and 'gp' "
         "(curved), 'pairwise' (learns from your choices themselves), 'mlp' (the network of the "
         "published heads, trained with training_args), or 'auto' (whichever of the first three "
         "does best in cross-validation on the training images). 'logistic' is for loss_model "
-        "'bce', where 'auto' tries it as well.",
+        "'bce', where 'auto' tries it as well. Mode meta searches the settings of the 'mlp'.",
     )
     text_features: bool = Field(
         False,
@@ -54,18 +71,29 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
         "('mlp': whose weights are trained further); '' for from scratch; 'auto': the published "
         "aesthetic head where the features are CLIP ViT-L/14 and nothing else.",
     )
-    loss_model: Literal["ranking", "mse", "bce"] = Field(
+    loss_model: Annotated[Literal["ranking", "mse", "bce"], Searchable("loss")] = Field(
         "ranking",
         description="What the mlp head learns: 'ranking' (which of two images is better) or "
         "'mse' (the scores themselves). With any head, 'bce' learns from images that you kept "
         "and deleted (keep_folders, delete_folders, or a table of ones and zeros) and gives the "
         "probability of keeping an image.",
     )
-    aesthetic_model_dropouts: Floats = Field(
+    aesthetic_model_hidden: Annotated[Integers, Searchable("hidden")] = Field(
+        (1024, 128, 64, 16),
+        description="Units in each hidden layer of the mlp, where it is trained from scratch.",
+    )
+    aesthetic_model_dropouts: Annotated[Floats, Searchable("dropouts")] = Field(
         (0.2, 0.2, 0.1), description="Dropout after each of the first hidden layers of the mlp."
     )
-    aesthetic_model_relu: bool = Field(
+    aesthetic_model_relu: Annotated[bool, Searchable("relu")] = Field(
         False, description="Put a ReLU after each hidden layer of the mlp."
+    )
+    mlp_members: int = Field(
+        1,
+        ge=1,
+        le=50,
+        description="With 3 or more: so many mlps, each trained without another part of the "
+        "images, whose mean is the score. They tell how uncertain each score is.",
     )
     eval_every_n_epochs: int = Field(
         10, ge=0, description="Measure the mlp on the test images every so many epochs; 0: never."
@@ -74,8 +102,32 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
     meta_lr: Floats = Field((5e-5, 1e-4, 2e-4), description="Learning rates to try in mode meta.")
     meta_batch: Integers = Field((4, 8, 16), description="Batch sizes to try in mode meta.")
 
+    meta_search: Literal["grid", "optuna"] = Field(
+        "grid",
+        description="How mode meta searches: 'grid' tries every combination; 'optuna' looks for "
+        "the best between the least and the greatest value of each list (needs the package "
+        "optuna).",
+    )
+    meta_trials: int = Field(50, ge=1, description="With meta_search 'optuna': trials in all.")
+    meta_storage: str = Field(
+        "sqlite:///meta.db",
+        pattern=r"^(\w[\w+]*://.*)?$",
+        description="With meta_search 'optuna': the database that keeps the trials, so that a "
+        "search goes on after an interruption. Machines that share one, such as "
+        "'postgresql://user@host/db', work on one search. '': none is kept.",
+    )
+
     training_args: PredictorTrainingArgs = Field(default_factory=PredictorTrainingArgs)
     evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)
+
+    _lists: dict[str, tuple[Any, ...]] = PrivateAttr(default_factory=dict)
+
+    @property
+    def meta_values(self) -> dict[str, tuple[Any, ...]]:
+        """The values that mode meta tries, by the names that the search has for them."""
+        usual = {"epochs": self.meta_epochs, "lr": self.meta_lr, "batch": self.meta_batch}
+        names = searchable(type(self))
+        return usual | {names[key]: values for key, values in self._lists.items()}
 
     @property
     def extractor_names(self) -> str:
@@ -84,6 +136,19 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
             return self.feature_extractor
         parts = [part.strip() for part in self.feature_extractor.split("+")]
         return "+".join([*parts, *(f"text:{part}" for part in parts)])
+
+    @property
+    def mlp(self) -> dict[str, Any]:
+        """What only the mlp asks for, besides training_args, by the names of `MlpSettings`."""
+        return {
+            "loss": self.loss_model,
+            "dropouts": self.aesthetic_model_dropouts,
+            "relu": self.aesthetic_model_relu,
+            "eval_every_n_epochs": self.eval_every_n_epochs,
+            "device": self.device,
+            "hidden": self.aesthetic_model_hidden,
+            "members": self.mlp_members,
+        }
 
     @model_validator(mode="after")
     def _consistent(self) -> "AestheticTraining":
@@ -99,6 +164,10 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
                 "images in pairs: make it even"
             )
         binary = self.loss_model == "bce"
+        if any(units < 1 for units in self.aesthetic_model_hidden):
+            problems.append("aesthetic_model_hidden must hold whole numbers from 1 on")
+        if self.mlp_members == 2:
+            problems.append("mlp_members must be 1 (a single mlp), or 3 and more")
         if self.head == "logistic" and not binary:
             problems.append("head 'logistic' needs loss_model 'bce'")
         if binary and self.head == "pairwise":
@@ -108,3 +177,43 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _several_values(
+        cls, given: Any, handler: ModelWrapValidatorHandler["AestheticTraining"]
+    ) -> "AestheticTraining":
+        """Check each value of a list as if it stood alone; the first is what others see."""
+        if not isinstance(given, Mapping):
+            return handler(given)
+        plain, lists = take_lists(cls, given)
+        settings = handler(plain)
+        settings._lists = {
+            key: tuple(get_value(handler(with_value(plain, key, value)), key) for value in values)
+            for key, values in lists.items()
+        }
+        problems = []
+        if "meta" not in settings.mode:
+            problems += [
+                f"{key} is {values!r}: several values are for mode 'meta' only; give one value, "
+                "or add meta to mode"
+                for key, values in lists.items()
+            ]
+        else:
+            heads = settings._lists.get("head", ("mlp",))
+            if "head" not in lists and settings.head not in ("auto", "mlp"):
+                problems.append(
+                    f"mode 'meta' searches the settings of the mlp, and head {settings.head!r} "
+                    f"has none: leave out meta, or compare them: head: ['mlp', {settings.head!r}]"
+                )
+            problems += [
+                f"mode 'meta' cannot compare head {head!r} with others"
+                for head in heads
+                if head in ("pairwise", "logistic")
+            ]
+            empty = [key for key in ("meta_epochs", "meta_lr", "meta_batch")
+                     if not getattr(settings, key)]  # fmt: skip
+            problems += [f"{key} is empty: give at least one value to try" for key in empty]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return settings

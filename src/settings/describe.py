@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from src.settings.keys import ScriptSettings
+from src.settings.several_values import Searchable
 
 
 def help_text(kind: type[ScriptSettings]) -> str:
@@ -36,7 +37,8 @@ def help_text(kind: type[ScriptSettings]) -> str:
 def _describe(flag: str, field: FieldInfo) -> list[str]:
     default = field.get_default(call_default_factory=True, validated_data={})
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-    head = f"{flag}  ({type_name(field.annotation)}; default {shown!r})"
+    several = ", or a list to try" if any(isinstance(m, Searchable) for m in field.metadata) else ""
+    head = f"{flag}  ({type_name(field.annotation)}{several}; default {shown!r})"
     return [
         head,
         *textwrap.wrap(

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from src.errors import SettingsError
 from src.settings.keys import ScriptSettings
 from src.settings.scripts import SCRIPTS
+from src.settings.several_values import searchable
 
 S = TypeVar("S", bound=ScriptSettings)
 
@@ -23,6 +24,13 @@ RENAMED = {
     "use_model_scores_for_stats": "load_model",
     "max_comparisons": "ab_scorer_goal",
     "evaluation_strategy": "eval_strategy",
+}
+
+# Where lists of values for these go.
+INSTEAD = {
+    "training_args.num_train_epochs": "meta_epochs",
+    "training_args.learning_rate": "meta_lr",
+    "training_args.per_device_train_batch_size": "meta_batch",
 }
 
 
@@ -190,4 +198,10 @@ def _explain(kind: type[ScriptSettings], detail: Any, given: Mapping[str, _Given
         return f"{source}: {group} has no {inner!r} that {kind.script} supports{hint}"
     if not key:
         return message
+    if isinstance(detail["input"], (list, tuple)) and not detail["type"].startswith("tuple"):
+        message += "; one value is needed here"
+        if key in INSTEAD and INSTEAD[key] in kind.model_fields:
+            message += f" (mode 'meta' tries those of {INSTEAD[key]})"
+        elif searchable(kind):
+            message += " (not even mode 'meta' takes several)"
     return f"{source}: {key} is {detail['input']!r}: {message[0].lower()}{message[1:]}"

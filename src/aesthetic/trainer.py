@@ -74,6 +74,8 @@ def train_mlp(
     )
     if isinstance(result, Diverged):
         raise result
+    if result.problem:
+        _log.warning(result.problem)
     return result
 
 
@@ -141,8 +143,6 @@ def train_mlps(
             results.append(Diverged(_divergence(lost, training.options)))
             continue
         problem = _collapse(training, head)
-        if problem:
-            _log.warning(problem)
         results.append(TrainingResult(head, history, run.step, seconds, interrupted, problem))
     return results
 

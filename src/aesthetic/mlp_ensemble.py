@@ -90,14 +90,16 @@ def fit_ensemble(
                     raise result
                 results[number] = result
             bar.update(len(stack))
-    heads = tuple(results[number].head for number in range(members))
+    heads = [results[number].head for number in range(members)]
+    if trial.loss == "ranking":  # which says nothing about where a member's scores lie
+        heads = [_standardised(head, images.features) for head in heads]
     left_out = np.empty(len(images.scores))
     for number, head in enumerate(heads):
         left_out[images.fold == number] = head.predict(images.features[images.fold == number])
     std = None if trial.loss == "bce" else residual_std(heads, images, left_out)
     history = [mean_row(rows) for rows in zip(*(r.history for r in results.values()), strict=True)]
     problem = next((r.problem for r in results.values() if r.problem), None)
-    return MlpFit(EnsembleHead(heads, std), history, problem, left_out=left_out)
+    return MlpFit(EnsembleHead(tuple(heads), std), history, problem, left_out=left_out)
 
 
 def residual_std(heads: Sequence[Head], images: InnerFolds, left_out: FloatArray) -> float:
@@ -114,6 +116,12 @@ def residual_std(heads: Sequence[Head], images: InnerFolds, left_out: FloatArray
     y = (images.scores - images.scores.mean()) / images.scores.std()
     error = left_out - (y * mean.std() + mean.mean())
     return float(np.sqrt(max(np.mean(error**2) - spread.mean(), 0.0)))
+
+
+def _standardised(head: MlpHead, features: FloatArray) -> MlpHead:
+    """The head with scores of mean 0 and deviation 1 over these images."""
+    scores = head.predict(features)
+    return head.rescaled(float(scores.mean()), float(scores.std()) or 1.0)
 
 
 def mean_row(rows: Sequence[HistoryRow]) -> HistoryRow:

@@ -1,0 +1,265 @@
+"""Trainings side by side: each becomes what it would alone."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from src.aesthetic import stacks as module
+from src.aesthetic.heads import EnsembleHead
+from src.aesthetic.metrics import interval_coverage, pairwise_accuracy
+from src.aesthetic.mlp_ensemble import fit_ensemble, mean_row, residual_std
+from src.aesthetic.stacks import Job, Stopped, measure, plan_stacks, run_stacks, stack_height
+from src.aesthetic.trainer import train_mlps
+from src.aesthetic.training_options import TrainingOptions
+from src.aesthetic.trainings import Diverged, Images, MlpShape, Training
+from src.aesthetic.trials import InnerFolds, Trial
+from src.errors import ModelError
+
+OPTIONS = TrainingOptions(num_train_epochs=4, learning_rate=1e-3)
+SHAPE = MlpShape((8, 4), (0.2,), relu=True)
+
+
+def rated(n=60, d=5, seed=0, noise=0.1):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, d))
+    y = x @ np.arange(1, d + 1)
+    return x, (y - y.mean()) / y.std() + rng.normal(0, noise, n)
+
+
+def folds(n=60, count=3):
+    return InnerFolds(*rated(n), folds=count)
+
+
+def same(first, second):
+    return all(
+        np.allclose(a, b, atol=1e-6) for a, b in zip(first.weights, second.weights, strict=True)
+    )
+
+
+@pytest.mark.parametrize("loss", ["ranking", "mse"])
+def test_each_member_becomes_what_it_would_alone(loss):
+    one, other = Images.of(*rated()), Images.of(*rated(seed=1))
+    options = [
+        OPTIONS,
+        replace(OPTIONS, seed=7),
+        replace(OPTIONS, learning_rate=1e-2),
+        replace(OPTIONS, learning_rate=1e-2, weight_decay=0.5),
+    ]
+    trainings = [
+        Training(images, option, loss, replace(SHAPE, dropouts=dropouts, standardise=standardise))
+        for images, option, dropouts, standardise in zip(
+            [one, one, other, other], options, [(0.2,), (), (0.5, 0.5), ()],
+            [False, True, False, True], strict=True,
+        )
+    ]  # fmt: skip
+    together = train_mlps(trainings)
+    for training, result in zip(trainings, together, strict=True):
+        (alone,) = train_mlps([training])
+        assert same(alone.head, result.head)
+        assert alone.head.dropouts == result.head.dropouts == training.shape.dropouts
+        assert [row["loss"] for row in alone.history] == pytest.approx(
+            [row["loss"] for row in result.history], abs=1e-5
+        )
+        assert [row["learning_rate"] for row in alone.history] == [
+            row["learning_rate"] for row in result.history
+        ]
+    assert not same(together[0].head, together[1].head)
+
+
+def test_members_go_on_from_their_own_heads():
+    images = Images.of(*rated())
+    heads = [train_mlps([Training(images, replace(OPTIONS, seed=s), shape=SHAPE)])[0].head
+             for s in (1, 2)]  # fmt: skip
+    still = TrainingOptions(max_steps=1, learning_rate=1e-12)
+    again = train_mlps(
+        [Training(images, still, start=h, shape=MlpShape(dropouts=())) for h in heads]
+    )
+    assert all(same(a.head, b) for a, b in zip(again, heads, strict=True))
+
+
+def test_a_member_that_diverges_does_not_disturb_the_others():
+    images = Images.of(*rated())
+    calm = replace(OPTIONS, max_grad_norm=0, num_train_epochs=20)
+    wild = replace(calm, learning_rate=1e30)
+    results = train_mlps(
+        [Training(images, options, "mse", MlpShape((16, 16), ())) for options in (calm, wild)]
+    )
+    (alone,) = train_mlps([Training(images, calm, "mse", MlpShape((16, 16), ()))])
+    assert isinstance(results[1], Diverged)
+    assert "lower learning_rate (now 1e+30)" in str(results[1])
+    assert same(results[0].head, alone.head)
+
+
+def test_only_trainings_of_a_kind_go_together():
+    images = Images.of(*rated())
+    with pytest.raises(ValueError, match="same kind"):
+        train_mlps(
+            [
+                Training(images, OPTIONS, shape=SHAPE),
+                Training(images, OPTIONS, shape=MlpShape((8,), ())),
+            ]
+        )
+
+
+def test_the_kind_holds_all_that_must_be_alike():
+    images, larger = Images.of(*rated()), Images.of(*rated(n=90))
+    training = Training(images, OPTIONS, shape=SHAPE)
+    free = [
+        replace(training, options=replace(OPTIONS, learning_rate=1.0, weight_decay=0.1, seed=3)),
+        replace(training, shape=replace(SHAPE, dropouts=())),
+        Training(Images.of(*rated(n=61)), OPTIONS, shape=SHAPE),  # as many steps an epoch
+    ]
+    assert all(other.kind == training.kind for other in free)
+    bound = [
+        replace(training, options=replace(OPTIONS, num_train_epochs=5)),
+        replace(training, options=replace(OPTIONS, per_device_train_batch_size=4)),
+        replace(training, options=replace(OPTIONS, warmup_steps=4)),
+        replace(training, shape=replace(SHAPE, relu=False)),
+        replace(training, loss="mse"),
+        Training(larger, OPTIONS, shape=SHAPE),
+    ]
+    assert all(other.kind != training.kind for other in bound)
+
+
+# --- planning ----------------------------------------------------------------------------------
+
+
+def jobs_of(images, trials):
+    return [Job(trial, fold) for trial in trials for fold in range(images.folds)]
+
+
+def test_small_networks_of_one_kind_are_stacked_and_every_job_is_done_once():
+    images = folds()
+    trials = [
+        Trial(replace(OPTIONS, learning_rate=lr, per_device_train_batch_size=batch), SHAPE)
+        for batch in (4, 8)
+        for lr in (1e-3, 1e-2)
+    ]
+    plan = plan_stacks(images, jobs_of(images, trials), workers=1)
+    assert [sorted(stack) for stack in plan] == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]
+    # No worker stays idle for the sake of a high stack.
+    assert len(plan_stacks(images, jobs_of(images, trials[:1]), workers=3)) == 3
+
+
+def test_large_networks_have_the_processor_to_themselves_and_share_a_gpu():
+    images = InnerFolds(*rated(d=1280))
+    trial = Trial(OPTIONS)
+    assert stack_height(images, Job(trial, 0)) == 1
+    assert stack_height(images, Job(replace(trial, device="cuda"), 0)) > 50
+    assert stack_height(images, Job(replace(trial, head="ridge"), 0)) == 1
+
+
+def test_closed_form_heads_are_measured_without_their_fold(monkeypatch):
+    images = folds()
+    (score,) = measure(images, [Job(Trial(OPTIONS, head="ridge"), 1)], threading.Event())
+    assert score.ab > 0.9
+    fitted = []
+    monkeypatch.setattr(module.InnerFolds, "fit", lambda *a: fitted.append(a) or images.fit(*a))
+    inside = images.without(1)
+    assert len(inside.scores) == 40 and images.without(1) is inside
+
+
+def test_a_stack_stops_soon_after_it_is_told_to():
+    images, stop = folds(), threading.Event()
+    stop.set()
+    for head in ("mlp", "ridge"):
+        with pytest.raises(Stopped):
+            measure(images, [Job(Trial(OPTIONS, SHAPE, head=head), 0)], stop)
+
+
+def test_closing_the_runs_stops_those_that_are_left():
+    images, done = folds(), []
+
+    def work(stack, stop):
+        done.append(stack)
+        if len(done) > 1:
+            stop.wait(20)
+        return len(stack)
+
+    runs = run_stacks(images, [Job(Trial(OPTIONS, SHAPE), 0)] * 40, work, workers=1)
+    assert next(runs)[1] > 0
+    runs.close()
+    assert len(done) <= 2
+    assert list(run_stacks(images, [], work)) == []
+
+
+# --- several mlps whose mean counts ------------------------------------------------------------
+
+
+def ensemble(noise=0.5, **options):
+    x, y = rated(n=150, noise=noise)
+    trial = Trial(replace(OPTIONS, num_train_epochs=30, **options), SHAPE)
+    return x, y, fit_ensemble(x, y, trial, members=3)
+
+
+def test_members_are_trained_without_their_part_and_averaged():
+    x, y, fit = ensemble()
+    assert isinstance(fit.head, EnsembleHead) and len(fit.head.members) == 3
+    images = InnerFolds(x, y, folds=3, seed=42)
+    for number, head in enumerate(fit.head.members):
+        outside = images.fold == number
+        options = replace(OPTIONS, num_train_epochs=30, seed=42 + number)
+        (alone,) = train_mlps([images.training(Trial(options, SHAPE), number)])
+        scores = alone.head.predict(x)
+        assert head.predict(x) == pytest.approx((scores - scores.mean()) / scores.std(), abs=1e-5)
+        assert fit.left_out[outside] == pytest.approx(head.predict(x[outside]))
+    members = [head.predict(x) for head in fit.head.members]
+    assert fit.head.predict(x) == pytest.approx(np.mean(members, axis=0))
+    assert len(fit.history) == 30
+
+
+def test_the_mean_is_better_than_its_members_and_knows_its_error():
+    x, y, fit = ensemble(learning_rate=1e-2)
+    new, truth = rated(n=1000, seed=5, noise=0.5)
+    singles = [pairwise_accuracy(truth, head.predict(new)) for head in fit.head.members]
+    assert pairwise_accuracy(truth, fit.head.predict(new)) > np.mean(singles)
+    raw = fit.head.predict(x)
+    given = (truth - y.mean()) / y.std() * raw.std() + raw.mean()
+    for row in interval_coverage(
+        given, fit.head.predict(new), fit.head.predict_std(new), (0.5, 0.8)
+    ):
+        assert abs(row["coverage"] - row["level"]) < 0.1
+
+
+def test_the_residual_by_hand():
+    class Fixed:
+        def __init__(self, values):
+            self.values = np.array(values)
+
+        def predict(self, features):
+            return self.values
+
+    images = InnerFolds([[1.0], [2.0], [3.0], [4.0]], [-1.0, 1.0, -1.0, 1.0], folds=2)
+    heads = [Fixed([0.0, 4.0, 0.0, 4.0]), Fixed([2.0, 2.0, 2.0, 2.0])]
+    # The mean predicts 1, 3, 1, 3: the scores in these units are 1, 3, 1, 3 as well. Spread 1.
+    left_out = np.array([0.0, 4.0, 3.0, 5.0])  # errors -1, 1, 2, 2
+    assert residual_std(heads, images, left_out) == pytest.approx((10 / 4 - 1) ** 0.5)
+
+
+def test_a_diverging_member_and_the_mean_of_rows():
+    x, y = rated()
+    trial = Trial(
+        replace(OPTIONS, learning_rate=1e30, max_grad_norm=0, num_train_epochs=50),
+        MlpShape((16, 16), ()), "mse",
+    )  # fmt: skip
+    with pytest.raises(Diverged):
+        fit_ensemble(x, y, trial, members=3)
+    with pytest.raises(ModelError):
+        fit_ensemble(x, np.ones(60), trial, members=3)
+    assert mean_row([{"a": 1.0, "b": 2.0}, {"a": 3.0}]) == {"a": 2.0}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_trains_a_stack_like_single_ones():
+    images = Images.of(*rated())
+    trainings = [
+        Training(images, replace(OPTIONS, seed=s, learning_rate=1e-3 * s), shape=SHAPE)
+        for s in (1, 2, 2)
+    ]
+    for training, result in zip(trainings, train_mlps(trainings, device="cuda"), strict=True):
+        (alone,) = train_mlps([training], device="cuda")
+        assert same(alone.head, result.head)

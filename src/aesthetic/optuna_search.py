@@ -130,6 +130,10 @@ class _Search:
 
         setting = self._suggest_all(attempt)
         trial = self.base.with_setting(setting)
+        known = self.table.score(setting)
+        if known and known.measured:  # such as a head in closed form, again
+            self._tell(attempt, setting, known)
+            return
         scores: list[Score] = []
         try:
             for fold in range(self.images.folds):
@@ -146,6 +150,9 @@ class _Search:
             return
         score = Score.mean(scores)
         self.table.append(setting, score)
+        self._tell(attempt, setting, score)
+
+    def _tell(self, attempt: "optuna.Trial", setting: Setting, score: Score) -> None:
         attempt.set_user_attr("setting", dict(setting))
         attempt.set_user_attr("losses", [score.train_loss, score.eval_loss])
         self.study.tell(attempt, score.ab)
@@ -240,6 +247,7 @@ def _result(study: "optuna.Study", base: Trial, interrupted: bool) -> SearchResu
         raise ModelError("training diverged in every trial: try lower learning rates")
     setting, score = max(measured, key=lambda pair: pair[1].ab)
     rows = [row_of(setting, score) for setting, score in measured]
+    rows = [row for number, row in enumerate(rows) if row not in rows[:number]]  # each once
     given_up = len(study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
     return SearchResult(
         setting, base.with_setting(setting), score, rows, interrupted, given_up=given_up

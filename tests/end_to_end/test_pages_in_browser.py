@@ -5,10 +5,12 @@ import json
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from src.reports import meta_report
 from src.reports.gallery import THUMBNAILS, write_gallery, write_thumbnails
 from src.reports.html import write_page
 from src.reports.thumbnails import thumbnail
@@ -116,3 +118,51 @@ def test_labels_are_decided_with_keys_and_saved(browser, tmp_path):
         ['keep/a, "b".png', "1", "wrong"],
         ["delete/c.png", "0", "right"],
     ]
+
+
+def test_the_search_page_draws_a_field_for_each_pair_and_a_line_for_each_combination(
+    browser, tmp_path
+):
+    rows = [
+        {"epochs": epochs, "lr": lr, "batch": "8", "head": "mlp", "train_loss": "0.3",
+         "eval_loss": "0.5", "ab": f"{0.6 + number / 100}"}
+        for number, (epochs, lr) in enumerate(
+            (epochs, lr) for epochs in ("50", "100") for lr in ("1e-4", "2e-4", "4e-4")
+        )
+    ]  # fmt: skip
+    rows.append(dict.fromkeys(rows[0], "") | {"head": "ridge", "ab": "0.61"})
+    score = SimpleNamespace(ab=0.65)
+    result = SimpleNamespace(rows=rows, score=score, given_up=0)
+    meta_report.write(tmp_path / "meta.html", SimpleNamespace(result=result, sentence="best"))
+    browser.get((tmp_path / "meta.html").as_uri())
+
+    def texts(place: str) -> list[str]:
+        return browser.execute_script(
+            f"return [...document.querySelectorAll('#{place} text')].map(t => t.textContent)"
+        )
+
+    def choose(field: str, value: str) -> None:
+        browser.execute_script(
+            f"const f = document.getElementById('{field}'); f.value = {json.dumps(value)};"
+            "f.oninput()"
+        )
+
+    assert [t for t in texts("map") if "." in t] == ["60.0", "61.0", "62.0", "63.0", "64.0", "65.0"]
+    assert "lr across, epochs down" in texts("map")
+    outside = browser.find_element("id", "outside").text
+    assert outside == "Head ridge, which has no such settings: 61.0."
+    choose("down", "1")  # lr twice: one row, best over the epochs
+    assert [t for t in texts("map") if "." in t] == ["63.0", "64.0", "65.0"]
+    choose("how", "mean")
+    assert [t for t in texts("map") if "." in t] == ["61.5", "62.5", "63.5"]
+    lines = "return document.querySelectorAll('#lines path:not(.touch){}').length"
+    assert browser.execute_script(lines.format("")) == 7
+    choose("top", "2")
+    assert browser.execute_script(lines.format(".far")) == 5
+    browser.execute_script(
+        "document.querySelector('#lines .touch:last-child, #lines .touch')"
+        ".dispatchEvent(new Event('mouseenter'))"
+    )
+    assert "AB" in browser.find_element("id", "told").text
+    errors = [e for e in browser.get_log("browser") if e["level"] == "SEVERE"]
+    assert errors == []

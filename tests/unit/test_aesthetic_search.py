@@ -1,7 +1,9 @@
 """The meta search: what it tries, how it judges, and that an interruption costs nothing."""
 
+import csv
 import math
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +62,19 @@ def test_a_setting_reaches_options_shape_and_loss():
     assert trial.loss == "mse"
     with pytest.raises(SettingsError, match="no setting 'colour'"):
         BASE.with_setting({"colour": 3})
+
+
+def test_a_head_in_closed_form_comes_once():
+    found = combinations(BASE, {"epochs": [1, 2], "head": ["mlp", "ridge"], "relu": [True, False]})
+    assert len(found) == 5
+    (ridge,) = [setting for setting in found if setting["head"] == "ridge"]
+    assert ridge == {"epochs": None, "lr": None, "batch": None, "head": "ridge", "relu": None}
+    assert BASE.with_setting(ridge) == replace(BASE, head="ridge")
+
+
+def test_dropouts_beyond_the_hidden_layers_count_for_nothing():
+    trial = BASE.with_setting({"hidden": (4,), "dropouts": (0.2, 0.2, 0.1)})
+    assert trial.shape.dropouts == (0.2,)
 
 
 # --- losses ------------------------------------------------------------------------------------
@@ -171,6 +186,40 @@ def test_a_finished_search_is_read_not_repeated(tmp_path, monkeypatch):
     assert again.score == first.score
 
 
+def test_heads_are_compared_and_their_rows_are_found_again(tmp_path, monkeypatch):
+    values = {"epochs": [1], "lr": [1e-6], "head": ["mlp", "ridge", "auto"]}
+    first = grid_search(folds(), BASE, values, tmp_path / "meta.txt")
+    assert sorted(line.split(",")[-1] for line in lines(tmp_path / "meta.txt")[1:]) == [
+        "auto", "mlp", "ridge",
+    ]  # fmt: skip
+    assert first.trial.head in ("auto", "ridge") and first.score.ab > 0.9
+    monkeypatch.setattr(module, "measure", None)
+    assert grid_search(folds(), BASE, values, tmp_path / "meta.txt").setting == first.setting
+
+
+def test_a_longer_list_repeats_nothing(tmp_path, monkeypatch):
+    base = replace(BASE, options=TrainingOptions(weight_decay=0.5))
+    grid_search(folds(), base, {"epochs": [1], "weight_decay": [0.5]}, tmp_path / "meta.txt")
+    trained = []
+    original = module.measure
+    monkeypatch.setattr(module, "measure", lambda i, j, s: trained.extend(j) or original(i, j, s))
+    # The first value of a list stands in the settings; it must not make the rows foreign.
+    base = replace(BASE, options=TrainingOptions(weight_decay=0.1))
+    values = {"epochs": [1], "weight_decay": [0.1, 0.5]}
+    grid_search(folds(), base, values, tmp_path / "meta.txt")
+    assert {job.trial.options.weight_decay for job in trained} == {0.1}
+    assert not (tmp_path / "meta-1.txt").exists()
+
+
+def test_where_training_starts_is_part_of_what_the_rows_are_about(tmp_path):
+    path, values = tmp_path / "meta.txt", {"epochs": [1]}
+    images = folds()
+    (start,) = train_mlps([images.training(BASE)])
+    grid_search(images, BASE, values, path)
+    grid_search(images, replace(BASE, start=start.head), values, path)
+    assert (tmp_path / "meta-1.txt").exists()
+
+
 def test_rows_about_other_images_are_put_aside_and_kept(tmp_path):
     path, values = tmp_path / "meta.txt", {"epochs": [1]}
     grid_search(folds(), BASE, values, path)
@@ -262,6 +311,69 @@ def test_optuna_gives_up_on_trials_that_diverge(tmp_path):
             trials=2,
             workers=1,
         )
+
+
+def test_optuna_chooses_among_words_and_lists_and_skips_what_a_head_does_not_ask_for(tmp_path):
+    values = {
+        "epochs": [1, 3],
+        "head": ["mlp", "ridge"],
+        "dropouts": [(0.2,), ()],
+        "loss": ["mse", "ranking"],
+        "weight_decay": [0.0, 0.1],
+        "relu": [True],
+    }
+    path = tmp_path / "meta.txt"
+    result = optuna_search(folds(), BASE, values, path, trials=25, workers=2)
+    assert [row["head"] for row in result.rows].count("ridge") == 1  # measured once
+    assert 2 <= len(result.rows) + result.given_up <= 25
+    for row in result.rows:
+        assert (row["head"] == "ridge") == (row["epochs"] == "")
+        assert row["dropouts"] in ({""} if row["head"] == "ridge" else {"0.2", "none"})
+        assert row["relu"] == ("" if row["head"] == "ridge" else "True")
+    with path.open(encoding="utf-8") as file:
+        written = list(csv.DictReader(file))
+    assert sorted(map(sorted, map(dict.items, written))) == sorted(
+        sorted(row.items()) for row in result.rows
+    )
+
+
+def test_another_question_is_another_study(tmp_path):
+    storage = f"sqlite:///{(tmp_path / 'study.db').as_posix()}"
+
+    def search(images, values):
+        path = tmp_path / "meta.txt"
+        return optuna_search(images, BASE, values, path, trials=1, storage=storage, workers=1)
+
+    values = {"epochs": [1, 2]}
+    first = search(folds(), values)
+    assert search(folds(), values).rows == first.rows
+    assert len(search(folds(), {"epochs": [1, 2], "lr": [1e-4, 1e-3]}).rows) == 1
+    assert search(folds(seed=3), values).rows != first.rows
+
+
+def test_optuna_heeds_an_interruption_at_once(tmp_path):
+    storage = f"sqlite:///{(tmp_path / 'study.db').as_posix()}"
+
+    def interrupt(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    def search(trials, **options):
+        return optuna_search(
+            folds(), BASE, {"epochs": [1, 4], "lr": [1e-4, 1e-2]}, tmp_path / "meta.txt",
+            trials=trials, storage=storage, workers=1, **options,
+        )  # fmt: skip
+
+    stopped = search(1000, progress=interrupt)
+    assert stopped.interrupted
+    assert len(stopped.rows) + stopped.given_up == 2
+    assert len(search(3).rows) >= len(stopped.rows)
+
+
+def test_a_storage_that_cannot_be_opened_is_named(tmp_path):
+    for storage in ("sqlite:////no/such/folder/study.db", "nothing://here"):
+        with pytest.raises(SettingsError, match="meta_storage cannot be opened"):
+            optuna_search(folds(), BASE, VALUES, tmp_path / "m.txt", trials=1, storage=storage)
 
 
 def test_without_optuna_the_package_is_named(tmp_path, monkeypatch):

@@ -198,3 +198,100 @@ def test_a_fault_of_the_program_is_not_hidden(tmp_path):
 
     with pytest.raises(ZeroDivisionError):
         exit_code(main, _Settings, str(tmp_path / "script.py"), [])
+
+
+# --- several values for mode meta ---------------------------------------------------------------
+
+
+def test_lists_are_searched_in_mode_meta_and_the_first_value_is_what_others_see(tmp_path):
+    text = """
+args = {"mode": "meta", "head": ["mlp", "ridge"], "aesthetic_model_dropouts": [[0.2, 0.2], []],
+        "loss_model": ["mse", "ranking"], "aesthetic_model_relu": [True, False]}
+training_args = {"weight_decay": [0, 0.01], "lr_scheduler_type": ["cosine"]}
+"""
+    settings = load(tmp_path, text, "--training_args.warmup_ratio=[0, 0.1]", "--meta_lr=[1e-3]")
+    assert settings.meta_values == {
+        "epochs": (50, 100, 200),
+        "lr": (1e-3,),
+        "batch": (4, 8, 16),
+        "head": ("mlp", "ridge"),
+        "loss": ("mse", "ranking"),
+        "dropouts": ((0.2, 0.2), ()),
+        "relu": (True, False),
+        "weight_decay": (0.0, 0.01),
+        "lr_scheduler_type": ("cosine",),
+        "warmup_ratio": (0.0, 0.1),
+    }
+    assert settings.head == "mlp"
+    assert settings.aesthetic_model_dropouts == (0.2, 0.2)
+    assert settings.training_args.lr_scheduler_type == "cosine"
+
+
+def test_a_setting_that_is_a_list_anyway_is_no_search(tmp_path):
+    settings = load(tmp_path, "args = {'aesthetic_model_dropouts': [0.1], 'hidden_states': [-2]}")
+    assert set(settings.meta_values) == {"epochs", "lr", "batch"}
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (
+            "training_args = {'weight_decay': [0, 0.01]}",
+            ["training_args.weight_decay is [0, 0.01]", "add meta to mode"],
+        ),
+        (
+            "args = {'mode': 'meta'}\ntraining_args = {'weight_decay': [0, -1]}",
+            ["training_args.weight_decay is -1", "greater than or equal to 0"],
+        ),
+        (
+            "args = {'mode': 'meta', 'device': ['cpu', 'cuda']}",
+            ["arguments.py: device is ['cpu', 'cuda']", "not even mode 'meta'"],
+        ),
+        (
+            "args = {'mode': 'meta'}\ntraining_args = {'learning_rate': [1e-4, 1e-3]}",
+            ["training_args.learning_rate", "tries those of meta_lr"],
+        ),
+        ("args = {'mode': 'meta', 'head': 'ridge'}", ["head: ['mlp', 'ridge']"]),
+        ("args = {'mode': 'meta', 'head': ['mlp', 'pairwise']}", ["cannot compare", "pairwise"]),
+        ("args = {'mode': 'meta', 'meta_batch': []}", ["meta_batch is empty"]),
+        ("args = {'mode': 'meta', 'aesthetic_model_relu': []}", ["one value is needed here"]),
+        ("args = {'mode': 'meta', 'meta_storage': 'meta.db'}", ["meta_storage is 'meta.db'"]),
+        (
+            "args = {'mode': 'meta', 'loss_model': ['mse', 'ranking']}\n"
+            "training_args = {'per_device_train_batch_size': 7}",
+            ["make it even"],
+        ),
+        ("args = {'mlp_members': 2}", ["mlp_members must be 1"]),
+        ("args = {'aesthetic_model_hidden': [0]}", ["from 1 on"]),
+    ],
+)
+def test_lists_that_cannot_be_searched_are_explained(tmp_path, text, parts):
+    message = problems(tmp_path, text)
+    for part in parts:
+        assert part in message
+    assert len(message.splitlines()) == 1
+
+
+def test_other_scripts_say_only_that_one_value_is_needed(tmp_path):
+    from src.settings import ScoreImages
+
+    (tmp_path / "arguments.py").write_text("args = {'load_model': ['a', 'b']}", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"one value is needed here$"):
+        load_settings(ScoreImages, tmp_path / "arguments.py")
+
+
+def test_help_says_what_may_be_a_list():
+    text = help_text(AestheticTraining)
+    assert "--training_args.weight_decay  (number, or a list to try; default 0.0)" in text
+    assert "--training_args.seed  (whole number; default 42)" in text
+
+
+def test_names_of_searched_settings_are_those_of_the_search():
+    from dataclasses import fields
+
+    from src.aesthetic.training_options import TrainingOptions
+    from src.aesthetic.trainings import MlpShape
+    from src.settings.several_values import searchable
+
+    known = {field.name for kind in (TrainingOptions, MlpShape) for field in fields(kind)}
+    assert set(searchable(AestheticTraining).values()) <= known | {"head", "loss"}

@@ -82,9 +82,9 @@ args = {
     "mlp_members": 1,  # 5: so many mlps, each trained without a fifth of the images; their mean
     "eval_every_n_epochs": 10,  # 0: only at the end
     # With mode "meta", every combination of these is tried and written to meta.txt; the best is
-    # trained and saved. Other settings of the mlp, and head, may be lists as well then:
-    #   "head": ["mlp", "ridge", "kernel"],  "loss_model": ["ranking", "mse"],
-    #   "aesthetic_model_dropouts": [[0.2, 0.2, 0.1], []],  "weight_decay": [0, 0.01]  ...
+    # trained and saved. The settings of the mlp above, head, loss_model and most training_args may
+    # be lists of values as well then (docs/meta-search.md):
+    #   "loss_model": ["ranking", "mse"], "aesthetic_model_dropouts": [[0.2, 0.2, 0.1], []],
     "meta_epochs": [50, 100, 200],
     "meta_lr": [5e-5, 1e-4, 2e-4],
     "meta_batch": [4, 8, 16],

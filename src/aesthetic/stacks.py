@@ -84,9 +84,9 @@ def plan_stacks(images: InnerFolds, jobs: Sequence[Job], workers: int) -> list[l
     for numbers in kinds.values():
         numbers.sort(key=lambda number: rates(jobs[number].trial.options))
         height = stack_height(images, jobs[numbers[0]])
-        if len(kinds) < workers:
-            height = min(height, -(-len(numbers) // workers))
-        stacks += [numbers[i : i + height] for i in range(0, len(numbers), height)]
+        n = len(numbers)
+        count = max(-(-n // height), min(workers, n) if len(kinds) < workers else 1)
+        stacks += [numbers[n * k // count : n * (k + 1) // count] for k in range(count)]
     return sorted(stacks, key=min)
 
 

@@ -205,9 +205,9 @@ def test_meta_tries_every_combination_and_saves_a_model_with_the_best(folder, tm
     with (tmp_path / "meta.txt").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["epochs", "lr", "batch", "train_loss", "eval_loss", "ab"]
-    assert [(row["epochs"], row["batch"]) for row in rows] == [
+    assert {(row["epochs"], row["batch"]) for row in rows} == {
         ("2", "8"), ("2", "16"), ("8", "8"), ("8", "16"),
-    ]  # fmt: skip
+    }  # fmt: skip
     best = max(rows, key=lambda row: float(row["ab"]))
     assert f"epochs {best['epochs']}, " in done.stderr
     assert (tmp_path / "model" / "model.safetensors").exists()

@@ -60,7 +60,7 @@ def optuna_search(
         storage: a database URL, such as sqlite:///study.db, that several machines may share;
             None keeps the study in memory.
         workers: trials at a time; None for one per processor core.
-        seed: of the sampler.
+        seed: of the sampler, where the study is kept in memory.
         progress: called with trials done and in total.
 
     Raises:
@@ -201,10 +201,13 @@ def _open_study(
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     digest.update(images.scores.round(6).astype("<f4").tobytes())
     digest.update(images.fold.astype("<i8").tobytes())
+    # A SQLite file is locked while another process writes: wait for it.
+    file = storage is not None and storage.startswith("sqlite")
+    patient = {"connect_args": {"timeout": 60}} if file else {}
     try:
         study = optuna.create_study(
             direction="maximize",
-            storage=storage,
+            storage=storage and optuna.storages.RDBStorage(storage, engine_kwargs=patient),
             study_name=f"aesthetic-{digest.hexdigest()[:16]}",
             load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
@@ -218,9 +221,8 @@ def _open_study(
     before = len(study.get_trials(deepcopy=False))
     if before:
         _log.info("%d trials of this search are in the storage already", before)
-    # A study that goes on must not draw its first points again; nor must machines at once.
-    shared = storage is not None and not storage.startswith("sqlite")
-    study.sampler = optuna.samplers.TPESampler(seed=None if shared else seed + before)
+    # Whoever works on a study draws points of its own: those that go on, and those beside them.
+    study.sampler = optuna.samplers.TPESampler(seed=seed if storage is None else None)
     return study
 
 

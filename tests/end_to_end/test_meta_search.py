@@ -178,6 +178,35 @@ def test_optuna_searches_ranges_in_a_database_and_goes_on(folder, tmp_path):
     assert (tmp_path / "model" / "model.safetensors").exists()
 
 
+def test_two_processes_work_on_one_search(folder, tmp_path):
+    storage = f"--meta_storage=sqlite:///{(tmp_path / 'shared.db').as_posix()}"
+    words = [*SMALL, "--meta_search=optuna", "--meta_lr=[1e-4,1e-2]", "--meta_trials=10", storage]
+    # The first makes the database, so that they do not both try to.
+    (tmp_path / "0").mkdir()
+    alone = run(tmp_path / "0", folder, *words, "--meta_trials=2")
+    assert alone.returncode == 0, alone.stderr
+    processes = []
+    for name in ("1", "2"):
+        (tmp_path / name).mkdir()
+        processes.append(
+            subprocess.Popen(
+                command(folder, *words), cwd=tmp_path / name, stderr=subprocess.PIPE,
+                stdout=subprocess.DEVNULL, text=True,
+            )
+        )  # fmt: skip
+    for process in processes:
+        _, message = process.communicate(timeout=200)
+        assert process.returncode == 0, message
+    with sqlite3.connect(tmp_path / "shared.db") as connection:
+        assert connection.execute("SELECT COUNT(*) FROM studies").fetchone() == (1,)
+        states = [state for (state,) in connection.execute("SELECT state FROM trials")]
+    connection.close()
+    done = sum(state in ("COMPLETE", "PRUNED") for state in states)
+    assert 10 <= done <= 10 + 4  # those that were running when the tenth was done
+    mine = [len(table(tmp_path / name)) for name in ("0", "1", "2")]
+    assert sum(mine) == states.count("COMPLETE")
+
+
 def test_a_database_that_is_not_there_is_one_line(folder, tmp_path):
     words = [*SMALL, "--meta_search=optuna", "--meta_storage=sqlite:///no/such/folder/meta.db"]
     done = run(tmp_path, folder, *words)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from src.classifier.model import find_head, quieten, read_head
+from src.classifier.model import find_head, need_timm, quieten, read_head
 from src.devices import choose_device, half_precision
 from src.errors import ModelError
 from src.features.hub import resolve_model
@@ -101,6 +101,7 @@ class HeadInputs:
 
         Raises:
             ModelError: transformers cannot load the model, or it has no linear head.
+            MissingExtra: a model of timm, which is not installed.
         """
         import torch
         import transformers
@@ -108,6 +109,7 @@ class HeadInputs:
         if self._model is not None:
             return
         quieten()
+        need_timm(self.files.folder)
         try:
             model: Any = transformers.AutoModelForImageClassification.from_pretrained(
                 self.files.folder, dtype=torch.float32

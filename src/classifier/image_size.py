@@ -9,6 +9,7 @@ from src.classifier.model import input_size
 from src.errors import ModelError
 from src.files import write_text
 from src.images.preprocess import Preprocessing
+from src.images.processors import timm_processor
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +32,9 @@ def with_image_size(source: Path, size: int, target: Path) -> Path:
         ModelError: the model's preprocessing has no size that could be changed.
     """
     try:
-        config: dict[str, Any] = json.loads((source / _FILE).read_text(encoding="utf-8"))
+        config: dict[str, Any] = timm_processor(source) or json.loads(
+            (source / _FILE).read_text(encoding="utf-8")
+        )
     except (OSError, ValueError):
         raise ModelError(f"{source / _FILE} cannot be read") from None
     before = _side(config.get("crop_size")) or _side(config.get("size"))

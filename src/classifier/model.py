@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.errors import ModelError
+from src.errors import MissingExtra, ModelError
 from src.images.preprocess import Preprocessing
+from src.images.processors import is_timm
 
 if TYPE_CHECKING:
     import torch
@@ -41,16 +42,19 @@ def load_classifier(
 
     Raises:
         ModelError: no image classifier, its weights are missing, or it has no linear head.
+        MissingExtra: a model of timm, which is not installed.
     """
     import torch
     import transformers
 
     quieten()
+    need_timm(folder)
     try:
         config = transformers.AutoConfig.from_pretrained(folder)
         known = [str(config.id2label[index]) for index in range(config.num_labels)]
         model, loading = transformers.AutoModelForImageClassification.from_pretrained(
             folder,
+            num_labels=len(classes),
             id2label=dict(enumerate(classes)),
             label2id={label: index for index, label in enumerate(classes)},
             problem_type=problem_type,
@@ -159,6 +163,18 @@ def read_head(folder: Path, head_name: str) -> tuple[np.ndarray, np.ndarray] | N
         if f"{head_name}.bias" not in names:
             return weight, np.zeros(len(weight), np.float32)
         return weight, tensors.get_tensor(f"{head_name}.bias").astype(np.float32)
+
+
+def need_timm(folder: Path) -> None:
+    """Make sure that a model of timm can be loaded.
+
+    Raises:
+        MissingExtra: timm, or torchvision that it needs, is not installed.
+    """
+    from transformers.utils.import_utils import is_timm_available
+
+    if is_timm(folder) and not is_timm_available():
+        raise MissingExtra("timm", "this model")
 
 
 def quieten() -> None:

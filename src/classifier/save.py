@@ -10,6 +10,8 @@ from typing import Any
 
 from src.classifier.backbone import write_record
 from src.errors import DataError, ModelError
+from src.files import write_text
+from src.images.processors import timm_processor
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +92,8 @@ def read_classes(folder: Path) -> list[str]:
     """
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        labels = {int(index): str(label) for index, label in config["id2label"].items()}
+        named = config.get("id2label") or dict(enumerate(config["label_names"]))  # so in timm's
+        labels = {int(index): str(label) for index, label in named.items()}
     except OSError:
         raise ModelError(f"there is no classifier in {str(folder)!r}: correct load_model") from None
     except (ValueError, KeyError, AttributeError, TypeError):
@@ -121,6 +124,10 @@ def _save_processor(source: Path, target: Path) -> None:
     file = source / "preprocessor_config.json"
     if file.is_file():
         shutil.copyfile(file, target / file.name)
+        return
+    described = timm_processor(source)
+    if described is not None:
+        write_text(target / file.name, json.dumps(described, indent=2) + "\n")
         return
     import transformers
 

@@ -1,7 +1,10 @@
 """Reading a transformers model's preprocessing into our own, faster form."""
 
+import json
 import logging
+import math
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,8 @@ from src.errors import ModelError
 from src.images.preprocess import Preprocessing
 
 logger = logging.getLogger(__name__)
+
+FILE_NAME = "preprocessor_config.json"
 
 _TOLERANCE = 0.02  # of the range of values; rounding in the resampling stays well below
 
@@ -26,6 +31,11 @@ def load_preprocessing(folder: Path) -> Preprocessing:
     """
     import transformers
 
+    described = timm_processor(folder)
+    if described is not None:
+        with TemporaryDirectory() as name:
+            (Path(name) / FILE_NAME).write_text(json.dumps(described), encoding="utf-8")
+            return load_preprocessing(Path(name))
     try:
         loader: Any = transformers.AutoImageProcessor
         processor = loader.from_pretrained(folder, backend="pil")
@@ -39,6 +49,65 @@ def load_preprocessing(folder: Path) -> Preprocessing:
             "and is not supported: choose another model"
         )
     return preprocessing
+
+
+def is_timm(folder: Path) -> bool:
+    """Whether a model's config.json is one of timm's."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return "architecture" in config and isinstance(config["pretrained_cfg"], dict)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def timm_processor(folder: Path) -> dict[str, Any] | None:
+    """The preprocessing of a model of timm, as other models have it in preprocessor_config.json.
+
+    A config.json of timm describes it in timm's own words; they are read as
+    timm.data.resolve_data_config and timm.data.transforms_factory.transforms_imagenet_eval do,
+    without needing timm. If we have written a preprocessor_config.json already, that is it.
+
+    Returns:
+        None if the folder holds another kind of model.
+
+    Raises:
+        ModelError: the model wants its images padded, or the description is damaged.
+    """
+    if not is_timm(folder):
+        return None
+    try:
+        if (folder / FILE_NAME).is_file():
+            known: dict[str, Any] = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+            return known
+        own = json.loads((folder / "config.json").read_text(encoding="utf-8"))["pretrained_cfg"]
+        _, height, width = own.get("input_size", (3, 224, 224))
+        share = own.get("crop_pct") or 0.875
+        way = own.get("crop_mode") or "center"
+        resized = [math.floor(side / share) for side in (height, width)]
+        if way not in ("center", "squash") or (way == "center" and height != width):
+            raise ModelError(
+                f"{folder}: the model wants its images prepared in a way that is not supported "
+                f"(crop_mode {way!r}, {height} x {width}): choose another model"
+            )
+        return {
+            "image_processor_type": "BitImageProcessor",
+            "do_resize": True,
+            "size": {"shortest_edge": resized[0]}
+            if way == "center"
+            else {"height": resized[0], "width": resized[1]},
+            "resample": int(Image.Resampling[(own.get("interpolation") or "bicubic").upper()]),
+            "do_center_crop": True,
+            "crop_size": {"height": height, "width": width},
+            "do_rescale": True,
+            "rescale_factor": 1 / 255,
+            "do_normalize": True,
+            "image_mean": list(own.get("mean") or (0.485, 0.456, 0.406)),
+            "image_std": list(own.get("std") or (0.229, 0.224, 0.225)),
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ModelError(
+            f"the description of the preprocessing in {folder} is damaged: fetch the model again"
+        ) from None
 
 
 def _translate(processor: Any) -> Preprocessing:

@@ -74,7 +74,7 @@ def test_other_models_are_none_of_timms(tmp_path):
 @pytest.mark.skipif(importlib.util.find_spec("timm") is not None, reason="timm is installed")
 def test_without_timm_one_line_says_what_to_install(tmp_path):
     write(tmp_path, input_size=[3, 64, 64])
-    with pytest.raises(MissingExtra, match="run install timm"):
+    with pytest.raises(MissingExtra, match=r"run\.py install timm"):
         load_classifier(tmp_path, ["a", "b"], load_preprocessing(tmp_path), name="x")
 
 

@@ -121,6 +121,9 @@ args = {
     "ray_workers": 0,  # 0: one for each GPU, or without GPUs one for each processor
     # --------------------------------------------------------------------------- duplicates, labels
     "duplicates_output": "duplicates",  # folder for find_duplicates' table and page
+    # Images whose features have this cosine or more look alike, too, where a vision model's
+    # features of them are kept; 1: look at the images alone.
+    "duplicates_similarity": 0.9,
     # review_labels: what the page suspects.html of a model saved. Images whose label is wrong are
     # moved to the other folder, or changed in a table of labels.
     "review_decisions": "",

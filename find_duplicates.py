@@ -20,6 +20,7 @@ def main(settings: FindDuplicates) -> None:
         keep=settings.keep_folders,
         delete=settings.delete_folders,
         store_folder=Path(settings.feature_store) if settings.feature_store else None,
+        similarity=settings.duplicates_similarity,
     )
     with (
         replacing(output / "duplicates.csv") as temporary,

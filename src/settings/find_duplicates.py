@@ -17,6 +17,13 @@ class FindDuplicates(ScriptSettings, ImageFolder, KeepDelete):
         min_length=1,
         description="The folder that gets duplicates.csv and duplicates.html.",
     )
+    duplicates_similarity: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="Images look alike, too, if their features have this cosine or more; only "
+        "features of a vision model that are kept already are asked. 1: none.",
+    )
     feature_store: str = Field(
         "", description="Folder to keep what was computed in; '' keeps it beside the images."
     )

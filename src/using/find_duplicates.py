@@ -1,5 +1,6 @@
 """Groups of images that are the same or look the same, and whether they bear both labels."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from src.duplicates import groups
+from src.duplicates import SIMILARITY, Pairs, groups, similar_pairs
 from src.errors import DataError
-from src.features import compute_features, open_store
+from src.features import FeatureStore, compute_features, open_store
 from src.images import ImageFile, scan_images
 from src.images.perceptual_hash import HASH_BYTES
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ def find_duplicates(
     keep: Sequence[str] = (),
     delete: Sequence[str] = (),
     store_folder: Path | None = None,
+    similarity: float = SIMILARITY,
 ) -> Found:
     """Look for copies and near copies below a folder; hashes are kept between calls.
 
@@ -87,6 +91,8 @@ def find_duplicates(
         directory: the images.
         keep, delete: names of folders right below it whose images bear these labels.
         store_folder: where hashes are kept; None: beside the images.
+        similarity: cosine from which features of a vision model, where some are kept already,
+            make near duplicates too; 1: they are not asked.
 
     Returns:
         Groups with both labels first, then exact copies, then near ones; each by path.
@@ -108,13 +114,14 @@ def find_duplicates(
                     raise
                 unreadable = {file.path: "cannot be read" for file in missing}
             known, hashes = store.known_files(files), store.perceptual_hashes()
-    present = [file for file in files if known.get(file.path) in hashes]
-    if not present:
-        raise DataError(f"there are no images in {directory}")
-    sha256s = [known[file.path] for file in present]
+        present = [file for file in files if known.get(file.path) in hashes]
+        if not present:
+            raise DataError(f"there are no images in {directory}")
+        sha256s = [known[file.path] for file in present]
+        alike = _alike(store, sha256s, similarity) if similarity < 1 else ()
     table_of_hashes = np.frombuffer(b"".join(hashes[s] for s in sha256s), np.uint8)
     table_of_hashes = table_of_hashes.reshape(-1, HASH_BYTES)
-    member = groups(sha256s, table_of_hashes)
+    member = groups(sha256s, table_of_hashes, alike)
     words = {name.casefold(): "keep" for name in keep} | {n.casefold(): "delete" for n in delete}
     order = np.argsort(member, kind="stable")
     borders = np.flatnonzero(np.diff(member[order])) + 1
@@ -135,6 +142,27 @@ def find_duplicates(
         )
     found.sort(key=lambda group: (not group.torn, not group.exact, group.files[0].path))
     return Found(len(present), found, unreadable)
+
+
+def _alike(store: FeatureStore, sha256s: Sequence[bytes], similarity: float) -> list[Pairs]:
+    """Places of images whose features are alike, by the vision model that describes most of them.
+
+    Hand-made features and the hashes' own are passed over: their cosines tell nothing.
+    """
+    place = dict(zip(reversed(sha256s), reversed(range(len(sha256s))), strict=True))
+    described: list[bytes] = []
+    chosen = ""
+    for identity in store.identities():
+        if not identity.startswith(("builtin", _HashesOnly.name)):
+            here = sorted(place.keys() & store.holds(identity), key=place.__getitem__)
+            if len(here) > len(described):
+                described, chosen = here, identity
+    if len(described) < 2:
+        return []
+    logger.info("Features of %s images are compared, too", f"{len(described):,}")
+    places = np.array([place[sha256] for sha256 in described])
+    pairs = similar_pairs(store.vectors(chosen, described), similarity=similarity)
+    return [(places[left], places[right]) for left, right in pairs]
 
 
 def rows(found: Found) -> list[tuple[str, ...]]:

@@ -5,7 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from src.duplicates import DISTANCE, groups, near_duplicate_groups
+from src import duplicates
+from src.duplicates import DISTANCE, groups, near_duplicate_groups, similar_pairs
 from src.images.perceptual_hash import HASH_BYTES
 
 
@@ -72,3 +73,39 @@ def test_no_images_no_groups():
     nothing = np.empty((0, HASH_BYTES), np.uint8)
     assert near_duplicate_groups(nothing).shape == groups([], nothing).shape == (0,)
     assert near_duplicate_groups(nothing).dtype == np.int64
+
+
+def pairs_of(vectors, similarity):
+    return sorted(
+        pair
+        for left, right in similar_pairs(vectors, similarity=similarity)
+        for pair in zip(left.tolist(), right.tolist(), strict=True)
+    )
+
+
+@pytest.mark.parametrize(("tile", "directions"), [(4096, 128), (7, 3), (50, 1)])
+@pytest.mark.parametrize("similarity", [0.3, 0.9])
+def test_similar_pairs_are_those_of_all_cosines(monkeypatch, tile, directions, similarity):
+    monkeypatch.setattr(duplicates, "_TILE", tile)
+    monkeypatch.setattr(duplicates, "_DIRECTIONS", directions)
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(0.5, 1, (60, 20)).astype(np.float32) * rng.uniform(0.1, 9, (60, 1))
+    vectors = vectors.astype(np.float32)
+    vectors[40:] = vectors[:20] * 3 + rng.normal(0, 0.3, (20, 20)) * np.linspace(0, 20, 20)[:, None]
+    vectors[5] = 0
+    cosines = np.array(
+        [[float(a @ b) / (np.linalg.norm(a) * np.linalg.norm(b) or 1) for b in vectors]
+         for a in vectors.astype(np.float64)]
+    )  # fmt: skip
+    assert np.abs(cosines - similarity).min() > 1e-6  # no pair whose side rounding decides
+    expected = sorted(zip(*np.nonzero(np.triu(cosines >= similarity, 1)), strict=True))
+    assert len(expected) > 5
+    assert pairs_of(vectors, similarity) == expected
+
+
+def test_features_join_what_the_hash_does_not():
+    hashes = random_hashes(4)
+    names = [content(name) for name in "abcd"]
+    assert groups(names, hashes).tolist() == [0, 1, 2, 3]
+    alike = [(np.array([1]), np.array([3])), (np.array([0]), np.array([3]))]
+    assert groups(names, hashes, alike).tolist() == [0, 0, 1, 0]

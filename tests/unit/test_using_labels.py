@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from src.errors import DataError
+from src.features import open_store
+from src.images import scan_images
 from src.reports.duplicates_report import Member, write_duplicates
 from src.using.find_duplicates import find_duplicates, rows
 from src.using.relabel import move_wrong, read_decisions, relabel_wrong
@@ -71,6 +73,24 @@ def test_hashes_that_are_known_are_not_computed_again(folder, monkeypatch):
 
     monkeypatch.setattr("src.using.find_duplicates.compute_features", never)
     assert find_duplicates(folder).images == 12
+
+
+def test_kept_features_of_a_vision_model_join_images_too(folder):
+    paths = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.png"))]
+    assert find_duplicates(folder).groups == []
+    vectors = np.eye(12, dtype=np.float32)
+    vectors[7] = vectors[2] + 0.3 * vectors[9]  # cosine 0.958
+    with open_store(folder) as store:
+        known = store.known_files(scan_images(folder))
+        for identity, values in {"some model": vectors, "builtin|v9": np.ones((12, 3))}.items():
+            store.put(
+                identity=identity,
+                vectors={known[path]: row for path, row in zip(paths, values, strict=True)},
+            )
+    (group,) = find_duplicates(folder).groups
+    assert {file.path for file in group.files} == {paths[2], paths[7]} and not group.exact
+    assert find_duplicates(folder, similarity=0.96).groups == []
+    assert find_duplicates(folder, similarity=1.0).groups == []
 
 
 def test_wrong_labels_move_to_the_other_folder_and_back(folder, tmp_path):

@@ -17,7 +17,7 @@ from PIL import Image
 from src.files import replacing
 from src.images import UnreadableImage, open_image
 from src.progress import progress_bar
-from src.reports.html import write_page
+from src.reports.html import write_data_page
 
 SIDE = 320  # pixels of a thumbnail's longer side
 _QUALITY = 78
@@ -32,7 +32,6 @@ def write_gallery(
     thumbnails: Sequence[str] | None,
     *,
     title: str,
-    notes: Sequence[str] = (),
     best_first: bool = True,
 ) -> None:
     """Write the page; it needs the images where they are, and the thumbnails beside it.
@@ -45,7 +44,6 @@ def write_gallery(
         thumbnails: names in the folder `THUMBNAILS`, (n), "" where there is none; None to show
             the images themselves instead.
         title: heading of the page.
-        notes: sentences below it.
         best_first: begin with the highest values.
 
     Raises:
@@ -57,12 +55,12 @@ def write_gallery(
         "folder": THUMBNAILS,
         "best_first": best_first,
         "paths": list(paths),
-        "numbers": [  # pairs, because JSON written by the template has its keys sorted
+        "numbers": [
             [name, [None if np.isnan(x) else round(float(x), 4) for x in values]]
             for name, values in numbers.items()
         ],
     }
-    write_page(page, "gallery.html", title=title, notes=notes, content=content)
+    write_data_page(page, "gallery.html", title=title, content=content)
 
 
 def relative_url(target: Path, start: Path) -> str:

@@ -6,6 +6,7 @@ As in `meta_search`, trials are judged on inner folds of the training images.
 import hashlib
 import json
 import logging
+import re
 import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -213,7 +214,8 @@ def _open_study(
             pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
         )
     except Exception as error:  # of any database driver
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", lines[0])  # no password
         raise SettingsError(
             f"meta_storage cannot be opened ({reason}): it must be a database URL such as "
             "sqlite:///meta.db, with the database there and its driver installed"

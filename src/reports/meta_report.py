@@ -12,6 +12,7 @@ _FEW = 9  # values that get a place each; more share a scale
 _WIDE = 10  # from this factor on a scale is logarithmic
 _RESULTS = ("train_loss", "eval_loss", "ab")
 _SHOWN = 100  # rows of the table
+_DIGITS = 7
 
 
 def write(path: Path, found: Found) -> None:
@@ -39,7 +40,7 @@ def write(path: Path, found: Found) -> None:
         ],
         notes=_notes(found, diverged, fixed),
         names=varied,
-        rows=rows[:_SHOWN],
+        rows=[{name: _short(text) for name, text in row.items()} for row in rows[:_SHOWN]],
         left_out=max(0, len(rows) - _SHOWN),
         data={
             "axes": [axis(name, [row[name] for row in rows if row["ab"]]) for name in varied],
@@ -90,6 +91,12 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def _short(text: str) -> str:
+    """A number without the digits that nobody reads."""
+    number = _number(text)
+    return f"{number:.4g}" if number is not None and len(text) > _DIGITS else text
 
 
 def _order(text: str) -> tuple[float, str]:

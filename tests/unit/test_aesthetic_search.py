@@ -376,6 +376,13 @@ def test_a_storage_that_cannot_be_opened_is_named(tmp_path):
             optuna_search(folds(), BASE, VALUES, tmp_path / "m.txt", trials=1, storage=storage)
 
 
+def test_a_password_is_not_told(tmp_path):
+    with pytest.raises(SettingsError) as caught:
+        storage = "nothing://me:secret@host/db"
+        optuna_search(folds(), BASE, VALUES, tmp_path / "m.txt", trials=1, storage=storage)
+    assert "secret" not in str(caught.value)
+
+
 def test_without_optuna_the_package_is_named(tmp_path, monkeypatch):
     import sys
 

@@ -55,9 +55,11 @@ class MetaTable:
         return None
 
     def append(self, setting: Setting, score: Score) -> None:
-        """Add a row and make sure that it is on the disk. Several threads may do so."""
+        """Add a row and make sure that it is on the disk, once. Several threads may do so."""
         row = row_of(setting, score)
         with self._lock:
+            if row in self.rows:
+                return
             self.rows.append(row)
             try:
                 with self.path.open("a", encoding="utf-8", newline="") as file:

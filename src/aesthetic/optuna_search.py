@@ -8,11 +8,9 @@ import json
 import logging
 import re
 import threading
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from threadpoolctl import threadpool_limits
 
 from src.aesthetic.meta_search import (
     Progress,
@@ -23,7 +21,14 @@ from src.aesthetic.meta_search import (
     open_table,
 )
 from src.aesthetic.meta_table import MetaTable, row_of
-from src.aesthetic.stacks import Job, Stopped, check_jobs, default_workers, measure
+from src.aesthetic.stacks import (
+    Job,
+    Stopped,
+    check_jobs,
+    default_workers,
+    measure,
+    worker_pool,
+)
 from src.aesthetic.trials import InnerFolds, Score, Setting, Trial
 from src.errors import MissingExtra, ModelError, SettingsError
 
@@ -76,8 +81,7 @@ def optuna_search(
     search = _Search(images, base, lists, study, table, trials, progress)
     interrupted = False
     workers = workers or default_workers(base.device)
-    pool = ThreadPoolExecutor(workers)
-    with threadpool_limits(1, "blas"):
+    with worker_pool(workers) as pool:
         futures = [pool.submit(search.work) for _ in range(workers)]
         try:
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:
@@ -86,7 +90,6 @@ def optuna_search(
             interrupted = True
         finally:
             search.stop.set()
-            pool.shutdown()
     return _result(study, base, interrupted)
 
 

@@ -2,11 +2,13 @@
 
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
+import torch
 from threadpoolctl import threadpool_limits
 
 from src.aesthetic.trainer import train_mlps
@@ -56,8 +58,7 @@ def run_stacks(
         return
     workers = workers or default_workers(jobs[0].trial.device)
     stop = threading.Event()
-    pool = ThreadPoolExecutor(workers)
-    with threadpool_limits(1, "blas"):
+    with worker_pool(workers) as pool:
         futures: dict[Future[T], list[int]] = {
             pool.submit(work, [jobs[number] for number in stack], stop): stack
             for stack in plan_stacks(images, jobs, workers)
@@ -67,7 +68,23 @@ def run_stacks(
                 yield futures[future], future.result()
         finally:
             stop.set()
+
+
+@contextmanager
+def worker_pool(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that compute with one core each; what has not begun is cancelled at the end.
+
+    torch keeps a number of threads for each of ours, but MKL one for all: a worker that put back
+    what it found would give the others more than their core.
+    """
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    with threadpool_limits(1, "blas"):
+        try:
+            yield pool
+        finally:
             pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(before)
 
 
 def plan_stacks(images: InnerFolds, jobs: Sequence[Job], workers: int) -> list[list[int]]:

@@ -125,7 +125,7 @@ def test_lists_without_meta_are_refused(folder, tmp_path):
 @pytest.mark.parametrize("how", ["interrupt", "kill"])
 def test_a_search_that_was_stopped_goes_on(folder, tmp_path, how):
     words = [
-        *SMALL[:1], "--meta_epochs=[30,31,32,33,34,35]", "--meta_lr=[1e-3,2e-3]",
+        *SMALL[:1], "--meta_epochs=[30,31,32,33,34,35]", "--meta_lr=[1e-3]",
         "--meta_batch=[2]",
         "--aesthetic_model_hidden=[512,256]", "--aesthetic_model_relu=True",
     ]  # fmt: skip
@@ -144,15 +144,15 @@ def test_a_search_that_was_stopped_goes_on(folder, tmp_path, how):
     assert "Traceback" not in message
     before = (tmp_path / "meta.txt").read_text(encoding="utf-8")
     kept = before.count("\n") - 1
-    assert 2 <= kept < 12
+    assert 2 <= kept < 6
 
     done = run(tmp_path, folder, *words)
     assert done.returncode == 0, done.stderr
-    assert f"{kept} of 12 combinations are in meta.txt already" in done.stderr
+    assert f"{kept} of 6 combinations are in meta.txt already" in done.stderr
     after = (tmp_path / "meta.txt").read_text(encoding="utf-8")
     assert after.startswith(before)
     rows = table(tmp_path)
-    assert len({(row["epochs"], row["lr"]) for row in rows}) == len(rows) == 12
+    assert len({(row["epochs"], row["lr"]) for row in rows}) == len(rows) == 6
 
 
 def test_optuna_searches_ranges_in_a_database_and_goes_on(folder, tmp_path):

@@ -115,7 +115,7 @@ args = {
     "score_folders": ["1", "2", "3", "4", "5"],  # from the lowest; "": these images stay
     "score_into": "",  # where these folders are made
     "score_xmp_naming": "image.xmp",  # Adobe programs; "image.jpg.xmp": digiKam, darktable
-    # "ray": many processes, here or on a cluster (ray_address: "auto", "ray://HOST:10001").
+    # "ray": many processes, here or on a cluster (ray_address: "auto", "HOST:6379").
     "engine": "local",
     "ray_address": "",  # "": a cluster on this computer, for the time of the run
     "ray_workers": 0,  # 0: one for each GPU, or without GPUs one for each processor

@@ -90,8 +90,8 @@ class ScoreImages(ScriptSettings, ImageFolder, Computing):
     )
     ray_address: str = Field(
         "",
-        description="A Ray cluster: 'auto' or 'ray://HOST:10001'; '' starts one on this computer "
-        "for the time of the run.",
+        description="A Ray cluster: 'auto' or 'HOST:6379'; '' starts one on this computer for "
+        "the time of the run.",
     )
     ray_workers: int = Field(
         0, ge=0, description="How many; 0: one for each GPU, without GPUs one for each processor."

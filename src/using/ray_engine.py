@@ -219,6 +219,7 @@ def _ray(address: str, workers: int) -> Iterator[Any]:
     except (OSError, RuntimeError, ValueError, TimeoutError) as error:
         raise SettingsError(
             f"Ray cannot be started or reached (ray_address {address!r}): {_reason(error)}"
+            + (". If it asks for a token, set RAY_AUTH_MODE=token" if address else "")
         ) from None
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern
+from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, RationalQuadratic
 from sklearn.linear_model import Ridge, RidgeCV
 
 from src.aesthetic.heads import (
@@ -21,7 +21,7 @@ from src.aesthetic.heads import (
 from src.aesthetic.heads.combined import fit_residual
 from src.aesthetic.heads.gp import fit_gp
 from src.aesthetic.heads.kernel import fit_kernel
-from src.aesthetic.heads.kernel_map import FAMILIES, Kernel
+from src.aesthetic.heads.kernel_map import Kernel
 from src.aesthetic.heads.ridge import fit_ridge
 from src.aesthetic.heads.scaling import Scaler
 from src.aesthetic.heads.smoother import Smoother
@@ -182,7 +182,7 @@ def test_gp_equals_scikit_learn_with_the_same_kernel(share):
     ours = _posterior(LandmarkKernel(scaler, kernel, z), z, y, np.ones(40))
     alpha = ours.noise / ours.signal
     theirs = GaussianProcessRegressor(
-        ConstantKernel(1 - share) * Matern(kernel.length, nu=1.5)
+        ConstantKernel(1 - share) * RationalQuadratic(kernel.length, alpha=1.0)
         + ConstantKernel(share / kernel.size + 1e-30) * DotProduct(0.0, sigma_0_bounds="fixed")
         + ConstantKernel(1e6),  # stands in for the free mean
         alpha=alpha,
@@ -190,21 +190,18 @@ def test_gp_equals_scikit_learn_with_the_same_kernel(share):
     ).fit(z, y)
     new = curved_data(n=15, seed=3)[0]
     mean, std = theirs.predict(scaler(new), return_std=True)
-    assert ours.predict(new) == pytest.approx(mean, abs=1e-4)
+    assert ours.predict(new) == pytest.approx(mean, abs=1e-3)
     variance = ours.signal * (std**2 + alpha)
     assert ours.predict_std(new) ** 2 == pytest.approx(variance, rel=1e-2)
 
 
-def test_kernels_equal_scikit_learn():
+def test_the_kernel_equals_scikit_learn():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(5, 3)), rng.normal(size=(4, 3))
-    from sklearn.metrics.pairwise import rbf_kernel
-
-    assert set(FAMILIES) == {"rbf", "matern32"}
-    ours = Kernel("rbf", 1.7, 0.0, 1.0)(a, b)
-    assert ours == pytest.approx(rbf_kernel(a, b, gamma=1 / (2 * 1.7**2)))
-    assert Kernel("matern32", 1.7, 0.0, 1.0)(a, b) == pytest.approx(Matern(1.7, nu=1.5)(a, b))
-    mixed = Kernel("rbf", 1.7, 0.3, 2.0)
+    theirs = RationalQuadratic(1.7, alpha=1.0)(a, b)
+    assert Kernel(1.7, 0.0, 1.0)(a, b) == pytest.approx(theirs)
+    mixed = Kernel(1.7, 0.3, 2.0)
+    assert mixed(a, b) == pytest.approx(0.7 * theirs + 0.3 * (a @ b.T) / 2)
     assert mixed.diagonal(a) == pytest.approx(np.diag(mixed(a, a)))
 
 

@@ -144,7 +144,6 @@ def fit_gp(
         surprise,
         candidate_scalers(x, blocks),
         x[rows],
-        "matern32",
         _LENGTHS,
         _LINEAR_SHARES,
     )

@@ -19,32 +19,22 @@ from src.errors import ModelError
 LANDMARKS = 1_500  # more images than this are approximated; the cost is their cube
 _JITTER = 1e-6  # of k(x, x), which is about 1: keeps equal images from making it singular
 _ROWS_AT_ONCE = 4_096
-
-
-def _rbf(squared: FloatArray) -> FloatArray:
-    return np.exp(-squared / 2)
-
-
-def _matern32(squared: FloatArray) -> FloatArray:
-    distance = np.sqrt(3 * squared)
-    return (1 + distance) * np.exp(-distance)
-
-
-FAMILIES: dict[str, Callable[[FloatArray], FloatArray]] = {"rbf": _rbf, "matern32": _matern32}
+FAMILY = "rational_quadratic"
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """(1 - linear) · stationary((distance / length)²) + linear · inner product / size.
+    """(1 - linear) / (1 + (distance / length)² / 2) + linear · inner product / size.
+
+    The first part is the rational quadratic kernel with α = 1, a mixture of Gaussian kernels of
+    all length scales (Rasmussen & Williams 2006, eq. 4.19 and 4.20).
 
     Attributes:
-        family: "rbf" or "matern32" (rougher functions).
         length: length scale, in units of the scaled features.
         linear: share of the linear kernel, 0 to 1.
         size: mean squared norm of the scaled training features; makes both parts comparable.
     """
 
-    family: str
     length: float
     linear: float
     size: float
@@ -56,7 +46,7 @@ class Kernel:
     def of_products(self, products: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
         """The same from inner products (m, n) and squared norms (m,), (n,)."""
         squared = np.maximum(a[:, None] + b - 2 * products, 0)
-        values = (1 - self.linear) * FAMILIES[self.family](squared / self.length**2)
+        values = (1 - self.linear) / (1 + squared / (2 * self.length**2))
         return values + (self.linear / self.size) * products if self.linear else values
 
     def diagonal(self, a: FloatArray) -> FloatArray:
@@ -66,7 +56,7 @@ class Kernel:
 
     def config(self) -> dict[str, Any]:
         return {
-            "family": self.family,
+            "family": FAMILY,
             "length": self.length,
             "linear": self.linear,
             "size": self.size,
@@ -75,14 +65,16 @@ class Kernel:
     @classmethod
     def from_config(cls, config: Config) -> Self:
         family = take_value(config, "family", str)
-        values = [take_value(config, name, float) for name in ("length", "linear", "size")]
+        length, linear, size = (take_value(config, n, float) for n in ("length", "linear", "size"))
         if (
-            family not in FAMILIES
-            or not np.isfinite(values).all()
-            or min(values[0], values[2]) <= 0
+            family != FAMILY
+            or not np.isfinite([length, linear, size]).all()
+            or min(length, size) <= 0
         ):
-            raise ModelError(f"the model file has an impossible kernel: {dict(config)}")
-        return cls(family, *values)
+            raise ModelError(
+                f"the model file has a kernel that is not known here: {dict(config)}; train again"
+            )
+        return cls(length, linear, size)
 
 
 @dataclass(frozen=True)
@@ -160,7 +152,6 @@ def best_kernel(
     loss: Callable[[FloatArray], float],
     scalers: Sequence[Scaler],
     features: FloatArray,
-    family: str,
     lengths: Sequence[float],
     linear_shares: Sequence[float],
 ) -> tuple[Scaler, Kernel]:
@@ -170,7 +161,6 @@ def best_kernel(
         loss: of a Gram matrix (n, n).
         scalers: to choose from.
         features: (n, d) of the images to judge by.
-        family: of the stationary part.
         lengths: length scales, in units of the median distance between different images.
         linear_shares: shares of the linear part.
     """
@@ -182,7 +172,7 @@ def best_kernel(
         squared = (norms[:, None] + norms - 2 * products)[np.triu_indices(len(z), 1)]
         typical = float(np.sqrt(max(float(np.median(squared)), 1e-12)))
         for length, share in product(lengths, linear_shares):
-            kernel = Kernel(family, length * typical, share, size)
+            kernel = Kernel(length * typical, share, size)
             value = loss(kernel.of_products(products, norms, norms))
             if best is None or value < best[0]:
                 best = value, scaler, kernel

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from src.aesthetic.predictor import Predictor
 
 logger = logging.getLogger(__name__)
-PROVENANCE = {"feature_extractor", "hidden_states", "head", "loss_model", "test_pick_seed"}
 
 
 def main(settings: AestheticTraining) -> None:
@@ -80,12 +80,12 @@ def train(
     """Train as the settings say and save the model."""
     from src.aesthetic.fitting import fit_predictor
     from src.aesthetic.mlp_fitting import MlpSettings
-    from src.aesthetic.saving import choose_prior, save_predictor
+    from src.aesthetic.saving import choose_prior, previous_model, save_predictor
     from src.aesthetic.training_options import TrainingOptions
 
     folder, head = Path(settings.save_model), str(settings.head)
     prior = loaded or choose_prior(settings.base_model, descriptions, Path("models"))
-    made_with = settings.model_dump(mode="json", include=PROVENANCE)
+    made_with = settings.made_with
     mlp = MlpSettings(
         TrainingOptions.from_mapping(settings.training_args.model_dump()), **settings.mlp
     )
@@ -110,8 +110,9 @@ def train(
     )
     for note in fitted.notes:
         logger.info(note)
+    previous = previous_model(folder, descriptions, fitted.predictor.provenance)
     save_predictor(folder, fitted.predictor, data)
-    return fitted
+    return replace(fitted, previous=previous)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ class Fitted:
         left_out: of each training image the score given by a fit without it; None where the head
             was not cross-validated.
         interrupted: training was stopped by Ctrl-C; the predictor is the one reached by then.
+        previous: the model that it replaces, if it is there and was made for the same features and
+            without the test images.
     """
 
     predictor: Predictor
@@ -42,6 +44,7 @@ class Fitted:
     notes: tuple[str, ...] = ()
     left_out: FloatArray | None = None
     interrupted: bool = False
+    previous: Predictor | None = None
 
 
 def fit_predictor(
@@ -101,7 +104,7 @@ def fit_predictor(
         fitted = fit_pairwise(features, choices)
     else:
         candidates = ("logistic", *CANDIDATES) if data.binary else CANDIDATES
-        with _few_threads(int(train.sum())):
+        with few_threads(int(train.sum())):
             auto = fit_auto(
                 features[train],
                 scores[train],
@@ -144,7 +147,7 @@ def fit_predictor(
 
 
 @contextmanager
-def _few_threads(images: int) -> Iterator[None]:
+def few_threads(images: int) -> Iterator[None]:
     """One thread for small matrices.
 
     Several gain nothing there and wait for each other: on a busy machine the decomposition of a

@@ -7,9 +7,10 @@ from typing import Any
 
 from src.aesthetic import comfyui
 from src.aesthetic.dataset import RatedFeatures
+from src.aesthetic.fitting import check_extractors
 from src.aesthetic.predictor import FILE_NAME, Predictor
 from src.aesthetic.published import published_head
-from src.errors import SettingsError
+from src.errors import ModelError, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,34 @@ def choose_prior(
         if published.stem == path.stem:
             path = published
     return Predictor.load(path)
+
+
+def previous_model(
+    folder: Path, extractors: Sequence[Mapping[str, Any]], provenance: Mapping[str, Any]
+) -> Predictor | None:
+    """The model that is about to be replaced, if the new one can be compared with it.
+
+    Args:
+        folder: the model folder.
+        extractors: what the extractors of the new model say of themselves.
+        provenance: how the new model is made: with another `test_pick_seed`, or a larger
+            `fraction_for_test`, the old one was trained on some of the images to be tested on.
+    """
+    if not (folder / FILE_NAME).is_file():
+        return None
+    try:
+        model = Predictor.load(folder)
+        check_extractors(model, extractors)
+    except ModelError as error:
+        logger.info("No comparison with the model that was there before: %s", error)
+        return None
+    was, now = model.provenance, provenance
+    comparable = (
+        was.get("test_pick_seed") == now.get("test_pick_seed")
+        and float(was.get("fraction_for_test") or 0) >= float(now.get("fraction_for_test") or 0)
+        and (was.get("loss_model") == "bce") == (now.get("loss_model") == "bce")
+    )
+    return model if comparable else None
 
 
 def save_predictor(folder: Path, predictor: Predictor, data: RatedFeatures) -> None:

@@ -19,6 +19,7 @@ domain", 2012 (BRISQUE); Immerkaer, "Fast noise variance estimation", 1996; Wang
 "Blind measurement of blocking artifacts in images", 2000.
 """
 
+from collections.abc import Callable
 from functools import cache
 from itertools import product
 from typing import Any, NamedTuple
@@ -122,6 +123,18 @@ def names() -> list[str]:
     ]
 
 
+@cache
+def parts() -> dict[str, slice]:
+    """Which features belong to which kind of measure."""
+    views = _views(Image.new("RGB", (_SMALLEST, _SMALLEST)))
+    found, start = {}, 0
+    for name, measure in _MEASURES.items():
+        size = sum(np.size(value) for value in measure(views).values())
+        found[name] = slice(start, start + size)
+        start += size
+    return found
+
+
 def image_features(image: Image.Image) -> Array:
     """The features of one RGB image of any size: (SIZE,) float32, all finite.
 
@@ -133,10 +146,7 @@ def image_features(image: Image.Image) -> Array:
 
 def _measure(image: Image.Image) -> Values:
     views = _views(image)
-    return {
-        **_cast(views), **_colour(views), **_tone(views), **_sharpness(views), **_noise(views),
-        **_compression(views), **_texture(views), **_spectrum(views), **_layout(views),
-    }  # fmt: skip
+    return {key: value for measure in _MEASURES.values() for key, value in measure(views).items()}
 
 
 def _views(image: Image.Image) -> _Views:
@@ -371,3 +381,14 @@ np.empty(1 << 24, np.uint8)
 _BAND_OF = _band_of_frequency()
 _HANN = np.hanning(WORKING_SIDE + 2)[1:-1].astype(np.float32)
 _WINDOW = np.outer(_HANN, _HANN)
+_MEASURES: dict[str, Callable[[_Views], Values]] = {
+    "colour cast": _cast,
+    "colour": _colour,
+    "tone": _tone,
+    "sharpness": _sharpness,
+    "noise": _noise,
+    "compression": _compression,
+    "texture": _texture,
+    "spectrum": _spectrum,
+    "layout": _layout,
+}

@@ -1,7 +1,7 @@
 """report.html of an aesthetic model: how good it is, in figures and in pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,8 @@ import numpy as np
 from markupsafe import Markup
 
 from src.aesthetic.dataset import RatedFeatures
+from src.aesthetic.diagnosis import Diagnosis, diagnose
+from src.aesthetic.diagnostics import CurvePoint
 from src.aesthetic.fitting import Fitted
 from src.aesthetic.metrics import accuracy_by_gap, group_means
 from src.aesthetic.results import measure, summary, write_metrics, write_predictions
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 REPORT = "report.html"
 _FOLDERS = 40
-_WIDE, _GOOD = 0.12, 0.8  # of AB: an uncertain figure, a gap worth a word; a good model
+_WIDE = 0.12  # of AB: an uncertain figure
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Results:
         history: measurements during training, each with "epoch" and one or more figures.
         notes: sentences on the model and on what to do next.
         provenance: what the model was made with.
+        diagnosis: what would help, and how far one could get.
     """
 
     directory: Path
@@ -51,6 +54,7 @@ class Results:
     history: Sequence[Mapping[str, float]]
     notes: Sequence[str]
     provenance: Mapping[str, Any]
+    diagnosis: Diagnosis = field(default_factory=Diagnosis)
 
 
 def publish(
@@ -78,7 +82,8 @@ def publish(
     if fitted.left_out is not None:
         unseen[data.train] = fitted.left_out
     metrics = measure(given, predicted, data.test, bootstrap=bootstrap)
-    write_metrics(folder, metrics, {"head": predictor.head.kind})
+    found = diagnose(data, fitted, unseen)
+    write_metrics(folder, metrics, {"head": predictor.head.kind, **found.figures()})
     write_predictions(folder, data, predictor, predicted, unseen)
     results = Results(
         directory=data.holder.directory,
@@ -88,8 +93,9 @@ def publish(
         test=data.test,
         metrics=metrics,
         history=fitted.history,
-        notes=[*fitted.notes, *describe(metrics)],
+        notes=[*fitted.notes, *describe(metrics), *found.sentences()],
         provenance=predictor.provenance,
+        diagnosis=found,
     )
     write_report(folder / REPORT, results, images=images)
     return results, summary(metrics)
@@ -118,7 +124,7 @@ def browse(results: Results, features: np.ndarray) -> None:
 
 def describe(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What the figures mean, and what would help, in sentences."""
-    test, train = metrics["test"], metrics["train"]
+    test = metrics["test"]
     if test["ab"] is None:
         return [
             "Nothing was kept back to test on, so nobody knows how good the model is on new "
@@ -134,11 +140,6 @@ def describe(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
         sentences.append(
             f"With {test['n']} test images this figure is uncertain ({low:.0%} to {high:.0%}): "
             "rate more images to know better."
-        )
-    if train["ab"] is not None and train["ab"] - test["ab"] > _WIDE and test["ab"] < _GOOD:
-        sentences.append(
-            "It knows its training images much better than new ones: more rated images would "
-            "help most, then another feature_extractor."
         )
     return sentences
 
@@ -162,6 +163,8 @@ def write_report(path: Path, results: Results, *, images: int = 12) -> None:
         plots=_plots(results),
         galleries=_galleries(results, images),
         folders=_folders(results),
+        coverage=results.diagnosis.coverage,
+        parts=results.diagnosis.parts or {},
         provenance=results.provenance,
     )
 
@@ -200,6 +203,15 @@ def _plots(results: Results) -> list[tuple[str, Markup, str]]:
                 "right.",
             )
         )
+    if len(results.diagnosis.curve) > 1:
+        pictures.append(
+            (
+                "With more rated images",
+                plot(lambda axes: _learning(axes, results.diagnosis.curve)),
+                "Trained on fewer images and measured on others, all of them training images; "
+                "bars: one standard error. A line that still rises says: rate more.",
+            )
+        )
     if len(results.history) > 1:
         pictures.append(
             (
@@ -232,6 +244,19 @@ def _gaps(axes: "Axes", gaps: Sequence[Mapping[str, Any]]) -> None:
         xlabel="difference of the given scores (standard deviations)", ylabel="ordered right, %"
     )
     axes.set_ylim(40, 102)
+
+
+def _learning(axes: "Axes", curve: Sequence[CurvePoint]) -> None:
+    axes.errorbar(
+        [point.images for point in curve],
+        [100 * point.ab for point in curve],
+        [100 * point.error for point in curve],
+        marker="o", color=BLUE, capsize=3,
+    )  # fmt: skip
+    axes.set(xlabel="rated images trained on", ylabel="pairs ordered right, %")
+    axes.set_xscale("log")
+    axes.set_xticks([point.images for point in curve], [f"{point.images:,}" for point in curve])
+    axes.minorticks_off()
 
 
 def _curve(axes: "Axes", history: Sequence[Mapping[str, float]]) -> None:

@@ -130,6 +130,12 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
         return usual | {names[key]: values for key, values in self._lists.items()}
 
     @property
+    def made_with(self) -> dict[str, Any]:
+        """What the model file and the report say of how a model was made: JSON values."""
+        names = ("feature_extractor", "hidden_states", "head", "loss_model", *Split.model_fields)
+        return self.model_dump(mode="json", include=set(names))
+
+    @property
     def extractor_names(self) -> str:
         """`feature_extractor`, with its text sides where `text_features` asks for them."""
         if not self.text_features:

@@ -177,7 +177,7 @@ class ImageTrainer(AveragingTrainer):
         return prepared
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
-        return pixels * self._scale + self._offset
+        return pixels.mul_(self._scale).add_(self._offset)  # no second copy of the batch
 
 
 def running_average(model: torch.nn.Module, decay: float) -> AveragedModel:

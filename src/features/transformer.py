@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 VERSION = 1  # of this module's way from image to vector
-_CPU_BATCH = 8
+_CPU_BATCH = 4
 
 
 class TransformerExtractor:

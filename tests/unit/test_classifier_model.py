@@ -9,7 +9,7 @@ import transformers
 from safetensors.torch import load_file
 
 from src.classifier.backbone import HeadInputs
-from src.classifier.model import find_head, load_classifier
+from src.classifier.model import find_head, input_size, load_classifier
 from src.classifier.predict import open_classifier
 from src.classifier.save import MODEL_FILES, check_target, read_classes, save_classifier
 from src.errors import ModelError
@@ -146,6 +146,15 @@ def test_a_saved_model_gives_in_a_plain_pipeline_what_we_say(tmp_path, architect
     for file, ours in zip(files, predictions.probabilities, strict=True):
         theirs = {found["label"]: found["score"] for found in pipeline(str(file), top_k=3)}
         np.testing.assert_allclose(ours, [theirs[name] for name in classes], atol=1e-4)
+
+
+def test_a_large_batch_gives_each_image_what_it_gives_alone(tmp_path):
+    backbone = HeadInputs(str(tiny_models.convnext(tmp_path, 4)), device="cpu")
+    backbone.load()
+    height, width = input_size(backbone.preprocessing)
+    images = list(np.random.default_rng(0).integers(0, 256, (9, height, width, 3), np.uint8))
+    alone = np.concatenate([backbone.extract([image]) for image in images])
+    np.testing.assert_allclose(backbone.extract(images), alone, atol=1e-5)
 
 
 def test_an_untouched_backbone_shares_its_features_until_its_weights_change(tmp_path):

@@ -1,4 +1,4 @@
-"""The parts of the Ray engine, without a cluster; tests/end_to_end/test_ray_engine.py has one."""
+"""The parts of the Ray engine, without a cluster; tests/end_to_end/test_ray_cluster.py has one."""
 
 import sys
 from types import SimpleNamespace

@@ -7,6 +7,7 @@ time of change are as they were is not read again.
 
 import logging
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 FILE_NAME = ".features.sqlite"  # the dot keeps it out of sight and out of the image scan
 _FORMAT = 1
+_PATIENCE = 60.0  # seconds to wait for another process
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -38,6 +40,11 @@ CREATE TABLE IF NOT EXISTS features (
 """
 
 
+def _is_busy(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 class FeatureStore:
     """An open feature store. Two processes may have the same one open.
 
@@ -51,19 +58,33 @@ class FeatureStore:
     def __init__(self, file: Path) -> None:
         self.file = file
         try:
-            self._connection = sqlite3.connect(file, timeout=60, check_same_thread=False)
+            self._connection = sqlite3.connect(file, timeout=_PATIENCE, check_same_thread=False)
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             if version > _FORMAT:
                 raise DataError(f"{file} was made by a newer version of this program: update it")
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            if version < _FORMAT:
-                self._connection.executescript(_SCHEMA)
-                self._connection.execute(f"PRAGMA user_version={_FORMAT}")
+            self._prepare(version)
         except sqlite3.DatabaseError as error:
+            if _is_busy(error):
+                raise DataError(f"{file} is in use by another program: try again later") from None
             raise DataError(
                 f"{file} cannot be used ({error}): delete it, and features are computed anew"
             ) from None
+
+    def _prepare(self, version: int) -> None:
+        # SQLite does not wait for a lock by itself where the journal's mode is changed.
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                break
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        if version < _FORMAT:
+            self._connection.executescript(_SCHEMA)
+            self._connection.execute(f"PRAGMA user_version={_FORMAT}")
 
     def __enter__(self) -> Self:
         return self

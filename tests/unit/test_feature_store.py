@@ -3,6 +3,7 @@
 import multiprocessing
 import shutil
 import sqlite3
+import threading
 
 import numpy as np
 import pytest
@@ -201,6 +202,33 @@ def test_the_store_may_lie_in_a_folder_of_its_own(folder, tmp_path):
         compute_features(folder, scan_images(folder), [MeanColour()], store)
     assert (tmp_path / "features" / FILE_NAME).exists()
     assert not (folder / FILE_NAME).exists()
+
+
+def test_a_store_that_another_process_is_making_is_waited_for(tmp_path):
+    file = tmp_path / FILE_NAME
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE t (x)")
+    other.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.5, lambda: other.execute("COMMIT"))
+    timer.start()
+    with FeatureStore(file) as store:
+        assert store.holds("x") == set()
+    timer.join()
+    other.close()
+
+
+def test_a_store_that_stays_locked_is_not_called_damaged(tmp_path, monkeypatch):
+    monkeypatch.setattr("src.features.store._PATIENCE", 0.1)
+    file = tmp_path / FILE_NAME
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("CREATE TABLE t (x)")
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(DataError, match="in use") as caught:
+            FeatureStore(file)
+        assert "delete" not in str(caught.value)
+    finally:
+        other.close()
 
 
 def _fill(file, start):

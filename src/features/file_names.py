@@ -2,6 +2,7 @@
 
 import re
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -33,7 +34,7 @@ def clean(path: str) -> str:
     return " ".join(_PARTS.findall(_CASE.sub(" ", stem))).lower()
 
 
-class FileNameExtractor:
+class FileNameExtractor(ABC):
     """What is common to extractors of file names; images are not looked at.
 
     Attributes:
@@ -70,8 +71,9 @@ class FileNameExtractor:
         self.load()
         return self._embed([str(text) for text in texts])[place]
 
+    @abstractmethod
     def _embed(self, texts: list[str]) -> np.ndarray:
-        raise NotImplementedError
+        """Features (n, d) float32 of n different cleaned names."""
 
 
 class HashedNames(FileNameExtractor):

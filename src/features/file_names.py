@@ -46,6 +46,7 @@ class FileNameExtractor(ABC):
     identity: str
     at_least: int | None = None
 
+    @abstractmethod
     def load(self) -> None:
         """Bring the model into memory."""
 
@@ -84,6 +85,9 @@ class HashedNames(FileNameExtractor):
 
     name = f"{PREFIX}builtin"
     identity = f"text|hashed|v{VERSION}"
+
+    def load(self) -> None:
+        """There is nothing to load."""
 
     def _embed(self, texts: list[str]) -> np.ndarray:
         table = np.zeros((len(texts), SIZE), np.float32)

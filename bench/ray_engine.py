@@ -4,10 +4,10 @@
 
 Large JPEGs (24 megapixels) and built-in features: nearly all of the work is decoding. Each round
 computes all images with one worker, then with two, in a cluster of its own each time. Prints the
-images per second while results come (from the first list of files done to the last), the median
-ratio of two workers to one, the same for the whole call with the start of Ray in it, and whether
-the features are those of the local engine, bit for bit, also when one of two workers is killed
-in the middle.
+images per second while results come (from when each worker has done one list of files to the
+last), the median ratio of two workers to one, the same for the whole call with the start of Ray in
+it, and whether the features are those of the local engine, bit for bit, also when one of two
+workers is killed in the middle.
 """
 
 import json
@@ -55,9 +55,9 @@ def run(root: Path, extractor: Extractor, workers: int, *, kill: bool = False) -
     engine = RayEngine(str(root / "images"), str(root / "model"), "cpu", "", workers)
     vectors: dict[str, bytes] = {}
     start, first, counted = time.perf_counter(), 0.0, 0
-    for batch in engine(files, extractor, set(), 32):
-        if not first:
-            first, counted = time.perf_counter(), len(batch)
+    for lists, batch in enumerate(engine(files, extractor, set(), 32), 1):
+        if lists <= workers:  # from when each worker has done one, or two would have a start
+            first, counted = time.perf_counter(), counted + len(batch)
         for result in batch:
             assert result.vector is not None, result.problem
             vectors[result.file.path] = result.vector.tobytes()

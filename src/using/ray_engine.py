@@ -8,6 +8,7 @@ was. Ray starts a worker anew when its process or machine dies, and gives it the
 
 import logging
 import os
+import socket
 import sys
 import traceback
 import warnings
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -28,6 +30,7 @@ from src.using.scoring import open_model
 
 _RETRIES = 3  # a file that brings the worker down each time is given up then, with its neighbours
 _LOCAL_OBJECT_STORE = 256 * 1024**2  # bytes; only lists and vectors pass through it
+_PATIENCE = 10.0  # seconds, for a cluster's first answer
 _FAULT = "a worker of Ray failed:"
 _TASKS_EACH = 8  # lists of files for each worker at least: the last ones end at about one time
 
@@ -165,7 +168,7 @@ def _fault(text: str) -> Any:
 def _as_they_come(results: Any, files: Sequence[ImageFile]) -> Iterator[list[Computed]]:
     """The workers' results, then those files of which nothing came."""
     waiting = {file.path: file for file in files}
-    for table in results.iter_batches(batch_size=None, batch_format="pyarrow"):
+    for table in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         rows = table.to_pylist()
         for fault in filter(None, (row["fault"] for row in rows)):
             raise RuntimeError(fault) if fault.startswith(_FAULT) else ModelError(fault)
@@ -182,6 +185,18 @@ def _as_they_come(results: Any, files: Sequence[ImageFile]) -> Iterator[list[Com
     lost = f"the worker died {_RETRIES + 1} times at it, or at an image computed with it"
     if waiting:
         yield [Computed(file, None, None, None, lost) for file in waiting.values()]
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself would wait for over a minute."""
+    place = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        if place.hostname and place.port:
+            socket.create_connection((place.hostname, place.port), _PATIENCE).close()
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"nothing answers at ray_address {address!r} ({error}); is the cluster running?"
+        ) from None
 
 
 def _reason(error: BaseException) -> str:
@@ -202,6 +217,7 @@ def _ray(address: str, workers: int) -> Iterator[Any]:
         import ray.data
     except ImportError:
         raise MissingExtra("ray", "engine 'ray'") from None
+    _check_answers(address)
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     try:
         with _no_stderr():

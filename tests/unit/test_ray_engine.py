@@ -1,5 +1,6 @@
 """The parts of the Ray engine, without a cluster; tests/end_to_end/test_ray_cluster.py has one."""
 
+import socket
 import sys
 from types import SimpleNamespace
 
@@ -187,3 +188,13 @@ def test_places_that_are_not_there_are_one_line(uri):
 def test_object_stores_are_only_scored():
     with pytest.raises(ValueError, match="needs a folder"):
         ScoreImages(top_level_image_directory="s3://bucket/a", score_action="touch")
+
+
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])
+def test_an_address_where_nothing_answers_is_told_before_ray_starts(form):
+    pytest.importorskip("ray")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # not listening
+        address = form.format(unused.getsockname()[1])
+        with pytest.raises(SettingsError, match="nothing answers at ray_address"):
+            next(RayEngine("images", "model", address=address)([], None, set(), 1))

@@ -7,16 +7,20 @@ and torch.) Ours decodes a reduced JPEG in threads, keeps bytes, and varies and 
 batch at once. Both load through a DataLoader, in this process and with worker processes; ours
 without its memory of decoded images, as in a first epoch, and once more with it, as in later ones.
 "for a GPU" leaves out the varying, which happens on the GPU then and costs the processor nothing.
-Rounds are interleaved; the medians are printed as one JSON line, and the processor time that one
-image costs, which says more on a machine that does other things meanwhile.
+Every measurement has a process of its own, for torch's threads, once started, are in each other's
+way; rounds are interleaved. The medians are printed as one JSON line, and the processor time that
+one image costs, which says more on a machine that does other things meanwhile.
 
     python -m bench.input_pipeline
 """
 
 import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +34,7 @@ from src.classifier.augment import Augmentation, augment
 from src.classifier.dataset import PixelDataset, collate, enlarged
 from src.images.preprocess import Preprocessing
 
-SIDE, BATCH, ROUNDS = 224, 16, 3
+SIDE, BATCH, ROUNDS = 224, 16, 5
 COUNTS = {"12": 16, "0.4": 128}
 REPEATS = 4  # of the files, so that every worker has several batches
 SCALE = (1 / 127.5,) * 3
@@ -105,49 +109,67 @@ def ours(images: PixelDataset, workers: int, vary: bool = True) -> float:
     return len(images) / (time.perf_counter() - start)
 
 
+WAYS: dict[str, Callable[[list[Path]], float]] = {
+    "usual": lambda files: usual(files, 0),
+    "ours": lambda files: ours(dataset(files, 0), 0),
+    "usual, 2 workers": lambda files: usual(files, 2),
+    "ours, 2 workers": lambda files: ours(dataset(files, 0), 2),
+    "ours, 2 workers, for a GPU": lambda files: ours(dataset(files, 0), 2, vary=False),
+    "ours, later epochs": lambda files: later(dataset(files, 2 << 30)),
+}
+
+
+def later(images: PixelDataset) -> float:
+    ours(images, 0)
+    return ours(images, 0)
+
+
+def measure(way: str, folder: Path) -> None:
+    """Print images per second and the processor's ms an image, after a round to warm up."""
+    files = sorted(folder.glob("*.jpg"))
+    WAYS[way](files)
+    files *= REPEATS
+    start = time.process_time()
+    rate = WAYS[way](files)
+    print(rate, 1000 * (time.process_time() - start) / len(files))
+
+
+def measured(way: str, folder: Path) -> tuple[float, float]:
+    command = [sys.executable, "-m", "bench.input_pipeline", way, str(folder)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return float(printed[0]), float(printed[1])
+
+
 def main() -> None:
     result: dict[str, object] = {"batch": BATCH, "threads": torch.get_num_threads()}
     with tempfile.TemporaryDirectory() as temporary:
         for label, size in MEGAPIXELS.items():
             count = next(count for name, count in COUNTS.items() if name in label)
-            files = write_photographs(Path(temporary) / label.replace(" ", "_"), count, size)
-            files, count = files * REPEATS, count * REPEATS
-            kept = dataset(files, 2 << 30)
-            ours(kept, 0)
-            rates: dict[str, list[float]] = {}
+            folder = Path(temporary) / label.replace(" ", "_")
+            write_photographs(folder, count, size)
+            runs: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
             for _ in range(ROUNDS):
-                for name, measure in {
-                    "usual": lambda files=files: usual(files, 0),
-                    "ours": lambda files=files: ours(dataset(files, 0), 0),
-                    "usual, 2 workers": lambda files=files: usual(files, 2),
-                    "ours, 2 workers": lambda files=files: ours(dataset(files, 0), 2),
-                    "ours, 2 workers, for a GPU": lambda files=files: ours(
-                        dataset(files, 0), 2, vary=False
-                    ),
-                    "ours, later epochs": lambda kept=kept: ours(kept, 0),
-                }.items():
-                    rates.setdefault(name, []).append(measure())
-            figures: dict[str, float] = {
-                name: round(statistics.median(values), 1) for name, values in rates.items()
-            }
-            before = time.process_time()
-            usual(files, 0)
-            between = time.process_time()
-            ours(dataset(files, 0), 0)
-            after = time.process_time()
-            figures["usual, processor ms"] = round(1000 * (between - before) / count, 2)
-            figures["ours, processor ms"] = round(1000 * (after - between) / count, 2)
-            for name, other in (
+                for way, figures in runs.items():
+                    figures.append(measured(way, folder))
+            medians = {way: statistics.median(rate for rate, _ in runs[way]) for way in WAYS}
+            summary = {way: round(rate, 1) for way, rate in medians.items()}
+            for way in ("usual", "ours"):  # workers' time is not this process's
+                cost = statistics.median(cost for _, cost in runs[way])
+                summary[f"{way}, processor ms"] = round(cost, 2)
+            for way, other in (
                 ("ours", "usual"),
                 ("ours, 2 workers", "usual, 2 workers"),
                 ("ours, 2 workers, for a GPU", "usual, 2 workers"),
             ):
-                pairs = zip(rates[name], rates[other], strict=True)
-                ratio = statistics.median(fast / slow for fast, slow in pairs)
-                figures[name.replace("ours", "ratio")] = round(ratio, 2)
-            result[label] = figures
+                pairs = zip(runs[way], runs[other], strict=True)
+                ratio = statistics.median(fast / slow for (fast, _), (slow, _) in pairs)
+                summary[way.replace("ours", "ratio")] = round(ratio, 2)
+            result[label] = summary
     print(json.dumps(result))
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        measure(sys.argv[1], Path(sys.argv[2]))
+    else:
+        main()

@@ -5,7 +5,10 @@ and CutMix are a few operations on it. Everything random comes from torch's own 
 the trainer saves with its checkpoints.
 """
 
+import functools
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +16,13 @@ import torch.nn.functional as functional
 
 _ASPECT = 4 / 3  # widest and narrowest part that is cut out, as in RandomResizedCrop
 _CPU_BATCH = 4  # images whose intermediate results stay in a processor's cache
+_DRAWS = (
+    *("area", "aspect", "x", "y", "angle", "mirror"),
+    *("brightness", "contrast", "saturation", "hole_x", "hole_y"),
+)
+
+Draw = dict[str, torch.Tensor]
+"""What is drawn for each image, 0 to 1: (n, 1, 1, 1) each."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +65,44 @@ def augment(pixels: torch.Tensor, size: tuple[int, int], how: Augmentation) -> t
     Returns:
         (n, 3, *size) float32, 0 to 255; a tensor of its own.
     """
+    draws = torch.rand(len(_DRAWS), len(pixels), 1, 1, 1)
     if pixels.device.type != "cpu":
-        return _vary(pixels, size, how)
-    return torch.cat([_vary(some, size, how) for some in torch.split(pixels, _CPU_BATCH)])
+        return _vary(pixels, size, how, draws.to(pixels.device))
+    varied = torch.empty(*pixels.shape[:2], *size)
+
+    def vary(start: int) -> None:
+        part = slice(start, start + _CPU_BATCH)
+        varied[part] = _vary(pixels[part], size, how, draws[:, part])
+
+    list(_threads().map(vary, range(0, len(pixels), _CPU_BATCH)))
+    return varied
 
 
-def _vary(pixels: torch.Tensor, size: tuple[int, int], how: Augmentation) -> torch.Tensor:
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    """As many threads as torch has, in which torch has one each.
+
+    Torch's own wait for more work at full speed when a batch is done, and so take the processor
+    from the threads that decode the next one.
+    """
+    count = torch.get_num_threads()
+    threads = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
+    all_there = threading.Barrier(count)
+    list(threads.map(lambda _: all_there.wait(), range(count)))
+    torch.set_num_threads(count)  # for threads that others start
+    return threads
+
+
+def _vary(
+    pixels: torch.Tensor, size: tuple[int, int], how: Augmentation, draws: torch.Tensor
+) -> torch.Tensor:
+    draw = dict(zip(_DRAWS, draws, strict=True))
     # Interpolating is faster with whole channels one after the other.
-    images = _cut(pixels.contiguous().float(), size, how)
+    images = _cut(pixels.contiguous().float(), size, how, draw)
     if how.colour:
-        images = _recolour(images, how.colour)
+        images = _recolour(images, how.colour, draw)
     if how.cutout:
-        images = _blank(images, how.cutout)
+        images = _blank(images, how.cutout, draw)
     return images
 
 
@@ -104,17 +140,19 @@ def blend(
     return mixed, torch.lerp(shares[other], shares, share)
 
 
-def _cut(images: torch.Tensor, size: tuple[int, int], how: Augmentation) -> torch.Tensor:
+def _cut(
+    images: torch.Tensor, size: tuple[int, int], how: Augmentation, draw: Draw
+) -> torch.Tensor:
     """Cut out, turn, mirror and resize, in one bilinear interpolation."""
     n, _, height, width = images.shape
-    area = how.crop + (1 - how.crop) * torch.rand(n)
-    slack = torch.ones(n) if how.crop == 1 else _ASPECT ** (2 * torch.rand(n) - 1)
+    area = how.crop + (1 - how.crop) * draw["area"]
+    slack = torch.ones_like(area) if how.crop == 1 else _ASPECT ** _either_way(draw["aspect"])
     across = (area * slack).sqrt().clamp(max=1)  # shares of the width and of the height
     down = (area / slack).sqrt().clamp(max=1)
-    x = (1 - across) * (2 * torch.rand(n) - 1)  # centres, in -1 ... 1
-    y = (1 - down) * (2 * torch.rand(n) - 1)
-    angle = math.radians(how.rotation) * (2 * torch.rand(n) - 1)
-    mirror = torch.where(torch.rand(n) < 0.5, -1.0, 1.0) if how.flip else torch.ones(n)
+    x = (1 - across) * _either_way(draw["x"])  # centres, in -1 ... 1
+    y = (1 - down) * _either_way(draw["y"])
+    angle = math.radians(how.rotation) * _either_way(draw["angle"])
+    mirror = 1 - 2.0 * (draw["mirror"] < 0.5) if how.flip else torch.ones_like(area)
     # From places in the result to places in the image, both in -1 ... 1; the turn is one of
     # pixels, so the sides' ratio goes in and out again.
     ratio = width / height
@@ -122,8 +160,13 @@ def _cut(images: torch.Tensor, size: tuple[int, int], how: Augmentation) -> torc
     to_y = torch.stack([mirror * across * angle.sin() * ratio, down * angle.cos(), y])
     grid = torch.empty(n, *size, 2, device=images.device)
     for index, line in enumerate((to_x, to_y)):
-        _places(line.to(images.device), grid[..., index])
+        _places(line.view(3, n), grid[..., index])
     return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+def _either_way(draw: torch.Tensor) -> torch.Tensor:
+    """-1 to 1 from 0 to 1."""
+    return 2 * draw - 1
 
 
 def _places(line: torch.Tensor, places: torch.Tensor) -> None:
@@ -143,11 +186,10 @@ def _places(line: torch.Tensor, places: torch.Tensor) -> None:
     torch.add(a * u, b * v[:, None] + c, out=places)
 
 
-def _recolour(images: torch.Tensor, strength: float) -> torch.Tensor:
+def _recolour(images: torch.Tensor, strength: float, draw: Draw) -> torch.Tensor:
     """Brightness, contrast and saturation, each by a factor of its own for each image."""
-    n = len(images)
     brightness, contrast, saturation = (
-        (1 + strength * (2 * torch.rand(n, 1, 1, 1) - 1)).to(images.device) for _ in range(3)
+        1 + strength * _either_way(draw[name]) for name in ("brightness", "contrast", "saturation")
     )
     images = images * brightness
     images = torch.lerp(images.mean(dim=(1, 2, 3), keepdim=True), images, contrast)
@@ -155,17 +197,15 @@ def _recolour(images: torch.Tensor, strength: float) -> torch.Tensor:
     return images.clamp(0, 255)
 
 
-def _blank(images: torch.Tensor, share: float) -> torch.Tensor:
+def _blank(images: torch.Tensor, share: float, draw: Draw) -> torch.Tensor:
     """A square of the image's mean colour, its centre anywhere."""
-    n, _, height, width = images.shape
+    height, width = images.shape[2:]
     half = share * min(height, width) / 2
-    centre_y, centre_x = torch.rand(n, 1, 1) * height, torch.rand(n, 1, 1) * width
-    inside = ((torch.arange(height)[:, None] + 0.5 - centre_y).abs() < half) & (
-        (torch.arange(width) + 0.5 - centre_x).abs() < half
+    rows, columns = (torch.arange(side, device=images.device) + 0.5 for side in (height, width))
+    inside = ((rows[:, None] - draw["hole_y"] * height).abs() < half) & (
+        (columns - draw["hole_x"] * width).abs() < half
     )
-    return torch.where(
-        inside[:, None].to(images.device), images.mean(dim=(2, 3), keepdim=True), images
-    )
+    return torch.where(inside, images.mean(dim=(2, 3), keepdim=True), images)
 
 
 def _window(length: int, share: float) -> tuple[int, int]:

@@ -133,7 +133,8 @@ def fast_pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     if isinstance(size, int):
         shorter = min(width, height)
         size = (int(size * height / shorter), int(size * width / shorter))
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
+    # As a batch before turning: with these strides torch interpolates all channels at once.
+    pixels = torch.from_numpy(np.array(image))[None].permute(0, 3, 1, 2)
     resized = functional.interpolate(pixels, size=size, mode=how, antialias=True)
     if preprocessing.crop is not None:
         rows, columns = preprocessing.crop

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from src.classifier import augment as augment_module
 from src.classifier.augment import Augmentation, augment, blend
 
 OFF = Augmentation(flip=False, crop=1.0, rotation=0.0, colour=0.0)
@@ -110,3 +111,20 @@ def test_a_batch_of_one_has_no_partner():
     mixed, shares = blend(torch.ones(1, 3, 2, 2), torch.tensor([1]), 3, Augmentation(mixup=1.0))
     assert shares.tolist() == [[0, 1, 0]]
     assert (mixed == 1).all()
+
+
+def test_the_parts_a_batch_is_varied_in_do_not_show(monkeypatch):
+    pixels = torch.randint(0, 256, (7, 3, 20, 24), dtype=torch.uint8)
+    results = []
+    for part in (1, 4, 7):
+        monkeypatch.setattr(augment_module, "_CPU_BATCH", part)
+        torch.manual_seed(3)
+        results.append(augment(pixels, (16, 16), Augmentation(cutout=0.3)))
+    assert torch.allclose(results[0], results[1], atol=1e-3)
+    assert torch.allclose(results[0], results[2], atol=1e-3)
+
+
+def test_varying_leaves_torch_its_threads():
+    threads = torch.get_num_threads()
+    augment(torch.zeros(9, 3, 8, 8, dtype=torch.uint8), (8, 8), Augmentation())
+    assert torch.get_num_threads() == threads

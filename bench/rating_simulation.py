@@ -1,6 +1,6 @@
 """How many clicks a good order takes: a simulated rater over the rated photographs.
 
-    REAL_ASSETS=... python -m bench.rating_simulation [SEEDS]
+    REAL_ASSETS=... python -m bench.rating_simulation [SEEDS [FIRST]]
 
 The true order is the mean rating that many people gave 330 photographs. The rater compares two
 photographs by their true scores plus noise, such that a random pair shown again is answered the
@@ -93,7 +93,9 @@ def _fast_disk() -> str | None:
 
 
 def main() -> None:
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    seeds = range(first, first + count)
     assets = Path(os.environ["REAL_ASSETS"])
     with tempfile.TemporaryDirectory() as temporary:
         photographs = Path(temporary) / "photographs"
@@ -112,10 +114,10 @@ def main() -> None:
     arms.append(("elo+random", None, "elo", "random"))
     result = {}
     for name, vectors, method, selection in arms:
-        runs = [simulate(scores, vectors, method, selection, seed) for seed in range(seeds)]
+        runs = [simulate(scores, vectors, method, selection, seed) for seed in seeds]
         means = np.mean(runs, axis=0).round(3).tolist()
         result[name] = dict(zip(map(str, CLICKS), means, strict=True))
-    print(json.dumps({"bench": "rating_simulation", "seeds": seeds, "spearman": result}))
+    print(json.dumps({"bench": "rating_simulation", "seeds": list(seeds), "spearman": result}))
 
 
 if __name__ == "__main__":

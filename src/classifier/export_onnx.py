@@ -1,23 +1,18 @@
 """A tagging model as one ONNX file: bytes of pixels in, probabilities out, any batch size."""
 
-import contextlib
-import io
 import json
-import logging
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from src.classifier.tag_model import ONNX_FILE
-from src.errors import MissingExtra, ModelError
+from src.errors import ModelError
 from src.files import replacing
+from src.onnx_file import require_exporter, write_onnx
 
 if TYPE_CHECKING:
     import torch
-
-logger = logging.getLogger(__name__)
 
 TOLERANCE = 1e-4  # of a probability, between the two
 _CHECKED_BATCHES = (1, 3)
@@ -37,11 +32,7 @@ def export_onnx(folder: Path) -> float:
         ModelError: no tagging model, one that cannot be exported, or the answers differ.
         MissingExtra: onnx, onnxscript or onnxruntime is not installed.
     """
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        try:
-            __import__(package)
-        except ImportError:
-            raise MissingExtra(package, "exporting to ONNX") from None
+    require_exporter("exporting to ONNX")
     import onnx
     import torch
 
@@ -59,7 +50,7 @@ def export_onnx(folder: Path) -> float:
         return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
 
     with replacing(folder / ONNX_FILE) as temporary:
-        _export(graph, pixels(2), temporary, str(folder))
+        write_onnx(graph, pixels(2), temporary, output="probabilities", name=str(folder))
         model = onnx.load(str(temporary))
         notes = {
             "preprocessing": json.dumps(preprocessing.to_json()),
@@ -98,33 +89,6 @@ def _graph(folder: Path, scale: tuple[float, ...], offset: tuple[float, ...]) ->
             return probabilities
 
     return Probabilities().eval()
-
-
-def _export(graph: "torch.nn.Module", example: "torch.Tensor", file: Path, name: str) -> None:
-    import torch
-
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),  # the exporter's own progress lines
-            torch.no_grad(),
-        ):
-            warnings.simplefilter("ignore")
-            for talkative in ("onnxscript", "onnx_ir", "torch.onnx"):
-                logging.getLogger(talkative).setLevel(logging.ERROR)
-            torch.onnx.export(
-                graph,
-                (example,),
-                str(file),
-                input_names=["pixels"],
-                output_names=["probabilities"],
-                dynamic_shapes={"pixels": {0: torch.export.Dim.DYNAMIC}},
-                external_data=False,
-                verbose=False,
-            )
-    except Exception as error:  # the exporter raises whatever its parts raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"{name} cannot be exported to ONNX: {reason}") from None
 
 
 def _difference(graph: "torch.nn.Module", file: Path, pixels: "torch.Tensor") -> float:

@@ -4,26 +4,20 @@ The folder holds `model.safetensors`, `extractor-N.onnx` for each extractor that
 `light.json`, which says what they are.
 """
 
-import contextlib
-import io
 import json
-import logging
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from src.aesthetic.predictor import Predictor
-from src.errors import MissingExtra, ModelError
+from src.errors import ModelError
 from src.features import Extractor
 from src.files import replacing, write_text
+from src.onnx_file import require_exporter, write_onnx
 from src.using.onnx_extractor import OnnxExtractor
-
-if TYPE_CHECKING:
-    import torch
 
 FILE_NAME = "light.json"
 TOLERANCE = 1e-3  # largest difference of features, relative to their spread
@@ -81,11 +75,7 @@ def export_light(predictor: Predictor, extractors: Sequence[Extractor], folder: 
         ModelError: an extractor cannot be exported, or the copy gives other features.
         MissingExtra: onnx, onnxscript or onnxruntime is not installed.
     """
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        try:
-            __import__(package)
-        except ImportError:
-            raise MissingExtra(package, "a light copy of the model") from None
+    require_exporter("a light copy of the model")
     entries, largest = [], 0.0
     for number, extractor in enumerate(extractors):
         described = {
@@ -108,6 +98,8 @@ def export_light(predictor: Predictor, extractors: Sequence[Extractor], folder: 
 def _export_extractor(
     extractor: Extractor, file: Path, described: dict[str, Any]
 ) -> tuple[dict[str, Any], float]:
+    import torch
+
     from src.features.transformer import TransformerExtractor
 
     if not isinstance(extractor, TransformerExtractor):
@@ -123,7 +115,8 @@ def _export_extractor(
     ]
     pixels = np.stack([preprocessing.pixels(image) for image in noise])
     with replacing(file) as temporary:
-        _write_onnx(network, pixels[:2], temporary, extractor.name)
+        example = torch.from_numpy(pixels[:2])
+        write_onnx(network, example, temporary, output="features", name=repr(extractor.name))
         copy = OnnxExtractor(temporary, entry)
         copy.load()
         expected, found = extractor.extract(list(pixels)), copy.extract(list(pixels))
@@ -135,30 +128,3 @@ def _export_extractor(
                 "their spread): nothing was written"
             )
     return entry, difference
-
-
-def _write_onnx(network: "torch.nn.Module", pixels: np.ndarray, file: Path, name: str) -> None:
-    import torch
-
-    for talkative in ("onnxscript", "onnx_ir", "torch.onnx"):
-        logging.getLogger(talkative).setLevel(logging.ERROR)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),  # the exporter's own progress lines
-            torch.no_grad(),
-        ):
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                network,
-                (torch.from_numpy(pixels),),
-                str(file),
-                input_names=["pixels"],
-                output_names=["features"],
-                dynamic_shapes={"pixels": {0: torch.export.Dim.DYNAMIC}},
-                external_data=False,
-                verbose=False,
-            )
-    except Exception as error:  # the exporter raises whatever its parts raise
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(f"{name!r} cannot be exported to ONNX: {lines[0]}") from None

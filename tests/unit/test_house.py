@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "devices": {"errors"},
     "images": {"errors"},
     "split": {"errors"},
+    "onnx_file": {"errors"},
     "duplicates": LOWEST | {"images"},
     "settings": {"errors"},
     "script": {"errors", "settings"},
@@ -29,9 +30,10 @@ ALLOWED: dict[str, set[str]] = {
     "features": LOWEST | {"images"},
     "data_holder": LOWEST | {"images", "rating", "split"},
     "aesthetic": LOWEST | {"images", "features", "data_holder", "duplicates", "split", "rating"},
-    "classifier": LOWEST | {"images", "features", "data_holder", "duplicates", "split", "reports"},
+    "classifier": LOWEST
+    | {"images", "features", "data_holder", "duplicates", "split", "reports", "onnx_file"},
     "reports": LOWEST | {"images", "aesthetic", "features", "data_holder", "rating"},
-    "using": LOWEST | {"images", "aesthetic", "features", "rating", "duplicates"},
+    "using": LOWEST | {"images", "aesthetic", "features", "rating", "duplicates", "onnx_file"},
     "gui": LOWEST | {"images", "rating"},
     "server": LOWEST | {"images", "classifier", "features"},
 }

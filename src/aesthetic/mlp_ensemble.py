@@ -17,7 +17,7 @@ from src.aesthetic.heads import EnsembleHead
 from src.aesthetic.heads.base import FloatArray, Head
 from src.aesthetic.heads.mlp import MlpHead
 from src.aesthetic.mlp_fitting import MlpFit
-from src.aesthetic.stacks import Job, Stopped, run_stacks
+from src.aesthetic.stacks import Job, run_stacks
 from src.aesthetic.trainer import train_mlps
 from src.aesthetic.trainings import Diverged, HistoryRow, TrainingResult
 from src.aesthetic.trials import InnerFolds, Trial
@@ -52,7 +52,7 @@ def fit_ensemble(
     Raises:
         ModelError: nothing can be learnt from these images.
         Diverged: the loss of a member became infinite.
-        KeyboardInterrupt: stopped.
+        KeyboardInterrupt: stopped before any member had begun; later, those there are are joined.
     """
     options = trial.options
     images = InnerFolds(
@@ -66,40 +66,48 @@ def fit_ensemble(
     def measured(heads: list[MlpHead]) -> HistoryRow:
         return mean_row([evaluate(head) for head in heads]) if evaluate else {}
 
-    def work(stack: list[Job], stop: threading.Event) -> list[TrainingResult | Diverged]:
+    results: dict[int, TrainingResult] = {}
+
+    def work(stack: list[Job], stop: threading.Event) -> None:
         def heed(done: int, total: int) -> None:
             if stop.is_set():
-                raise Stopped
+                raise KeyboardInterrupt  # as `train_mlps` expects it: it returns what it has
 
-        return train_mlps(
+        trained = train_mlps(
             [images.training(*job) for job in stack],
             device=trial.device,
             evaluate=measured,
             eval_every_n_epochs=eval_every_n_epochs,
             progress=heed,
         )
+        for job, result in zip(stack, trained, strict=True):
+            if isinstance(result, Diverged):
+                raise result
+            results[job.fold] = result
 
-    results: dict[int, TrainingResult] = {}
-    with (
-        progress_bar(members, "training", "member") as bar,
-        closing(run_stacks(images, jobs, work)) as runs,
-    ):
-        for stack, trained in runs:
-            for number, result in zip(stack, trained, strict=True):
-                if isinstance(result, Diverged):
-                    raise result
-                results[number] = result
-            bar.update(len(stack))
-    heads = [results[number].head for number in range(members)]
+    interrupted = False
+    try:
+        with (
+            progress_bar(members, "training", "member") as bar,
+            closing(run_stacks(images, jobs, work)) as runs,
+        ):
+            for stack, _ in runs:
+                bar.update(len(stack))
+    except KeyboardInterrupt:
+        if not results:
+            raise
+        interrupted = True
+    heads = [results[number].head for number in sorted(results)]
     if trial.loss == "ranking":  # which says nothing about where a member's scores lie
         heads = [_standardised(head, images.features) for head in heads]
-    left_out = np.empty(len(images.scores))
-    for number, head in enumerate(heads):
+    left_out = np.full(len(images.scores), np.nan)
+    for number, head in zip(sorted(results), heads, strict=True):
         left_out[images.fold == number] = head.predict(images.features[images.fold == number])
     std = None if trial.loss == "bce" else residual_std(heads, images, left_out)
-    history = [mean_row(rows) for rows in zip(*(r.history for r in results.values()), strict=True)]
+    history = [mean_row(rows) for rows in zip(*(r.history for r in results.values()), strict=False)]
     problem = next((r.problem for r in results.values() if r.problem), None)
-    return MlpFit(EnsembleHead(tuple(heads), std), history, problem, left_out=left_out)
+    complete = None if np.isnan(left_out).any() else left_out
+    return MlpFit(EnsembleHead(tuple(heads), std), history, problem, interrupted, complete)
 
 
 def residual_std(heads: Sequence[Head], images: InnerFolds, left_out: FloatArray) -> float:
@@ -115,7 +123,7 @@ def residual_std(heads: Sequence[Head], images: InnerFolds, left_out: FloatArray
     mean, spread = predicted.mean(axis=0), predicted.var(axis=0)
     y = (images.scores - images.scores.mean()) / images.scores.std()
     error = left_out - (y * mean.std() + mean.mean())
-    return float(np.sqrt(max(np.mean(error**2) - spread.mean(), 0.0)))
+    return float(np.sqrt(max(np.nanmean(error**2) - spread.mean(), 0.0)))
 
 
 def _standardised(head: MlpHead, features: FloatArray) -> MlpHead:

@@ -1,5 +1,8 @@
 """Trainings side by side: each becomes what it would alone."""
 
+import itertools
+import signal
+import sys
 import threading
 from dataclasses import replace
 
@@ -250,6 +253,26 @@ def test_a_diverging_member_and_the_mean_of_rows():
     with pytest.raises(ModelError):
         fit_ensemble(x, np.ones(60), trial, members=3)
     assert mean_row([{"a": 1.0, "b": 2.0}, {"a": 3.0}]) == {"a": 2.0}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_joins_the_members_as_far_as_they_are():
+    x, y = rated(n=150)
+    trial = Trial(replace(OPTIONS, num_train_epochs=1_000_000), SHAPE)
+    calls = itertools.count()
+
+    def evaluate(head):
+        if next(calls) == 12:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return {"ab": pairwise_accuracy(y, head.predict(x))}
+
+    fit = fit_ensemble(x, y, trial, members=3, evaluate=evaluate, eval_every_n_epochs=5)
+    assert fit.interrupted
+    assert 1 <= len(fit.head.members) <= 3
+    assert pairwise_accuracy(y, fit.head.predict(x)) > 0.7
+    assert fit.head.predict_std(x) is not None
+    assert fit.left_out is None or np.isfinite(fit.left_out).all()
+    assert 5 <= len(fit.history) < 1_000_000
 
 
 @pytest.mark.gpu

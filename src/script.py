@@ -34,11 +34,11 @@ def run(main: Callable[[S], None], kind: type[S], script: str, words: Sequence[s
 
 def exit_code(main: Callable[[S], None], kind: type[S], script: str, words: Sequence[str]) -> int:
     """As `run`, returning the exit code."""
-    if {"--help", "-h"} & set(words):
-        print(help_text(kind))
-        return EXIT_OK
     _set_up_output()
     try:
+        if {"--help", "-h"} & set(words):
+            print(help_text(kind), flush=True)
+            return EXIT_OK
         arguments = Path(script).with_name("arguments.py")
         overrides = []
         for word in words:
@@ -47,6 +47,7 @@ def exit_code(main: Callable[[S], None], kind: type[S], script: str, words: Sequ
             else:
                 overrides.append(word)
         main(load_settings(kind, arguments, overrides))
+        sys.stdout.flush()
     except UserError as error:
         print(error, file=sys.stderr)
         return EXIT_USER_ERROR

@@ -1,5 +1,7 @@
 """arguments.py and the command line become settings, or one clear message."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -188,6 +190,14 @@ def test_exit_codes_and_messages(tmp_path, capsys, error, code):
     message = capsys.readouterr().err
     assert "Traceback" not in message
     assert ("mend it" in message) == (code == 2)
+
+
+def test_a_reader_that_goes_away_is_no_fault():
+    command = [sys.executable, str(ROOT / "prune_features.py"), "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as script:
+        script.stdout.close()  # before it has anything to say
+        assert script.stderr.read() == b""
+    assert script.returncode == 0
 
 
 def test_a_fault_of_the_program_is_not_hidden(tmp_path):

@@ -10,7 +10,6 @@ import hashlib
 import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 from src.errors import DataError
 from src.rating import choice_log, score_file
@@ -144,21 +143,25 @@ class FolderRecords:
             self._add_starts(self._new_starts(content, content.scores))
             self._set_state(
                 sha256=digest,
-                old_evaluations=str(_count(content.meta, "evaluations")),
-                model_evals=str(_count(content.meta, "model_evals")),
+                old_evaluations=str(content.count("evaluations")),
+                model_evals=str(content.count("model_evals")),
             )
         elif self._is_foreign(digest):
             compared = {path for event in self.events for path in event[:2]}
-            starts = self._new_starts(content, content.rated().keys() - compared)
+            evaluated = content.count("model_evals")
+            filled = evaluated > int(self._state.get("model_evals", 0))  # by a model, meanwhile
+            taken = content.scores if filled else content.rated()
+            starts = self._new_starts(content, taken.keys() - compared)
             copy = score_file.set_aside(self.path, "changed")
             self._add_starts(starts)
             self._set_state(
                 sha256=digest,
                 last_event="",
+                **({"model_evals": str(evaluated)} if filled else {}),
                 old_evaluations=str(
                     max(
                         self.old_evaluations,
-                        _count(content.meta, "evaluations") - self.answered,
+                        content.count("evaluations") - self.answered,
                     )
                 ),
             )
@@ -204,8 +207,3 @@ def _digest(path: Path) -> str:
         raise DataError(
             f"{path} cannot be read ({error.strerror}): mend its permissions"
         ) from error
-
-
-def _count(meta: Mapping[str, Any], key: str) -> int:
-    value = meta.get(key, 0)
-    return value if isinstance(value, int) and value >= 0 else 0

@@ -53,6 +53,11 @@ class ScoreFile:
         unrated = self.unrated()
         return {path: score for path, score in self.scores.items() if path not in unrated}
 
+    def count(self, key: str) -> int:
+        """A count in the metadata; 0 where there is none that makes sense."""
+        value = self.meta.get(key, 0)
+        return value if isinstance(value, int) and value >= 0 else 0
+
 
 def posix(path: str) -> str:
     """The path with forward slashes; the old tool wrote the separators of its system."""

@@ -30,7 +30,8 @@ def fill_score_file(directory: Path, scores: Mapping[str, float]) -> tuple[Write
         return None, 0
     unrated = sorted(content.unrated() | filled.keys())
     content.scores.update(filled)
-    content.meta |= {"unrated": unrated, "model_evals": len(filled)}
+    evaluated = content.count("model_evals") + len(filled)
+    content.meta |= {"unrated": unrated, "model_evals": evaluated}
     content.meta.setdefault("evaluations", 0)
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / NAME

@@ -16,10 +16,9 @@ from numpy.typing import ArrayLike
 from src.aesthetic.heads import EnsembleHead
 from src.aesthetic.heads.base import FloatArray, Head
 from src.aesthetic.heads.mlp import MlpHead
-from src.aesthetic.mlp_fitting import MlpFit
 from src.aesthetic.stacks import Job, run_stacks
 from src.aesthetic.trainer import train_mlps
-from src.aesthetic.trainings import Diverged, HistoryRow, TrainingResult
+from src.aesthetic.trainings import Diverged, HistoryRow, MlpFit, TrainingResult
 from src.aesthetic.trials import InnerFolds, Trial
 from src.progress import progress_bar
 

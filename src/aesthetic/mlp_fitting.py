@@ -1,6 +1,5 @@
 """Training the mlp head on rated features: once, in parts, or as several whose mean counts."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from src.aesthetic.training_options import TrainingOptions
 from src.progress import progress_bar
 
 if TYPE_CHECKING:
+    from src.aesthetic.trainings import MlpFit
     from src.aesthetic.trials import Trial
 
 _MLP_FOLDS = 3
@@ -72,33 +72,13 @@ class MlpSettings:
         )
 
 
-@dataclass(frozen=True)
-class MlpFit:
-    """What came of training.
-
-    Attributes:
-        head: an mlp, or the mean of several.
-        history: measurements during training.
-        problem: None, or a sentence for the user about what went wrong.
-        interrupted: stopped by Ctrl-C; the head is the one reached by then.
-        left_out: of each training image the score by a network trained without it, in the units
-            of `head`; None if there is none.
-    """
-
-    head: Head
-    history: Sequence[Mapping[str, float]]
-    problem: str | None = None
-    interrupted: bool = False
-    left_out: FloatArray | None = None
-
-
 def fit_mlp(
     data: RatedFeatures,
     features: FloatArray,
     scores: FloatArray,
     mlp: MlpSettings,
     start: Head | None,
-) -> MlpFit:
+) -> "MlpFit":
     """Train as the settings say.
 
     Raises:
@@ -106,6 +86,7 @@ def fit_mlp(
         SettingsError: training diverged, or an odd batch with "ranking".
     """
     from src.aesthetic.trainer import train_mlp
+    from src.aesthetic.trainings import MlpFit
     from src.aesthetic.trials import mlp_start
 
     train, test = data.train, data.test

@@ -165,9 +165,9 @@ class Predictor:
         try:
             if metadata.get("format") == FORMAT:
                 return cls._restore(arrays, metadata)
-            from src.aesthetic.published import from_published
+            from src.aesthetic.published import read_published
 
-            return from_published(arrays, metadata, path.name)
+            return cls(**read_published(arrays, metadata, path.name))
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from None
 

@@ -21,7 +21,6 @@ import numpy as np
 from src.aesthetic.heads import LinearHead, MlpHead
 from src.aesthetic.heads.base import Array, take
 from src.aesthetic.heads.mlp import PUBLISHED_DROPOUTS, check_dropouts
-from src.aesthetic.predictor import Predictor
 from src.errors import ModelError
 from src.files import replacing
 
@@ -104,10 +103,10 @@ def published_head(
     )
 
 
-def from_published(
+def read_published(
     arrays: Mapping[str, Array], metadata: Mapping[str, str], name: str
-) -> Predictor:
-    """A predictor from the tensors of somebody else's head.
+) -> dict[str, Any]:
+    """What a `Predictor` is made of, from the tensors of somebody else's head.
 
     Known layouts: `layers.N.weight/bias` (improved-aesthetic-predictor and the first custom
     classifier trainers), `main_process.N.weight/bias` (the ComfyUI nodes) and a single
@@ -138,14 +137,14 @@ def from_published(
     mean, std = (
         _number(metadata, f"{n}_predicted_score", d) for n, d in (("mean", 0), ("stdev", 1))
     )
-    return Predictor(
-        _head(layers, prefix, numbers),
-        extractors=tuple({"name": part} for part in extractor.split("___")),
-        unit_length=prefix != "main_process",  # the ComfyUI nodes take features as they come
-        mean=mean,
-        std=std,
-        provenance={"published_as": name},
-    )
+    return {
+        "head": _head(layers, prefix, numbers),
+        "extractors": tuple({"name": part} for part in extractor.split("___")),
+        "unit_length": prefix != "main_process",  # the ComfyUI nodes take features as they come
+        "mean": mean,
+        "std": std,
+        "provenance": {"published_as": name},
+    }
 
 
 def _head(layers: list[tuple[Any, Any]], prefix: str, numbers: list[int]) -> MlpHead | LinearHead:

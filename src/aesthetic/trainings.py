@@ -1,12 +1,13 @@
 """What a training of an MLP head is made of, and what comes of it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 from numpy.typing import ArrayLike
 
 from src.aesthetic.batches import Loss
-from src.aesthetic.heads.base import FloatArray
+from src.aesthetic.heads.base import FloatArray, Head
 from src.aesthetic.heads.mlp import (
     PUBLISHED_DROPOUTS,
     PUBLISHED_HIDDEN,
@@ -61,6 +62,26 @@ class TrainingResult:
     seconds: float = 0.0
     interrupted: bool = False
     problem: str | None = None
+
+
+@dataclass(frozen=True)
+class MlpFit:
+    """What came of training.
+
+    Attributes:
+        head: an mlp, or the mean of several.
+        history: measurements during training.
+        problem: None, or a sentence for the user about what went wrong.
+        interrupted: stopped by Ctrl-C; the head is the one reached by then.
+        left_out: of each training image the score by a network trained without it, in the units
+            of `head`; None if there is none.
+    """
+
+    head: Head
+    history: Sequence[Mapping[str, float]]
+    problem: str | None = None
+    interrupted: bool = False
+    left_out: FloatArray | None = None
 
 
 class Images(NamedTuple):

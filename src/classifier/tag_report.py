@@ -13,8 +13,8 @@ from src.reports.thumbnails import thumbnails
 
 if TYPE_CHECKING:
     from src.classifier.tag_data import TaggedImages
+    from src.classifier.tag_errors import TagError
     from src.classifier.tag_job import TagAnswers
-    from src.classifier.tag_results import TagFindings
 
 MOST_THUMBNAILS = 1500
 MOST_ERRORS = 400
@@ -26,7 +26,9 @@ _COLUMNS = ("f1_micro", "f2_micro", "mcc_micro", "map_micro", "f1_macro", "mcc_m
 def write_report(
     file: Path,
     answers: "TagAnswers",
-    findings: "TagFindings",
+    figures: Mapping[str, Any],
+    rows: Sequence[dict[str, Any]],
+    errors: Sequence["TagError"],
     style: SidecarStyle,
     *,
     images: int,
@@ -36,20 +38,20 @@ def write_report(
     Args:
         file: where to.
         answers: the model's.
-        findings: what they amount to.
+        figures: what metrics.json holds.
+        rows: figures of each tag.
+        errors: tags that are probably missing or wrong.
         style: how the tag files are named, for the list that the page saves.
         images: thumbnails for each tag.
 
     Raises:
         DataError: it cannot be written.
     """
-    from src.classifier.tag_results import tag_rows
-
     data = answers.data
     top = top_images(answers, images)
-    errors = findings.errors[:MOST_ERRORS]
+    listed = errors[:MOST_ERRORS]
     place = {path: index for index, path in enumerate(data.paths)}
-    wanted = [place[error.image] for error in errors] + [i for row in top for i in row]
+    wanted = [place[error.image] for error in listed] + [i for row in top for i in row]
     shown = list(dict.fromkeys(wanted))[:MOST_THUMBNAILS]
     pictures = thumbnails([data.directory / data.paths[index] for index in shown], _SIDE)
     known = {index: position for position, index in enumerate(shown)}
@@ -57,7 +59,7 @@ def write_report(
         file,
         "tags.html",
         title=f"Tags of {data.directory.name}",
-        figures=findings.figures,
+        figures=figures,
         columns=_COLUMNS,
         history=epochs(answers.history),
         content={
@@ -65,7 +67,7 @@ def write_report(
             "paths": [data.paths[index] for index in shown],
             "tags": [
                 row | {"top": [known[index] for index in best if index in known]}
-                for row, best in zip(tag_rows(data.tags, findings), top, strict=True)
+                for row, best in zip(rows, top, strict=True)
             ],
             "errors": [
                 asdict(error)
@@ -73,7 +75,7 @@ def write_report(
                     "picture": known.get(place[error.image]),
                     "given": _given(data, place[error.image]),
                 }
-                for error in errors
+                for error in listed
             ],
             "folder": f"{data.directory.resolve().as_uri()}/",
             "list": {
@@ -82,7 +84,7 @@ def write_report(
                 "style": asdict(style),
             },
         },
-        errors_found=len(findings.errors),
+        errors_found=len(errors),
     )
 
 

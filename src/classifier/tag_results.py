@@ -137,9 +137,13 @@ def write_results(
     save_thresholds(folder, findings.thresholds)
     text = json.dumps(findings.figures, indent=2, ensure_ascii=False)
     write_text(folder / "metrics.json", text + "\n")
-    write_text(folder / "tags.csv", _csv(tag_rows(answers.data.tags, findings)))
+    rows = tag_rows(answers.data.tags, findings)
+    write_text(folder / "tags.csv", _csv(rows))
     write_errors(folder / ERRORS_FILE, answers.data.directory, style, findings.errors)
-    write_report(folder / "report.html", answers, findings, style, images=how.images)
+    write_report(
+        folder / "report.html", answers, findings.figures, rows, findings.errors, style,
+        images=how.images,
+    )  # fmt: skip
     return findings
 
 

@@ -75,10 +75,12 @@ args = {
     "loss_model": "ranking",
     "keep_folders": ["keep", "accepted"],
     "delete_folders": ["delete", "rejected"],
-    # The mlp: units in its hidden layers, dropout after the first of them, ReLUs between them.
+    # The mlp: units in its hidden layers, dropout after the first of them, ReLUs between them,
+    # features standardised before. What did best on photographs: docs/heads.md, "Small networks".
     "aesthetic_model_hidden": [1024, 128, 64, 16],
     "aesthetic_model_dropouts": [0.2, 0.2, 0.1],
     "aesthetic_model_relu": False,
+    "aesthetic_model_standardise": False,
     "mlp_members": 1,  # 5: so many mlps, each trained without a fifth of the images; their mean
     "eval_every_n_epochs": 10,  # 0: only at the end
     # With mode "meta", every combination of these is tried and written to meta.txt; the best is

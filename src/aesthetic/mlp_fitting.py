@@ -30,6 +30,7 @@ class MlpSettings:
         loss: "ranking", "mse" or "bce".
         dropouts: after the first hidden layers.
         relu: a ReLU after each hidden layer.
+        standardise: features first; see `MlpShape`.
         eval_every_n_epochs: 0 for only at the end.
         device: of torch.
         hidden: sizes of the hidden layers.
@@ -41,6 +42,7 @@ class MlpSettings:
     loss: str = "ranking"
     dropouts: tuple[float, ...] = ()
     relu: bool = False
+    standardise: bool = False
     eval_every_n_epochs: int = 0
     device: str = "auto"
     hidden: tuple[int, ...] = PUBLISHED_HIDDEN
@@ -54,7 +56,9 @@ class MlpSettings:
 
         return Trial(
             self.options,
-            MlpShape(self.hidden, self.dropouts[: len(self.hidden)], self.relu),
+            MlpShape(
+                self.hidden, self.dropouts[: len(self.hidden)], self.relu, self.standardise
+            ),
             self.loss,  # type: ignore[arg-type]
             start,
             str(choose_device(self.device)),
@@ -68,6 +72,7 @@ class MlpSettings:
             loss=trial.loss,
             dropouts=trial.shape.dropouts,
             relu=trial.shape.relu,
+            standardise=trial.shape.standardise,
             hidden=trial.shape.hidden,
         )
 

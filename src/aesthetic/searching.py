@@ -16,7 +16,7 @@ from src.aesthetic.trials import InnerFolds
 from src.errors import SettingsError
 from src.progress import progress_bar
 
-_FROM_START = ("hidden", "relu")  # what a model that training starts from decides
+_FROM_START = ("hidden", "relu", "standardise")  # what a model that training starts from decides
 
 
 @dataclass(frozen=True)

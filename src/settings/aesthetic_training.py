@@ -88,6 +88,11 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
     aesthetic_model_relu: Annotated[bool, Searchable("relu")] = Field(
         False, description="Put a ReLU after each hidden layer of the mlp."
     )
+    aesthetic_model_standardise: Annotated[bool, Searchable("standardise")] = Field(
+        False,
+        description="Bring every feature to mean 0 and standard deviation 1 before the mlp, where "
+        "it is trained from scratch. The saved model takes features as they come.",
+    )
     mlp_members: int = Field(
         1,
         ge=1,
@@ -150,6 +155,7 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
             "loss": self.loss_model,
             "dropouts": self.aesthetic_model_dropouts,
             "relu": self.aesthetic_model_relu,
+            "standardise": self.aesthetic_model_standardise,
             "eval_every_n_epochs": self.eval_every_n_epochs,
             "device": self.device,
             "hidden": self.aesthetic_model_hidden,

@@ -25,9 +25,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from src.aesthetic.automatic import fit_automatic, fit_networks
 from src.aesthetic.dataset import load_rated_features
 from src.aesthetic.heads import Head, fit_head
-from src.aesthetic.heads.auto import assign_folds, fit_auto
+from src.aesthetic.heads.auto import assign_folds
 from src.aesthetic.metrics import interval_coverage, pairwise_accuracy
 from src.data_holder import DataHolder
 from src.features import open_extractors
@@ -63,7 +64,8 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Head]] = {
     "ridge": lambda x, y: fit_head("ridge", x, y),
     "kernel": lambda x, y: fit_head("kernel", x, y),
     "gp": lambda x, y: fit_head("gp", x, y),
-    "auto": lambda x, y: fit_auto(x, y).head,
+    "networks": lambda x, y: fit_networks(x, y).head,
+    "auto": lambda x, y: fit_automatic(x, y).head,
 }
 
 
@@ -197,9 +199,9 @@ def one_rater(features: np.ndarray, given: np.ndarray, rater: int) -> Row:
 def speed_rows() -> Iterator[Row]:
     """`auto` as a whole process, and training steps."""
     program = (
-        "import numpy as np; from src.aesthetic.heads.auto import fit_auto;"
+        "import numpy as np; from src.aesthetic.automatic import fit_automatic;"
         "r = np.random.default_rng(0); x = r.normal(size=(1000, 1280));"
-        "fit_auto(x, x[:, :50].sum(axis=1) + r.normal(size=1000))"
+        "fit_automatic(x, x[:, :50].sum(axis=1) + r.normal(size=1000))"
     )
     start = time.perf_counter()
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

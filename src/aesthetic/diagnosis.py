@@ -17,7 +17,13 @@ from src.aesthetic.predictor import Predictor
 from src.features import builtin
 
 _MOST = 1_500  # training images that are looked at: more would tell the same, later
-_CLOSED_FORM = {"ridge": "ridge", "kernel": "kernel", "gp": "kernel", "logistic": "ridge"}
+_CLOSED_FORM = {
+    "ridge": "ridge",
+    "kernel": "kernel",
+    "gp": "kernel",
+    "logistic": "ridge",
+    "ensemble": "kernel",
+}
 
 
 @dataclass(frozen=True)

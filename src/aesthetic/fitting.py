@@ -1,18 +1,20 @@
 """Training one predictor on rated features, whatever its head."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from src.aesthetic.automatic import fit_automatic
 from src.aesthetic.calibration import Calibration
 from src.aesthetic.choices import training_choices
 from src.aesthetic.dataset import RatedFeatures
 from src.aesthetic.heads import Head
-from src.aesthetic.heads.auto import CANDIDATES, fit_auto
+from src.aesthetic.heads.auto import CANDIDATES, AutoFit, fit_auto
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.pairwise import fit_pairwise
 from src.aesthetic.mlp_fitting import MlpSettings, fit_mlp, mlp_left_out
@@ -103,9 +105,13 @@ def fit_predictor(
             )
         fitted = fit_pairwise(features, choices)
     else:
-        candidates = ("logistic", *CANDIDATES) if data.binary else CANDIDATES
+        fit_it: Callable[..., AutoFit] = fit_automatic
+        if head != "auto":
+            fit_it = partial(fit_auto, candidates=(head,))
+        elif data.binary:
+            fit_it = partial(fit_auto, candidates=("logistic", *CANDIDATES))
         with few_threads(int(train.sum())):
-            auto = fit_auto(
+            auto = fit_it(
                 features[train],
                 scores[train],
                 weights=data.holder.weights[train],
@@ -113,7 +119,6 @@ def fit_predictor(
                 blocks=data.blocks,
                 prior=start,
                 groups=data.groups[train],
-                candidates=candidates if head == "auto" else (head,),
             )
         fitted, left_out = auto.head, auto.left_out
         if head == "auto":

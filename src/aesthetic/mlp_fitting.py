@@ -56,9 +56,7 @@ class MlpSettings:
 
         return Trial(
             self.options,
-            MlpShape(
-                self.hidden, self.dropouts[: len(self.hidden)], self.relu, self.standardise
-            ),
+            MlpShape(self.hidden, self.dropouts[: len(self.hidden)], self.relu, self.standardise),
             self.loss,  # type: ignore[arg-type]
             start,
             str(choose_device(self.device)),

@@ -24,7 +24,7 @@ def test_a_curved_taste_is_not_given_to_ridge_and_the_reason_has_the_figures():
     assert result.accuracies["ridge"] < 0.65
 
 
-def test_another_head_must_be_better_by_more_than_a_standard_error():
+def test_another_head_must_be_better_by_more_than_two_standard_errors():
     y = np.tile(np.arange(4.0), 4)
     fold = np.repeat(np.arange(4), 4)
     first = np.tile([1.0, 0, 2, 3], 4)  # one of six pairs wrong in each fold

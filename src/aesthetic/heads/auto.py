@@ -1,7 +1,8 @@
 """Choosing the head by nested cross-validation, and saying why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +13,8 @@ from src.aesthetic.heads.scaling import training_data
 from src.aesthetic.metrics import evaluate, pairwise_accuracy
 
 CANDIDATES = ("kernel", "ridge", "gp")
-_FEWEST = 20  # with fewer images the differences between methods cannot be seen
+FOLDS = 5
+FEWEST = 20  # with fewer images the differences between methods cannot be seen
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,18 @@ class AutoFit:
     left_out: FloatArray | None
 
 
+class Rival(NamedTuple):
+    """A candidate that was fitted elsewhere.
+
+    Attributes:
+        head: fitted on all images.
+        left_out: (n,) the prediction of each image by a fit without it.
+    """
+
+    head: Head
+    left_out: FloatArray
+
+
 def fit_auto(
     features: ArrayLike,
     scores: ArrayLike,
@@ -45,16 +59,17 @@ def fit_auto(
     prior: Head | None = None,
     groups: ArrayLike | None = None,
     candidates: Sequence[str] = CANDIDATES,
-    folds: int = 5,
+    rivals: Mapping[str, Rival] | None = None,
+    folds: int = FOLDS,
 ) -> AutoFit:
     """Fit every candidate on folds of the images and keep the one that orders the rest best.
 
-    The first candidate stays unless another beats it by more than a standard error over the folds
-    (the one-standard-error rule: Breiman et al. 1984, section 3.4.3): smaller differences are
-    mostly chance, and the first is the best where there is no telling.
+    The first candidate stays unless another beats it by more than two standard errors over the
+    folds: smaller differences are mostly chance, and the first is the best where there is no
+    telling.
 
     Each fit chooses its own penalties and length scales inside its fold, so that the comparison
-    is nested. Heads that are trained step by step ("mlp") are no candidates: they take minutes.
+    is nested. Heads that are trained step by step are no candidates of their own; see `rivals`.
 
     Args:
         features: (n, d).
@@ -65,6 +80,7 @@ def fit_auto(
         prior: as in `fit_head`.
         groups: (n,) images with the same number (near duplicates) stay in one fold.
         candidates: keys of `FITS`; the first is the one to beat.
+        rivals: further candidates by name; they come first.
         folds: parts of the cross-validation.
 
     Raises:
@@ -72,11 +88,12 @@ def fit_auto(
     """
     x, y, w = training_data(features, scores, weights)
     fold = assign_folds(len(y) if groups is None else groups, folds, seed)
-    if len(y) < _FEWEST or any(np.ptp(y[fold != k]) == 0 for k in range(folds)):
+    if len(y) < FEWEST or any(np.ptp(y[fold != k]) == 0 for k in range(folds)):
         head = fit_head(candidates[0], x, y, weights=w, seed=seed, blocks=blocks, prior=prior)
         reason = f"{candidates[0]}, without a comparison: {len(y)} images are too few for one"
         return AutoFit(head, candidates[0], reason, {}, None)
-    predictions = {}
+    rivals = rivals or {}
+    predictions = {name: rival.left_out for name, rival in rivals.items()}
     for method in candidates:
         predictions[method] = predicted = np.empty(len(y))
         for k in range(folds):
@@ -91,10 +108,13 @@ def fit_auto(
                 prior=prior,
             )
             predicted[~inside] = part.predict(x[~inside])
-    accuracies = {m: pairwise_accuracy(y, p) or 0.5 for m, p in predictions.items()}
-    best = choose_method(candidates, y, predictions, fold)
+    measured = {m: pairwise_accuracy(y, p) for m, p in predictions.items()}
+    accuracies = {m: 0.5 if ab is None else ab for m, ab in measured.items()}
+    best = choose_method(list(predictions), y, predictions, fold)
     return AutoFit(
-        fit_head(best, x, y, weights=w, seed=seed, blocks=blocks, prior=prior),
+        rivals[best].head
+        if best in rivals
+        else fit_head(best, x, y, weights=w, seed=seed, blocks=blocks, prior=prior),
         best,
         _reason(best, accuracies, y, predictions[best], folds),
         accuracies,
@@ -108,7 +128,7 @@ def choose_method(
     predictions: dict[str, FloatArray],
     fold: NDArray[np.intp],
 ) -> str:
-    """The best candidate if it beats the first by more than a standard error, else the first.
+    """The best candidate if it beats the first by more than two standard errors, else the first.
 
     Args:
         candidates: names; the first is the one to beat.
@@ -127,7 +147,7 @@ def choose_method(
     for method in candidates[1:]:
         gain = by_fold(method) - first
         error = float(gain.std(ddof=1)) / len(gain) ** 0.5
-        if gain.mean() > max(error, most):
+        if gain.mean() > max(2 * error, most):
             best, most = method, float(gain.mean())
     return best
 

@@ -1,0 +1,82 @@
+"""The head "auto": small networks are the candidate to beat, where there is enough to learn."""
+
+import numpy as np
+import pytest
+
+from src.aesthetic.automatic import NETWORKS, fit_automatic, fit_networks
+from src.aesthetic.heads import EnsembleHead, ResidualHead, restore
+from src.aesthetic.heads.auto import Rival, assign_folds, fit_auto
+from src.aesthetic.heads.linear import LinearHead
+from src.aesthetic.metrics import interval_coverage, pairwise_accuracy
+
+
+def rated(n=150, seed=0, noise=0.3):
+    """Scores of mean 5 that depend on ten of thirty features, some of them large."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 30)) * np.geomspace(0.1, 100, 30)
+    y = (x / np.geomspace(0.1, 100, 30))[:, :10].sum(axis=1)
+    return x, 5 + y + rng.normal(0, noise, n)
+
+
+def test_networks_are_on_the_scale_of_the_scores_and_know_their_error():
+    x, y = rated(200)
+    head, left_out = fit_networks(x, y)
+    assert isinstance(head, EnsembleHead) and len(head.members) == 10
+    new, truth = rated(1000, seed=9)
+    assert pairwise_accuracy(truth, head.predict(new)) > 0.85
+    slope, level = np.polyfit(head.predict(new), truth, 1)
+    assert slope == pytest.approx(1, abs=0.15) and level == pytest.approx(0, abs=0.8)
+    rows = interval_coverage(truth, head.predict(new), head.predict_std(new), (0.5, 0.8))
+    # The mean of ten errs less than the single networks that it is judged by: never too sure.
+    assert all(row["coverage"] > row["level"] - 0.05 for row in rows), rows
+    # What is left out lies on the scores' own line, by least squares.
+    assert np.polyfit(left_out, y, 1) == pytest.approx([1, 0], abs=1e-6)
+
+
+def test_left_out_images_had_no_part_in_their_prediction():
+    x, y = rated(60)
+    fold = assign_folds(60, 10, 3)
+    changed = np.where(fold == 2, y[::-1], y)
+    before, after = (fit_networks(x, scores, seed=3).left_out for scores in (y, changed))
+    # The same network and images: equal up to the line that brings them to the scale.
+    line = np.corrcoef(before[fold == 2], after[fold == 2])[0, 1]
+    assert line == pytest.approx(1, abs=1e-6)
+    other = np.corrcoef(before[fold == 1], after[fold == 1])[0, 1]
+    assert other < 0.999
+
+
+def test_auto_takes_networks_unless_something_is_clearly_better():
+    x, y = rated()
+    found = fit_automatic(x, y)
+    assert NETWORKS in found.accuracies and {"kernel", "ridge", "gp"} < found.accuracies.keys()
+    assert found.method in found.reason
+    if found.method == NETWORKS:
+        assert isinstance(found.head, EnsembleHead)
+    line = np.arange(150.0)[:, None]
+    exact = fit_auto(line, line[:, 0], rivals={"bad": Rival(LinearHead([-1.0], 0.0), -line[:, 0])})
+    assert exact.method != "bad" and exact.accuracies["bad"] == 0.0
+
+
+def test_a_model_of_networks_is_saved_and_read():
+    x, y = rated(60)
+    head, _ = fit_networks(x, y)
+    again = restore(head.kind, head.to_arrays(), head.config())
+    assert again.predict(x) == pytest.approx(head.predict(x), abs=1e-3)
+    assert again.predict_std(x) == pytest.approx(head.predict_std(x), abs=1e-3)
+
+
+def test_without_enough_images_or_with_a_prior_there_are_no_networks():
+    x, y = rated(15)
+    assert fit_automatic(x, y).method == "kernel"
+    x, y = rated(60)
+    corrected = fit_automatic(x, y, prior=LinearHead(np.ones(30), 0.0))
+    assert NETWORKS not in corrected.accuracies
+    assert isinstance(corrected.head, ResidualHead)
+
+
+def test_images_that_say_nothing_get_nearly_one_score():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(80, 5)), rng.normal(size=80)
+    head, _ = fit_networks(x, y)
+    assert np.isfinite(head.predict(x)).all()
+    assert head.predict(rng.normal(size=(200, 5))).std() < 0.7

@@ -66,8 +66,8 @@ args = {
     # ---------------------------------------------------------------------------- training
     # What turns the numbers of an image into a score. "auto" tries small networks, "ridge"
     # (linear), "kernel" and "gp" (curved) on parts of the training images: seconds. "pairwise"
-    # learns from your choices in the A/B window themselves. "mlp" is the network of the published heads,
-    # trained as training_args say; its own settings follow below.
+    # learns from your choices in the A/B window themselves. "mlp" is the network of the published
+    # heads, trained as training_args say; its own settings follow below.
     "head": "auto",
     # "ranking": learn which of two images is better. "mse": learn the scores themselves. "bce":
     # learn which images you keep, with any head but "pairwise", from folders of these names, or

@@ -116,7 +116,7 @@ def fit_auto(
         if best in rivals
         else fit_head(best, x, y, weights=w, seed=seed, blocks=blocks, prior=prior),
         best,
-        _reason(best, accuracies, y, predictions[best], folds),
+        _reason(best, accuracies, y, predictions[best], folds, several=best in rivals),
         accuracies,
         predictions[best],
     )
@@ -171,15 +171,22 @@ def assign_folds(groups: ArrayLike | int, folds: int, seed: int) -> NDArray[np.i
 
 
 def _reason(
-    best: str, accuracies: dict[str, float], y: FloatArray, predicted: FloatArray, folds: int
+    best: str,
+    accuracies: dict[str, float],
+    y: FloatArray,
+    predicted: FloatArray,
+    folds: int,
+    *,
+    several: bool,
 ) -> str:
     interval = evaluate(y, predicted, bootstrap=200)["ab_interval"]
     assert isinstance(interval, list)
     others = sorted((m for m in accuracies if m != best), key=lambda m: -accuracies[m])
     against = ", ".join(f"{accuracies[m]:.1%} ({m})" for m in others)
     sentence = (
-        f"{best}: in {folds}-fold cross-validation on the training images it orders "
-        f"{accuracies[best]:.1%} of the pairs it has not seen as you do"
+        f"{best}: in {'' if several else f'{folds}-fold '}cross-validation on the training images "
+        f"{'each' if several else 'it'} orders {accuracies[best]:.1%} of the pairs it has not seen "
+        f"as you do{' (their mean does better)' if several else ''}"
     )
     if others:
         sentence += f", against {against}"

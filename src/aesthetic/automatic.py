@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from src.aesthetic.heads import EnsembleHead, Head
-from src.aesthetic.heads.auto import FEWEST, AutoFit, Rival, assign_folds, fit_auto
+from src.aesthetic.heads.auto import AutoFit, Rival, assign_folds, comparable, fit_auto
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.mlp import MlpHead
 from src.aesthetic.heads.scaling import training_data
@@ -42,9 +42,8 @@ def fit_automatic(
     """
     x, y, w = training_data(features, scores, weights)
     fold = assign_folds(len(y) if groups is None else groups, _MEMBERS, seed)
-    enough = len(y) >= FEWEST and all(np.ptp(y[fold != k]) > 0 for k in range(_MEMBERS))
     rivals: dict[str, Rival] = {}
-    if prior is None and enough:
+    if prior is None and comparable(y, fold):
         rivals[NETWORKS] = fit_networks(x, y, weights=w, groups=groups, seed=seed)
     return fit_auto(
         x, y, weights=w, seed=seed, blocks=blocks, prior=prior, groups=groups, rivals=rivals

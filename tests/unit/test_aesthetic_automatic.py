@@ -80,3 +80,10 @@ def test_images_that_say_nothing_get_nearly_one_score():
     head, _ = fit_networks(x, y)
     assert np.isfinite(head.predict(x)).all()
     assert head.predict(rng.normal(size=(200, 5))).std() < 0.7
+
+
+@pytest.mark.parametrize("groups", [np.zeros(40), np.arange(40) // 20, np.arange(40) // 10])
+def test_few_groups_of_near_duplicates_are_no_fault(groups):
+    x, y = rated(40)
+    found = fit_automatic(x, y, groups=groups)
+    assert np.isfinite(found.head.predict(x)).all()

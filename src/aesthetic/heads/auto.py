@@ -88,9 +88,10 @@ def fit_auto(
     """
     x, y, w = training_data(features, scores, weights)
     fold = assign_folds(len(y) if groups is None else groups, folds, seed)
-    if len(y) < FEWEST or any(np.ptp(y[fold != k]) == 0 for k in range(folds)):
+    if not comparable(y, fold):
         head = fit_head(candidates[0], x, y, weights=w, seed=seed, blocks=blocks, prior=prior)
-        reason = f"{candidates[0]}, without a comparison: {len(y)} images are too few for one"
+        why = "are too few" if len(y) < FEWEST else "or their scores are too much alike"
+        reason = f"{candidates[0]}, without a comparison: {len(y)} images {why} for one"
         return AutoFit(head, candidates[0], reason, {}, None)
     rivals = rivals or {}
     predictions = {name: rival.left_out for name, rival in rivals.items()}
@@ -120,6 +121,11 @@ def fit_auto(
         accuracies,
         predictions[best],
     )
+
+
+def comparable(y: FloatArray, fold: NDArray[np.intp]) -> bool:
+    """Whether there are enough images, and different scores outside each fold."""
+    return len(y) >= FEWEST and all(len(np.unique(y[fold != k])) > 1 for k in np.unique(fold))
 
 
 def choose_method(

@@ -45,16 +45,21 @@ def test_left_out_images_had_no_part_in_their_prediction():
     assert other < 0.999
 
 
-def test_auto_takes_networks_unless_something_is_clearly_better():
-    x, y = rated()
-    found = fit_automatic(x, y)
-    assert NETWORKS in found.accuracies and {"kernel", "ridge", "gp"} < found.accuracies.keys()
-    assert found.method in found.reason
-    if found.method == NETWORKS:
-        assert isinstance(found.head, EnsembleHead)
-    line = np.arange(150.0)[:, None]
-    exact = fit_auto(line, line[:, 0], rivals={"bad": Rival(LinearHead([-1.0], 0.0), -line[:, 0])})
-    assert exact.method != "bad" and exact.accuracies["bad"] == 0.0
+def test_networks_are_compared_and_named():
+    found = fit_automatic(*rated())
+    assert set(found.accuracies) == {NETWORKS, "kernel", "ridge", "gp"}
+    assert found.reason.startswith(found.method)
+    assert (found.method == NETWORKS) == isinstance(found.head, EnsembleHead)
+
+
+def test_a_rival_stays_unless_another_is_clearly_better():
+    x = np.arange(150.0)[:, None]
+    y = x[:, 0]
+    right, wrong = Rival(LinearHead([1.0], 0.0), y), Rival(LinearHead([-1.0], 0.0), -y)
+    kept = fit_auto(x, y, rivals={"right": right})
+    assert kept.method == "right" and kept.head is right.head and kept.left_out is right.left_out
+    other = fit_auto(x, y, rivals={"wrong": wrong})
+    assert other.method == "kernel" and other.accuracies["wrong"] == 0.0
 
 
 def test_a_model_of_networks_is_saved_and_read():

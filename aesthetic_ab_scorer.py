@@ -16,16 +16,16 @@ from src.settings import ABScorer
 
 if TYPE_CHECKING:
     from src.aesthetic.predictor import Predictor
-    from src.rating.database import RatingDatabase
+    from src.rating.session import RatingDatabase
 
 BUILTIN_AT_A_TIME = 128  # images; between them the work can be stopped
 
 
 def main(settings: ABScorer) -> None:
     """Open the window on the image folder; report when it is closed."""
-    from src.gui.ahead import BackgroundTask
-    from src.gui.window import rate
-    from src.rating.database import RatingDatabase
+    from src.rating.session import RatingDatabase
+    from src.window.ahead import BackgroundTask
+    from src.window.app import rate
 
     directory = Path(settings.top_level_image_directory)
     store_folder = Path(settings.feature_store) if settings.feature_store else None
@@ -92,7 +92,7 @@ def use_model(
     stop: Event,
 ) -> None:
     """Give the database the model's scores, for the odd-one-out statistics."""
-    from src.using.scoring import reopen_extractors, score_folder
+    from src.scoring.scored import reopen_extractors, score_folder
 
     extractors = reopen_extractors(predictor, device=device)
     scored = score_folder(database.directory, predictor, extractors, store_folder=store_folder)

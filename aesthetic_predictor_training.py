@@ -10,21 +10,21 @@ from src.script import run
 from src.settings import AestheticTraining
 
 if TYPE_CHECKING:
-    from src.aesthetic.dataset import RatedFeatures
-    from src.aesthetic.fitting import Fitted
     from src.aesthetic.predictor import Predictor
+    from src.aesthetic.rated_features import RatedFeatures
+    from src.aesthetic.train import Fitted
 
 logger = logging.getLogger(__name__)
 
 
 def main(settings: AestheticTraining) -> None:
     """Features, then training or loading, then figures, files and the report."""
-    from src.aesthetic.dataset import load_rated_features
-    from src.aesthetic.fitting import Fitted, check_extractors
-    from src.aesthetic.keep_delete import labelled_images
     from src.aesthetic.predictor import Predictor
+    from src.aesthetic.rated_features import load_rated_features
     from src.aesthetic.saving import check_free
-    from src.data_holder import DataHolder
+    from src.aesthetic.train import Fitted, check_extractors
+    from src.dataset.keep_delete import labelled_images
+    from src.dataset.scores import DataHolder
     from src.features import open_extractors
     from src.reports import aesthetic_report, keep_delete_report
 
@@ -78,10 +78,10 @@ def train(
     descriptions: list[dict[str, object]],
 ) -> "Fitted":
     """Train as the settings say and save the model."""
-    from src.aesthetic.fitting import fit_predictor
-    from src.aesthetic.mlp_fitting import MlpSettings
+    from src.aesthetic.mlp.fitting import MlpSettings
+    from src.aesthetic.mlp.training_options import TrainingOptions
     from src.aesthetic.saving import choose_prior, previous_model, save_predictor
-    from src.aesthetic.training_options import TrainingOptions
+    from src.aesthetic.train import fit_predictor
 
     folder, head = Path(settings.save_model), str(settings.head)
     prior = loaded or choose_prior(settings.base_model, descriptions, Path("models"))
@@ -90,7 +90,7 @@ def train(
         TrainingOptions.from_mapping(settings.training_args.model_dump()), **settings.mlp
     )
     if "meta" in settings.mode:
-        from src.aesthetic.searching import Plan, search_settings
+        from src.aesthetic.search.run import Plan, search_settings
         from src.reports import meta_report
 
         search = settings.meta_search, settings.meta_trials, settings.meta_storage

@@ -13,7 +13,7 @@ from src.script import run
 from src.settings import ScoreFromModel
 
 if TYPE_CHECKING:
-    from src.rating.database import RatingDatabase
+    from src.rating.session import RatingDatabase
 
 BARS, BAR_LENGTH = 11, 50
 SHOWN = 5  # best and worst new images that are named
@@ -23,8 +23,8 @@ def main(settings: ScoreFromModel) -> None:
     """Score all images, bring the scores to the scale of yours, fill in the unrated ones."""
     from src.aesthetic.predictor import Predictor
     from src.errors import SettingsError
-    from src.rating.model_scores import rescale
-    from src.using.scoring import reopen_extractors, score_folder
+    from src.rating.models.initial_scores import rescale
+    from src.scoring.scored import reopen_extractors, score_folder
 
     if not settings.load_model:
         raise SettingsError(
@@ -63,7 +63,7 @@ def main(settings: ScoreFromModel) -> None:
 def rating_database(directory: Path, settings: ScoreFromModel) -> Iterator["RatingDatabase"]:
     """The ratings of a folder, saved at the end; for a dry run those of a copy."""
     from src.images import find_images
-    from src.rating.database import RatingDatabase
+    from src.rating.session import RatingDatabase
 
     with ExitStack() as stack:
         opened = directory

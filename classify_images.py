@@ -21,7 +21,7 @@ def main(settings: ClassifyImages) -> None:
         raise SettingsError("set load_model to the folder of a trained classifier")
     if settings.classify_action != "table" and into is None:
         raise SettingsError("set classify_into to the folder that gets the category folders")
-    from src.classifier.predict import open_classifier
+    from src.image_models.predict import open_classifier
 
     classifier = open_classifier(settings.load_model, device=settings.device)
     _check_category(settings.classify_rank_by, classifier.classes)
@@ -44,8 +44,8 @@ def main(settings: ClassifyImages) -> None:
 
 
 def _predict(settings: ClassifyImages, classifier: Any, into: Path | None) -> Any:
-    from src.classifier.sorting import not_sorted_yet
     from src.features import open_store
+    from src.file_changes.sorting import not_sorted_yet
     from src.images import scan_images
 
     directory = Path(settings.top_level_image_directory)
@@ -73,7 +73,7 @@ def _write_table(
 
 
 def _sort(settings: ClassifyImages, chosen: list[tuple[Path, str]], into: Path) -> None:
-    from src.classifier.sorting import NOTES, carry_out, plan
+    from src.file_changes.sorting import NOTES, carry_out, plan
 
     steps = plan([source for source, _ in chosen], [category for _, category in chosen], into)
     action: Any = settings.classify_action
@@ -89,7 +89,7 @@ def _sort(settings: ClassifyImages, chosen: list[tuple[Path, str]], into: Path) 
 def _undo(into: Path | None) -> None:
     if into is None:
         raise SettingsError("set classify_into to the folder where images were sorted")
-    from src.classifier.sorting import undo
+    from src.file_changes.sorting import undo
 
     result = undo(into)
     for problem in result.problems:

@@ -14,8 +14,8 @@ def main(settings: ClassifierTraining) -> None:
         _tags(settings)
         return
     from src.classifier.measure import measure_saved
-    from src.classifier.parallel import is_main
     from src.classifier.train import train_all, train_head
+    from src.image_models.distributed import is_main
 
     job = _job(settings)
     training = "train" in settings.mode or not settings.mode
@@ -36,7 +36,7 @@ def main(settings: ClassifierTraining) -> None:
 
 def _tags(settings: ClassifierTraining) -> None:
     """The same for images with several tags each."""
-    from src.classifier.tag_run import run_tags
+    from src.tagging.run import run_tags
 
     for line in run_tags(_job(settings), settings):
         print(line)
@@ -76,9 +76,9 @@ def _report(settings: ClassifierTraining, folder: Path, measured: Any) -> None:
 
 
 def _job(settings: ClassifierTraining) -> Any:
-    from src.classifier.augment import Augmentation
-    from src.classifier.fine_tune import Recipe
     from src.classifier.job import Job
+    from src.image_models.augment import Augmentation
+    from src.image_models.fine_tune import Recipe
 
     return Job(
         directory=Path(settings.top_level_image_directory),

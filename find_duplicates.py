@@ -12,7 +12,7 @@ def main(settings: FindDuplicates) -> None:
     """Look, write the table and the page, and say what was found."""
     from src.files import replacing
     from src.reports.duplicates_report import Member, write_duplicates
-    from src.using.find_duplicates import find_duplicates, rows
+    from src.scoring.find_duplicates import find_duplicates, rows
 
     directory, output = Path(settings.top_level_image_directory), Path(settings.duplicates_output)
     found = find_duplicates(

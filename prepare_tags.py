@@ -5,17 +5,17 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.classifier import tag_journal
-from src.classifier.selected_tags import select_tags, write_selected_tags
-from src.classifier.sidecars import SidecarStyle
-from src.classifier.tag_dotenv import write_arguments
-from src.classifier.tag_errors import apply_errors
-from src.classifier.tag_prepare import check_images, count_tags, plan_tags
-from src.classifier.tag_sources import read_sidecars
 from src.errors import DataError
+from src.file_changes import journal as tag_journal
 from src.images import find_images
 from src.script import run
 from src.settings.prepare_tags import PrepareTags
+from src.tagging.dotenv import write_arguments
+from src.tagging.errors import apply_errors
+from src.tagging.prepare import check_images, count_tags, plan_tags
+from src.tagging.selected_tags import select_tags, write_selected_tags
+from src.tagging.sources import read_sidecars
+from src.tagging.tag_files import SidecarStyle
 
 SHOWN = 20
 

@@ -10,8 +10,8 @@ from src.settings import ReviewLabels
 def main(settings: ReviewLabels) -> None:
     """Read the decisions, then move the images or change the table; or take that back."""
     from src.errors import SettingsError
-    from src.using.relabel import move_wrong, read_decisions, relabel_wrong
-    from src.using.undo import make, new_journal, take_back
+    from src.file_changes.relabel import move_wrong, read_decisions, relabel_wrong
+    from src.file_changes.undo import make, new_journal, take_back
 
     if settings.review_undo:
         print(take_back(Path(settings.review_undo)).text())

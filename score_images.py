@@ -8,13 +8,13 @@ from src.script import run
 from src.settings import ScoreImages
 
 if TYPE_CHECKING:
-    from src.using.scoring import Scored
+    from src.scoring.scored import Scored
 
 
 def main(settings: ScoreImages) -> None:
     """Scores, table, gallery, then the action; or taking an action back."""
     if settings.score_undo:
-        from src.using.undo import take_back
+        from src.file_changes.undo import take_back
 
         print(take_back(Path(settings.score_undo)).text())
         return
@@ -33,10 +33,10 @@ def main(settings: ScoreImages) -> None:
 def score(settings: ScoreImages) -> "Scored":
     """The scored images in the wanted order, with a summary on the screen."""
     from src.features.extract import local_engine
-    from src.using.object_store import reader, scan
-    from src.using.ray_engine import RayEngine
-    from src.using.scoring import open_model, score_folder
-    from src.using.tables import summary
+    from src.scoring.object_store import reader, scan
+    from src.scoring.ray_engine import RayEngine
+    from src.scoring.scored import open_model, score_folder
+    from src.scoring.table import summary
 
     place, model, device = settings.top_level_image_directory, settings.load_model, settings.device
     ray = RayEngine(place, model, device, settings.ray_address, settings.ray_workers)
@@ -54,7 +54,7 @@ def score(settings: ScoreImages) -> "Scored":
 
 def write(settings: ScoreImages, scored: "Scored", output: Path) -> None:
     """The table and the gallery."""
-    from src.using.tables import write_table
+    from src.scoring.table import write_table
 
     write_table(output / settings.score_table, scored.columns())
     print(f"Table: {output / settings.score_table}")
@@ -78,7 +78,7 @@ def write(settings: ScoreImages, scored: "Scored", output: Path) -> None:
 
 def act(settings: ScoreImages, scored: "Scored", output: Path) -> None:
     """Show what the action does, and unless this is a dry run, do it."""
-    from src.using.actions import carry_out, plan_action
+    from src.scoring.actions import carry_out, plan_action
 
     action = settings.score_action
     assert action != "table"
@@ -100,8 +100,8 @@ def act(settings: ScoreImages, scored: "Scored", output: Path) -> None:
 
 def export(settings: ScoreImages) -> None:
     """Write a light copy of the model."""
-    from src.using.light import export_light
-    from src.using.scoring import open_model
+    from src.scoring.light import export_light
+    from src.scoring.scored import open_model
 
     folder = Path(settings.score_export)
     difference = export_light(*open_model(settings.load_model, settings.device), folder)

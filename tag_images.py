@@ -9,7 +9,7 @@ from src.script import run
 from src.settings.tag_images import TagImages
 
 if TYPE_CHECKING:
-    from src.classifier.tag_model import Tagger
+    from src.tagging.taggers import Tagger
 
 
 def main(settings: TagImages) -> None:
@@ -22,7 +22,7 @@ def main(settings: TagImages) -> None:
     elif settings.tag_action == "export":
         export(folder)
     elif settings.tag_action == "serve":
-        from src.server.app import serve
+        from src.tagging.server.app import serve
 
         serve(open_model(settings), settings.threshold_scope, settings.serve_port)
     else:
@@ -33,9 +33,9 @@ def tag(settings: TagImages) -> None:
     """Write the tag files."""
     import numpy as np
 
-    from src.classifier.sidecars import SidecarStyle, read_tags
-    from src.classifier.tag_images import TagChoice, allowed_tags, tag_images
     from src.images import find_images
+    from src.tagging.tag_files import SidecarStyle, read_tags
+    from src.tagging.tag_images import TagChoice, allowed_tags, tag_images
 
     directory = Path(settings.top_level_image_directory)
     images = find_images(directory)
@@ -78,7 +78,7 @@ def tag(settings: TagImages) -> None:
 
 def open_model(settings: TagImages) -> "Tagger":
     """The model, by the backend that is asked for."""
-    from src.classifier.tag_model import open_tagger
+    from src.tagging.taggers import open_tagger
 
     return open_tagger(
         Path(settings.load_model), backend=settings.tag_backend, device=settings.device
@@ -87,7 +87,7 @@ def open_model(settings: TagImages) -> "Tagger":
 
 def show_tags(folder: Path) -> None:
     """The tags a model knows, with their counts in training."""
-    from src.classifier.selected_tags import FILE_NAME, category_name, read_selected_tags
+    from src.tagging.selected_tags import FILE_NAME, category_name, read_selected_tags
 
     if not (folder / FILE_NAME).is_file():
         raise ModelError(f"{folder} holds no {FILE_NAME}: it is not the folder of a tagging model")
@@ -97,7 +97,7 @@ def show_tags(folder: Path) -> None:
 
 def export(folder: Path) -> None:
     """Write model.onnx."""
-    from src.classifier.export_onnx import export_onnx
+    from src.image_models.export_onnx import export_onnx
 
     difference = export_onnx(folder)
     print(f"Wrote {folder / 'model.onnx'}; its probabilities differ by {difference:.1g} at most")

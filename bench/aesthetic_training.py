@@ -48,8 +48,8 @@ def train(cwd: Path, extractor: str, seed: int, *words: str) -> tuple[float, flo
 
 
 def seed_recipe_steps_per_second() -> float:
-    from src.aesthetic.trainer import train_mlp
-    from src.aesthetic.training_options import TrainingOptions
+    from src.aesthetic.mlp.trainer import train_mlp
+    from src.aesthetic.mlp.training_options import TrainingOptions
 
     rng = np.random.default_rng(0)
     features = rng.normal(size=(1000, 768)).astype(np.float32)

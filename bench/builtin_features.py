@@ -20,7 +20,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from src.aesthetic.metrics import pairwise_accuracy
+from src.evaluation.rank_metrics import pairwise_accuracy
 from src.features import builtin
 from src.images import open_image
 

@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from src.duplicates import DISTANCE, SIMILARITY, near_duplicate_groups
+from src.dataset.duplicates import DISTANCE, SIMILARITY, near_duplicate_groups
 from src.features import open_extractors, open_store
 from src.images import open_image, scan_images
 from src.images.perceptual_hash import HASH_BYTES, perceptual_hash

@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from src.aesthetic.automatic import fit_automatic, fit_networks
-from src.aesthetic.dataset import load_rated_features
 from src.aesthetic.heads import Head, fit_head
-from src.aesthetic.heads.auto import assign_folds
-from src.aesthetic.metrics import interval_coverage, pairwise_accuracy
-from src.data_holder import DataHolder
+from src.aesthetic.mlp.small_networks import fit_automatic, fit_networks
+from src.aesthetic.rated_features import load_rated_features
+from src.aesthetic.select import assign_folds
+from src.dataset.scores import DataHolder
+from src.evaluation.rank_metrics import interval_coverage, pairwise_accuracy
 from src.features import open_extractors
 
 ROOT = Path(__file__).parents[1]
@@ -47,8 +47,8 @@ def train_seed_mlp(*, relu: bool, **options: Any) -> Callable[[np.ndarray, np.nd
     """The published architecture from scratch: margin ranking loss, batches of 8, 100 epochs."""
 
     def fit(features: np.ndarray, scores: np.ndarray) -> Head:
-        from src.aesthetic.trainer import MlpShape, train_mlp
-        from src.aesthetic.training_options import TrainingOptions
+        from src.aesthetic.mlp.trainer import MlpShape, train_mlp
+        from src.aesthetic.mlp.training_options import TrainingOptions
 
         shape = MlpShape(relu=relu)
         return train_mlp(features, scores, TrainingOptions(**options), shape=shape).head
@@ -199,7 +199,7 @@ def one_rater(features: np.ndarray, given: np.ndarray, rater: int) -> Row:
 def speed_rows() -> Iterator[Row]:
     """`auto` as a whole process, and training steps."""
     program = (
-        "import numpy as np; from src.aesthetic.automatic import fit_automatic;"
+        "import numpy as np; from src.aesthetic.mlp.small_networks import fit_automatic;"
         "r = np.random.default_rng(0); x = r.normal(size=(1000, 1280));"
         "fit_automatic(x, x[:, :50].sum(axis=1) + r.normal(size=1000))"
     )
@@ -213,8 +213,8 @@ def speed_rows() -> Iterator[Row]:
         "seconds": round(seconds, 1),
     }
 
-    from src.aesthetic.trainer import train_mlp
-    from src.aesthetic.training_options import TrainingOptions
+    from src.aesthetic.mlp.trainer import train_mlp
+    from src.aesthetic.mlp.training_options import TrainingOptions
 
     rng = np.random.default_rng(0)
     for d in (768, 1280):

@@ -30,8 +30,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from bench.photographs import MEGAPIXELS, write_photographs
-from src.classifier.augment import Augmentation, augment
-from src.classifier.dataset import PixelDataset, collate, enlarged
+from src.image_models.augment import Augmentation, augment
+from src.image_models.batches import PixelDataset, collate, enlarged
 from src.images.preprocess import Preprocessing
 
 SIDE, BATCH, ROUNDS = 224, 16, 5

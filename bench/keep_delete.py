@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from src.aesthetic.binary_metrics import evaluate_binary
-from src.aesthetic.dataset import load_rated_features
-from src.aesthetic.fitting import fit_predictor
-from src.aesthetic.keep_delete import labelled_images
-from src.aesthetic.mlp_fitting import MlpSettings
-from src.aesthetic.training_options import TrainingOptions
+from src.aesthetic.mlp.fitting import MlpSettings
+from src.aesthetic.mlp.training_options import TrainingOptions
+from src.aesthetic.rated_features import load_rated_features
+from src.aesthetic.train import fit_predictor
+from src.dataset.keep_delete import labelled_images
+from src.evaluation.binary_metrics import evaluate_binary
 from src.features import open_extractors
 
 SEEDS = range(42, 47)

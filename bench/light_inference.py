@@ -27,7 +27,7 @@ from src.aesthetic.heads import fit_head
 from src.aesthetic.predictor import Predictor
 from src.features import Extractor, open_extractors
 from src.images import find_images, open_image
-from src.using.light import export_light, open_light
+from src.scoring.light import export_light, open_light
 
 ROOT = Path(__file__).parents[1]
 IMAGES, ROUNDS = 64, 7

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.heads import load
-from src.aesthetic.meta_search import grid_search
-from src.aesthetic.metrics import pairwise_accuracy
-from src.aesthetic.stacks import Job
-from src.aesthetic.trainer import train_mlps
-from src.aesthetic.trials import InnerFolds, Score, Trial
+from src.aesthetic.mlp.trainer import train_mlps
+from src.aesthetic.search.grid import grid_search
+from src.aesthetic.search.stacks import Job
+from src.aesthetic.search.trials import InnerFolds, Score, Trial
+from src.evaluation.rank_metrics import pairwise_accuracy
 
 OLD_STEPS_PER_SECOND = 65  # of the first custom trainer
 LR, BATCH = (5e-5, 1e-4, 2e-4), (4, 8, 16)

@@ -22,8 +22,8 @@ from scipy.stats import spearmanr
 
 from src.features import compute_features, open_extractors, open_store
 from src.images import scan_images
-from src.rating.database import Method, RatingDatabase
-from src.rating.pair_schedule import Selection
+from src.rating.pairs.schedule import Selection
+from src.rating.session import Method, RatingDatabase
 
 CLICKS = (0.5, 1, 1.5, 2, 3, 5)
 CONSISTENCY = 0.75

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from src.rating.choice_log import ChoiceLog, Event
-from src.rating.database import RatingDatabase
+from src.rating.session import RatingDatabase
+from src.rating.storage.choice_log import ChoiceLog, Event
 
 CHOICES, LOGGED, FEATURES = 200, 20_000, 64
 

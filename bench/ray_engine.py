@@ -26,8 +26,8 @@ from src.aesthetic.predictor import Predictor
 from src.features import Extractor, open_extractors
 from src.features.extract import local_engine
 from src.images import scan_images
-from src.using.object_store import reader
-from src.using.ray_engine import RayEngine
+from src.scoring.object_store import reader
+from src.scoring.ray_engine import RayEngine
 from tests.conftest import make_image
 
 PICTURES, COPIES = 4, 36

@@ -13,11 +13,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from src.classifier.fine_tune import Recipe
 from src.classifier.job import Job
-from src.classifier.tag_job import TagOptions
-from src.classifier.tag_results import Measuring, find
-from src.classifier.tag_train import train_head
+from src.image_models.fine_tune import Recipe
+from src.tagging.job import TagOptions
+from src.tagging.results import Measuring, find
+from src.tagging.train import train_head
 from tests.tag_set import make_tag_set, tile_backbone
 
 

@@ -82,7 +82,7 @@ def prepare(folder: Path, images: int, side: int) -> None:
         ConvNextImageProcessorPil,
     )
 
-    from src.classifier.tag_head_training import Whitening
+    from src.tagging.head_training import Whitening
 
     rng = np.random.default_rng(0)
     colours = rng.integers(0, 256, (TAGS, 1, 1, 3))
@@ -127,8 +127,8 @@ def prepare(folder: Path, images: int, side: int) -> None:
 
 def stored_features(folder: Path, store: Path) -> np.ndarray:
     """What the last layer sees of the images: from a store, or computed."""
-    from src.classifier.backbone import HeadInputs
     from src.features import compute_features, open_store
+    from src.image_models.backbone import HeadInputs
     from src.images import scan_images
 
     backbone = HeadInputs(str(folder / "model"), device="cpu")
@@ -144,7 +144,7 @@ def pixels_of(batch: np.ndarray) -> Any:
 
 
 def f1(logits: np.ndarray, labels: np.ndarray) -> float:
-    from src.classifier.thresholds import balanced_threshold
+    from src.tagging.thresholds import balanced_threshold
 
     given = logits >= balanced_threshold(logits, logits[labels])
     return float(2 * (given & labels).sum() / (given.sum() + labels.sum()))
@@ -156,9 +156,6 @@ def arm(name: str, folder: Path, seed: int) -> None:
     import transformers.trainer  # noqa: F401
     from PIL import Image  # noqa: F401
     from transformers.models.resnet import modeling_resnet  # noqa: F401
-
-    import src.classifier.tag_train
-    import src.classifier.trainer  # noqa: F401
 
     labels = np.load(folder / "labels.npy")
     half = len(labels) // 2
@@ -180,11 +177,11 @@ def on_features(vectors: np.ndarray, labels: np.ndarray, folder: Path, seed: int
     """This project's training of a head."""
     from scipy.sparse import csr_array
 
-    from src.classifier.fine_tune import Recipe
-    from src.classifier.head import LinearHead
-    from src.classifier.losses import MultilabelLoss
-    from src.classifier.multilabel_objective import objective
-    from src.classifier.tag_head_training import train_tag_head
+    from src.image_models.fine_tune import Recipe
+    from src.image_models.head import LinearHead
+    from src.tagging.head_training import train_tag_head
+    from src.tagging.losses import MultilabelLoss
+    from src.tagging.objective import objective
 
     half = len(labels) // 2
     tags = csr_array(labels.astype(np.uint8))

@@ -15,10 +15,10 @@ from scipy.sparse import csr_array
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from src.classifier.multilabel_metrics import measure_tags, slices, summarise
-from src.classifier.multilabel_scores import against
-from src.classifier.selected_tags import SelectedTag
-from src.classifier.thresholds import balanced_threshold, choose_thresholds
+from src.evaluation.multilabel import measure_tags, slices, summarise
+from src.evaluation.multilabel_scores import against
+from src.tagging.selected_tags import SelectedTag
+from src.tagging.thresholds import balanced_threshold, choose_thresholds
 
 TAGS_PER_IMAGE = 30
 

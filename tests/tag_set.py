@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from src.classifier.sidecars import SidecarStyle, write_tags
+from src.tagging.tag_files import SidecarStyle, write_tags
 
 TILE = 8  # pixels; tiles lie on a grid of this width
 CELLS = 8  # to a side

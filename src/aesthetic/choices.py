@@ -9,8 +9,8 @@ import numpy as np
 
 from src.aesthetic.heads.pairwise import Choices
 from src.errors import DataError
-from src.rating import choice_log
-from src.rating.statistics import Tally
+from src.rating.report.statistics import Tally
+from src.rating.storage import choice_log
 
 _FEWEST = 10  # repeats, or choices: with fewer the share says nothing
 _WON = {"left": 1.0, "right": 0.0, "tie": 0.5}

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from src.aesthetic.choices import RepeatedChoices, repeated_choices
-from src.aesthetic.dataset import RatedFeatures
 from src.aesthetic.diagnostics import CurvePoint, learning_curve, part_accuracies
-from src.aesthetic.fitting import Fitted, few_threads
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.metrics import interval_coverage, pairwise_accuracy
 from src.aesthetic.predictor import Predictor
+from src.aesthetic.rated_features import RatedFeatures
+from src.aesthetic.train import Fitted, few_threads
+from src.evaluation.rank_metrics import interval_coverage, pairwise_accuracy
 from src.features import builtin
 
 _MOST = 1_500  # training images that are looked at: more would tell the same, later

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from src.aesthetic.heads import fit_head
-from src.aesthetic.heads.auto import assign_folds
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.scaling import training_data
-from src.aesthetic.metrics import pairwise_accuracy
+from src.aesthetic.select import assign_folds
+from src.evaluation.rank_metrics import pairwise_accuracy
 
 _FEWEST = 12  # images to fit on; below, AB is mostly chance
 _FOLDS = 4

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from src.aesthetic.dataset import RatedFeatures
-from src.aesthetic.metrics import pairwise_accuracy
 from src.aesthetic.predictor import Predictor
+from src.aesthetic.rated_features import RatedFeatures
+from src.evaluation.rank_metrics import pairwise_accuracy
 
 Description = Mapping[str, Any]
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from src.aesthetic.calibration import Calibration
+from src.aesthetic.formats.tensors import read_tensors, write_tensors
 from src.aesthetic.heads import Head, restore
 from src.aesthetic.heads.base import Array, FloatArray, take_value
-from src.aesthetic.model_files import read_tensors, write_tensors
 from src.errors import ModelError
 from src.files import replacing
 
@@ -165,7 +165,7 @@ class Predictor:
         try:
             if metadata.get("format") == FORMAT:
                 return cls._restore(arrays, metadata)
-            from src.aesthetic.published import read_published
+            from src.aesthetic.formats.pretrained_head import read_published
 
             return cls(**read_published(arrays, metadata, path.name))
         except ModelError as error:

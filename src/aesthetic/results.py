@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from src.aesthetic.dataset import RatedFeatures
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.metrics import evaluate
 from src.aesthetic.predictor import Predictor
+from src.aesthetic.rated_features import RatedFeatures
+from src.evaluation.rank_metrics import evaluate
 from src.files import replacing, write_text
 
 Metrics = dict[str, dict[str, Any]]

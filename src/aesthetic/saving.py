@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from src.aesthetic import comfyui
-from src.aesthetic.dataset import RatedFeatures
-from src.aesthetic.fitting import check_extractors
+from src.aesthetic.formats import comfyui
+from src.aesthetic.formats.pretrained_head import published_head
 from src.aesthetic.predictor import FILE_NAME, Predictor
-from src.aesthetic.published import published_head
+from src.aesthetic.rated_features import RatedFeatures
+from src.aesthetic.train import check_extractors
 from src.errors import ModelError, SettingsError
 
 logger = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from src.classifier.fine_tune import Objective
-from src.classifier.head import softmax
+from src.image_models.fine_tune import Objective
+from src.image_models.head import softmax
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from src.classifier.categories import CategorisedImages, check_counts, read_categories
-from src.classifier.cleaning import Cleaned
-from src.classifier.fine_tune import Recipe
-from src.classifier.parts import PART_NAMES, TEST, TRAIN, split_parts
-from src.classifier.save import read_classes
+from src.dataset.classes import CategorisedImages, check_counts, read_categories
+from src.dataset.deduplicate import Cleaned
+from src.dataset.parts import PART_NAMES, TEST, TRAIN, split_parts
 from src.errors import DataError
+from src.image_models.fine_tune import Recipe
+from src.image_models.save import read_classes
 
 logger = logging.getLogger(__name__)
 

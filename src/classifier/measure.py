@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from src.classifier.categories import read_categories
-from src.classifier.cleaning import Cleaned, clean
-from src.classifier.fingerprints import fingerprint
-from src.classifier.head import choose_penalty, out_of_fold
 from src.classifier.job import Job, provenance
-from src.classifier.parts import TEST, TRAIN, split_parts
-from src.classifier.predict import open_classifier
 from src.classifier.results import Measured, recorded_parts
-from src.classifier.save import read_classes
+from src.dataset.classes import read_categories
+from src.dataset.deduplicate import Cleaned, clean
+from src.dataset.parts import TEST, TRAIN, split_parts
 from src.errors import DataError
 from src.features import open_store
+from src.features.hashes import fingerprint
+from src.image_models.head import choose_penalty, out_of_fold
+from src.image_models.predict import open_classifier
+from src.image_models.save import read_classes
 
 logger = logging.getLogger(__name__)
 

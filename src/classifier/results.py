@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from src.classifier.categories import CategorisedImages
-from src.classifier.evaluate import confusion_matrix, evaluate, reliability
-from src.classifier.label_errors import Suspicion, suspected_labels
-from src.classifier.parts import PART_NAMES, TEST, TRAIN
+from src.dataset.classes import CategorisedImages
+from src.dataset.parts import PART_NAMES, TEST, TRAIN
+from src.evaluation.classification import confusion_matrix, evaluate, reliability
+from src.evaluation.label_errors import Suspicion, suspected_labels
 from src.files import write_text
 
 logger = logging.getLogger(__name__)

@@ -5,20 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from src.classifier.backbone import HeadInputs
-from src.classifier.categories import CategorisedImages
-from src.classifier.cleaning import clean
-from src.classifier.fine_tune import LabelledPaths, fine_tune
-from src.classifier.fingerprints import fingerprint
-from src.classifier.head import LinearHead, choose_penalty, fit_head, out_of_fold, softmax
 from src.classifier.job import Job, draw_parts, provenance, read_images, run_name
 from src.classifier.measure import answers
-from src.classifier.model import load_classifier
-from src.classifier.parallel import is_main, main_process_first
-from src.classifier.parts import TRAIN, VALIDATION
 from src.classifier.results import Measured
-from src.classifier.save import check_target, remove_checkpoints, save_classifier
+from src.dataset.classes import CategorisedImages
+from src.dataset.deduplicate import clean
+from src.dataset.parts import TRAIN, VALIDATION
 from src.features import compute_features, open_store
+from src.features.hashes import fingerprint
+from src.image_models.backbone import HeadInputs
+from src.image_models.distributed import is_main, main_process_first
+from src.image_models.fine_tune import LabelledPaths, fine_tune
+from src.image_models.head import LinearHead, choose_penalty, fit_head, out_of_fold, softmax
+from src.image_models.model import load_classifier
+from src.image_models.save import check_target, remove_checkpoints, save_classifier
 
 logger = logging.getLogger(__name__)
 

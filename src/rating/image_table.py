@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from src.errors import DataError
-from src.rating.comparison_graph import Ints
+from src.rating.models.comparison_graph import Ints
 
 
 class ImageTable:

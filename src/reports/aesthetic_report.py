@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from src.aesthetic.dataset import RatedFeatures
 from src.aesthetic.diagnosis import Diagnosis, diagnose
 from src.aesthetic.diagnostics import CurvePoint
-from src.aesthetic.fitting import Fitted
-from src.aesthetic.metrics import accuracy_by_gap, group_means
+from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.results import measure, summary, write_metrics, write_predictions
+from src.aesthetic.train import Fitted
+from src.evaluation.rank_metrics import accuracy_by_gap, group_means
 from src.reports import spotlight
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot

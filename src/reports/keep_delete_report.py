@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from src.aesthetic.binary_metrics import cut_table, evaluate_binary, reliability
-from src.aesthetic.dataset import RatedFeatures
-from src.aesthetic.fitting import Fitted
+from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.results import write_metrics
+from src.aesthetic.train import Fitted
 from src.errors import ModelError
+from src.evaluation.binary_metrics import cut_table, evaluate_binary, reliability
 from src.files import replacing
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot

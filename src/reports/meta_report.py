@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from src.aesthetic.searching import Found
+from src.aesthetic.search.run import Found
 from src.reports.html import write_page
 
 REPORT = "meta.html"

@@ -146,8 +146,8 @@ def test_figures_of_one_model_do_not_replace_those_of_another(trained, folder, t
 
 
 def test_the_pairwise_head_learns_from_the_choices_themselves(folder, tmp_path):
-    from src.data_holder import DataHolder
-    from src.rating.choice_log import ChoiceLog, Event
+    from src.dataset.scores import DataHolder
+    from src.rating.storage.choice_log import ChoiceLog, Event
 
     copy = tmp_path / "images"
     shutil.copytree(folder, copy)

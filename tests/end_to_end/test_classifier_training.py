@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from src.classifier.save import MODEL_FILES, RESULT_FILES
+from src.image_models.save import MODEL_FILES, RESULT_FILES
 from tests import tiny_models
 from tests.torchrun import torchrun
 from tests.unit.test_classifier_model import efficientnet
@@ -226,10 +226,10 @@ def test_one_category_alone_is_told_before_anything_is_computed(digits, convnext
 
 @pytest.mark.real_assets
 def test_a_head_on_a_real_backbone_knows_the_photographs_categories(real_assets, tmp_path):
-    from src.classifier.fine_tune import Recipe
     from src.classifier.job import Job
-    from src.classifier.parts import TEST
     from src.classifier.train import train_head
+    from src.dataset.parts import TEST
+    from src.image_models.fine_tune import Recipe
 
     photographs = real_assets / "rated-photos"
     for row in table(photographs / "scores.csv"):

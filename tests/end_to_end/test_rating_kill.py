@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from src.errors import DataError
-from src.rating.choice_log import ChoiceLog
-from src.rating.database import RatingDatabase
-from src.rating.score_file import read_score_file
+from src.rating.session import RatingDatabase
+from src.rating.storage.choice_log import ChoiceLog
+from src.rating.storage.score_file import read_score_file
 
 ROOT = Path(__file__).parents[2]
 SESSION = """
 import sys
-from src.rating.database import RatingDatabase
+from src.rating.session import RatingDatabase
 
 database = RatingDatabase(sys.argv[1])
 print("open", flush=True)

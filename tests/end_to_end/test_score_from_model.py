@@ -15,7 +15,7 @@ from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
 from src.features.builtin_extractor import BuiltinExtractor
 from src.images import open_image
-from src.rating.database import RatingDatabase
+from src.rating.session import RatingDatabase
 from tests.conftest import make_images
 
 ROOT = Path(__file__).resolve().parents[2]

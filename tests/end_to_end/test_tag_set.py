@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from src.classifier.fine_tune import Recipe
 from src.classifier.job import Job
-from src.classifier.tag_job import TagOptions
-from src.classifier.tag_results import Measuring, write_results
-from src.classifier.tag_train import train_head
+from src.image_models.fine_tune import Recipe
+from src.tagging.job import TagOptions
+from src.tagging.results import Measuring, write_results
+from src.tagging.train import train_head
 from tests.tag_set import make_tag_set, tile_backbone
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from src.aesthetic.metrics import pairwise_accuracy, spearman
+from src.evaluation.rank_metrics import pairwise_accuracy, spearman
 
 SMALL = st.integers(-4, 4)  # small integers make many ties
 SCORES = st.lists(st.tuples(SMALL, SMALL), max_size=40)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src import duplicates
+from src.dataset import duplicates
 
 
 def brute_force(hashes: np.ndarray, distance: int) -> list[int]:

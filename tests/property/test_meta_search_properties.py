@@ -9,13 +9,13 @@ from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from src.aesthetic.meta_search import combinations
-from src.aesthetic.meta_table import MetaTable
-from src.aesthetic.stacks import Job, job_kind, plan_stacks
-from src.aesthetic.trainer import train_mlps
-from src.aesthetic.training_options import TrainingOptions
-from src.aesthetic.trainings import Images, MlpShape, Training
-from src.aesthetic.trials import InnerFolds, Score, Trial
+from src.aesthetic.mlp.trainer import train_mlps
+from src.aesthetic.mlp.training_options import TrainingOptions
+from src.aesthetic.mlp.trainings import Images, MlpShape, Training
+from src.aesthetic.search.grid import combinations
+from src.aesthetic.search.stacks import Job, job_kind, plan_stacks
+from src.aesthetic.search.table import MetaTable
+from src.aesthetic.search.trials import InnerFolds, Score, Trial
 from src.settings import AestheticTraining
 from src.settings.several_values import get_value, take_lists, with_value
 

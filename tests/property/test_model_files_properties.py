@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.numpy import save
 
-from src.aesthetic.model_files import parse_safetensors, read_tensors
+from src.aesthetic.formats.tensors import parse_safetensors, read_tensors
 from src.errors import ModelError
 
 DTYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?"]

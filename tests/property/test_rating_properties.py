@@ -13,12 +13,12 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from src.errors import DataError
-from src.rating import elo
-from src.rating.model_scores import existing_deviation, rescale
-from src.rating.posterior import Belief, Prior, fit
-from src.rating.score_file import META, ScoreFile, read_score_file, write_score_file
-from src.rating.scoring import Answer, as_choices
-from src.rating.shares import Share
+from src.evaluation.proportion import Share
+from src.rating.models import elo
+from src.rating.models.initial_scores import existing_deviation, rescale
+from src.rating.models.posterior import Belief, Prior, fit
+from src.rating.models.scoring import Answer, as_choices
+from src.rating.storage.score_file import META, ScoreFile, read_score_file, write_score_file
 
 SCORES = st.floats(-50, 50)
 # Any text that JSON and a file system can hold; a backslash would be read as a separator.

@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from src.classifier.sidecars import SidecarStyle, clean_tags, parse_tags, read_tags, write_tags
+from src.tagging.tag_files import SidecarStyle, clean_tags, parse_tags, read_tags, write_tags
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 TAGS = st.lists(TEXT, max_size=8)

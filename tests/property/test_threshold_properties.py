@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.classifier.thresholds import balanced_threshold
+from src.tagging.thresholds import balanced_threshold
 
 # Few distinct values make many ties.
 SCORES = st.lists(

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from src.aesthetic.heads import ResidualHead
-from src.aesthetic.heads.auto import assign_folds, fit_auto
-from src.aesthetic.heads.auto import choose_method as choose
 from src.aesthetic.heads.linear import LinearHead
 from src.aesthetic.heads.ridge import fit_ridge
+from src.aesthetic.select import assign_folds, fit_auto
+from src.aesthetic.select import choose_method as choose
 from src.errors import ModelError
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from src.aesthetic.automatic import NETWORKS, fit_automatic, fit_networks
 from src.aesthetic.heads import EnsembleHead, ResidualHead, restore
-from src.aesthetic.heads.auto import Rival, assign_folds, fit_auto
 from src.aesthetic.heads.linear import LinearHead
-from src.aesthetic.metrics import interval_coverage, pairwise_accuracy
+from src.aesthetic.mlp.small_networks import NETWORKS, fit_automatic, fit_networks
+from src.aesthetic.select import Rival, assign_folds, fit_auto
+from src.evaluation.rank_metrics import interval_coverage, pairwise_accuracy
 
 
 def rated(n=150, seed=0, noise=0.3):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from src.aesthetic.comfyui import export
+from src.aesthetic.formats.comfyui import export
 from src.aesthetic.heads import EnsembleHead, LinearHead, MlpHead, fit_head
 from src.aesthetic.predictor import Predictor
 from src.errors import ModelError

@@ -12,7 +12,7 @@ from src.aesthetic.heads.linear import LinearHead
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.saving import previous_model
 from src.features import builtin
-from src.rating.choice_log import ChoiceLog, Event
+from src.rating.storage.choice_log import ChoiceLog, Event
 
 
 def test_a_rising_curve_asks_for_ratings_and_a_flat_one_for_features():

@@ -21,12 +21,12 @@ from src.aesthetic.heads import (
 from src.aesthetic.heads.combined import fit_residual
 from src.aesthetic.heads.gp import fit_gp
 from src.aesthetic.heads.kernel import fit_kernel
-from src.aesthetic.heads.kernel_map import Kernel
+from src.aesthetic.heads.nystroem import Kernel
 from src.aesthetic.heads.ridge import fit_ridge
+from src.aesthetic.heads.ridge_path import Smoother
 from src.aesthetic.heads.scaling import Scaler
-from src.aesthetic.heads.smoother import Smoother
-from src.aesthetic.metrics import interval_coverage, pairwise_accuracy
 from src.errors import ModelError
+from src.evaluation.rank_metrics import interval_coverage, pairwise_accuracy
 
 METHODS = ("gp", "kernel", "ridge")
 
@@ -174,7 +174,7 @@ def test_gp_equals_scikit_learn_with_the_same_kernel(share):
     head = fit_gp(x, y)
     # Put another linear share into the fitted kernel and solve again, by our way and by theirs.
     from src.aesthetic.heads.gp import _posterior
-    from src.aesthetic.heads.kernel_map import LandmarkKernel
+    from src.aesthetic.heads.nystroem import LandmarkKernel
 
     scaler = head.similarity.scaler
     z = scaler(x).astype(np.float32).astype(np.float64)

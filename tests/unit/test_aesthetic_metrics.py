@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from src.aesthetic.metrics import (
+from src.evaluation.rank_metrics import (
     accuracy_by_gap,
     evaluate,
     group_means,

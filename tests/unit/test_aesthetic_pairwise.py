@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from src.aesthetic.heads.pairwise import TASTE_VARIANCE, Choices, _mode, fit_pairwise
-from src.aesthetic.metrics import pairwise_accuracy
 from src.errors import ModelError
+from src.evaluation.rank_metrics import pairwise_accuracy
 
 
 def simulate(images=150, choices=900, d=5, own=0.3, seed=0):

@@ -9,15 +9,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from src.aesthetic.heads import LinearHead, MlpHead
-from src.aesthetic.predictor import Predictor
-from src.aesthetic.published import (
+from src.aesthetic.formats.pretrained_head import (
     CLIP,
     PUBLISHED_HEAD,
     PublishedFile,
     _download,
     published_head,
 )
+from src.aesthetic.heads import LinearHead, MlpHead
+from src.aesthetic.predictor import Predictor
 from src.errors import ModelError
 
 

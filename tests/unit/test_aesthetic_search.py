@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from src.aesthetic import meta_search as module
-from src.aesthetic.meta_search import combinations, grid_search
-from src.aesthetic.meta_table import MetaTable
-from src.aesthetic.optuna_search import optuna_search
-from src.aesthetic.trainer import MlpShape, train_mlps
-from src.aesthetic.training_options import TrainingOptions
-from src.aesthetic.trials import InnerFolds, Score, Trial, mean_loss
+from src.aesthetic.mlp.trainer import MlpShape, train_mlps
+from src.aesthetic.mlp.training_options import TrainingOptions
+from src.aesthetic.search import grid as module
+from src.aesthetic.search.grid import combinations, grid_search
+from src.aesthetic.search.optuna_search import optuna_search
+from src.aesthetic.search.table import MetaTable
+from src.aesthetic.search.trials import InnerFolds, Score, Trial, mean_loss
 from src.errors import ModelError, SettingsError
 
 BASE = Trial(TrainingOptions(), MlpShape((8,), (), relu=True))

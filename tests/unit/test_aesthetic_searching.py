@@ -7,10 +7,10 @@ import pytest
 
 from src.aesthetic.heads import fit_head
 from src.aesthetic.heads.mlp import MlpHead
-from src.aesthetic.mlp_fitting import MlpSettings
+from src.aesthetic.mlp.fitting import MlpSettings
+from src.aesthetic.mlp.training_options import TrainingOptions
 from src.aesthetic.predictor import Predictor
-from src.aesthetic.searching import Plan, described, search_settings
-from src.aesthetic.training_options import TrainingOptions
+from src.aesthetic.search.run import Plan, described, search_settings
 from src.errors import ModelError, SettingsError
 
 MLP = MlpSettings(TrainingOptions(), hidden=(8,), dropouts=(0.2, 0.1), device="cpu")

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from src.aesthetic import stacks as module
 from src.aesthetic.heads import EnsembleHead
-from src.aesthetic.metrics import interval_coverage, pairwise_accuracy
-from src.aesthetic.mlp_ensemble import fit_ensemble, mean_row, residual_std
-from src.aesthetic.stacks import Job, Stopped, measure, plan_stacks, run_stacks, stack_height
-from src.aesthetic.trainer import train_mlps
-from src.aesthetic.training_options import TrainingOptions
-from src.aesthetic.trainings import Diverged, Images, MlpShape, Training
-from src.aesthetic.trials import InnerFolds, Trial
+from src.aesthetic.mlp.ensemble import fit_ensemble, mean_row, residual_std
+from src.aesthetic.mlp.trainer import train_mlps
+from src.aesthetic.mlp.training_options import TrainingOptions
+from src.aesthetic.mlp.trainings import Diverged, Images, MlpShape, Training
+from src.aesthetic.search import stacks as module
+from src.aesthetic.search.stacks import Job, Stopped, measure, plan_stacks, run_stacks, stack_height
+from src.aesthetic.search.trials import InnerFolds, Trial
 from src.errors import ModelError
+from src.evaluation.rank_metrics import interval_coverage, pairwise_accuracy
 
 OPTIONS = TrainingOptions(num_train_epochs=4, learning_rate=1e-3)
 SHAPE = MlpShape((8, 4), (0.2,), relu=True)

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from src.aesthetic.adamw import AdamW
-from src.aesthetic.batches import ImageBatches, PairBatches, loss_and_slope
 from src.aesthetic.heads.mlp import MlpHead
-from src.aesthetic.metrics import pairwise_accuracy
-from src.aesthetic.network import Network
-from src.aesthetic.trainer import Diverged, MlpShape, train_mlp
-from src.aesthetic.training_options import TrainingOptions
+from src.aesthetic.mlp.adamw import AdamW
+from src.aesthetic.mlp.batches import ImageBatches, PairBatches, loss_and_slope
+from src.aesthetic.mlp.network import Network
+from src.aesthetic.mlp.trainer import Diverged, MlpShape, train_mlp
+from src.aesthetic.mlp.training_options import TrainingOptions
 from src.errors import ModelError, SettingsError
+from src.evaluation.rank_metrics import pairwise_accuracy
 
 CPU = torch.device("cpu")
 SMALL = MlpShape(hidden=(16,), dropouts=(0.1,), relu=True)

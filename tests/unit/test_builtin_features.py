@@ -11,8 +11,8 @@ from PIL import Image, ImageFilter
 from sklearn.linear_model import Ridge
 
 from bench.builtin_features import ab_of_splits
-from src.aesthetic.metrics import pairwise_accuracy
 from src.demo import make_demo_images
+from src.evaluation.rank_metrics import pairwise_accuracy
 from src.features import builtin
 from src.images import open_image
 from tests.conftest import make_image

@@ -3,7 +3,7 @@
 import numpy as np
 
 from src.aesthetic.choices import training_choices
-from src.rating.choice_log import ChoiceLog, Event
+from src.rating.storage.choice_log import ChoiceLog, Event
 
 
 def log(directory, *events):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.classifier import augment as augment_module
-from src.classifier.augment import Augmentation, augment, blend
+from src.image_models import augment as augment_module
+from src.image_models.augment import Augmentation, augment, blend
 
 OFF = Augmentation(flip=False, crop=1.0, rotation=0.0, colour=0.0)
 

@@ -5,9 +5,9 @@ import logging
 import numpy as np
 import pytest
 
-from src.classifier.categories import check_counts, read_categories
-from src.classifier.cleaning import clean
-from src.classifier.parts import TEST, TRAIN, VALIDATION, split_parts
+from src.dataset.classes import check_counts, read_categories
+from src.dataset.deduplicate import clean
+from src.dataset.parts import TEST, TRAIN, VALIDATION, split_parts
 from src.errors import DataError
 from tests.conftest import make_image, make_images
 

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from src.classifier.dataset import PixelDataset, collate, enlarged, fast_pixels
 from src.errors import DataError
+from src.image_models.batches import PixelDataset, collate, enlarged, fast_pixels
 from src.images import open_image
 from src.images.preprocess import Preprocessing
 from tests.conftest import make_image, make_images

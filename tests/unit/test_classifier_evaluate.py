@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from src.classifier.evaluate import calibration_error, confusion_matrix, evaluate, reliability
+from src.evaluation.classification import calibration_error, confusion_matrix, evaluate, reliability
 
 LABELS = np.array([0, 0, 0, 1, 1, 2])
 SHARES = np.array(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from src.classifier.head import (
+from src.image_models.head import (
     PENALTIES,
     LinearHead,
     choose_penalty,

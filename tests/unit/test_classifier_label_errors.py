@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from src.classifier.head import out_of_fold
-from src.classifier.label_errors import suspected_labels
+from src.evaluation.label_errors import suspected_labels
+from src.image_models.head import out_of_fold
 
 
 def test_planted_errors_come_first():
@@ -61,7 +61,7 @@ def test_the_package_of_the_papers_authors_names_the_same_images(seed):
 
 
 def test_the_confident_joint_by_hand():
-    from src.classifier.label_errors import confident_joint
+    from src.evaluation.label_errors import confident_joint
 
     shares = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.3, 0.7], [0.45, 0.55]])
     labels = np.array([0, 0, 0, 1, 1, 1])

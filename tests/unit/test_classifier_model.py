@@ -8,12 +8,12 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from src.classifier.backbone import HeadInputs
-from src.classifier.model import find_head, input_size, load_classifier
-from src.classifier.predict import open_classifier
-from src.classifier.save import MODEL_FILES, check_target, read_classes, save_classifier
 from src.errors import ModelError
 from src.features import open_store
+from src.image_models.backbone import HeadInputs
+from src.image_models.model import find_head, input_size, load_classifier
+from src.image_models.predict import open_classifier
+from src.image_models.save import MODEL_FILES, check_target, read_classes, save_classifier
 from src.images import scan_images
 from src.images.processors import load_preprocessing
 from tests import tiny_models

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.classifier.categories import read_categories
-from src.classifier.parts import TEST, TRAIN
 from src.classifier.results import Measured, columns, measure, recorded_parts, write_results
+from src.dataset.classes import read_categories
+from src.dataset.parts import TEST, TRAIN
 from src.reports import spotlight
 from src.reports.classifier_report import describe
 from tests.conftest import make_images

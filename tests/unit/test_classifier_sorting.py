@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.classifier import sorting
-from src.classifier.sorting import NOTES, carry_out, folder_name, not_sorted_yet, plan, undo
 from src.classifier.table import classification_table
 from src.errors import DataError
+from src.file_changes import sorting
+from src.file_changes.sorting import NOTES, carry_out, folder_name, not_sorted_yet, plan, undo
 from src.images import scan_images
 from tests.conftest import make_images
 

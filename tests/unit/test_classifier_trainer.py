@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from src.classifier.augment import Augmentation
-from src.classifier.callbacks import KeepOnInterrupt
 from src.classifier.cross_entropy import CrossEntropy, balanced_weights, objective
-from src.classifier.fine_tune import LabelledPaths, Recipe, fine_tune, training_arguments
-from src.classifier.model import load_classifier
-from src.classifier.trainer import running_average
 from src.errors import ModelError, SettingsError
+from src.image_models.augment import Augmentation
+from src.image_models.callbacks import KeepOnInterrupt
+from src.image_models.fine_tune import LabelledPaths, Recipe, fine_tune, training_arguments
+from src.image_models.model import load_classifier
+from src.image_models.trainer import running_average
 from src.images.processors import load_preprocessing
 from tests import tiny_models
 from tests.conftest import make_images

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.data_holder import DataHolder
+from src.dataset.scores import DataHolder
 from src.errors import DataError
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from examples import demo as script
 from src import demo
-from src.data_holder import DataHolder
+from src.dataset.scores import DataHolder
 from src.demo import STRENGTHS, TILE, Example, load_photograph, make_demo_images, plan, tiles
 from src.errors import MissingExtra
 

@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from src import duplicates
-from src.duplicates import DISTANCE, groups, near_duplicate_groups, similar_pairs
+from src.dataset import duplicates
+from src.dataset.duplicates import DISTANCE, groups, near_duplicate_groups, similar_pairs
 from src.images.perceptual_hash import HASH_BYTES
 
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.aesthetic.dataset import load_rated_features
-from src.aesthetic.fitting import MlpSettings, fit_predictor
-from src.aesthetic.keep_delete import labelled_images
-from src.aesthetic.training_options import TrainingOptions
+from src.aesthetic.mlp.training_options import TrainingOptions
+from src.aesthetic.rated_features import load_rated_features
+from src.aesthetic.train import MlpSettings, fit_predictor
+from src.dataset.keep_delete import labelled_images
 from src.errors import ModelError, SettingsError
 from src.features import open_extractors
 from src.features.file_names import HashedNames, clean, open_file_names
+from src.scoring.scored import reopen_extractors, score_folder
 from src.settings import AestheticTraining
-from src.using.scoring import reopen_extractors, score_folder
 from tests import tiny_models
 from tests.conftest import make_images
 

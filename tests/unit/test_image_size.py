@@ -7,14 +7,14 @@ import pytest
 import torch
 import transformers
 
-from src.classifier.fine_tune import Recipe
-from src.classifier.image_size import fitted, with_image_size
 from src.classifier.job import Job
-from src.classifier.sidecars import SidecarStyle, write_tags
-from src.classifier.tag_job import TagOptions
-from src.classifier.tag_train import train_all
 from src.errors import ModelError
+from src.image_models.fine_tune import Recipe
+from src.image_models.image_size import fitted, with_image_size
 from src.images.preprocess import Preprocessing
+from src.tagging.job import TagOptions
+from src.tagging.tag_files import SidecarStyle, write_tags
+from src.tagging.train import train_all
 from tests import tiny_models
 from tests.conftest import make_images
 

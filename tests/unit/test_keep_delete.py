@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from src.aesthetic.binary_metrics import average_precision, cut_table, evaluate_binary, reliability
-from src.aesthetic.dataset import load_rated_features
-from src.aesthetic.fitting import Fitted, MlpSettings, fit_predictor
 from src.aesthetic.heads.logistic import PENALTIES, _choose, fit_logistic
 from src.aesthetic.heads.scaling import Scaler
-from src.aesthetic.keep_delete import distinct, labelled_images
+from src.aesthetic.mlp.training_options import TrainingOptions
 from src.aesthetic.predictor import Predictor
-from src.aesthetic.training_options import TrainingOptions
+from src.aesthetic.rated_features import load_rated_features
+from src.aesthetic.train import Fitted, MlpSettings, fit_predictor
+from src.dataset.keep_delete import distinct, labelled_images
 from src.errors import DataError, ModelError
+from src.evaluation.binary_metrics import average_precision, cut_table, evaluate_binary, reliability
 from src.features import open_extractors
 from src.reports.keep_delete_report import SUSPECTS, SUSPECTS_TABLE, publish
 from tests.conftest import make_images

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.classifier.losses import MultilabelLoss, asymmetric, focal, frequency_weights
+from src.tagging.losses import MultilabelLoss, asymmetric, focal, frequency_weights
 
 X = torch.linspace(-6, 6, 49, dtype=torch.float64)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from src.classifier.multilabel_metrics import (
+from src.evaluation.multilabel import (
     f_beta,
     matthews,
     measure_tags,
@@ -14,9 +14,9 @@ from src.classifier.multilabel_metrics import (
     slices,
     summarise,
 )
-from src.classifier.multilabel_scores import against
-from src.classifier.selected_tags import SelectedTag
-from src.classifier.thresholds import balanced_threshold
+from src.evaluation.multilabel_scores import against
+from src.tagging.selected_tags import SelectedTag
+from src.tagging.thresholds import balanced_threshold
 
 
 def random_case(seed=0, n=300, k=11, kind=np.float32):
@@ -93,8 +93,8 @@ def test_sparse_and_dense_labels_and_many_blocks_agree(monkeypatch):
     whole = summarise(
         measure_tags(scores, labels, np.full(11, 0.5)), scored=against(scores, labels)
     )
-    monkeypatch.setattr("src.classifier.multilabel_scores._BLOCK", 700)
-    monkeypatch.setattr("src.classifier.multilabel_metrics._POOLED", 100)
+    monkeypatch.setattr("src.evaluation.multilabel_scores._BLOCK", 700)
+    monkeypatch.setattr("src.evaluation.multilabel._POOLED", 100)
     sparse = csr_array(labels.astype(np.uint8))
     parts = summarise(
         measure_tags(scores, sparse, np.full(11, 0.5)), scored=against(scores, sparse)

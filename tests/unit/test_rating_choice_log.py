@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from src.errors import DataError
-from src.rating.choice_log import NAME, ChoiceLog, Event, Start
+from src.rating.storage.choice_log import NAME, ChoiceLog, Event, Start
 
 FIRST = Event("a.png", "b.png", "left", "audit", 0.75, 1.5)
 SECOND = Event("ü/c.png", "d.png", "tie", "active")
@@ -84,7 +84,8 @@ def test_a_second_window_is_refused_and_the_next_is_not(tmp_path):
     with pytest.raises(DataError, match="another rating window"):
         ChoiceLog(tmp_path)
     program = (
-        "import sys; from pathlib import Path; from src.rating.choice_log import ChoiceLog\n"
+        "import sys; from pathlib import Path\n"
+        "from src.rating.storage.choice_log import ChoiceLog\n"
         "try:\n    ChoiceLog(Path(sys.argv[1]))\n"
         "except Exception as error:\n    print(error)\n"
     )

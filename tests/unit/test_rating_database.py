@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from src.errors import DataError
-from src.rating.choice_log import NAME
-from src.rating.database import RatingDatabase
-from src.using.score_file import fill_score_file
+from src.rating.session import RatingDatabase
+from src.rating.storage.choice_log import NAME
+from src.scoring.score_file import fill_score_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -526,7 +526,7 @@ def test_a_choice_that_cannot_be_written_changes_nothing(folder):
 FULL = """
 import resource, signal, sys
 from src.errors import DataError
-from src.rating.database import RatingDatabase
+from src.rating.session import RatingDatabase
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 database = RatingDatabase(sys.argv[1], seed=0)

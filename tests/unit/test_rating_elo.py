@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.rating import elo
+from src.rating.models import elo
 
 
 def test_probabilities_are_odds_of_ten_to_one_per_unit():

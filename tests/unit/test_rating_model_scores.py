@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from src.rating.model_scores import existing_deviation, rescale
+from src.rating.models.initial_scores import existing_deviation, rescale
 
 
 def test_the_seeds_four_steps_by_hand():

@@ -6,10 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from src.rating.feature_space import without_features
-from src.rating.pair_schedule import PairSchedule
-from src.rating.pair_selection import active_pair, least_shown_pair, random_pair
-from src.rating.scoring import EloScoring, PosteriorScoring, Starts
+from src.rating.models.feature_space import without_features
+from src.rating.models.scoring import EloScoring, PosteriorScoring, Starts
+from src.rating.pairs.schedule import PairSchedule
+from src.rating.pairs.selection import active_pair, least_shown_pair, random_pair
 
 FOUR = np.arange(4)
 

@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from src.rating.pair_value import density, expected_curvature, independent_values, pair_values
-from src.rating.posterior import Belief, Prior
+from src.rating.models.posterior import Belief, Prior
+from src.rating.pairs.expected_gain import (
+    density,
+    expected_curvature,
+    independent_values,
+    pair_values,
+)
 
 
 def dense_value(belief, i, j):

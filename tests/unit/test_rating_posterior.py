@@ -5,8 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from src.rating.comparison_graph import Choices, ComparisonGraph, conjugate_gradients, sigmoid
-from src.rating.posterior import Belief, Prior, fit, mode_step
+from src.rating.models.comparison_graph import (
+    Choices,
+    ComparisonGraph,
+    conjugate_gradients,
+    sigmoid,
+)
+from src.rating.models.posterior import Belief, Prior, fit, mode_step
 
 
 def example(n=12, d=3, m=30, seed=0, *, tree=False):

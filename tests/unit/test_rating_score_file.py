@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from src.errors import DataError
-from src.rating.score_file import (
+from src.rating.storage.score_file import (
     DamagedScoreFile,
     ScoreFile,
     read_score_file,

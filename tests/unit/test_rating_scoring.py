@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from src.errors import DataError
-from src.rating import elo
-from src.rating.feature_space import feature_space, principal_components, without_features
-from src.rating.scoring import (
+from src.rating.models import elo
+from src.rating.models.feature_space import feature_space, principal_components, without_features
+from src.rating.models.scoring import (
     Answer,
     EloScoring,
     PosteriorScoring,

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from src.rating.advice import OddOneOut, advise
-from src.rating.choice_log import Event
-from src.rating.feature_space import without_features
-from src.rating.scoring import PosteriorScoring, Starts
-from src.rating.shares import NONE, Share
-from src.rating.statistics import Tally, gather, odd_one_out, running_share
+from src.evaluation.proportion import NONE, Share
+from src.rating.models.feature_space import without_features
+from src.rating.models.scoring import PosteriorScoring, Starts
+from src.rating.report.advice import OddOneOut, advise
+from src.rating.report.statistics import Tally, gather, odd_one_out, running_share
+from src.rating.storage.choice_log import Event
 
 EVENTS = [
     Event("a", "b", "left", "audit", 0.9),  # matched

@@ -12,11 +12,11 @@ from src.aesthetic.predictor import Predictor
 from src.errors import DataError, MissingExtra, ModelError, SettingsError
 from src.features import open_extractors, open_store
 from src.images import scan_images
+from src.scoring import ray_engine
+from src.scoring.object_store import is_uri, reader, scan
+from src.scoring.ray_engine import RayEngine
+from src.scoring.scored import score_folder
 from src.settings import ScoreImages
-from src.using import ray_engine
-from src.using.object_store import is_uri, reader, scan
-from src.using.ray_engine import RayEngine
-from src.using.scoring import score_folder
 from tests.conftest import make_images
 
 pytest.importorskip("pyarrow")

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from src.images import UnreadableImage
-from src.server.app import MAX_PIXELS, TooLarge, decode
+from src.tagging.server.app import MAX_PIXELS, TooLarge, decode
 
 
 def encoded(size, kind="PNG", mode="1"):

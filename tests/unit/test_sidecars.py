@@ -2,7 +2,8 @@
 
 import pytest
 
-from src.classifier.sidecars import (
+from src.errors import DataError
+from src.tagging.tag_files import (
     SidecarStyle,
     parse_tags,
     read_tags,
@@ -10,7 +11,6 @@ from src.classifier.sidecars import (
     sidecar_of,
     write_tags,
 )
-from src.errors import DataError
 
 LINES, COMMAS = SidecarStyle(), SidecarStyle(commas=True)
 SHORT = SidecarStyle(replaces_extension=True)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.dataset.split import check_parts, split
 from src.errors import DataError
-from src.split import check_parts, split
 
 
 def contents(count: int, start: int = 0) -> list[bytes]:

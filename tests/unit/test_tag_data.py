@@ -5,10 +5,10 @@ import hashlib
 import numpy as np
 import pytest
 
-from src.classifier import tag_data
-from src.classifier.parts import TEST, TRAIN, VALIDATION
-from src.classifier.tag_data import binary_labels, split_parts
+from src.dataset.parts import TEST, TRAIN, VALIDATION
 from src.errors import DataError, SettingsError
+from src.tagging import data as tag_data
+from src.tagging.data import binary_labels, split_parts
 from tests.conftest import make_images
 
 

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from src.classifier.sidecars import SidecarStyle, read_tags
-from src.classifier.tag_errors import (
+from src.errors import DataError
+from src.file_changes.journal import undo
+from src.tagging.errors import (
     TagError,
     apply_errors,
     find_tag_errors,
     read_errors,
     write_errors,
 )
-from src.classifier.tag_head import calibrate, make_folds, out_of_fold, sigmoid
-from src.classifier.tag_journal import undo
-from src.errors import DataError
+from src.tagging.out_of_fold import calibrate, make_folds, out_of_fold, sigmoid
+from src.tagging.tag_files import SidecarStyle, read_tags
 
 STYLE = SidecarStyle()
 

@@ -5,13 +5,13 @@ import csv
 import numpy as np
 import pytest
 
-from src.classifier.selected_tags import SelectedTag
-from src.classifier.sidecars import SidecarStyle
-from src.classifier.tag_images import PROGRESS_FILE, TagChoice, allowed_tags, tag_images
-from src.classifier.tag_model import tag_order
-from src.classifier.thresholds import Thresholds
 from src.errors import DataError, ModelError
 from src.images import find_images
+from src.tagging.selected_tags import SelectedTag
+from src.tagging.tag_files import SidecarStyle
+from src.tagging.tag_images import PROGRESS_FILE, TagChoice, allowed_tags, tag_images
+from src.tagging.taggers import tag_order
+from src.tagging.thresholds import Thresholds
 from tests.conftest import make_images
 
 TAGS = [SelectedTag(i, name, 0, 1) for i, name in enumerate(("dark", "wide", "never"))]

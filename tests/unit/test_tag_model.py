@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from src.classifier.parts import TEST, TRAIN, VALIDATION
-from src.classifier.selected_tags import SelectedTag, write_selected_tags
-from src.classifier.sidecars import SidecarStyle
-from src.classifier.tag_data import TaggedImages
-from src.classifier.tag_job import TagAnswers
-from src.classifier.tag_model import members, open_tagger
-from src.classifier.tag_report import epochs, top_images
-from src.classifier.tag_results import Measuring, find, write_results
-from src.classifier.thresholds import Thresholds, save_thresholds
+from src.dataset.parts import TEST, TRAIN, VALIDATION
 from src.errors import ModelError
 from src.images import scan_images
+from src.tagging.data import TaggedImages
+from src.tagging.job import TagAnswers
+from src.tagging.report import epochs, top_images
+from src.tagging.results import Measuring, find, write_results
+from src.tagging.selected_tags import SelectedTag, write_selected_tags
+from src.tagging.tag_files import SidecarStyle
+from src.tagging.taggers import members, open_tagger
+from src.tagging.thresholds import Thresholds, save_thresholds
 from tests.conftest import make_images
 
 TAGS = [SelectedTag(0, "cat", 0, 6), SelectedTag(1, "</script><b>dog", 4, 3)]

@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from src.classifier.sidecars import SidecarStyle
-from src.classifier.tag_dotenv import arguments_text, read_dotenv
-from src.classifier.tag_journal import undo, write_changes
-from src.classifier.tag_prepare import check_images, count_tags, plan_tags
 from src.errors import DataError
+from src.file_changes.journal import undo, write_changes
+from src.tagging.dotenv import arguments_text, read_dotenv
+from src.tagging.prepare import check_images, count_tags, plan_tags
+from src.tagging.tag_files import SidecarStyle
 from tests.conftest import make_images
 
 STYLE = SidecarStyle()

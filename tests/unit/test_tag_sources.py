@@ -4,15 +4,15 @@ import sqlite3
 
 import pytest
 
-from src.classifier.selected_tags import (
+from src.errors import DataError
+from src.tagging.selected_tags import (
     SelectedTag,
     read_selected_tags,
     select_tags,
     write_selected_tags,
 )
-from src.classifier.sidecars import SidecarStyle
-from src.classifier.tag_sources import read_csv, read_database, read_sidecars, read_source
-from src.errors import DataError
+from src.tagging.sources import read_csv, read_database, read_sidecars, read_source
+from src.tagging.tag_files import SidecarStyle
 
 
 def test_selected_tags_are_ordered_by_count_then_name():

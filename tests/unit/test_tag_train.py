@@ -5,13 +5,13 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
-from src.classifier.augment import Augmentation, blend
-from src.classifier.fine_tune import Recipe
-from src.classifier.head import LinearHead
-from src.classifier.losses import MultilabelLoss
-from src.classifier.multilabel_objective import objective
-from src.classifier.tag_head_training import Whitening, train_tag_head
 from src.errors import ModelError
+from src.image_models.augment import Augmentation, blend
+from src.image_models.fine_tune import Recipe
+from src.image_models.head import LinearHead
+from src.tagging.head_training import Whitening, train_tag_head
+from src.tagging.losses import MultilabelLoss
+from src.tagging.objective import objective
 
 N, D, K = 240, 6, 3
 

@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from src.classifier.selected_tags import SelectedTag
-from src.classifier.thresholds import (
+from src.errors import DataError, ModelError
+from src.tagging.selected_tags import SelectedTag
+from src.tagging.thresholds import (
     Thresholds,
     balanced_threshold,
     choose_thresholds,
     load_thresholds,
     save_thresholds,
 )
-from src.errors import DataError, ModelError
 
 
 def tags(*kinds):

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from src.classifier.image_size import with_image_size
-from src.classifier.model import load_classifier
-from src.classifier.save import read_classes
 from src.errors import MissingExtra, ModelError
+from src.image_models.image_size import with_image_size
+from src.image_models.model import load_classifier
+from src.image_models.save import read_classes
 from src.images.processors import load_preprocessing, timm_processor
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from src.errors import DataError, SettingsError
-from src.using import undo
-from src.using.arrange import arrange
-from src.using.changes import KINDS, Copy, Link, Move, State, Touch, Write
-from src.using.touch import STEP_NS, touch_in_order
+from src.file_changes import undo
+from src.file_changes.arrange import arrange
+from src.file_changes.changes import KINDS, Copy, Link, Move, State, Touch, Write
+from src.scoring.touch import STEP_NS, touch_in_order
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from PIL import Image
 
 from src.errors import DataError
 from src.features import open_store
+from src.file_changes.relabel import move_wrong, read_decisions, relabel_wrong
+from src.file_changes.undo import make, take_back
 from src.images import scan_images
 from src.reports.duplicates_report import Member, write_duplicates
-from src.using.find_duplicates import find_duplicates, rows
-from src.using.relabel import move_wrong, read_decisions, relabel_wrong
-from src.using.undo import make, take_back
+from src.scoring.find_duplicates import find_duplicates, rows
 from tests.conftest import make_images
 
 KEEP, DELETE = ("keep", "accepted"), ("delete", "rejected")
@@ -71,7 +71,7 @@ def test_hashes_that_are_known_are_not_computed_again(folder, monkeypatch):
     def never(*arguments, **more):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("src.using.find_duplicates.compute_features", never)
+    monkeypatch.setattr("src.scoring.find_duplicates.compute_features", never)
     assert find_duplicates(folder).images == 12
 
 

@@ -13,8 +13,8 @@ from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
 from src.errors import ModelError
 from src.features import open_extractors
-from src.using.light import export_light, is_light, open_light
-from src.using.scoring import open_model, score_folder
+from src.scoring.light import export_light, is_light, open_light
+from src.scoring.scored import open_model, score_folder
 from tests import tiny_models
 from tests.conftest import make_images
 

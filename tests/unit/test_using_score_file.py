@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from src.errors import DataError
-from src.rating.database import RatingDatabase
-from src.using import undo
-from src.using.actions import plan_action
-from src.using.scoring import Scored
+from src.file_changes import undo
+from src.rating.session import RatingDatabase
+from src.scoring.actions import plan_action
+from src.scoring.scored import Scored
 from tests.conftest import make_images
 
 

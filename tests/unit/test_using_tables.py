@@ -12,12 +12,12 @@ from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
 from src.errors import DataError, ModelError, SettingsError
 from src.features import open_extractors
-from src.rating.score_file import read_score_file
+from src.rating.storage.score_file import read_score_file
 from src.reports.gallery import relative_url, write_gallery, write_thumbnails
-from src.using.cuts import quantiles, steps
-from src.using.score_file import fill_score_file
-from src.using.scoring import Scored, reopen_extractors, score_folder
-from src.using.tables import histogram, summary, write_table
+from src.scoring.cuts import quantiles, steps
+from src.scoring.score_file import fill_score_file
+from src.scoring.scored import Scored, reopen_extractors, score_folder
+from src.scoring.table import histogram, summary, write_table
 from tests.conftest import make_images
 
 COLUMNS = {"path": ['a,"b".png', "ü/c.png"], "score": np.array([1.25, -0.5])}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from src.aesthetic.heads.base import Array, Arrays, Config, FloatArray, Head, take, take_value
-from src.aesthetic.heads.kernel_map import (
+from src.aesthetic.heads.nystroem import (
     LANDMARKS,
     LandmarkKernel,
     best_kernel,
@@ -22,8 +22,8 @@ from src.aesthetic.heads.kernel_map import (
     pick_landmarks,
     some_rows,
 )
+from src.aesthetic.heads.ridge_path import Smoother
 from src.aesthetic.heads.scaling import training_data
-from src.aesthetic.heads.smoother import Smoother
 from src.errors import ModelError
 
 _LENGTHS = (1.0, 2.0, 4.0)  # times the typical distance

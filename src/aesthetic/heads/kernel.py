@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from src.aesthetic.heads.base import Array, Arrays, Config, FloatArray, Head, take
-from src.aesthetic.heads.kernel_map import (
+from src.aesthetic.heads.linear import optional_std
+from src.aesthetic.heads.nystroem import (
     LANDMARKS,
     LandmarkKernel,
     best_kernel,
@@ -16,10 +17,9 @@ from src.aesthetic.heads.kernel_map import (
     pick_landmarks,
     some_rows,
 )
-from src.aesthetic.heads.linear import optional_std
+from src.aesthetic.heads.ridge_path import Smoother
 from src.aesthetic.heads.scaling import training_data
-from src.aesthetic.heads.smoother import Smoother
-from src.aesthetic.metrics import pairwise_accuracy
+from src.evaluation.rank_metrics import pairwise_accuracy
 
 _LENGTH = 0.7  # times the typical distance; the kernel mixes all length scales around it
 _SEARCH_ON = 400  # images: the scaling needs no more to be found

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from src.aesthetic.heads.linear import LinearHead
+from src.aesthetic.heads.ridge_path import ALPHAS, Smoother
 from src.aesthetic.heads.scaling import Scaler, training_data
-from src.aesthetic.heads.smoother import ALPHAS, Smoother
 
 
 def fit_ridge(

@@ -1,0 +1,1 @@
+"""Metrics and intervals: numbers in, numbers out."""

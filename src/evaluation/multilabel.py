@@ -1,0 +1,216 @@
+"""How good tag predictions are: F1, F2, MCC and average precision, by tag, micro and macro.
+
+Micro figures pool the decisions of all tags; macro figures are the mean over the tags that at
+least one image has. Quotients without a denominator are 0, as is usual for F and MCC.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from src.evaluation.multilabel_scores import Scored, against, row_blocks, sorted_columns
+from src.tagging.selected_tags import SelectedTag, category_name
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+_POOLED = 1 << 25  # scores sorted at once for the pooled average precision
+
+
+@dataclass(frozen=True)
+class TagMetrics:
+    """Figures of each tag, all (k,); rates are float64, counts int64."""
+
+    tp: np.ndarray
+    fp: np.ndarray
+    fn: np.ndarray
+    tn: np.ndarray
+    average_precision: np.ndarray  # NaN for tags that no image has
+
+    @property
+    def support(self) -> np.ndarray:
+        """How many images have the tag."""
+        support: np.ndarray = self.tp + self.fn
+        return support
+
+    @property
+    def precision(self) -> np.ndarray:
+        """Share of the given tags that are right."""
+        return _ratio(self.tp, self.tp + self.fp)
+
+    @property
+    def recall(self) -> np.ndarray:
+        """Share of the true tags that are given."""
+        return _ratio(self.tp, self.tp + self.fn)
+
+    def f_score(self, beta: float) -> np.ndarray:
+        """F-beta: recall counts beta times as much as precision."""
+        return f_beta(self.tp, self.fp, self.fn, beta)
+
+    @property
+    def mcc(self) -> np.ndarray:
+        """Matthews correlation coefficient."""
+        return matthews(self.tp, self.fp, self.fn, self.tn)
+
+
+def f_beta(tp: Any, fp: Any, fn: Any, beta: float) -> np.ndarray:
+    """F-beta from counts (van Rijsbergen 1979)."""
+    return _ratio((1 + beta**2) * tp, (1 + beta**2) * tp + beta**2 * fn + fp)
+
+
+def matthews(tp: Any, fp: Any, fn: Any, tn: Any) -> np.ndarray:
+    """Matthews correlation coefficient from counts."""
+    tp, fp, fn, tn = (np.asarray(count, np.float64) for count in (tp, fp, fn, tn))
+    return _ratio(tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
+
+
+def measure_tags(
+    scores: np.ndarray, labels: "csr_array | np.ndarray", thresholds: np.ndarray
+) -> TagMetrics:
+    """Figures of each tag.
+
+    Works in blocks: beside the scores it takes some 100 MB, however many there are.
+
+    Args:
+        scores: (n, k) probabilities, float16 or wider.
+        labels: (n, k), nonzero where the image has the tag.
+        thresholds: (k,); a tag is given where score >= threshold.
+
+    Raises:
+        ValueError: the shapes differ, or a score is not a number.
+    """
+    scored = against(scores, labels)
+    n, k = scores.shape
+    given, tp = np.zeros(k, np.int64), np.zeros(k, np.int64)
+    precision = np.full(k, np.nan)
+    for tag, column, positive in sorted_columns(scored):
+        # In the scores' own type the comparison is that of score >= threshold, also for float16.
+        threshold = np.asarray(thresholds[tag], np.float64)
+        given[tag] = n - np.searchsorted(column.astype(np.float64), threshold)
+        tp[tag] = len(positive) - np.searchsorted(positive.astype(np.float64), threshold)
+        if len(positive):
+            precision[tag] = _average_precision(n - np.searchsorted(column, positive), positive)
+    fp, fn = given - tp, np.diff(scored.starts) - tp
+    return TagMetrics(tp, fp, fn, n - tp - fp - fn, precision)
+
+
+def micro_average_precision(scored: Scored, tags: np.ndarray | None = None) -> float:
+    """Average precision of all decisions pooled, exactly; equal scores share one rank.
+
+    Args:
+        scored: scores and truth, with at least one positive.
+        tags: positions of the tags to pool; all by default.
+    """
+    chosen = scored.positive if tags is None else scored.positive[np.isin(scored.columns, tags)]
+    positive = np.sort(chosen)
+    distinct, first = np.unique(positive, return_index=True)
+    at_least = np.zeros(len(distinct), np.int64)
+    for block in row_blocks(scored.scores, _POOLED):
+        ordered = np.sort(block if tags is None else block[:, tags], axis=None)
+        at_least += ordered.size - np.searchsorted(ordered, distinct)
+    repeats = np.diff([*first, len(positive)])
+    return _average_precision(np.repeat(at_least, repeats), positive)
+
+
+def _average_precision(at_least: np.ndarray, positive: np.ndarray) -> float:
+    """Mean over the positives of the precision at their score.
+
+    Args:
+        at_least: how many scores are at least as high as each positive's, (p,).
+        positive: the positives' scores, rising, (p,).
+    """
+    hits = len(positive) - np.searchsorted(positive, positive)
+    return float(np.mean(hits / at_least))
+
+
+class Slice(NamedTuple):
+    """A part of the tags to report on.
+
+    Attributes:
+        name: for tables.
+        group: the tags whose common threshold applies: "all", or a category's name.
+        tags: their positions.
+    """
+
+    name: str
+    group: str
+    tags: np.ndarray
+
+
+def slices(tags: Sequence[SelectedTag], ranks: Sequence[int] = ()) -> list[Slice]:
+    """All tags and each category, whole and from a popularity rank down.
+
+    Args:
+        tags: with their counts.
+        ranks: rank r leaves out the r most frequent tags of all, or of the category; without
+            any, the rarer half is taken.
+    """
+    order = sorted(range(len(tags)), key=lambda index: (-tags[index].count, tags[index].name))
+    kinds = sorted({tag.category for tag in tags})
+    groups = [("all", "all tags", order)]
+    if len(kinds) > 1:
+        groups += [
+            (
+                category_name(kind),
+                category_name(kind),
+                [i for i in order if tags[i].category == kind],
+            )
+            for kind in kinds
+        ]
+    found = []
+    for group, name, members in groups:
+        found.append(Slice(name, group, np.sort(members)))
+        for rank in ranks or (len(members) // 2,):
+            if 0 < rank < len(members):
+                found.append(Slice(f"{name} from #{rank} down", group, np.sort(members[rank:])))
+    return found
+
+
+def summarise(
+    metrics: TagMetrics, *, tags: np.ndarray | None = None, scored: Scored | None = None
+) -> dict[str, Any]:
+    """Micro and macro figures of some tags, as JSON values; None where nothing can be measured.
+
+    Args:
+        metrics: of all tags.
+        tags: positions of the tags to sum up; all by default.
+        scored: the scores behind them; needed for the micro average precision.
+    """
+    chosen = np.arange(len(metrics.tp)) if tags is None else tags
+    tp, fp, fn, tn = (
+        int(counts[chosen].sum()) for counts in (metrics.tp, metrics.fp, metrics.fn, metrics.tn)
+    )
+    seen = chosen[metrics.support[chosen] > 0]
+
+    def macro(values: np.ndarray) -> float | None:
+        return float(values[seen].mean()) if len(seen) else None
+
+    summary: dict[str, Any] = {
+        "tags": len(chosen),
+        "tags_with_images": len(seen),
+        "tp": tp,
+        "fp": fp,
+        "fn": fn,
+        "tn": tn,
+        "precision_micro": float(_ratio(tp, tp + fp)),
+        "recall_micro": float(_ratio(tp, tp + fn)),
+        "f1_micro": float(f_beta(tp, fp, fn, 1)),
+        "f2_micro": float(f_beta(tp, fp, fn, 2)),
+        "mcc_micro": float(matthews(tp, fp, fn, tn)),
+        "f1_macro": macro(metrics.f_score(1)),
+        "f2_macro": macro(metrics.f_score(2)),
+        "mcc_macro": macro(metrics.mcc),
+        "map_macro": macro(metrics.average_precision),
+    }
+    if scored is not None:
+        summary["map_micro"] = micro_average_precision(scored, tags) if len(seen) else None
+    return summary
+
+
+def _ratio(above: Any, below: Any) -> np.ndarray:
+    above, below = np.asarray(above, np.float64), np.asarray(below, np.float64)
+    nothing = np.zeros(np.broadcast(above, below).shape)
+    ratio: np.ndarray = np.divide(above, below, out=nothing, where=below > 0)
+    return ratio

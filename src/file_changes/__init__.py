@@ -1,0 +1,1 @@
+"""Changes to files that are planned, applied and undone."""

@@ -1,0 +1,1 @@
+"""What category classifiers and taggers share."""

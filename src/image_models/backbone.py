@@ -1,0 +1,229 @@
+"""What an image classifier's last layer sees of each image, as features in the store."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from src.devices import choose_device, half_precision
+from src.errors import ModelError
+from src.features.hub import resolve_model
+from src.files import write_text
+from src.image_models.model import find_head, need_timm, quieten, read_head
+from src.images.preprocess import Preprocessing
+from src.images.processors import load_preprocessing
+
+if TYPE_CHECKING:
+    import torch
+
+VERSION = 1  # of this module's way from image to vector
+RECORD = "image_taste"  # our part of config.json
+_CPU_BATCH = 4
+
+
+class HeadInputs:
+    """The input of a classifier's final linear layer: an extractor for the feature store.
+
+    Which tensor that is (a pooled map, the class token, a mean) is the architecture's own choice,
+    so a linear head that is trained on these features is exactly the model's own head.
+
+    A model that was saved with a new head on an untouched backbone shares the features of the
+    model it came from: its config.json says so, together with the digest of the weights for which
+    that holds.
+
+    Args:
+        name: a hub name, or a local folder.
+        device: see `src.devices.choose_device`.
+
+    Raises:
+        ModelError: the model cannot be found or fetched.
+    """
+
+    def __init__(self, name: str, *, device: str = "auto") -> None:
+        self.name = name
+        self.files = resolve_model(name)
+        self._device_name = device
+        record = _record(self.files.folder)
+        self.features = record.get("features") or self.files.identity
+        self.identity = f"classifier head input|{self.features}|v{VERSION}"
+        self._head_name = record.get("head")
+        self._preprocessing: Preprocessing | None = None
+        self._model: torch.nn.Module | None = None
+        self._seen: list[torch.Tensor] = []
+        self._checked = False
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the model's head alone was trained on the user's images."""
+        return self.features != self.files.identity
+
+    @property
+    def head_name(self) -> str:
+        """The name of the final linear layer inside the model, which is loaded to find it out.
+
+        Raises:
+            ModelError: as `load`.
+        """
+        if self._head_name is None:
+            self.load()
+        assert self._head_name is not None
+        return self._head_name
+
+    @property
+    def at_least(self) -> int | None:
+        """The shorter side, in pixels, that images are shrunk to."""
+        return self.preprocessing.at_least
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The model's own way from image to pixels."""
+        if self._preprocessing is None:
+            self._preprocessing = load_preprocessing(self.files.folder)
+        return self._preprocessing
+
+    def head(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weight (classes, d) and bias (classes) of the model's own head, float32."""
+        tensors = read_head(self.files.folder, self._head_name) if self._head_name else None
+        if tensors is not None:
+            return tensors
+        self.load()
+        assert self._model is not None
+        layer: Any = self._model.get_submodule(self.head_name)
+        weight = layer.weight.detach().float().cpu().numpy()
+        if layer.bias is None:
+            return weight, np.zeros(len(weight), np.float32)
+        return weight, layer.bias.detach().float().cpu().numpy()
+
+    def load(self) -> None:
+        """Load weights.
+
+        Raises:
+            ModelError: transformers cannot load the model, or it has no linear head.
+            MissingExtra: a model of timm, which is not installed.
+        """
+        import torch
+        import transformers
+
+        if self._model is not None:
+            return
+        quieten()
+        need_timm(self.files.folder)
+        try:
+            model: Any = transformers.AutoModelForImageClassification.from_pretrained(
+                self.files.folder, dtype=torch.float32
+            )
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ModelError(
+                f"{self.name!r} cannot be used as an image classifier: {reason}"
+            ) from None
+        # Convolutions are fastest with the channels last; other layers do not mind.
+        model = model.to(memory_format=torch.channels_last)
+        self.use(model, self._head_name or find_head(model, self.preprocessing, self.name))
+
+    def use(self, model: Any, head_name: str) -> None:
+        """Take a model that is in memory already instead of loading it; it is put to evaluation."""
+        self._device = choose_device(self._device_name)
+        self._half = half_precision(self._device)
+        model.to(self._device)
+        model.eval()
+        # The captured tensor may be changed in place by the model (dropout), hence the copy.
+        model.get_submodule(head_name).register_forward_pre_hook(
+            lambda _module, inputs: self._seen.append(inputs[0].detach().clone())
+        )
+        self._model, self._head_name = model, head_name
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """The resized and cropped image, (height, width, 3) uint8."""
+        return self.preprocessing.pixels(image)
+
+    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
+        """Head inputs of a batch, (n, d) float32."""
+        assert self._model is not None
+        # Of a few images the activations stay in a processor's cache; the memory for those of many
+        # is fetched from the system, and given back, at every layer: five times slower.
+        size = _CPU_BATCH if self._device.type == "cpu" else len(prepared)
+        chunks = [prepared[start : start + size] for start in range(0, len(prepared), size)]
+        return np.concatenate([self._extract(np.stack(chunk)) for chunk in chunks])
+
+    def _extract(self, images: np.ndarray) -> np.ndarray:
+        """(n, height, width, 3) uint8 to (n, d)."""
+        import torch
+
+        assert self._model is not None
+        preprocessing = self.preprocessing
+        scale = torch.tensor(preprocessing.scale, device=self._device)
+        offset = torch.tensor(preprocessing.offset, device=self._device)
+        batch = torch.from_numpy(images).to(self._device, non_blocking=True)
+        # (n, h, w, 3) seen as (n, 3, h, w) is already in channels-last order.
+        pixels = (batch * scale + offset).permute(0, 3, 1, 2)
+        self._seen.clear()
+        with (
+            torch.inference_mode(),
+            torch.autocast(
+                self._device.type,
+                dtype=self._half or torch.float32,
+                enabled=self._half is not None,
+            ),
+        ):
+            logits = self._model(pixel_values=pixels).logits
+            features = self._seen[-1].reshape(len(images), -1)
+            if not self._checked:
+                self._check(features, logits)
+        return features.float().cpu().numpy()
+
+    def _check(self, features: "torch.Tensor", logits: "torch.Tensor") -> None:
+        """Make sure, on the first batch, that nothing comes between the head and the logits."""
+        import torch
+
+        assert self._model is not None
+        head = self._model.get_submodule(self.head_name)
+        if not torch.allclose(head(features), logits, rtol=0.01, atol=0.01):
+            raise ModelError(
+                f"{self.name!r} ({type(self._model).__name__}) does not end in one linear layer, "
+                "and is not supported: choose another model"
+            )
+        self._checked = True
+
+    def describe(self) -> dict[str, Any]:
+        """Name and identity."""
+        return {"name": self.files.name, "identity": self.identity}
+
+
+def write_record(folder: Path, head_name: str, features: str | None = None) -> None:
+    """Note in a saved model's config.json what its last layer is called and works on.
+
+    Args:
+        folder: the saved model.
+        head_name: the layer that makes the logits.
+        features: where only the head was trained: `HeadInputs.features` of the backbone's model.
+    """
+    file = folder / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config[RECORD] = {"head": head_name, "weights": _digest(folder)}
+    if features is not None:
+        config[RECORD]["features"] = features
+    write_text(file, json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def _record(folder: Path) -> dict[str, str]:
+    """Our record, if it was written for the very weights that lie beside it; otherwise empty."""
+    try:
+        record = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(RECORD)
+    except (OSError, ValueError, AttributeError):
+        return {}
+    if not isinstance(record, dict) or not {"head", "weights"} <= record.keys():
+        return {}
+    return record if record["weights"] == _digest(folder) else {}
+
+
+def _digest(folder: Path) -> str:
+    """sha256 of the weights; "" if they are not in one file."""
+    try:
+        with (folder / "model.safetensors").open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,265 @@
+"""Training a whole image model with transformers' Trainer: arguments, callbacks, going on."""
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from src.errors import ModelError, SettingsError
+from src.image_models.augment import Augmentation
+from src.images.preprocess import Preprocessing
+
+if TYPE_CHECKING:
+    from src.image_models.trainer import AveragingTrainer
+
+logger = logging.getLogger(__name__)
+
+
+class LabelledPaths(NamedTuple):
+    """Images of one part of the data."""
+
+    directory: Path
+    paths: list[str]
+    labels: np.ndarray  # (n,) int64, or (n, k) float32
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Attributes:
+        training_args: for TrainingArguments; what is given here is never changed.
+        eval_every_n_epochs: how often to measure and keep; 0 is never.
+        early_stopping_patience: measurements without a better one before stopping; 0 is never.
+        ema_decay: of the running average of the weights; 0 is off.
+        freeze_batch_norm: batch normalisation keeps the statistics of the base model.
+        augmentation: how training images are varied.
+        batch_size: images in one pass when measuring.
+        resume: go on from the last checkpoint of a run with the same settings.
+        device: `auto`, `cpu`, `cuda`, `mps`.
+    """
+
+    training_args: Mapping[str, Any] = field(default_factory=dict)
+    eval_every_n_epochs: int = 1
+    early_stopping_patience: int = 0
+    ema_decay: float = 0.0
+    freeze_batch_norm: bool = True
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
+    batch_size: int = 32
+    resume: bool = True
+    device: str = "auto"
+
+
+class Objective(NamedTuple):
+    """What is learnt and how it is measured.
+
+    Attributes:
+        loss: (model output, labels, num_items_in_batch=...) to a scalar: the sum over the batch
+            divided by num_items_in_batch, which counts labels over the steps accumulated.
+        metrics: for compute_metrics: logits and labels to named figures.
+        describe: those figures in words.
+    """
+
+    loss: Callable[..., Any]
+    metrics: Callable[[Any], dict[str, float]]
+    describe: Callable[[dict[str, float]], str]
+
+
+def fine_tune(
+    model: Any,
+    preprocessing: Preprocessing,
+    train: LabelledPaths,
+    validation: LabelledPaths | None,
+    objective: Objective,
+    recipe: Recipe,
+    checkpoints: Path,
+    *,
+    more_follows: bool = False,
+) -> dict[str, Any]:
+    """Train a model in place; the best measured weights, or the last, are in it at the end.
+
+    Every process of a `torchrun` or `accelerate launch` calls this alike.
+
+    Args:
+        model: see `src.image_models.model.load_classifier`.
+        preprocessing: of the same model.
+        train: what to train on.
+        validation: what to choose the best epoch on; None keeps the last one.
+        objective: loss and metrics.
+        recipe: how to train.
+        checkpoints: folder of this very run, unless training_args names an output_dir. If it
+            holds a checkpoint, training goes on from it.
+        more_follows: the processes will train together once more.
+
+    Returns:
+        epochs (as far as trained), steps, best_metric (or None), and history: what was logged.
+
+    Raises:
+        SettingsError: TrainingArguments refuses a value, or two contradict each other.
+        ModelError: training diverges, or the memory of the device does not suffice.
+        KeyboardInterrupt: stopped with Ctrl-C, after a checkpoint was written.
+    """
+    from src.image_models.batches import PixelDataset, collate, enlarged
+    from src.image_models.trainer import ImageTrainer
+
+    varied = recipe.augmentation is not None
+    trainer = ImageTrainer(
+        preprocessing=preprocessing,
+        augmentation=recipe.augmentation,
+        ema_decay=recipe.ema_decay,
+        freeze_batch_norm=recipe.freeze_batch_norm,
+        model=model,
+        args=training_arguments(recipe, checkpoints, measured=validation is not None),
+        data_collator=collate,
+        train_dataset=PixelDataset(
+            *train, enlarged(preprocessing) if varied else preprocessing, exact=not varied
+        ),
+        eval_dataset=validation and PixelDataset(*validation, preprocessing, exact=True),
+        compute_loss_func=objective.loss,
+        compute_metrics=objective.metrics,
+    )
+    return run_trainer(trainer, objective, recipe, more_follows=more_follows)
+
+
+def run_trainer(
+    trainer: "AveragingTrainer",
+    objective: Objective,
+    recipe: Recipe,
+    *,
+    more_follows: bool = False,
+) -> dict[str, Any]:
+    """Train to the end, from the last checkpoint if there is one; returns and raises as above."""
+    import torch
+    from transformers import EarlyStoppingCallback
+    from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+    from src.image_models.callbacks import (
+        Bar,
+        EveryNthEpoch,
+        KeepOnInterrupt,
+        Lines,
+        StopWhenDiverged,
+    )
+
+    arguments = trainer.args
+    keep = KeepOnInterrupt()
+    callbacks = [Lines(objective.describe), StopWhenDiverged()]
+    if recipe.eval_every_n_epochs > 1 and "eval_strategy" not in recipe.training_args:
+        callbacks.append(EveryNthEpoch(recipe.eval_every_n_epochs))
+    if recipe.early_stopping_patience:
+        callbacks.append(EarlyStoppingCallback(recipe.early_stopping_patience))
+    for callback in [*callbacks, keep]:
+        trainer.add_callback(callback)
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    if not arguments.disable_tqdm:
+        trainer.add_callback(Bar)
+    checkpoint = _checkpoint(recipe, Path(str(arguments.output_dir)))
+    keep.watch(lambda interrupted: _agreed(trainer.accelerator, interrupted))
+    try:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    except torch.OutOfMemoryError:
+        raise ModelError(
+            "the device's memory does not suffice: lower per_device_train_batch_size (and raise "
+            "gradient_accumulation_steps as much), or choose a smaller model"
+        ) from None
+    finally:
+        keep.unwatch()
+    if keep.interrupted:
+        logger.info("Kept in %s: run the same command again to go on.", arguments.output_dir)
+        raise KeyboardInterrupt
+    trainer.use_average()
+    trainer.accelerator.wait_for_everyone()  # who is done removes checkpoints others still read
+    if not more_follows:  # what ends here cannot be begun again: a second beginning hangs
+        trainer.accelerator.end_training()
+    state = trainer.state
+    return {
+        "epochs": state.epoch,
+        "steps": state.global_step,
+        "best_metric": state.best_metric,
+        "history": state.log_history,
+    }
+
+
+def training_arguments(recipe: Recipe, checkpoints: Path, *, measured: bool) -> Any:
+    """TrainingArguments: all that the recipe gives, and our defaults for what it does not.
+
+    Args:
+        recipe: how to train.
+        checkpoints: where checkpoints go, unless the recipe says so.
+        measured: whether there are validation images.
+
+    Raises:
+        SettingsError: TrainingArguments refuses a value, or two contradict each other.
+    """
+    import torch
+    from transformers import TrainingArguments
+
+    given = dict(recipe.training_args)
+    if not measured:
+        asking = [
+            name
+            for name in ("eval_strategy", "load_best_model_at_end")
+            if given.get(name) not in (None, False, "no")
+        ]
+        if asking:
+            raise SettingsError(
+                f"training_args.{asking[0]} needs validation images: raise fraction_for_validation"
+            )
+    strategy = given.get("eval_strategy")
+    if strategy is None:
+        strategy = "epoch" if measured and recipe.eval_every_n_epochs else "no"
+    saving = given.get("save_strategy", "epoch" if strategy == "no" else strategy)
+    defaults = {
+        "output_dir": str(checkpoints),
+        "eval_strategy": strategy,
+        "save_strategy": saving,
+        "logging_strategy": "epoch",
+        "load_best_model_at_end": strategy != "no" and saving in (strategy, "best"),
+        "save_total_limit": 1,
+        "per_device_eval_batch_size": recipe.batch_size,
+        "use_cpu": recipe.device == "cpu",
+        "disable_tqdm": not sys.stderr.isatty(),
+        "dataloader_pin_memory": torch.cuda.is_available() and recipe.device != "cpu",
+        "dataloader_persistent_workers": bool(given.get("dataloader_num_workers")),
+        "restore_callback_states_from_checkpoint": bool(recipe.early_stopping_patience),
+    }
+    if recipe.device.startswith("cuda:"):
+        raise SettingsError(
+            f"device {recipe.device!r}: training a whole model takes all GPUs it can see; set the "
+            "environment variable CUDA_VISIBLE_DEVICES instead, and device to 'auto'"
+        )
+    try:
+        return TrainingArguments(**(defaults | given))
+    except (ValueError, TypeError, ImportError, NotImplementedError) as error:
+        raise SettingsError(f"training_args: {str(error).strip().splitlines()[0]}") from None
+
+
+def _checkpoint(recipe: Recipe, folder: Path) -> str | None:
+    """Where to go on from, if anywhere."""
+    named = recipe.training_args.get("resume_from_checkpoint")
+    if isinstance(named, str):
+        if not (Path(named) / "trainer_state.json").is_file():
+            raise SettingsError(f"training_args.resume_from_checkpoint: {named} is no checkpoint")
+        return named
+    # The state is written last: without it the checkpoint was interrupted itself.
+    whole = [file.parent for file in folder.glob("checkpoint-*/trainer_state.json")]
+    own = "output_dir" not in recipe.training_args
+    if not whole or not (named or (recipe.resume and own)):
+        return None
+    last = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]))
+    logger.info("Going on from %s.", last)
+    return str(last)
+
+
+def _agreed(accelerator: Any, interrupted: bool) -> bool:
+    """Whether any of the processes that train together was interrupted."""
+    if accelerator.num_processes == 1:
+        return interrupted
+    if interrupted:
+        accelerator.set_trigger()
+    return bool(accelerator.check_trigger())

@@ -1,0 +1,131 @@
+"""Training a model at another image size than its own."""
+
+import copy
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src.errors import ModelError
+from src.files import write_text
+from src.image_models.model import input_size
+from src.images.preprocess import Preprocessing
+from src.images.processors import timm_processor
+
+if TYPE_CHECKING:
+    import torch
+
+_FILE = "preprocessor_config.json"
+
+
+def with_image_size(source: Path, size: int, target: Path) -> Path:
+    """Write a preprocessing that differs from a model's own in the size alone.
+
+    Args:
+        source: the model's folder.
+        size: side of the square that the model is given, in pixels.
+        target: a folder for the file; it is made.
+
+    Returns:
+        The folder `target`.
+
+    Raises:
+        ModelError: the model's preprocessing has no size that could be changed.
+    """
+    try:
+        config: dict[str, Any] = timm_processor(source) or json.loads(
+            (source / _FILE).read_text(encoding="utf-8")
+        )
+    except (OSError, ValueError):
+        raise ModelError(f"{source / _FILE} cannot be read") from None
+    before = _side(config.get("crop_size")) or _side(config.get("size"))
+    if not before:
+        raise ModelError(f"{source / _FILE} names no image size: image_sizes cannot be used")
+    for key in ("size", "crop_size"):  # what is cut off keeps its share
+        if key in config:
+            config[key] = _scaled(config[key], size / before)
+    write_text(target / _FILE, json.dumps(config, indent=2) + "\n")
+    return target
+
+
+def fitted(model: Any, preprocessing: Preprocessing, name: str) -> Any:
+    """A model with the same weights that takes images of this size: often the model itself.
+
+    A vision transformer has one position embedding for each patch; between those that it has
+    learnt, bicubic interpolation gives those of a finer or coarser grid (Dosovitskiy et al., "An
+    image is worth 16x16 words", 2021, section 3.2). Its `config.image_size` is the new size then,
+    so that the saved model is an ordinary one.
+
+    Args:
+        model: a transformers image classifier.
+        preprocessing: what the images come from.
+        name: what to call the model in messages.
+
+    Raises:
+        ModelError: the model cannot take images of this size.
+    """
+    height, width = input_size(preprocessing)
+    if _takes(model, height, width):
+        return model
+    found = [key for key in model.state_dict() if key.endswith("embeddings.position_embeddings")]
+    config = copy.deepcopy(model.config)
+    patch = getattr(config, "patch_size", None)
+    if len(found) == 1 and isinstance(patch, int) and isinstance(config.image_size, int):
+        if height % patch or height != width:
+            raise ModelError(
+                f"image_sizes: {name!r} takes squares of whole patches of {patch} pixels, "
+                f"not {height} x {width}"
+            )
+        weights = model.state_dict()
+        weights[found[0]] = _interpolated(
+            weights[found[0]], config.image_size // patch, height // patch
+        )
+        config.image_size = height
+        resized = type(model)(config)
+        resized.load_state_dict(weights)
+        resized.train(model.training).to(next(model.parameters()).device)
+        if _takes(resized, height, width):
+            return resized
+    raise ModelError(
+        f"{name!r} ({type(model).__name__}) cannot be trained at another image size than its own: "
+        "leave image_sizes empty, or choose another model"
+    )
+
+
+def _takes(model: Any, height: int, width: int) -> bool:
+    import torch
+
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            device = next(model.parameters()).device
+            model(pixel_values=torch.zeros(1, 3, height, width, device=device))
+    except (ValueError, RuntimeError):
+        return False
+    finally:
+        model.train(training)
+    return True
+
+
+def _interpolated(positions: "torch.Tensor", side: int, new_side: int) -> "torch.Tensor":
+    """(1, p + side², d) to (1, p + new_side², d); the first p, of class tokens, stay."""
+    import torch
+
+    first = positions.shape[1] - side**2
+    grid = positions[:, first:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    grid = torch.nn.functional.interpolate(
+        grid, size=(new_side, new_side), mode="bicubic", align_corners=False
+    )
+    return torch.cat([positions[:, :first], grid.permute(0, 2, 3, 1).flatten(1, 2)], dim=1)
+
+
+def _side(size: Any) -> int:
+    if isinstance(size, dict):
+        return int(size.get("height") or size.get("shortest_edge") or 0)
+    return int(size or 0)
+
+
+def _scaled(size: Any, factor: float) -> Any:
+    if isinstance(size, dict):
+        return {key: round(value * factor) if value else value for key, value in size.items()}
+    return round(size * factor) if size else size

@@ -1,0 +1,79 @@
+"""The scores that go with the answers so far, kept up to date beside a window."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+from src.rating.models.feature_space import FeatureSpace
+from src.rating.models.scoring import Answer, Scoring
+
+_FIT_AFTER = 20  # answers, and then whenever there are a twelfth more
+_TAKE_BACK = 20  # answers that are taken back without a fit
+
+
+class ScoreKeeper:
+    """Holds a method's scores, updates them at every answer, and fits all answers now and then.
+
+    A fit runs without the lock; answers that arrive meanwhile are added to its result.
+
+    Args:
+        scoring: the method before any answer.
+        answers: those so far.
+        lock: held by the caller of everything but `refit`.
+    """
+
+    def __init__(self, scoring: Scoring, answers: Sequence[Answer], lock: threading.RLock) -> None:
+        self.answers = list(answers)
+        self.scoring = scoring.refitted(self.answers) if answers else scoring
+        self.fitted = len(self.answers)
+        self._before: deque[Scoring] = deque(maxlen=_TAKE_BACK)
+        self._taken_back = 0
+        self._lock = lock
+        self._fitting = threading.Lock()
+
+    @property
+    def due(self) -> bool:
+        """Whether enough answers came since the last fit for another."""
+        return len(self.answers) - self.fitted >= max(_FIT_AFTER, self.fitted // 12)
+
+    def add(self, answer: Answer, scoring: Scoring | None = None) -> None:
+        """Take in an answer; `scoring` where it was computed already."""
+        self._before.append(self.scoring)
+        self.scoring = self.scoring.after(answer) if scoring is None else scoring
+        self.answers.append(answer)
+
+    def take_back(self) -> None:
+        """Forget the last answer."""
+        self.answers.pop()
+        self._taken_back += 1
+        self.fitted = min(self.fitted, len(self.answers))
+        if self._before:
+            self.scoring = self._before.pop()
+        else:
+            self.scoring = self.scoring.refitted(self.answers)
+
+    def refit(self, space: FeatureSpace | None = None) -> None:
+        """Fit all answers, in new features if given; from any thread, without the lock."""
+        with self._fitting:
+            with self._lock:
+                answers, taken_back, scoring = list(self.answers), self._taken_back, self.scoring
+            if space is not None:
+                scoring = scoring.with_space(space)
+            scoring = scoring.refitted(answers)
+            with self._lock:
+                if taken_back != self._taken_back:
+                    scoring = scoring.refitted(self.answers)
+                else:
+                    for answer in self.answers[len(answers) :]:
+                        scoring = scoring.after(answer)
+                if space is not None:  # what was believed before was in other features
+                    self._before.clear()
+                self.scoring = scoring
+                self.fitted = len(self.answers)
+
+    def restart(self, scoring: Scoring) -> None:
+        """Begin again from other starting scores, with the same answers."""
+        self.scoring = scoring.refitted(self.answers)
+        self._before.clear()

@@ -1,0 +1,511 @@
+"""The rating session of one folder: which pair to show, every choice kept, the scores.
+
+`score.json` holds the scores, `score_choices.sqlite` beside it every choice; the scores can always
+be computed again from the choices. A session is one `RatingDatabase`:
+
+    with RatingDatabase("photos") as database:
+        left, right = database.next_pair()
+        database.record(left, right, "left")
+
+All methods may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from src.errors import DataError
+from src.images import find_images
+from src.rating.image_table import ImageTable
+from src.rating.models.feature_space import feature_space, without_features
+from src.rating.models.live_scores import ScoreKeeper
+from src.rating.models.scoring import (
+    LOGITS,
+    Answer,
+    EloScoring,
+    PosteriorScoring,
+    Scoring,
+    Starts,
+    prediction,
+)
+from src.rating.pairs.schedule import SELECTIONS, PairSchedule, Selection, Shown
+from src.rating.report.statistics import Statistics, Tally, gather
+from src.rating.storage.choice_log import ANSWERS, Event
+from src.rating.storage.reconcile import FolderRecords
+from src.rating.storage.score_file import posix
+
+Pair = tuple[str, str]
+Outcome = Literal["left", "right", "tie", "skip"]
+Method = Literal["posterior", "elo"]
+
+_OUTCOMES = ("left", "right", "tie", "skip")
+_OLD_COMPARISONS = 3.0  # per image, where an old score file does not say
+
+
+class _Following(NamedTuple):
+    """What comes after an answer that was not given yet."""
+
+    base: Scoring  # the scores that it was computed from
+    scoring: Scoring
+    shown: Shown
+
+
+class _Done(NamedTuple):
+    """What was answered or excluded, for undo."""
+
+    outcome: str
+    shown: Shown | None
+
+
+class RatingDatabase:
+    """The scores of a folder of images, learned from a person's choices between pairs.
+
+    Args:
+        directory: the folder; `score.json` and `score_choices.sqlite` live in it.
+        images: relative posix paths to rate; None finds every image below the folder.
+        features: relative path → vector, all of one length; images without one are fine.
+        method: "posterior" (Bayesian, with features where there are any) or "elo" (K = 0.8).
+        selection: "active" (most informative pairs), "least_shown" or "random".
+        seed: makes the choice of pairs repeatable; None draws a new one.
+        model_scores: relative path → a trained model's score, for the odd-one-out statistics only.
+        goal: comparisons this session aims at; only reported in the statistics.
+
+    Raises:
+        DataError: the folder cannot be written; it is open in another window; `score.json` is
+            damaged and there is no choice log to rebuild it from.
+        ValueError: an unknown method or selection.
+    """
+
+    directory: Path
+    goal: int
+
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        images: Iterable[str] | None = None,
+        features: Mapping[str, ArrayLike] | None = None,
+        method: Method = "posterior",
+        selection: Selection = "active",
+        seed: int | None = None,
+        model_scores: Mapping[str, float] | None = None,
+        goal: int = 100,
+    ) -> None:
+        if method not in ("posterior", "elo") or selection not in SELECTIONS:
+            raise ValueError(f"unknown method {method!r} or selection {selection!r}")
+        self.directory, self.goal = Path(directory), goal
+        self._lock = threading.RLock()
+        found = find_images(self.directory) if images is None else [posix(path) for path in images]
+        self._records = FolderRecords(self.directory)
+        try:
+            events = self._records.events
+            logged = {path for event in events for path in event[:2]} - {""}
+            self._images = ImageTable(self.directory, found, logged.union(self._records.starts))
+            self._schedule = PairSchedule(
+                len(self._images), selection, secrets.randbits(32) if seed is None else seed
+            )
+            self._comparisons = np.zeros(len(self._images), dtype=np.intp)
+            answers = self._replay(events)
+            self._method, self._space = method, without_features(len(self._images))
+            if features is not None and method == "posterior":
+                self._space = feature_space(self._images.names, features)
+            self._keeper = ScoreKeeper(self._beginning(), answers, self._lock)
+        except BaseException:
+            self._records.close()
+            raise
+        self._past = Tally().add(events)
+        self._first_event = len(events)
+        self._model_scores = dict(model_scores) if model_scores else None
+        self._turn = len(events)  # numbers the pairs; never goes back
+        self._shown: list[Shown] = []  # the pair on show last; before it those put off by an undo
+        self._done: list[_Done] = []  # in this session
+        self._following: dict[str, _Following] = {}
+        self._notices: list[str] = []
+        self._began = self._ended = 0.0
+        self._closed = False
+
+    @property
+    def images(self) -> list[str]:
+        """Relative paths that can be shown: found, not excluded, not gone."""
+        with self._lock:
+            return [self._images.names[number] for number in self._images.allowed]
+
+    def next_pair(self) -> Pair:
+        """The pair to show now, as (left, right); the same one until it is recorded.
+
+        Raises:
+            DataError: fewer than two images can be shown.
+        """
+        if not self._shown and self._keeper.due:
+            self._keeper.refit()
+        with self._lock:
+            while True:
+                problem = self._images.too_few()
+                if problem is not None:
+                    raise problem
+                if not self._shown:
+                    self._shown.append(
+                        self._schedule.draw(self._keeper.scoring, self._images.allowed, self._turn)
+                    )
+                shown = self._shown[-1]
+                gone = [number for number in shown[:2] if not self._images.is_file(number)]
+                for number in gone:
+                    self._drop(number, "is gone")
+                if not gone:
+                    self._began = self._began or time.monotonic()
+                    return self._names(shown)
+
+    def following_pairs(self) -> dict[Outcome, Pair]:
+        """For "left" and "right": the pair that `next_pair` will give after that answer.
+
+        For decoding images ahead, in a background thread: now and then it also fits all choices
+        again and brings `score.json` up to date. `next_pair` keeps to the pairs unless images
+        vanish or features arrive in between. Empty when there is no pair on show or fewer than
+        two images are left.
+        """
+        if self._keeper.due:
+            self._keeper.refit()
+            self._save_in_passing()
+        with self._lock:
+            if len(self._shown) > 1:  # after an undo the pair that was put off comes next
+                put_off = self._names(self._shown[-2])
+                return {"left": put_off, "right": put_off}
+            if not self._shown or self._images.too_few():
+                return {}
+            shown, scoring = self._shown[-1], self._keeper.scoring
+            allowed, turn = self._images.allowed, self._turn + 1
+        following = {}
+        for outcome in ("left", "right"):
+            after = scoring.after(Answer(shown.left, shown.right, outcome))
+            with self._lock:
+                if self._shown[-1:] != [shown] or self._images.allowed is not allowed:
+                    return {}  # answered or excluded meanwhile
+                pair = self._schedule.draw(after, allowed, turn, (shown.left, shown.right))
+            following[outcome] = _Following(scoring, after, pair)
+        with self._lock:
+            if self._shown[-1:] != [shown] or self._images.allowed is not allowed:
+                return {}
+            self._following = following
+            return {
+                "left": self._names(following["left"].shown),
+                "right": self._names(following["right"].shown),
+            }
+
+    def record(
+        self, left: str, right: str, outcome: Outcome, *, response_time: float | None = None
+    ) -> None:
+        """Keep a choice; it is on disk when this returns.
+
+        Args:
+            left, right: the pair as it was shown.
+            outcome: the preferred side, "tie" (equally good), or "skip" (no answer: changes no
+                score).
+            response_time: seconds from showing the pair to the answer.
+
+        Raises:
+            DataError: the disk is full or the folder gone; nothing changed, so try again.
+            ValueError: the outcome is unknown, or both sides are the same image.
+        """
+        if outcome not in _OUTCOMES or left == right:
+            raise ValueError(f"outcome {outcome!r} of {left!r} and {right!r}")
+        with self._lock:
+            i, j = self._images.number(left), self._images.number(right)
+            on_show = bool(self._shown) and self._shown[-1][:2] == (i, j)
+            if on_show:
+                shown = self._shown[-1]
+            else:
+                shown = Shown(i, j, "given", prediction(self._keeper.scoring, i, j))
+            self._records.append(
+                Event(left, right, outcome, shown.kind, shown.prediction, response_time)
+            )
+            self._schedule.note(i, j, shown.kind)
+            following = self._following.get(outcome) if on_show else None
+            if outcome != "skip":
+                self._comparisons[[i, j]] += 1
+                ready = following is not None and following.base is self._keeper.scoring
+                self._keeper.add(
+                    Answer(i, j, outcome), following.scoring if following and ready else None
+                )
+            if on_show:
+                self._shown.pop()
+            if following:
+                self._shown.append(following.shown)
+            self._advance(outcome, shown)
+            self._ended = time.monotonic()
+
+    def undo(self) -> Pair | None:
+        """Take back this session's last choice or exclusion; the pair to show again.
+
+        None when there is nothing to take back. `next_pair` gives the same pair until it is
+        answered, then the pair that was on show before the undo.
+
+        Raises:
+            DataError: the disk is full or the folder gone; nothing changed, so try again.
+        """
+        with self._lock:
+            if not self._done:
+                return None
+            event = self._records.take_back()
+            done = self._done.pop()
+            i = self._images.number(event.left)
+            if done.outcome == "exclude":
+                self._images.exclude(i, False)
+            else:
+                self._schedule.forget()
+                if done.outcome in ANSWERS:
+                    self._comparisons[[i, self._images.number(event.right)]] -= 1
+                    self._keeper.take_back()
+            if done.shown is not None:
+                self._shown.append(done.shown)
+            self._turn += 1
+            self._following = {}
+        return self.next_pair()
+
+    def exclude(self, path: str) -> None:
+        """Never show this image again; its score leaves `scores` and `score.json`.
+
+        Raises:
+            DataError: it is not in the folder, or the exclusion could not be written.
+        """
+        with self._lock:
+            number = self._images.number(path)
+            if self._images.excluded[number]:
+                return
+            shown = self._shown[-1] if self._shown else None
+            self._records.append(Event(path, "", "exclude", ""))
+            self._images.exclude(number, True)
+            self._hide(number)
+            self._advance("exclude", shown)
+
+    def set_unavailable(self, path: str, reason: str = "cannot be read") -> None:
+        """Stop showing an image that cannot be opened, for this session; its score is kept."""
+        with self._lock:
+            self._drop(self._images.number(path), reason)
+
+    def set_features(self, features: Mapping[str, ArrayLike]) -> None:
+        """Use these features from now on; meant to be called from a background thread.
+
+        Raises:
+            DataError: the vectors differ in length.
+        """
+        if self._method == "posterior":
+            space = feature_space(self._images.names, features)
+            self._keeper.refit(space)
+            with self._lock:
+                self._space = space
+
+    def set_model_scores(self, model_scores: Mapping[str, float]) -> None:
+        """Scores of a trained model, for the odd-one-out statistics of this session."""
+        with self._lock:
+            self._model_scores = dict(model_scores)
+
+    def scores(self) -> dict[str, float]:
+        """Every image's score: Elo/400 (+1 is 10:1 odds), unrated images included.
+
+        The mean is that of the starting scores: zero without any.
+        """
+        with self._lock:
+            return self._scores(self._images.rateable)
+
+    def uncertainty(self) -> dict[str, float]:
+        """The standard deviation of each score, in the same unit."""
+        with self._lock:
+            numbers = np.flatnonzero(self._images.rateable)
+            return self._by_name(numbers, self._keeper.scoring.deviations(numbers))
+
+    def comparisons(self) -> dict[str, int]:
+        """How often each image took part in a choice (skipped pairs do not count)."""
+        with self._lock:
+            numbers = np.flatnonzero(self._images.rateable)
+            return self._by_name(numbers, self._comparisons[numbers])
+
+    def unrated(self) -> list[str]:
+        """Images that no person has compared yet; a model's score does not count."""
+        with self._lock:
+            return [
+                self._images.names[number] for number in np.flatnonzero(self._unrated()).tolist()
+            ]
+
+    def initialise_from_model(self, scores: Mapping[str, float]) -> None:
+        """Take rescaled model scores (see `model_scores.py`) as the start of unrated images.
+
+        They are a prior for later choices, not ratings: the images stay unrated.
+
+        Raises:
+            DataError: an image is rated already, or is not in this folder.
+        """
+        with self._lock:
+            unrated = self._unrated()
+            for path in scores:
+                if not unrated[self._images.number(path)]:
+                    raise DataError(f"{path!r} is rated or excluded: a model fills unrated images")
+            self._records.add_model_scores(scores)
+            self._keeper.restart(self._beginning())
+            self._following = {}
+
+    def statistics(self) -> Statistics:
+        """The figures of R17, with series for plots, odd-one-out shares and advice."""
+        with self._lock:
+            scoring, model = self._keeper.scoring, self._model_scores
+            session = self._records.events[self._first_event :]
+            rateable, comparisons = self._images.rateable, self._comparisons.copy()
+            unrated = int(self._unrated().sum())
+            made = self._records.old_evaluations + self._records.answered
+            with_features = bool(self._space.width)
+        return gather(
+            past=self._past,
+            session=session,
+            seconds=max(self._ended - self._began, 0.0),
+            goal=self.goal,
+            choices=made,
+            unrated=unrated,
+            rateable=rateable,
+            comparisons=comparisons,
+            scoring=scoring,
+            model=model,
+            with_features=with_features,
+        )
+
+    def take_notices(self) -> list[str]:
+        """One-line messages for the user since the last call (files gone, file rebuilt …)."""
+        with self._lock:
+            notices = self._records.notices + self._notices
+            self._records.notices, self._notices = [], []
+            return notices
+
+    def save(self) -> None:
+        """Refit all choices exactly and write `score.json` in one atomic step.
+
+        Raises:
+            DataError: the file cannot be written; the choices are safe in the log.
+        """
+        self._keeper.refit()
+        self._write()
+
+    def close(self) -> None:
+        """Save what is new and release the folder; may be called twice.
+
+        Raises:
+            DataError: as `save`; the folder is released all the same.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        try:  # without the lock: a fit that runs may still need it
+            if self._records.stale:
+                self.save()
+        finally:
+            with self._lock:
+                self._records.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _beginning(self) -> Scoring:
+        """The method before any answer in the log."""
+        old, model, played = (np.zeros(len(self._images)) for _ in range(3))
+        starts = self._records.starts.values()
+        files = sum(start.source == "file" for start in starts)
+        each = 2 * self._records.old_evaluations / max(files, 1) or _OLD_COMPARISONS
+        for start in starts:
+            number = self._images.index[start.path]
+            if start.source == "file":
+                old[number], played[number] = start.score * LOGITS, each
+            else:
+                model[number] = start.score * LOGITS
+        begin = Starts(old, played, model)
+        self._level = (old + model) / LOGITS
+        if self._method == "elo":
+            return EloScoring.begin(begin)
+        return PosteriorScoring.begin(begin, self._space)
+
+    def _replay(self, events: Iterable[Event]) -> list[Answer]:
+        """Take in what is in the log; returns the answers among it."""
+        answers = []
+        index = self._images.index
+        for event in events:
+            i = index[event.left]
+            if event.outcome == "exclude":
+                self._images.exclude(i, True)
+                continue
+            j = index[event.right]
+            self._schedule.note(i, j, event.kind)
+            if event.outcome in ANSWERS:
+                self._comparisons[i] += 1
+                self._comparisons[j] += 1
+                answers.append(Answer(i, j, event.outcome))
+        return answers
+
+    def _names(self, shown: Shown) -> Pair:
+        return self._images.names[shown.left], self._images.names[shown.right]
+
+    def _advance(self, outcome: str, shown: Shown | None) -> None:
+        self._done.append(_Done(outcome, shown))
+        self._turn += 1
+        self._following = {}
+
+    def _hide(self, number: int) -> None:
+        """Take pairs with this image off the show."""
+        self._shown = [shown for shown in self._shown if number not in shown[:2]]
+        self._following = {}
+
+    def _drop(self, number: int, reason: str) -> None:
+        self._images.set_unavailable(number)
+        self._hide(number)
+        self._notices.append(f"{self._images.names[number]} {reason}; its score is kept")
+
+    def _unrated(self) -> np.ndarray:
+        """(n,) bool: rateable and never compared by a person, also not with the old tool."""
+        unrated = self._images.rateable & (self._comparisons == 0)
+        for start in self._records.starts.values():
+            if start.source == "file":
+                unrated[self._images.index[start.path]] = False
+        return np.asarray(unrated)
+
+    def _by_name(self, numbers: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+        names = self._images.names
+        return {
+            names[number]: value
+            for number, value in zip(numbers.tolist(), values.tolist(), strict=True)
+        }
+
+    def _scores(self, which: np.ndarray) -> dict[str, float]:
+        """The scores of some images, (n,) bool, on the level of the starting scores."""
+        values, rateable = self._keeper.scoring.scores(), self._images.rateable
+        if self._method != "elo" and rateable.any():  # only differences mean anything
+            values = values - values[rateable].mean() + self._level[rateable].mean()
+        return self._by_name(np.flatnonzero(which), values[which])
+
+    def _write(self) -> None:
+        with self._lock:
+            scores = self._scores(~self._images.excluded)
+            unrated = self._unrated() | (~self._images.found & (self._comparisons == 0))
+            self._records.write(
+                scores, [path for path in scores if unrated[self._images.index[path]]]
+            )
+
+    def _save_in_passing(self) -> None:
+        """Bring `score.json` up to date; a problem is told, since nothing is lost by it."""
+        try:
+            self._write()
+        except DataError as error:
+            with self._lock:
+                self._notices.append(str(error))

@@ -1,0 +1,1 @@
+"""What a folder keeps of its ratings."""

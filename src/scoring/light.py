@@ -1,0 +1,130 @@
+"""Light copies of models: head and extractors in one folder, to be used without torch.
+
+The folder holds `model.safetensors`, `extractor-N.onnx` for each extractor that needs one, and
+`light.json`, which says what they are.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from src.aesthetic.predictor import Predictor
+from src.errors import ModelError
+from src.features import Extractor
+from src.features.onnx_extractor import OnnxExtractor
+from src.files import replacing, write_text
+from src.image_models.onnx_file import require_exporter, write_onnx
+
+FILE_NAME = "light.json"
+TOLERANCE = 1e-3  # largest difference of features, relative to their spread
+_FORMAT = "image-taste light model"
+_PLAIN = ("builtin", "text:builtin")  # need numpy and Pillow only
+
+
+def is_light(folder: Path) -> bool:
+    """Whether a model folder is a light copy."""
+    return (folder / FILE_NAME).is_file()
+
+
+def open_light(folder: Path, predictor: Predictor) -> list[Extractor]:
+    """The extractors of a light copy.
+
+    Args:
+        folder: the light copy.
+        predictor: its head.
+
+    Raises:
+        ModelError: light.json is damaged, or belongs to another head.
+    """
+    try:
+        content = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+        entries = list(content["extractors"])
+        identities = [entry["identity"] for entry in entries]
+        files = [entry["file"] for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ModelError(f"{folder / FILE_NAME} is damaged: export the model again") from None
+    if identities != [made_for.get("identity") for made_for in predictor.extractors]:
+        raise ModelError(f"{folder}: the extractors and the head are of different models")
+    extractors: list[Extractor] = []
+    for entry, file in zip(entries, files, strict=True):
+        if file is None:
+            from src.features.registry import open_extractor
+
+            extractors.append(open_extractor(entry["name"]))
+        else:
+            extractors.append(OnnxExtractor(folder / Path(file).name, entry))
+    return extractors
+
+
+def export_light(predictor: Predictor, extractors: Sequence[Extractor], folder: Path) -> float:
+    """Write a light copy and check that it gives the same features.
+
+    Args:
+        predictor: the model.
+        extractors: those it was made for.
+        folder: where to.
+
+    Returns:
+        The largest difference between the features of both, relative to their spread.
+
+    Raises:
+        ModelError: an extractor cannot be exported, or the copy gives other features.
+        MissingExtra: onnx, onnxscript or onnxruntime is not installed.
+    """
+    require_exporter("a light copy of the model")
+    entries, largest = [], 0.0
+    for number, extractor in enumerate(extractors):
+        described = {
+            "name": extractor.name if extractor.name in _PLAIN else Path(extractor.name).name,
+            "identity": extractor.identity,
+        }
+        if extractor.name in _PLAIN:
+            entries.append({**described, "file": None})
+            continue
+        file = f"extractor-{number}.onnx"
+        entry, difference = _export_extractor(extractor, folder / file, described)
+        entries.append({**entry, "file": file})
+        largest = max(largest, difference)
+    predictor.save(folder)
+    content = {"format": _FORMAT, "extractors": entries}
+    write_text(folder / FILE_NAME, json.dumps(content, indent=1))
+    return largest
+
+
+def _export_extractor(
+    extractor: Extractor, file: Path, described: dict[str, Any]
+) -> tuple[dict[str, Any], float]:
+    import torch
+
+    from src.features.transformer import TransformerExtractor
+
+    if not isinstance(extractor, TransformerExtractor):
+        raise ModelError(f"features of {extractor.name!r} cannot be exported to ONNX")
+    extractor.load()
+    network, preprocessing = extractor.network()
+    entry = {**described, "preprocessing": preprocessing.to_json()}
+    # Noise of several sizes, so that the features differ as those of images do.
+    rng = np.random.default_rng(0)
+    noise = [
+        Image.fromarray(rng.integers(0, 256, (side, side, 3), np.uint8)).resize((512, 512))
+        for side in (2, 5, 16, 64, 200)
+    ]
+    pixels = np.stack([preprocessing.pixels(image) for image in noise])
+    with replacing(file) as temporary:
+        example = torch.from_numpy(pixels[:2])
+        write_onnx(network, example, temporary, output="features", name=repr(extractor.name))
+        copy = OnnxExtractor(temporary, entry)
+        copy.load()
+        expected, found = extractor.extract(list(pixels)), copy.extract(list(pixels))
+        spread = float(expected.std()) or 1.0
+        difference = float(np.abs(expected - found).max()) / spread
+        if not difference <= TOLERANCE:
+            raise ModelError(
+                f"the exported {extractor.name!r} gives other features (by {difference:.2g} of "
+                "their spread): nothing was written"
+            )
+    return entry, difference

@@ -1,0 +1,263 @@
+"""Features computed by the workers of a Ray cluster, or of one that lives as long as the call.
+
+Each worker is a Ray actor that holds the model and reads the images itself, so no image passes
+through Ray. This process hands out lists of files and keeps what comes back, just as it keeps what
+it computes itself: scores, table and actions are the same, and an interrupted run goes on where it
+was. Ray starts a worker anew when its process or machine dies, and gives it the files again.
+"""
+
+import logging
+import os
+import socket
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from src.errors import MissingExtra, ModelError, SettingsError, UserError
+from src.features import Extractor
+from src.features.extract import Computed, compute_batches
+from src.images import ImageFile
+from src.scoring.object_store import reader
+from src.scoring.scored import open_model
+
+_RETRIES = 3  # a file that brings the worker down each time is given up then, with its neighbours
+_LOCAL_OBJECT_STORE = 256 * 1024**2  # bytes; only lists and vectors pass through it
+_PATIENCE = 10.0  # seconds, for a cluster's first answer
+_FAULT = "a worker of Ray failed:"
+_TASKS_EACH = 8  # lists of files for each worker at least: the last ones end at about one time
+
+
+@dataclass(frozen=True)
+class RayEngine:
+    """An `Engine`.
+
+    Attributes:
+        images: the image folder or URI, which every machine can read.
+        load_model: the model folder, at the same path on every machine.
+        device: "auto" takes GPUs where the cluster has any.
+        address: of a cluster; "" starts one on this computer for the time of the call.
+        workers: how many; 0: one for each GPU, or without GPUs one for each processor.
+
+    Raises (when called):
+        MissingExtra: Ray is not installed.
+        SettingsError: the cluster cannot be reached, or has too few GPUs or processors.
+        ModelError: a worker cannot open the model.
+    """
+
+    images: str
+    load_model: str
+    device: str = "auto"
+    address: str = ""
+    workers: int = 0
+
+    def __call__(
+        self, files: Sequence[ImageFile], extractor: Extractor, done: set[bytes], batch_size: int
+    ) -> Iterator[list[Computed]]:
+        """See `Engine`; a content in `done` under a new path is computed again."""
+        with _ray(self.address, self.workers) as ray:
+            workers, per_worker = self._resources(ray)
+            rows = min(8 * batch_size, -(-len(files) // (_TASKS_EACH * workers)))
+            results = ray.data.from_arrow(_lists(files, rows)).map_batches(
+                _Worker,
+                fn_constructor_args=(self, extractor.identity, batch_size, per_worker),
+                batch_size=None,
+                batch_format="pyarrow",
+                compute=ray.data.ActorPoolStrategy(size=workers),
+                max_task_retries=_RETRIES,
+                **per_worker,
+            )
+            yield from _as_they_come(results, files)
+
+    def _resources(self, ray: Any) -> tuple[int, dict[str, float]]:
+        """How many workers, and what each of them takes of the cluster."""
+        there = ray.cluster_resources()
+        gpus, processors = int(there.get("GPU", 0)), int(there.get("CPU", 1))
+        if self.device.startswith("cuda") and not gpus:
+            raise SettingsError(f"device is {self.device!r}, but the Ray cluster has no GPU")
+        on_gpus = gpus > 0 and (self.device == "auto" or self.device.startswith("cuda"))
+        most = gpus if on_gpus else processors
+        workers = self.workers or most
+        if workers > most:
+            raise SettingsError(
+                f"ray_workers is {workers}, but the Ray cluster has {most} "
+                f"{'GPUs' if on_gpus else 'processors'}"
+            )
+        each = max(1, processors // workers) if on_gpus else 1
+        return workers, {"num_cpus": each, "num_gpus": 1 if on_gpus else 0}
+
+
+class _Worker:
+    """Lives in a process of its own, on any machine of the cluster.
+
+    What goes wrong here comes back as a row: raised, Ray would wrap it in pages of its own. So the
+    only errors that are Ray's are dead processes.
+    """
+
+    def __init__(
+        self, engine: RayEngine, identity: str, batch_size: int, resources: dict[str, float]
+    ) -> None:
+        self._engine, self._identity = engine, identity
+        self._device = "cuda" if resources["num_gpus"] else "cpu"
+        self._batch_size, self._threads = batch_size, int(resources["num_cpus"])
+        self._extractor: Extractor | None = None
+
+    def __call__(self, table: Any) -> Iterator[Any]:
+        files = [ImageFile(*row.values()) for row in table.to_pylist()]
+        read = reader(self._engine.images)
+        try:
+            for batch in compute_batches(
+                read, files, self._opened(), set(), self._batch_size, self._threads
+            ):
+                yield _to_table(batch)
+        except UserError as error:
+            yield _fault(str(error))
+        except Exception:
+            yield _fault(f"{_FAULT}\n{traceback.format_exc()}")
+
+    def _opened(self) -> Extractor:
+        if self._extractor is None:
+            _, extractors = open_model(self._engine.load_model, self._device)
+            (extractor,) = [each for each in extractors if each.identity == self._identity]
+            extractor.load()
+            self._extractor = extractor
+        return self._extractor
+
+
+def _lists(files: Sequence[ImageFile], rows: int) -> list[Any]:
+    import pyarrow  # type: ignore[import-untyped]
+
+    return [
+        pyarrow.Table.from_pylist([file._asdict() for file in files[start : start + rows]])
+        for start in range(0, len(files), rows)
+    ]
+
+
+def _to_table(batch: Sequence[Computed]) -> Any:
+    import pyarrow
+
+    rows = [
+        {
+            "path": each.file.path,
+            "sha256": each.sha256,
+            "perceptual_hash": each.perceptual_hash,
+            "vector": None if each.vector is None else each.vector.astype("<f4").tobytes(),
+            "problem": each.problem,
+            "fault": None,
+        }
+        for each in batch
+    ]
+    text, binary = pyarrow.string(), pyarrow.binary()
+    types = dict.fromkeys(("path", "problem", "fault"), text)
+    types |= dict.fromkeys(("sha256", "perceptual_hash", "vector"), binary)
+    return pyarrow.Table.from_pylist(rows, pyarrow.schema(list(types.items())))
+
+
+def _fault(text: str) -> Any:
+    table = _to_table([Computed(ImageFile("", 0, 0), None, None, None, None)])
+    return table.set_column(table.column_names.index("fault"), "fault", [[text]])
+
+
+def _as_they_come(results: Any, files: Sequence[ImageFile]) -> Iterator[list[Computed]]:
+    """The workers' results, then those files of which nothing came."""
+    waiting = {file.path: file for file in files}
+    for table in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        rows = table.to_pylist()
+        for fault in filter(None, (row["fault"] for row in rows)):
+            raise RuntimeError(fault) if fault.startswith(_FAULT) else ModelError(fault)
+        yield [
+            Computed(
+                waiting.pop(row["path"]),
+                row["sha256"],
+                row["perceptual_hash"],
+                None if row["vector"] is None else np.frombuffer(row["vector"], "<f4"),
+                row["problem"],
+            )
+            for row in rows
+        ]
+    lost = f"the worker died {_RETRIES + 1} times at it, or at an image computed with it"
+    if waiting:
+        yield [Computed(file, None, None, None, lost) for file in waiting.values()]
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself would wait for over a minute."""
+    place = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        if place.hostname and place.port:
+            socket.create_connection((place.hostname, place.port), _PATIENCE).close()
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"nothing answers at ray_address {address!r} ({error}); is the cluster running?"
+        ) from None
+
+
+def _reason(error: BaseException) -> str:
+    """The last line of what a worker raised, without Ray's own around it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+@contextmanager
+def _ray(address: str, workers: int) -> Iterator[Any]:
+    """Ray, connected; started here it listens on this computer alone, and reports to nobody."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not address:
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # 127.0.0.1, everywhere
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # the rest is raised, too
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise MissingExtra("ray", "engine 'ray'") from None
+    _check_answers(address)
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    try:
+        with _no_stderr():
+            if address:
+                source = str(Path(__file__).parents[1])
+                ray.init(address, runtime_env={"py_modules": [source]}, **quiet)
+            else:
+                ray.init(
+                    "local",
+                    num_cpus=max(workers, os.cpu_count() or 1),
+                    object_store_memory=_LOCAL_OBJECT_STORE,
+                    include_dashboard=False,
+                    **quiet,
+                )
+    except (OSError, RuntimeError, ValueError, TimeoutError) as error:
+        raise SettingsError(
+            f"Ray cannot be started or reached (ray_address {address!r}): {_reason(error)}"
+            + (". If it asks for a token, set RAY_AUTH_MODE=token" if address else "")
+        ) from None
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1  # what could not be computed is named at the end
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of Ray's own parts, too
+            yield ray
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Nothing on the standard error, of libraries either; Ray greets there, whatever one asks."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,164 @@
+"""A trained model on a folder of images: only images that are new or changed are computed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from src.aesthetic.predictor import Predictor
+from src.errors import ModelError, SettingsError
+from src.features import Engine, Extractor, compute_features, open_store
+from src.features.registry import open_extractor
+from src.images import ImageFile, scan_images
+from src.scoring.light import is_light, open_light
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The images of a folder with what a model says of them; everything in the order of `paths`.
+
+    Attributes:
+        directory: the image folder.
+        paths: relative to it, with forward slashes, (n).
+        scores: in standard deviations of the training images, (n,).
+        percentiles: share in percent of the training images that score lower, (n,), if known.
+        probabilities: that a person would keep the image, (n,), for models of keep and delete.
+        uncertainty: standard deviation of a person's score around the score, (n,), if known.
+        sha256s: contents, (n).
+        unreadable: path -> why.
+    """
+
+    directory: Path
+    paths: list[str]
+    scores: np.ndarray
+    percentiles: np.ndarray | None
+    probabilities: np.ndarray | None
+    uncertainty: np.ndarray | None
+    sha256s: list[bytes]
+    unreadable: dict[str, str]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def sorted(self, *, best_first: bool) -> Self:
+        """By score; images of the same score by path."""
+        sign = -1 if best_first else 1
+        order = np.lexsort((np.array(self.paths), sign * self.scores))
+
+        def picked(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[order]
+
+        return replace(
+            self,
+            paths=[self.paths[i] for i in order],
+            scores=self.scores[order],
+            percentiles=picked(self.percentiles),
+            probabilities=picked(self.probabilities),
+            uncertainty=picked(self.uncertainty),
+            sha256s=[self.sha256s[i] for i in order],
+        )
+
+    def columns(self) -> dict[str, Sequence[str] | np.ndarray]:
+        """The table: path, then `numbers`."""
+        return {"path": self.paths, **self.numbers()}
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Score, probability, percentile, uncertainty, where there are any."""
+        every = {
+            "score": self.scores,
+            "probability": self.probabilities,
+            "percentile": self.percentiles,
+            "uncertainty": self.uncertainty,
+        }
+        return {name: values for name, values in every.items() if values is not None}
+
+
+def open_model(load_model: str, device: str = "auto") -> tuple[Predictor, list[Extractor]]:
+    """A model and its extractors.
+
+    Args:
+        load_model: the setting: a model folder, a light copy, or the file of a published head.
+        device: of torch.
+
+    Raises:
+        SettingsError: none is named.
+        ModelError: it is missing or damaged, or its extractors are not to be had.
+    """
+    if not load_model:
+        raise SettingsError(
+            "load_model is empty: name the folder of a model you trained, as in "
+            "--load_model=models/my_model"
+        )
+    path = Path(load_model)
+    predictor = Predictor.load(path)
+    if is_light(path):
+        return predictor, open_light(path, predictor)
+    return predictor, reopen_extractors(predictor, device=device)
+
+
+def reopen_extractors(predictor: Predictor, *, device: str = "auto") -> list[Extractor]:
+    """The extractors that a model was trained on, by what it says of them.
+
+    Raises:
+        ModelError: one of them cannot be found, or is not the one of the training.
+    """
+    extractors = []
+    for made_for in predictor.extractors:
+        name = str(made_for.get("name", ""))
+        chosen = tuple(int(index) for index in made_for.get("hidden_states", ()))
+        extractor = open_extractor(name, device=device, hidden_states=chosen)
+        # Published heads do not say which copy of CLIP they were made for.
+        if made_for.get("identity") not in (None, extractor.identity):
+            raise ModelError(
+                f"the model was trained on features of another version of {name!r} than the one "
+                "that is here: bring that version back, or train the model again"
+            )
+        extractors.append(extractor)
+    if not extractors:
+        raise ModelError("the model does not say what its features are: train it again")
+    return extractors
+
+
+def score_folder(
+    directory: Path,
+    predictor: Predictor,
+    extractors: Sequence[Extractor],
+    *,
+    files: Sequence[ImageFile] | None = None,
+    store_folder: Path | None = None,
+    batch_size: int = 32,
+    engine: Engine | None = None,
+) -> Scored:
+    """Score every readable image below a folder.
+
+    Args:
+        directory: the images.
+        predictor: the model.
+        extractors: those it was made for; see `reopen_extractors`.
+        files: the images, where they are not those that `scan_images` finds in the folder.
+        store_folder: where features are kept; None: beside the images.
+        batch_size: images in one pass through an extractor.
+        engine: what computes features; None: this process.
+
+    Raises:
+        DataError: no folder, or no readable image in it.
+        ModelError: the extractor cannot be loaded, or its features are of another length.
+    """
+    files = scan_images(directory) if files is None else files
+    with open_store(directory, store_folder) as store:
+        table = compute_features(
+            directory, files, extractors, store, batch_size=batch_size, engine=engine
+        )
+    scores = predictor.predict(table.vectors)
+    return Scored(
+        directory=directory,
+        paths=table.paths,
+        scores=scores,
+        percentiles=predictor.percentile(scores),
+        probabilities=predictor.probability(scores),
+        uncertainty=predictor.predict_std(table.vectors),
+        sha256s=table.sha256s,
+        unreadable=table.unreadable,
+    )

@@ -1,0 +1,88 @@
+"""Scores as CSV, JSON or Parquet, and what they say in a few lines of text."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from src.errors import MissingExtra, SettingsError
+from src.files import replacing, write_text
+from src.scoring.scored import Scored
+
+Columns = Mapping[str, Sequence[str] | np.ndarray]
+FORMATS = (".csv", ".json", ".parquet")
+_BARS, _BAR_LENGTH, _SHOWN = 11, 40, 5
+
+
+def write_table(path: Path, columns: Columns) -> None:
+    """Write columns of equal length; the ending of the name says in which format.
+
+    JSON is a list of objects. Numbers have six digits after the point in CSV and JSON.
+
+    Raises:
+        SettingsError: an unknown ending.
+        DataError: the file cannot be written.
+        MissingExtra: Parquet without the package pyarrow.
+    """
+    ending = path.suffix.lower()
+    if ending == ".parquet":
+        _write_parquet(path, columns)
+        return
+    if ending not in FORMATS:
+        raise SettingsError(f"{path}: the table's name must end in {', '.join(FORMATS)}")
+    values = [
+        [round(float(x), 6) for x in column] if isinstance(column, np.ndarray) else column
+        for column in columns.values()
+    ]
+    rows = list(zip(*values, strict=True))
+    if ending == ".json":
+        entries = [dict(zip(columns, row, strict=True)) for row in rows]
+        write_text(path, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
+        return
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _write_parquet(path: Path, columns: Columns) -> None:
+    try:
+        import pyarrow  # type: ignore[import-untyped]
+        import pyarrow.parquet  # type: ignore[import-untyped]
+    except ImportError:
+        raise MissingExtra("pyarrow", "a Parquet table") from None
+    table = pyarrow.table({name: pyarrow.array(values) for name, values in columns.items()})
+    with replacing(path) as temporary:
+        pyarrow.parquet.write_table(table, temporary)
+
+
+def histogram(values: np.ndarray) -> str:
+    """One line for each of eleven equal ranges: its middle, a bar, the count."""
+    counts, edges = np.histogram(values, _BARS)
+    lengths = np.ceil(counts * _BAR_LENGTH / counts.max()).astype(int)
+    middles = (edges[1:] + edges[:-1]) / 2
+    return "\n".join(
+        f"{middle:8.2f}  {'█' * length:{_BAR_LENGTH}} {count:,}"
+        for middle, length, count in zip(middles, lengths, counts, strict=True)
+    )
+
+
+def summary(scored: Scored, place: str) -> str:
+    """How the scores lie, and the first and last few images of a place."""
+    lines = [
+        f"{len(scored):,} images of {place}, {len(scored.unreadable):,} unreadable",
+        histogram(scored.scores),
+        "",
+    ]
+    shown = dict.fromkeys([*range(len(scored))[:_SHOWN], *range(len(scored))[-_SHOWN:]])
+    for number in shown:
+        if number == len(scored) - _SHOWN > _SHOWN:
+            lines.append("     ...")
+        chance = "" if scored.probabilities is None else f"{scored.probabilities[number]:8.1%}"
+        lines.append(f"{scored.scores[number]:8.2f}{chance}  {scored.paths[number]}")
+    return "\n".join(lines)

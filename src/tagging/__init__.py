@@ -1,0 +1,1 @@
+"""Several tags an image."""

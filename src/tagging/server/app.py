@@ -1,0 +1,185 @@
+"""The tagging server: drop an image on its page, or post one to its JSON endpoint.
+
+It listens on 127.0.0.1 alone, answers only to that name, takes images from the body of a request
+and never a path, and keeps nothing.
+"""
+
+import io
+import logging
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from src.errors import MissingExtra, SettingsError
+from src.images import UnreadableImage, open_image
+from src.tagging.selected_tags import category_name
+from src.tagging.taggers import Tagger
+from src.tagging.thresholds import Scope
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+logger = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+MAX_BYTES = 32 << 20  # of one upload
+MAX_PIXELS = 64_000_000  # of one image
+_PAGE = Path(__file__).with_name("page.html")
+_MOST_TAGS = 500
+
+
+def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
+    """The web application.
+
+    GET / is the page. GET /api/tags lists the model's tags with their thresholds. POST /api/tag,
+    with the bytes of an image as its body, answers with the tags at or above their thresholds;
+    `?threshold=0.3` sets one threshold for all, `?limit=50` gives the likeliest so many instead.
+    Uploads that are too large get 413, those that are no readable image 415, wrong numbers 422,
+    and those that a page of another site sends, 403; programs send no origin and are welcome.
+
+    Raises:
+        MissingExtra: fastapi is not installed.
+    """
+    try:
+        from fastapi import FastAPI, HTTPException, Query, Request
+        from fastapi.responses import HTMLResponse
+        from starlette.concurrency import run_in_threadpool
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
+    except ImportError:
+        raise MissingExtra("fastapi", "the tagging server") from None
+
+    app = FastAPI(title="Image tags", docs_url=None, redoc_url=None, openapi_url=None)
+    # A web page elsewhere that points its own name at 127.0.0.1 gets nothing.
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    page = _PAGE.read_text(encoding="utf-8")
+    thresholds = tagger.thresholds.of(tagger.tags, scope)
+    one_at_a_time = threading.Lock()
+
+    def answer(content: bytes, threshold: float | None, limit: int | None) -> dict[str, Any]:
+        image = decode(content, tagger.at_least)
+        prepared = tagger.prepare(image)
+        with one_at_a_time:
+            (found,) = tagger.probabilities([prepared])
+        given = found >= (thresholds if threshold is None else threshold)
+        chosen = np.flatnonzero(np.ones_like(given) if limit is not None else given)
+        order = chosen[np.argsort(-found[chosen], kind="stable")][: limit or _MOST_TAGS]
+        return {
+            "width": image.width,
+            "height": image.height,
+            "tags": [
+                {
+                    "name": tagger.tags[index].name,
+                    "category": category_name(tagger.tags[index].category),
+                    "probability": round(float(found[index]), 5),
+                    "threshold": round(float(thresholds[index]), 5),
+                }
+                for index in order.tolist()
+            ],
+        }
+
+    @app.get("/", response_class=HTMLResponse)
+    def show_page() -> HTMLResponse:
+        headers = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"}
+        return HTMLResponse(page, headers=headers)
+
+    @app.get("/api/tags")
+    def list_tags() -> list[dict[str, Any]]:
+        return [
+            {
+                "name": tag.name,
+                "category": category_name(tag.category),
+                "count": tag.count,
+                "threshold": round(float(threshold), 5),
+            }
+            for tag, threshold in zip(tagger.tags, thresholds, strict=True)
+        ]
+
+    async def tag_image(
+        request: Request,
+        threshold: float | None = Query(None, ge=0, le=1),
+        limit: int | None = Query(None, ge=1, le=_MOST_TAGS),
+    ) -> dict[str, Any]:
+        origin = request.headers.get("origin")
+        if origin is not None and origin != f"http://{request.headers['host']}":
+            raise HTTPException(403, "only the page of this server may post images")
+        try:
+            content = await _body(request)
+            return await run_in_threadpool(answer, content, threshold, limit)
+        except TooLarge as error:
+            raise HTTPException(413, str(error)) from None
+        except UnreadableImage as error:
+            raise HTTPException(415, f"no image that can be read: {error}") from None
+
+    app.post("/api/tag")(tag_image)
+    return app
+
+
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+class TooLarge(Exception):
+    """An upload of too many bytes or pixels; the message says which."""
+
+
+async def _body(request: Any) -> bytes:
+    """The body of a request, read no further than is allowed."""
+    limit = f"larger than {MAX_BYTES >> 20} MB"
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > MAX_BYTES:
+        raise TooLarge(limit)
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > MAX_BYTES:
+            raise TooLarge(limit)
+    return bytes(content)
+
+
+def decode(content: bytes, at_least: int | None) -> Image.Image:
+    """An upload as an image; its size is looked at before anything is decoded.
+
+    Raises:
+        TooLarge: too many pixels.
+        UnreadableImage: not an image, or a damaged one.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            width, height = image.size
+    except Exception as error:  # decoders raise whatever damaged headers make them
+        raise UnreadableImage(str(error) or type(error).__name__) from None
+    if width * height > MAX_PIXELS:
+        raise TooLarge(f"{width} x {height} pixels are more than {MAX_PIXELS // 10**6} million")
+    return open_image(content, at_least=at_least)
+
+
+def serve(tagger: Tagger, scope: Scope, port: int) -> None:
+    """Serve until Ctrl-C.
+
+    Raises:
+        MissingExtra: fastapi or uvicorn is not installed.
+        SettingsError: the port is taken.
+    """
+    app = make_app(tagger, scope)
+    try:
+        import uvicorn
+    except ImportError:
+        raise MissingExtra("uvicorn", "the tagging server") from None
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+            listener.listen(128)  # so that the address answers as soon as it is told
+        except OSError:
+            raise SettingsError(
+                f"port {port} is taken: set serve_port to another, or to 0 for a free one"
+            ) from None
+        logger.info("Open http://%s:%d in a browser; Ctrl-C stops.", *listener.getsockname()[:2])
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+        server.run(sockets=[listener])

@@ -1,0 +1,290 @@
+"""Giving every image of a folder its tag file by a trained model."""
+
+import csv
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple
+
+import numpy as np
+
+from src.errors import DataError
+from src.images import UnreadableImage, open_image
+from src.progress import progress_bar
+from src.tagging.selected_tags import SelectedTag
+from src.tagging.tag_files import (
+    SidecarStyle,
+    clean_tags,
+    read_tags,
+    scan_sidecars,
+    sidecar_of,
+    write_tags,
+)
+from src.tagging.taggers import Tagger
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_FILE = ".tag_images.progress"
+_AHEAD = 4  # batches decoded ahead of the model
+
+
+@dataclass(frozen=True)
+class TagChoice:
+    """Which tags an image gets.
+
+    Attributes:
+        thresholds: (k,); a tag is given where its probability reaches this.
+        allowed: (k,) bool.
+        top_k: the most probable so many instead, whatever the thresholds; 0: by thresholds.
+    """
+
+    thresholds: np.ndarray
+    allowed: np.ndarray
+    top_k: int = 0
+
+    def given(self, probabilities: np.ndarray) -> np.ndarray:
+        """Positions of the tags that an image with these probabilities gets, likeliest first."""
+        candidates = np.flatnonzero(
+            self.allowed if self.top_k else self.allowed & (probabilities >= self.thresholds)
+        )
+        order = candidates[np.argsort(-probabilities[candidates], kind="stable")]
+        return order[: self.top_k] if self.top_k else order
+
+
+def allowed_tags(
+    tags: Sequence[SelectedTag], whitelist: Sequence[str] = (), blacklist: Sequence[str] = ()
+) -> np.ndarray:
+    """Which tags may be given, (k,) bool: those on the whitelist, if any, and on no blacklist.
+
+    Raises:
+        DataError: no tag is left.
+    """
+    names = {tag.name for tag in tags}
+    for listed, name in ((whitelist, "whitelist"), (blacklist, "blacklist")):
+        unknown = [tag for tag in listed if tag not in names]
+        if unknown:
+            logger.warning(
+                "The model does not know %d tags of the %s, such as %r.",
+                len(unknown),
+                name,
+                unknown[0],
+            )
+    allowed = np.array(
+        [(not whitelist or tag.name in whitelist) and tag.name not in blacklist for tag in tags]
+    )
+    if not allowed.any():
+        raise DataError("the whitelist and the blacklist leave no tag that the model knows")
+    return allowed
+
+
+class Tagged(NamedTuple):
+    """What was done: tag files written, images that had one and were left, unreadable images."""
+
+    written: int
+    skipped: int
+    unreadable: dict[str, str]
+
+
+def tag_images(
+    directory: Path,
+    images: Sequence[str],
+    tagger: Tagger,
+    choice: TagChoice,
+    style: SidecarStyle,
+    *,
+    existing: Literal["skip", "append", "overwrite"] = "skip",
+    batch_size: int = 32,
+    probabilities: Path | None = None,
+    dry_run: bool = False,
+) -> Tagged:
+    """Write a tag file for each image.
+
+    Each file is written as a whole, a batch at a time; if the run is stopped, the next one with
+    the same model and choice goes on after the last finished batch.
+
+    Args:
+        directory: the image folder.
+        images: paths relative to it.
+        tagger: the model.
+        choice: which tags are given.
+        style: how tag files are named and written.
+        existing: what becomes of tag files that are there.
+        batch_size: images in one pass through the model.
+        probabilities: a CSV file for the probabilities of the allowed tags, one row an image.
+        dry_run: log what would be written, and write nothing.
+
+    Raises:
+        DataError: a file cannot be written, or a tag file to append to cannot be read.
+    """
+    scan = scan_sidecars(directory, images, style)
+    shared = {image for owners in scan.shared.values() for image in owners}
+    progress = _Progress(
+        directory, f"{tagger.identity}|{existing}|{_fingerprint(choice)}", writes=not dry_run
+    )
+    skipped = [
+        image
+        for image in images
+        if image in shared or image in progress.done or (existing == "skip" and image in scan.files)
+    ]
+    left_out = set(skipped)
+    wanted = [image for image in images if image not in left_out]
+    if progress.done:
+        logger.info("Going on: %d images were tagged before the last stop.", len(progress.done))
+    unreadable: dict[str, str] = {}
+    written = 0
+    with (
+        _table(probabilities, tagger.tags, choice.allowed, progress) as table,
+        progress_bar(len(wanted), "tagging") as bar,
+    ):
+        for batch in _batches(directory, wanted, tagger, batch_size, unreadable):
+            found = tagger.probabilities([prepared for _, prepared in batch])
+            for (image, _), row in zip(batch, found, strict=True):
+                tags = [tagger.tags[index].name for index in choice.given(row).tolist()]
+                file = sidecar_of(image, style)
+                if existing == "append" and image in scan.files:
+                    tags = clean_tags([*read_tags(directory / file, style), *tags])
+                if dry_run:
+                    logger.info("would write %s: %s", file, ", ".join(tags))
+                else:
+                    write_tags(directory / file, tags, style)
+                    written += 1
+                table.write(image, row)
+            bar.update(len(batch))
+            progress.finished([image for image, _ in batch])
+    progress.close()
+    return Tagged(written, len(skipped), unreadable)
+
+
+def _batches(
+    directory: Path,
+    images: Sequence[str],
+    tagger: Tagger,
+    batch_size: int,
+    unreadable: dict[str, str],
+) -> Iterator[list[tuple[str, Any]]]:
+    """Images decoded by threads ahead of the model; those that cannot be read are noted."""
+
+    def load(image: str) -> Any:
+        return tagger.prepare(open_image(directory / image, at_least=tagger.at_least))
+
+    batch: list[tuple[str, Any]] = []
+    ahead = _AHEAD * batch_size
+    pending: deque[tuple[str, Future[Any]]] = deque()
+    waiting = iter(images)
+    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+        try:
+            while True:
+                for image in waiting:
+                    pending.append((image, pool.submit(load, image)))
+                    if len(pending) >= ahead:
+                        break
+                if not pending:
+                    break
+                image, future = pending.popleft()
+                try:
+                    batch.append((image, future.result()))
+                except (UnreadableImage, OSError) as error:
+                    unreadable[image] = str(error)
+                if len(batch) == batch_size:
+                    yield batch
+                    batch = []
+            if batch:
+                yield batch
+        finally:
+            for _, future in pending:
+                future.cancel()
+
+
+class _Progress:
+    """Which images are done, in a text file that is gone once all are.
+
+    Images whose tag file was just written look the same as images that had one before; for
+    `append` and `overwrite` only this file tells them apart.
+    """
+
+    def __init__(self, directory: Path, key: str, *, writes: bool) -> None:
+        self._file = directory / PROGRESS_FILE
+        self._writes = writes
+        self.done: set[str] = set()
+        try:
+            first, *rest = self._file.read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeDecodeError):
+            first, rest = "", []
+        if first == key:
+            self.done = set(rest[:-1])  # the last line may be cut off
+        elif writes:
+            self._append(f"{key}\n", mode="w")
+
+    def finished(self, images: Sequence[str]) -> None:
+        """Note a batch."""
+        if self._writes:
+            self._append("".join(f"{image}\n" for image in images))
+
+    def close(self) -> None:
+        """All images are done."""
+        if self._writes:
+            self._file.unlink(missing_ok=True)
+
+    def _append(self, text: str, mode: str = "a") -> None:
+        try:
+            with self._file.open(mode, encoding="utf-8", newline="") as stream:
+                stream.write(text)
+        except OSError as error:
+            raise DataError(f"{self._file} cannot be written: {error.strerror or error}") from None
+
+
+class _Table:
+    """A CSV file with a column for each allowed tag; nothing if no file is wanted."""
+
+    def __init__(self, stream: IO[str] | None, allowed: np.ndarray) -> None:
+        self._stream = stream
+        self._columns: list[int] = np.flatnonzero(allowed).tolist()
+        self._rows = csv.writer(stream, lineterminator="\n") if stream else None
+
+    def __enter__(self) -> "_Table":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def header(self, tags: Sequence[SelectedTag]) -> None:
+        """The first line."""
+        if self._rows is not None:
+            self._rows.writerow(["path", *(tags[index].name for index in self._columns)])
+
+    def write(self, image: str, probabilities: np.ndarray) -> None:
+        """One image."""
+        if self._rows is not None:
+            values = [f"{value:.4f}" for value in probabilities[self._columns]]
+            self._rows.writerow([image, *values])
+
+
+def _table(
+    file: Path | None, tags: Sequence[SelectedTag], allowed: np.ndarray, progress: _Progress
+) -> _Table:
+    """The table of probabilities, continued if the run is."""
+    if file is None:
+        return _Table(None, allowed)
+    goes_on = bool(progress.done) and file.is_file()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stream = file.open("a" if goes_on else "w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise DataError(f"{file} cannot be written: {error.strerror or error}") from None
+    table = _Table(stream, allowed)
+    if not goes_on:
+        table.header(tags)
+    return table
+
+
+def _fingerprint(choice: TagChoice) -> str:
+    import hashlib
+
+    digest = hashlib.sha256(np.asarray(choice.thresholds, np.float64).tobytes())
+    digest.update(np.asarray(choice.allowed, bool).tobytes() + str(choice.top_k).encode())
+    return digest.hexdigest()[:16]

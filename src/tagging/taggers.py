@@ -1,0 +1,232 @@
+"""A trained tagging model at work: an image in, a probability for each tag out.
+
+Three kinds give the same answers: `model.onnx` on ONNX Runtime, which needs neither torch nor
+transformers; the model's own weights on torch; and an ensemble of several model folders.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from PIL import Image
+
+from src.errors import MissingExtra, ModelError
+from src.features.hub import folder_identity
+from src.images.preprocess import Preprocessing
+from src.tagging import selected_tags
+from src.tagging.selected_tags import SelectedTag, read_selected_tags
+from src.tagging.thresholds import Thresholds, load_thresholds
+
+ONNX_FILE = "model.onnx"
+ENSEMBLE_FILE = "ensemble.json"
+Backend = Literal["auto", "onnx", "torch"]
+
+
+class Tagger(Protocol):
+    """What gives images their tags' probabilities.
+
+    Attributes:
+        tags: in the order of the probabilities.
+        thresholds: where a probability becomes a tag.
+        identity: changes whenever the answers would.
+    """
+
+    tags: list[SelectedTag]
+    thresholds: Thresholds
+    identity: str
+
+    @property
+    def at_least(self) -> int | None:
+        """The shorter side, in pixels, that `prepare` shrinks images to; None: full size."""
+
+    def prepare(self, image: Image.Image) -> Any:
+        """What `probabilities` needs of one RGB image; may be called from several threads."""
+
+    def probabilities(self, prepared: Sequence[Any]) -> np.ndarray:
+        """(n, k) float32 of a batch."""
+
+
+def open_tagger(folder: Path, *, backend: Backend = "auto", device: str = "auto") -> Tagger:
+    """Open a tagging model's folder.
+
+    Args:
+        folder: as custom_classifier_training saved it.
+        backend: `onnx`, `torch`, or `auto`: model.onnx if there is one.
+        device: see `src.devices.choose_device`; ONNX Runtime takes a GPU unless this is `cpu`.
+
+    Raises:
+        ModelError: no tagging model, or a damaged one.
+        MissingExtra: ONNX Runtime is needed and not installed.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"there is no model folder {str(folder)!r}: correct load_model")
+    if (folder / ENSEMBLE_FILE).is_file():
+        return EnsembleTagger(folder, backend=backend, device=device)
+    if backend == "onnx" or (backend == "auto" and (folder / ONNX_FILE).is_file()):
+        return OnnxTagger(folder, device=device)
+    return TorchTagger(folder, device=device)
+
+
+class OnnxTagger:
+    """A model.onnx as `export_onnx` writes it."""
+
+    def __init__(self, folder: Path, *, device: str = "auto") -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise MissingExtra("onnxruntime", "tagging with model.onnx") from None
+        file = folder / ONNX_FILE
+        if not file.is_file():
+            raise ModelError(
+                f"{folder} holds no {ONNX_FILE}: make it with tag_images --tag_action=export, or "
+                "set tag_backend to 'torch'"
+            )
+        self.tags, self.thresholds = _tags_and_thresholds(folder)
+        self.identity = f"onnx:{folder_identity(folder)}"
+        providers = onnxruntime.get_available_providers()
+        if device == "cpu" or "CUDAExecutionProvider" not in providers:
+            providers = ["CPUExecutionProvider"]
+        try:
+            self._session = onnxruntime.InferenceSession(str(file), providers=providers)
+            notes = self._session.get_modelmeta().custom_metadata_map
+            self._preprocessing = Preprocessing.from_json(json.loads(notes["preprocessing"]))
+            names = json.loads(notes["tags"])
+        except (KeyError, TypeError, ValueError):
+            raise ModelError(f"{file} was not exported by this program: export it again") from None
+        except Exception as error:  # ONNX Runtime's own errors have no common class
+            raise ModelError(f"{file} cannot be loaded: {_first_line(error)}") from None
+        if names != [tag.name for tag in self.tags]:
+            raise ModelError(f"{file} knows other tags than selected_tags.csv: export it again")
+
+    @property
+    def at_least(self) -> int | None:
+        """The shorter side, in pixels, that images are shrunk to."""
+        return self._preprocessing.at_least
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """The resized and cropped image, (height, width, 3) uint8."""
+        return self._preprocessing.pixels(image)
+
+    def probabilities(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
+        """(n, k) float32 of a batch."""
+        (result,) = self._session.run(None, {"pixels": np.stack(prepared)})
+        return np.asarray(result, np.float32)
+
+
+class TorchTagger:
+    """The model's own weights."""
+
+    def __init__(self, folder: Path, *, device: str = "auto") -> None:
+        from src.image_models.predict import open_classifier
+
+        self.tags, self.thresholds = _tags_and_thresholds(folder)
+        self.identity = f"torch:{folder_identity(folder)}"
+        self._classifier = open_classifier(str(folder), device=device)
+        if list(self._classifier.classes) != [tag.name for tag in self.tags]:
+            raise ModelError(f"{folder}: selected_tags.csv and config.json name other tags")
+        self._classifier.backbone.load()
+
+    @property
+    def at_least(self) -> int | None:
+        """The shorter side, in pixels, that images are shrunk to."""
+        return self._classifier.backbone.at_least
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """The resized and cropped image, (height, width, 3) uint8."""
+        return self._classifier.backbone.prepare(image)
+
+    def probabilities(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
+        """(n, k) float32 of a batch."""
+        from src.tagging.out_of_fold import sigmoid
+
+        features = self._classifier.backbone.extract(list(prepared))
+        return sigmoid(self._classifier.head.logits(features))
+
+
+class EnsembleTagger:
+    """The mean of several models' probabilities, with thresholds of its own."""
+
+    def __init__(self, folder: Path, *, backend: Backend = "auto", device: str = "auto") -> None:
+        self.tags, self.thresholds = _tags_and_thresholds(folder)
+        self._members = [
+            open_tagger(member, backend=backend, device=device) for member in members(folder)
+        ]
+        self._orders = [tag_order(self.tags, member.tags) for member in self._members]
+        self.identity = "+".join(member.identity for member in self._members)
+
+    @property
+    def at_least(self) -> int | None:
+        """The largest of the members'; None if one wants the full size."""
+        sides = [member.at_least for member in self._members]
+        return None if None in sides else max(side for side in sides if side is not None)
+
+    def prepare(self, image: Image.Image) -> list[Any]:
+        """What each member needs."""
+        return [member.prepare(image) for member in self._members]
+
+    def probabilities(self, prepared: Sequence[list[Any]]) -> np.ndarray:
+        """(n, k) float32 of a batch."""
+        parts = [
+            member.probabilities([each[index] for each in prepared])[:, order]
+            for index, (member, order) in enumerate(zip(self._members, self._orders, strict=True))
+        ]
+        return np.asarray(np.mean(parts, axis=0, dtype=np.float32))
+
+
+def members(folder: Path) -> list[Path]:
+    """The model folders that an ensemble's folder names.
+
+    Raises:
+        ModelError: ensemble.json is damaged, or a folder is not there.
+    """
+    file = folder / ENSEMBLE_FILE
+    try:
+        names = json.loads(file.read_text(encoding="utf-8"))["models"]
+        folders = [folder / str(name) for name in names]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ModelError(f"{file} is damaged: make the ensemble again") from None
+    for member in folders:
+        if not member.is_dir() or (member / ENSEMBLE_FILE).is_file() or not folders:
+            raise ModelError(f"{file}: there is no model folder {member}")
+    return folders
+
+
+def ensemble_note(folder: Path, models: Sequence[Path]) -> str:
+    """The text of ensemble.json; the models' folders are named relative to the ensemble's."""
+    names = [
+        Path(os.path.relpath(model.resolve(), folder.resolve())).as_posix() for model in models
+    ]
+    return json.dumps({"models": names}, ensure_ascii=False, indent=1) + "\n"
+
+
+def tag_order(wanted: Sequence[SelectedTag], there: Sequence[SelectedTag]) -> np.ndarray:
+    """Where each wanted tag stands among those that are there, (k,) int.
+
+    Raises:
+        ModelError: they are not the same tags.
+    """
+    place: Mapping[str, int] = {tag.name: index for index, tag in enumerate(there)}
+    lacking = [tag.name for tag in wanted if tag.name not in place]
+    if lacking or len(wanted) != len(there):
+        odd = lacking[0] if lacking else next(t.name for t in there if t not in wanted)
+        raise ModelError(
+            f"the models know different tags, such as {odd!r}: train them with the same tag_list"
+        )
+    return np.array([place[tag.name] for tag in wanted], np.intp)
+
+
+def _tags_and_thresholds(folder: Path) -> tuple[list[SelectedTag], Thresholds]:
+    file = folder / selected_tags.FILE_NAME
+    if not file.is_file():
+        raise ModelError(
+            f"{folder} holds no {file.name}: train a tagging model with label_source 'tags'"
+        )
+    return read_selected_tags(file), load_thresholds(folder)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

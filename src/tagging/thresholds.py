@@ -1,0 +1,188 @@
+"""Thresholds at which precision equals recall, found exactly.
+
+As many tags are given as there are in truth when the threshold is the k-th largest score, k being
+the number of positives; then precision = TP/k = recall. Equal scores around the k-th can make that
+impossible; then the nearer of the two neighbouring thresholds is taken.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+
+from src.errors import ModelError
+from src.evaluation.multilabel_scores import against, sorted_columns
+from src.files import write_text
+from src.tagging.selected_tags import SelectedTag, category_name
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+FILE_NAME = "thresholds.json"
+Scope = Literal["global", "category", "tag"]
+
+_COUNTED_AT_ONCE = 1 << 23
+
+
+def balanced_threshold(scores: np.ndarray, positive: np.ndarray) -> float:
+    """The threshold t at which the decision `score >= t` has precision nearest to recall.
+
+    Where equal scores leave two candidates of which one gives no true positive at all, it is the
+    other; where both are equally far off, the lower one.
+
+    Args:
+        scores: all scores, of any shape and float type; not changed.
+        positive: the scores of those that are really positive.
+
+    Raises:
+        ValueError: there are no positives, more than there are scores, or a score is no number.
+    """
+    k, n = positive.size, scores.size
+    if not 0 < k <= n:
+        raise ValueError(f"{k} positives among {n} scores")
+    ordered = np.partition(scores.reshape(-1), n - k)
+    top = ordered[n - k :]
+    if np.isnan(top).any():  # partition puts what is no number at the end
+        raise ValueError("a score is not a number")
+    lower = top[0]
+    beyond = top[top > lower]
+    ties_below = sum(
+        int(np.count_nonzero(ordered[start : min(start + _COUNTED_AT_ONCE, n - k)] == lower))
+        for start in range(0, n - k, _COUNTED_AT_ONCE)
+    )
+    if ties_below == 0 or beyond.size == 0:
+        return float(lower)
+    higher = beyond.min()
+    hits_higher = int(np.count_nonzero(positive >= higher))
+    hits_lower = int(np.count_nonzero(positive >= lower))
+    gap_lower = hits_lower * (1 / k - 1 / (k + ties_below))
+    gap_higher = hits_higher * (1 / beyond.size - 1 / k)
+    return float(higher if hits_higher and gap_higher < gap_lower else lower)
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where a score becomes a tag.
+
+    Attributes:
+        overall: one threshold for all tags.
+        categories: category -> threshold of its tags.
+        tags: tag -> its own threshold, where enough images had it.
+        min_support: how many images that is.
+    """
+
+    overall: float
+    categories: dict[int, float] = field(default_factory=dict)
+    tags: dict[str, float] = field(default_factory=dict)
+    min_support: int = 0
+
+    def of(self, tags: Sequence[SelectedTag], scope: Scope) -> np.ndarray:
+        """One threshold for each tag, (k,) float64.
+
+        With scope "tag", tags that have none take that of their category; with "category",
+        categories that have none take the overall one.
+        """
+        values = np.full(len(tags), self.overall)
+        if scope != "global":
+            values = np.array([self.categories.get(tag.category, self.overall) for tag in tags])
+        if scope == "tag":
+            values = np.array(
+                [self.tags.get(tag.name, value) for tag, value in zip(tags, values, strict=True)]
+            )
+        return values
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values that `from_json` reads back."""
+        return {
+            "global": self.overall,
+            "categories": {str(key): value for key, value in sorted(self.categories.items())},
+            "category_names": {str(key): category_name(key) for key in sorted(self.categories)},
+            "tags": self.tags,
+            "min_support": self.min_support,
+            "rule": "a tag is given where score >= threshold; precision equals recall on the "
+            "validation images",
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        """The inverse of `to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: something else was given.
+        """
+        return cls(
+            overall=float(content["global"]),
+            categories={int(key): float(value) for key, value in content["categories"].items()},
+            tags={str(key): float(value) for key, value in content["tags"].items()},
+            min_support=int(content["min_support"]),
+        )
+
+
+def choose_thresholds(
+    scores: np.ndarray,
+    labels: "csr_array | np.ndarray",
+    tags: Sequence[SelectedTag],
+    *,
+    min_support: int = 20,
+) -> Thresholds:
+    """Precision = recall over all tags, over each category, and for each tag on enough images.
+
+    Choose on validation images, and report on others.
+
+    Args:
+        scores: (n, k) probabilities.
+        labels: (n, k), nonzero where the image has the tag.
+        tags: the k tags.
+        min_support: tags on fewer of these images get no threshold of their own.
+
+    Raises:
+        ValueError: there are no positives at all, or the shapes differ.
+    """
+    scored = against(scores, labels)
+    kinds = np.array([tag.category for tag in tags])
+    overall = balanced_threshold(scores, scored.positive)
+    by_category = {
+        int(kind): balanced_threshold(
+            scores[:, kinds == kind], scored.positive[kinds[scored.columns] == kind]
+        )
+        for kind in np.unique(kinds[scored.columns])
+        if (kinds != kind).any()
+    }
+    if not by_category:  # one category: its threshold is that of all
+        by_category = {int(kinds[0]): overall}
+    by_tag = {
+        tags[tag].name: balanced_threshold(column, positive)
+        for tag, column, positive in sorted_columns(scored)
+        if positive.size >= max(min_support, 1)
+    }
+    return Thresholds(overall, by_category, by_tag, min_support)
+
+
+def save_thresholds(folder: Path, thresholds: Thresholds) -> None:
+    """Write thresholds.json into a model folder.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    text = json.dumps(thresholds.to_json(), ensure_ascii=False, indent=1)
+    write_text(folder / FILE_NAME, text + "\n")
+
+
+def load_thresholds(folder: Path) -> Thresholds:
+    """Read thresholds.json from a model folder.
+
+    Raises:
+        ModelError: it is not there, or damaged.
+    """
+    file = folder / FILE_NAME
+    try:
+        return Thresholds.from_json(json.loads(file.read_text(encoding="utf-8")))
+    except OSError:
+        raise ModelError(
+            f"{folder} holds no {FILE_NAME}: it is not the folder of a tagging model"
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ModelError(f"{file} is damaged: train the model again, or restore the file") from None

@@ -1,0 +1,300 @@
+"""The rating window: brings actions to the session and draws what the session says."""
+
+import tkinter as tk
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any
+
+from src.rating.report.statistics import Statistics
+from src.rating.session import RatingDatabase
+from src.window import theme
+from src.window.ahead import Ahead, BackgroundTask
+from src.window.controls import Controls
+from src.window.footer import Footer, status_text
+from src.window.help_panel import draw_help
+from src.window.keys import Action
+from src.window.message import draw_note, draw_problem
+from src.window.pair_view import PairView
+from src.window.panel import Panel
+from src.window.pictures import Frame, Pictures, Prepared, Unavailable
+from src.window.screen import open_root
+from src.window.session import ASK_EXCLUDE, Session
+from src.window.statistics_panel import draw_statistics
+from src.window.theme import Theme
+
+_PATIENCE_MS = 150  # until a pair that is not decoded yet leaves an empty window
+_SETTLE_MS = 120  # after the last change of size the pictures are made sharp again
+_HEARTBEAT_MS = 200  # how soon Ctrl-C in the terminal is noticed
+_SHAPE = 2.0  # width of the new window to its height
+
+
+def rate(
+    database: RatingDatabase,
+    *,
+    height: int = 600,
+    report: Callable[[str], None] = lambda text: None,
+    behind: Sequence[BackgroundTask] = (),
+) -> None:
+    """Open the window and return when the person has had enough.
+
+    Args:
+        database: the folder to rate.
+        height: of the window, in pixels of a 96-dpi screen.
+        report: is given the console report whenever the statistics are opened.
+        behind: work to do in the background once the first pair is shown, in this order.
+
+    Raises:
+        UserError: there is no screen.
+    """
+    root, scale = open_root()
+    Window(root, scale, Session(database, report=report), height=height, behind=behind).run()
+
+
+class Window:
+    """One window with its session; all Tk calls are made by the thread that made it.
+
+    Args:
+        root: the main window, still hidden.
+        scale: screen pixels for one pixel of a 96-dpi screen.
+        session: what to show.
+        height: of the window, in pixels of a 96-dpi screen.
+        behind: work to start once the first pair is shown.
+    """
+
+    def __init__(
+        self,
+        root: tk.Tk,
+        scale: float,
+        session: Session,
+        *,
+        height: int = 600,
+        behind: Sequence[BackgroundTask] = (),
+    ) -> None:
+        self.root, self.session = root, session
+        self._behind = behind
+        self._style = Theme(root, scale)
+        self._pictures = Pictures(session.folder)
+        self._asked: tuple[int, Frame] | None = None  # the pair that is or will be drawn
+        self._drawn_serial = -1
+        self._overlay_drawn: tuple[Any, ...] = ()
+        self._note_drawn = ""
+        self._full_screen = False
+        self._settle: str | None = None
+        self._fitting = False
+        self._fault: BaseException | None = None
+        self.canvas = tk.Canvas(root, background=theme.SURROUND, highlightthickness=0)
+        self.footer = Footer(root, self._style)
+        self.view = PairView(self.canvas, self._style, self._pictures)
+        self._ahead = Ahead(root, session.database, self._pictures, self.view)
+        self._overlay = Panel(self.canvas, self._style, "overlay")
+        self._note = Panel(self.canvas, self._style, "note")
+        self._problem = Panel(self.canvas, self._style, "problem")
+        self._open(height)
+        Controls(root, self.canvas, self.view, self.act, self._zoom)
+        self.canvas.bind("<Configure>", self._resized)
+
+    def run(self) -> None:
+        """Show the window until it is closed.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C in the terminal.
+        """
+        self.start()
+        self.root.mainloop()
+        self.finish()
+
+    def start(self) -> None:
+        """Show the first pair as soon as the event loop runs."""
+        self._update()
+        self._heartbeat()
+
+    def finish(self) -> None:
+        """End the threads, once the window is closed; raises what went wrong in the loop."""
+        self._pictures.close()
+        self._ahead.close()
+        if self._fault is not None:
+            raise self._fault
+
+    def act(self, action: Action) -> None:
+        """Do what a key or click asks for and show it."""
+        self.session.act(action)
+        self._update()
+
+    def _open(self, height: int) -> None:
+        root, px = self.root, self._style.px
+        root.title(f"{self.session.folder.resolve().name} – which do you like better?")
+        root.configure(background=theme.SURROUND)
+        width = min(px(height * _SHAPE), root.winfo_screenwidth())
+        tall = min(px(height), root.winfo_screenheight())
+        left = (root.winfo_screenwidth() - width) // 2
+        top = (root.winfo_screenheight() - tall) // 3
+        root.geometry(f"{width}x{tall}+{left}+{top}")
+        root.minsize(px(560), px(400))
+        self.footer.configure(height=self.footer.height_for(width))
+        self.footer.pack(side="bottom", fill="x")
+        self.canvas.pack(side="top", fill="both", expand=True)
+        if str(root.tk.call("tk", "windowingsystem")) == "aqua":
+            root.createcommand("tk::mac::Quit", self._close)
+        root.protocol("WM_DELETE_WINDOW", self._close)
+        root.report_callback_exception = self._stop_on_fault
+        root.deiconify()
+        root.update()  # the canvas has its size from here on
+        root.focus_force()
+
+    def _close(self) -> None:
+        self.session.finished = True
+        self._update()
+
+    def _heartbeat(self) -> None:
+        news = self._ahead.news()
+        if news is not None:
+            self.session.notice = news
+            self._update()
+        self.root.after(_HEARTBEAT_MS, self._heartbeat)
+
+    def _stop_on_fault(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        """A fault ends the session, so that it is seen; `run` raises it. Choices are on disk."""
+        self._fault = error
+        self.root.destroy()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the session's pair is on the screen."""
+        return self._drawn_serial == self.session.serial
+
+    def _zoom(self, x: int, y: int) -> None:
+        if self.session.overlay is not None or not self.is_shown:
+            return
+        if not self.view.start_zoom(x, y):
+            self.session.notice = "Point at a picture to look closely"
+            self._show_note()
+
+    # Bringing the screen to what the session says.
+
+    def _update(self) -> None:
+        session = self.session
+        if session.finished:
+            self.root.destroy()
+            return
+        if self._full_screen != session.full_screen:
+            self._full_screen = session.full_screen
+            self.root.attributes("-fullscreen", session.full_screen)
+        if session.chosen is not None:
+            self.view.flash(session.chosen)
+            session.chosen = None
+        self._show_pair()
+        self._show_status()
+        self._show_note()
+        self._show_overlay()
+
+    def _show_status(self) -> None:
+        session = self.session
+        text = status_text(session.done, session.goal, session.statistics)
+        self.footer.show(text, session.done / session.goal)
+
+    def _show_pair(self) -> None:
+        """Draw the session's pair, in the space there is, as soon as it is decoded."""
+        session = self.session
+        asked = session.serial, self.view.frame(names=session.names)
+        if asked == self._asked:
+            return
+        self._asked = asked
+        self._problem.clear()
+        if session.pair is None:
+            self.view.clear()
+            draw_problem(self._problem, session.problem)
+            return
+        future = self._pictures.prepare(session.pair, asked[1])
+        if not future.done():
+            self.root.after(_PATIENCE_MS, lambda: self._clear_old(asked))
+        self._ahead.when_done(future, lambda done: self._draw_pair(asked, done))
+
+    def _clear_old(self, asked: tuple[int, Frame]) -> None:
+        if asked == self._asked and self._drawn_serial != asked[0]:
+            self.view.clear()
+
+    def _draw_pair(self, asked: tuple[int, Frame], future: Future[Prepared]) -> None:
+        if asked != self._asked:
+            return
+        try:
+            prepared = future.result()
+        except Unavailable as error:
+            self.session.unavailable(error.path, error.reason)
+            self._update()
+            return
+        self.view.show(prepared, names=self.session.names)
+        self.root.update_idletasks()
+        if self._drawn_serial != asked[0]:
+            self._drawn_serial = asked[0]
+            self.session.shown(prepared.stamps)
+        self._ahead.look(asked[1], self._tell_statistics)
+        if self._behind:
+            self._ahead.work(self._behind)
+            self._behind = ()
+
+    def _tell_statistics(self, statistics: Statistics) -> None:
+        self.session.statistics = statistics
+        self.session.take_notices()
+        self._update()
+
+    # What lies over the pair.
+
+    def _show_overlay(self) -> None:
+        session = self.session
+        wanted = (session.overlay, self.canvas.winfo_width(), self.canvas.winfo_height())
+        if wanted == self._overlay_drawn:
+            return
+        self._overlay_drawn = wanted
+        self._overlay.clear()
+        if session.overlay == "help":
+            draw_help(self._overlay)
+        elif session.overlay == "statistics" and session.statistics is not None:
+            draw_statistics(
+                self._overlay, session.statistics, goal_reached=session.done == session.goal
+            )
+
+    def _show_note(self) -> None:
+        session = self.session
+        text = ASK_EXCLUDE if session.excluding else session.notice
+        if text == self._note_drawn:
+            return
+        self._note_drawn = text
+        self._note.clear()
+        if text:
+            draw_note(self._note, text)
+        if text and not session.excluding:
+            self.root.after(2500 + 40 * len(text), lambda: self._forget_notice(text))
+
+    def _forget_notice(self, text: str) -> None:
+        if self.session.notice == text:
+            self.session.notice = ""
+            self._show_note()
+
+    # Changes of size: rough pictures at once, sharp ones when the size settles.
+
+    def _resized(self, event: "tk.Event[tk.Canvas]") -> None:
+        needed = self.footer.height_for(event.width)
+        if needed != self.footer.winfo_reqheight():
+            self.footer.configure(height=needed)
+        if self._settle is not None:
+            self.root.after_cancel(self._settle)
+        self._settle = self.root.after(_SETTLE_MS, self._settled)
+        if not self._fitting:
+            self._fitting = True
+            self.root.after_idle(self._fit)
+
+    def _fit(self) -> None:
+        self._fitting = False
+        frame = self.view.frame(names=self.session.names)
+        self.view.fit(frame)
+        if self._asked is not None and self._asked[1] != frame:
+            self._asked = None  # what is rough now is made sharp later, whatever the size then
+
+    def _settled(self) -> None:
+        self._settle = None
+        self._note_drawn = ""
+        self._note.clear()
+        self._update()

@@ -1,0 +1,137 @@
+"""The strip at the bottom: how far the session is, and every key."""
+
+import tkinter as tk
+from typing import NamedTuple
+
+from PIL import ImageTk
+
+from src.rating.report.statistics import Statistics
+from src.window import theme
+from src.window.keys import Key, shown_keys
+from src.window.shapes import rounded
+from src.window.theme import Theme
+
+_TEXT_SIZE = 12
+
+
+class _Item(NamedTuple):
+    key: Key
+    cap: int  # width of the key's cap
+    width: int
+
+
+class Footer(tk.Canvas):
+    """Progress line, progress in words, keys; as many rows as the width needs."""
+
+    def __init__(self, parent: tk.Misc, style: Theme) -> None:
+        super().__init__(parent, background=theme.FOOTER, highlightthickness=0, borderwidth=0)
+        self._style = style
+        self._status = ""
+        self._share = 0.0
+        self._row = style.px(28)
+        self._pad, self._gap = style.px(16), style.px(13)
+        self._line = max(2, style.px(3))
+        self._caps: dict[int, ImageTk.PhotoImage] = {}
+        font = style.font(_TEXT_SIZE)
+        self._items = []
+        for key in shown_keys():
+            cap = max(font.measure(key.caps[0]) + style.px(12), style.px(20))
+            self._items.append(_Item(key, cap, cap + style.px(6) + font.measure(key.label)))
+        self.bind("<Configure>", lambda event: self._draw())
+
+    def show(self, status: str, share: float) -> None:
+        """Progress in words, and as a share (0 … 1) of the goal."""
+        if (status, share) != (self._status, self._share):
+            self._status, self._share = status, share
+            self._draw()
+
+    def height_for(self, width: int) -> int:
+        """The height that is needed at a width."""
+        return self._line + self._row * len(self._rows(width)) + self._style.px(4)
+
+    def _rows(self, width: int) -> list[list[_Item]]:
+        """The keys in as few rows as fit, of about one length; the first begins with the status."""
+        rows = self._fill(width)
+        while len(rows) > 1:
+            width -= self._style.px(8)
+            narrower = self._fill(width)
+            if len(narrower) > len(rows):
+                break
+            rows = narrower
+        return rows
+
+    def _fill(self, width: int) -> list[list[_Item]]:
+        rows: list[list[_Item]] = [[]]
+        used = 2 * self._pad + self._status_width() + self._gap
+        for item in self._items:
+            if rows[-1] and used + item.width > width:
+                rows.append([])
+                used = 2 * self._pad
+            rows[-1].append(item)
+            used += item.width + self._gap
+        return rows
+
+    def _status_width(self) -> int:
+        # The rows must not jump while the numbers grow.
+        longest = max(self._status, "100 of 100    agreement 100 % (88–88 %)", key=len)
+        return self._style.font(_TEXT_SIZE, bold=True).measure(longest)
+
+    def _draw(self) -> None:
+        self.delete("all")
+        width = self.winfo_width()
+        if width < 2:
+            return
+        self.create_rectangle(0, 0, width, self._line, fill=theme.TRACK, width=0)
+        filled = round(width * min(self._share, 1.0))
+        self.create_rectangle(0, 0, filled, self._line, fill=theme.FOOTER_FAINT, width=0)
+        middle = self._line + self._style.px(2) + self._row // 2
+        self.create_text(
+            self._pad,
+            middle,
+            text=self._status,
+            anchor="w",
+            fill=theme.FOOTER_TEXT,
+            font=self._style.font(_TEXT_SIZE, bold=True),
+        )
+        for row in self._rows(width):
+            x = width - self._pad - sum(item.width + self._gap for item in row) + self._gap
+            for item in row:
+                self._draw_item(item, x, middle)
+                x += item.width + self._gap
+            middle += self._row
+
+    def _draw_item(self, item: _Item, x: int, middle: int) -> None:
+        px = self._style.px
+        if item.cap not in self._caps:
+            shape = rounded((item.cap, px(20)), px(4), theme.CAP)
+            self._caps[item.cap] = ImageTk.PhotoImage(shape, master=self)
+        self.create_image(x, middle, image=self._caps[item.cap], anchor="w")
+        self.create_text(
+            x + item.cap // 2,
+            middle,
+            text=item.key.caps[0],
+            fill=theme.FOOTER_TEXT,
+            font=self._style.font(_TEXT_SIZE),
+        )
+        self.create_text(
+            x + item.cap + px(6),
+            middle,
+            text=item.key.label,
+            anchor="w",
+            fill=theme.FOOTER_FAINT,
+            font=self._style.font(_TEXT_SIZE),
+        )
+
+
+def status_text(done: int, goal: int, statistics: Statistics | None) -> str:
+    """Progress, and agreement on random pairs, in words.
+
+    The pairs that are chosen for what they tell are hard to predict on purpose; how well the
+    scores know the person shows in the random ones among them.
+    """
+    progress = f"{done} of {goal}" if done <= goal else f"{done} (goal {goal} reached)"
+    agreement = statistics.audit_agreement if statistics else None
+    if agreement is None or agreement.value is None:
+        return progress
+    low, high = (100 * bound for bound in agreement.interval)
+    return f"{progress}    agreement {100 * agreement.value:.0f} % ({low:.0f}–{high:.0f} %)"

@@ -1,0 +1,47 @@
+"""The help page: every key, and what is worth knowing."""
+
+from src.window import theme
+from src.window.keys import shown_keys
+from src.window.layout import Rect
+from src.window.panel import Panel
+
+_NOTES = (
+    "Trust your first impression. Undo goes back to where this session began. Every choice is on "
+    "disk before the next pair appears, so stop whenever you want. Some pairs come twice, sides "
+    "swapped: that is how the tool learns how sure you are."
+)
+
+
+_TITLE, _NOTES_HEIGHT = 62, 84
+_PITCH, _TIGHT_PITCH = 29, 22  # from one key to the next; tight in a small window
+
+
+def draw_help(panel: Panel) -> None:
+    """Draw the page; a small window shows the keys alone."""
+    px = panel.style.px
+    rows = list(shown_keys())
+    place = panel.sheet(px(640), px(_TITLE + _PITCH * len(rows) + _NOTES_HEIGHT))
+    with_notes = place.height >= px(_TITLE + _TIGHT_PITCH * len(rows) + _NOTES_HEIGHT)
+    room = place.height - px(_TITLE) - (px(_NOTES_HEIGHT) if with_notes else px(8))
+    pitch = max(px(16), min(px(_PITCH), room // len(rows)))
+    x, y, right = place.x + px(28), place.y + px(18), place.x + place.width - px(28)
+    panel.text(x, y, "Which do you like better?", 19, bold=True)
+    panel.text(right, y + px(6), "h or Esc closes", 12, colour=theme.FAINT, anchor="ne")
+    y, cap_height = place.y + px(_TITLE), min(px(22), pitch - px(2))
+    for key in rows:
+        cap_x = x
+        for cap in key.caps:
+            cap_x += _draw_cap(panel, Rect(cap_x, y, 0, cap_height), cap) + px(6)
+        panel.text(x + px(190), y + cap_height // 2, key.meaning, 13, anchor="w")
+        y += pitch
+    if with_notes:
+        panel.text(x, y + px(10), _NOTES, 12, colour=theme.FAINT, width=right - x)
+
+
+def _draw_cap(panel: Panel, place: Rect, cap: str) -> int:
+    """A key's cap at a place of any width; returns the width it takes."""
+    px = panel.style.px
+    width = max(panel.measure(cap, 12) + px(14), px(24))
+    panel.box(place._replace(width=width), theme.PANEL_CAP, radius=4)
+    panel.text(place.x + width // 2, place.y + place.height // 2, cap, 12, anchor="center")
+    return width

@@ -1,0 +1,243 @@
+"""The two pictures on the canvas: drawing, resizing, names, zoom, the mark of an answer."""
+
+import tkinter as tk
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from PIL import Image, ImageTk
+
+from src.rating.session import Outcome
+from src.window import theme
+from src.window.colour import to_srgb
+from src.window.layout import Layout, Rect, arrange, zoom_box
+from src.window.pictures import Frame, Picture, Pictures, Prepared, Unavailable
+from src.window.theme import Theme
+
+_FLASH_MS, _FLASH_STEPS = 300, 8
+_POLL_MS = 10
+
+
+class PairView:
+    """Draws a prepared pair; everything it draws has the tag "pair".
+
+    Args:
+        canvas: where to draw.
+        style: fonts and lengths.
+        pictures: gives the full picture for the zoom.
+
+    Attributes:
+        layout: where the two pictures are; None while there are none.
+    """
+
+    def __init__(self, canvas: tk.Canvas, style: Theme, pictures: Pictures) -> None:
+        self._canvas, self._style, self._pictures = canvas, style, pictures
+        self._prepared: Prepared | None = None
+        self.layout: Layout | None = None
+        self._photos: list[ImageTk.PhotoImage] = []
+        self._names = False
+        self._zoom: _Zoom | None = None
+        self._ready: dict[int, tuple[Prepared, list[ImageTk.PhotoImage]]] = {}
+
+    def frame(self, *, names: bool) -> Frame:
+        """The space there is for a pair, with or without the file names below."""
+        px = self._style.px
+        area = Rect(0, 0, max(self._canvas.winfo_width(), 2), max(self._canvas.winfo_height(), 2))
+        return Frame(area, px(20), px(20), px(22) if names else 0)
+
+    def side_at(self, x: int, y: int) -> str | None:
+        """Which picture is at a point: "left", "right" or None."""
+        return self.layout.side_at(x, y) if self.layout else None
+
+    def make_ready(self, prepared: list[Prepared]) -> None:
+        """Turn pairs that may come next into what the screen takes; forget all others."""
+        kept = {}
+        for item in prepared:
+            kept[id(item)] = self._ready.get(id(item)) or (item, self._photo_pair(item.images))
+        self._ready = kept
+
+    def show(self, prepared: Prepared, *, names: bool) -> None:
+        """Draw a pair."""
+        self.stop_zoom()
+        self._prepared, self.layout, self._names = prepared, prepared.layout, names
+        _, photos = self._ready.pop(id(prepared), (prepared, None))
+        self._draw(photos or self._photo_pair(prepared.images))
+
+    def fit(self, frame: Frame) -> None:
+        """Draw the same pair in another space, quickly and roughly."""
+        if self._prepared is None:
+            return
+        self.stop_zoom()
+        area, margin, gap, caption = frame
+        self.layout = arrange(area, *self._prepared.full, margin=margin, gap=gap, caption=caption)
+        rough = [
+            image.resize(place.size, Image.Resampling.BILINEAR, reducing_gap=1.5)
+            for image, place in zip(self._prepared.images, self.layout, strict=True)
+        ]
+        self._draw(self._photo_pair((rough[0], rough[1])))
+
+    def clear(self) -> None:
+        """Take the pair away."""
+        self.stop_zoom()
+        self._canvas.delete("pair")
+        self._prepared, self.layout, self._photos = None, None, []
+
+    def flash(self, outcome: Outcome) -> None:
+        """A light below the chosen picture, both for a tie; it fades by itself."""
+        canvas, px = self._canvas, self._style.px
+        width, bottom = canvas.winfo_width(), canvas.winfo_height() - px(7)
+        canvas.delete("flash")
+        for side, outcomes in enumerate((("left", "tie"), ("right", "tie"))):
+            if outcome in outcomes:
+                middle = width * (1 + 2 * side) // 4
+                x1, x2 = middle - width // 8, middle + width // 8
+                canvas.create_rectangle(
+                    x1, bottom - px(4), x2, bottom, fill=theme.BRIGHT, width=0, tags="flash"
+                )
+        self._fade(canvas.find_withtag("flash"), 0)
+
+    def start_zoom(self, x: int, y: int) -> bool:
+        """Fill the place of the picture at a point with its pixels, one to one.
+
+        Returns:
+            Whether there is a picture at the point.
+        """
+        side = self.side_at(x, y)
+        if side is None or self._prepared is None or self.layout is None:
+            return False
+        index = ("left", "right").index(side)
+        path, full = self._prepared.pair[index], self._prepared.full[index]
+        known = self._pictures.decoded(path)
+        preview = known.image if known else self._prepared.images[index]
+        self._zoom = _Zoom(self._canvas, self.layout[index], full, preview)
+        self._zoom.move(x, y)
+        self._await_full(self._zoom, self._pictures.full(path))
+        return True
+
+    def move_zoom(self, x: int, y: int) -> None:
+        """Follow the mouse; zooms the other picture when the mouse gets there."""
+        if self._zoom is None:
+            return
+        if self.layout and self.side_at(x, y) and not self._zoom.place.contains(x, y):
+            self.stop_zoom()
+            self.start_zoom(x, y)
+        else:
+            self._zoom.move(x, y)
+
+    def stop_zoom(self) -> None:
+        """Show the whole picture again."""
+        if self._zoom is not None:
+            self._zoom.end()
+            self._zoom = None
+
+    def _await_full(self, zoom: "_Zoom", future: "Future[Picture]") -> None:
+        if zoom is not self._zoom:
+            future.cancel()
+        elif not future.done():
+            self._canvas.after(_POLL_MS, lambda: self._await_full(zoom, future))
+        else:
+            try:
+                zoom.sharpen(future.result().image)
+            except Unavailable:  # it will be said when the pair is shown anew
+                self.stop_zoom()
+
+    def _photo_pair(self, images: tuple[Image.Image, Image.Image]) -> list[ImageTk.PhotoImage]:
+        return [ImageTk.PhotoImage(image, master=self._canvas) for image in images]
+
+    def _draw(self, photos: list[ImageTk.PhotoImage]) -> None:
+        assert self.layout is not None and self._prepared is not None
+        canvas = self._canvas
+        canvas.delete("pair")
+        for place, photo in zip(self.layout, photos, strict=True):
+            canvas.create_image(place.x, place.y, image=photo, anchor="nw", tags="pair")
+        if self._names:
+            for place, path in zip(self.layout, self._prepared.pair, strict=True):
+                self._draw_name(place, path)
+        canvas.tag_lower("pair")
+        self._photos = photos
+
+    def _draw_name(self, place: Rect, path: str) -> None:
+        font, px = self._style.font(12), self._style.px
+        room = max(place.width, self._canvas.winfo_width() // 2 - px(40))
+        self._canvas.create_text(
+            place.x + place.width // 2,
+            place.y + place.height + px(14),
+            text=shorten(path, lambda text: font.measure(text) <= room),
+            fill=theme.BRIGHT,
+            font=font,
+            tags="pair",
+        )
+
+    def _fade(self, items: tuple[int, ...], step: int) -> None:
+        if not items or self._canvas.find_withtag("flash") != items:
+            return
+        if step == _FLASH_STEPS:
+            self._canvas.delete("flash")
+            return
+        colour = theme.mix(theme.BRIGHT, theme.SURROUND, step / _FLASH_STEPS)
+        self._canvas.itemconfigure("flash", fill=colour)
+        self._canvas.after(_FLASH_MS // _FLASH_STEPS, lambda: self._fade(items, step + 1))
+
+
+class _Zoom:
+    """A picture's own pixels over its place, following the pointer."""
+
+    def __init__(
+        self, canvas: tk.Canvas, place: Rect, full: tuple[int, int], preview: Image.Image
+    ) -> None:
+        self.place = place
+        self._canvas, self._full, self._source = canvas, full, preview
+        self._photo = ImageTk.PhotoImage("RGB", place.size, master=canvas)
+        self._pointer = (place.x, place.y)
+        self._pending = False
+        canvas.create_image(place.x, place.y, image=self._photo, anchor="nw", tags="zoom")
+        canvas.configure(cursor="crosshair")
+
+    def move(self, x: int, y: int) -> None:
+        """Show the surroundings of a point."""
+        self._pointer = (x, y)
+        self._redraw_soon()
+
+    def sharpen(self, source: Image.Image) -> None:
+        """Go on with a better decoding of the picture."""
+        self._source = source
+        self._redraw_soon()
+
+    def end(self) -> None:
+        """Take it away."""
+        self._canvas.delete("zoom")
+        self._canvas.configure(cursor="")
+        self._full = (0, 0)
+
+    def _redraw_soon(self) -> None:
+        if not self._pending:
+            self._pending = True
+            self._canvas.after_idle(self._redraw)
+
+    def _redraw(self) -> None:
+        self._pending = False
+        if self._full == (0, 0):
+            return
+        across = self._source.width / self._full[0]
+        down = self._source.height / self._full[1]
+        left, upper, right, lower = zoom_box(self.place, self._full, self._pointer)
+        box = (left * across, upper * down, right * across, lower * down)
+        if across == down == 1 and abs(right - left - self.place.width) < 1:
+            whole = round(box[0]), round(box[1])
+            part = self._source.crop(
+                (*whole, whole[0] + self.place.width, whole[1] + self.place.height)
+            )
+        else:
+            part = self._source.resize(self.place.size, Image.Resampling.BILINEAR, box=box)
+        self._photo.paste(to_srgb(part))
+
+
+def shorten(path: str, fits: Callable[[str], bool]) -> str:
+    """A path with its middle left out until it fits; the end of the name stays."""
+    if fits(path):
+        return path
+    for kept in range(len(path) - 2, 3, -1):
+        head = kept // 3
+        text = f"{path[:head]}…{path[len(path) - (kept - head) :]}"
+        if fits(text):
+            return text
+    return f"…{path[-3:]}"

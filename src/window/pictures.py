@@ -1,0 +1,226 @@
+"""Decoding pictures in the background, ahead of the moment they are shown."""
+
+import os
+import struct
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from src.images import UnreadableImage, open_image
+from src.rating.session import Pair
+from src.window.colour import to_srgb
+from src.window.layout import Layout, Rect, Size, arrange
+
+Stamp = tuple[int, int]  # a file's time of change (ns) and size (bytes)
+
+_EXIF_ORIENTATION = 0x0112
+_PREPARED = 6  # pairs kept ready: the one on show, two to come, some to go back to
+_BUDGET = 400 << 20
+
+
+class Unavailable(Exception):
+    """An image file that cannot be shown: gone, or not readable."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
+
+
+class Picture(NamedTuple):
+    """A decoded image, perhaps smaller than its file says."""
+
+    path: str
+    stamp: Stamp
+    full: Size  # upright, in the file's own pixels
+    image: Image.Image
+
+    @property
+    def bytes(self) -> int:
+        """Memory the pixels take."""
+        return 3 * self.image.width * self.image.height
+
+
+class Frame(NamedTuple):
+    """The space for a pair; see `layout.arrange`."""
+
+    area: Rect
+    margin: int
+    gap: int
+    caption: int
+
+
+class Prepared(NamedTuple):
+    """A pair ready to be drawn."""
+
+    pair: Pair
+    frame: Frame
+    layout: Layout
+    images: tuple[Image.Image, Image.Image]  # of the layout's sizes, in sRGB
+    stamps: tuple[Stamp, Stamp]
+    full: tuple[Size, Size]
+
+
+def stamp_of(file: Path) -> Stamp | None:
+    """What tells one state of a file from another; None if the file is gone."""
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+class Pictures:
+    """The pictures of a folder, decoded by a few threads and kept while memory allows.
+
+    Args:
+        directory: the folder; paths are relative to it.
+        budget: bytes of decoded pixels to keep.
+        workers: threads that decode.
+    """
+
+    def __init__(self, directory: Path, *, budget: int = _BUDGET, workers: int = 2) -> None:
+        self._directory = directory
+        self._budget = budget
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+        self._cache: OrderedDict[str, Picture] = OrderedDict()
+        self._prepared: OrderedDict[tuple[Pair, Frame], Future[Prepared]] = OrderedDict()
+        self._lock = threading.Lock()
+        # The same file is never decoded twice at the same time.
+        self._decoding = [threading.Lock() for _ in range(16)]
+
+    def close(self) -> None:
+        """Drop what is still to be decoded."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def prepare(self, pair: Pair, frame: Frame) -> Future[Prepared]:
+        """Start to make a pair ready, or find it ready; files that changed are read again.
+
+        The future raises `Unavailable` if one of the two cannot be shown.
+        """
+        key = (pair, frame)
+        future = self._prepared.get(key)
+        if future is None or (future.done() and not self._is_current(future)):
+            future = self._pool.submit(self._prepare, pair, frame)
+            self._prepared[key] = future
+        self._prepared.move_to_end(key)
+        while len(self._prepared) > _PREPARED:
+            self._prepared.popitem(last=False)[1].cancel()
+        return future
+
+    def full(self, path: str) -> Future[Picture]:
+        """Start to decode a picture in its full size."""
+        return self._pool.submit(self._picture, path, None)
+
+    def decoded(self, path: str) -> Picture | None:
+        """What is decoded of a picture so far, in whatever size."""
+        with self._lock:
+            return self._cache.get(path)
+
+    def _is_current(self, future: Future[Prepared]) -> bool:
+        if future.cancelled() or future.exception() is not None:
+            return False
+        prepared = future.result()
+        return all(
+            stamp_of(self._directory / path) == stamp
+            for path, stamp in zip(prepared.pair, prepared.stamps, strict=True)
+        )
+
+    def _prepare(self, pair: Pair, frame: Frame) -> Prepared:
+        area, margin, gap, caption = frame
+        sizes = [self._full_size(path, area.size) for path in pair]
+        layout = arrange(area, sizes[0], sizes[1], margin=margin, gap=gap, caption=caption)
+        left, right = (
+            self._picture(path, place.size) for path, place in zip(pair, layout, strict=True)
+        )
+        return Prepared(
+            pair,
+            frame,
+            layout,
+            (_shown(left, layout.left.size), _shown(right, layout.right.size)),
+            (left.stamp, right.stamp),
+            (left.full, right.full),
+        )
+
+    def _full_size(self, path: str, area: Size) -> Size:
+        """The upright size; of a JPEG from its header, of others by decoding them."""
+        cached = self._cached(path)
+        if cached is not None:
+            return cached.full
+        return _jpeg_size(self._directory / path) or self._picture(path, area).full
+
+    def _picture(self, path: str, shown: Size | None) -> Picture:
+        """A picture decoded large enough for a size on the screen; None: in full size."""
+        with self._decoding[hash(path) % len(self._decoding)]:
+            cached = self._cached(path)
+            if cached is not None and _large_enough(cached, shown):
+                return cached
+            picture = self._decode(path, shown)
+        with self._lock:
+            self._cache[path] = picture
+            self._cache.move_to_end(path)
+            while sum(kept.bytes for kept in self._cache.values()) > self._budget:
+                if len(self._cache) <= 2:
+                    break
+                self._cache.popitem(last=False)
+        return picture
+
+    def _cached(self, path: str) -> Picture | None:
+        with self._lock:
+            picture = self._cache.get(path)
+        if picture is None or picture.stamp != stamp_of(self._directory / path):
+            return None
+        with self._lock:
+            if path in self._cache:
+                self._cache.move_to_end(path)
+        return picture
+
+    def _decode(self, path: str, shown: Size | None) -> Picture:
+        file = self._directory / path
+        stamp = stamp_of(file)
+        if stamp is None:
+            raise Unavailable(path, "is not there any more")
+        try:
+            # A JPEG comes at the next of its own scales that is no smaller than what is shown.
+            image = open_image(file, at_least=-(-min(shown) // 2) if shown else None)
+        except UnreadableImage as error:
+            raise Unavailable(path, f"cannot be read ({error})") from None
+        full = image.size
+        if shown is not None:
+            full = _jpeg_size(file) or full
+            spare = min(image.width // (2 * shown[0]), image.height // (2 * shown[1]))
+            if spare > 1:
+                image = image.reduce(spare)
+        return Picture(path, stamp, full, image)
+
+
+def _jpeg_size(file: Path) -> Size | None:
+    """Upright width and height by a JPEG's header; None of other files."""
+    try:
+        with Image.open(file) as image:
+            if image.format not in {"JPEG", "MPO"}:
+                return None
+            width, height = image.size
+            turned = image.getexif().get(_EXIF_ORIENTATION) in {5, 6, 7, 8}
+    except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, struct.error):
+        return None  # `open_image` will say what is wrong with it
+    return (height, width) if turned else (width, height)
+
+
+def _large_enough(picture: Picture, shown: Size | None) -> bool:
+    if picture.image.size == picture.full:
+        return True
+    return shown is not None and all(
+        have >= want - 1  # the two sides may be rounded differently
+        for have, want in zip(picture.image.size, shown, strict=True)
+    )
+
+
+def _shown(picture: Picture, size: Size) -> Image.Image:
+    image = picture.image
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return to_srgb(image)

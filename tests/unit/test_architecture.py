@@ -1,0 +1,133 @@
+"""The direction of the imports, and what every file must keep to."""
+
+import ast
+import graphlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+SCRIPTS = sorted(path for path in ROOT.glob("*.py") if path.name not in {"arguments.py", "run.py"})
+
+# Who may use whom inside src: a package uses the packages named here and nothing else.
+LOWEST = {"errors", "files", "progress", "devices"}
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "files": {"errors"},
+    "progress": set(),
+    "devices": {"errors"},
+    "images": {"errors"},
+    "settings": {"errors"},
+    "script": {"errors", "settings"},
+    "demo": LOWEST | {"images"},
+    "features": LOWEST | {"images"},
+    "evaluation": LOWEST | {"aesthetic", "tagging"},
+    "rating": LOWEST | {"images", "evaluation"},
+    "window": LOWEST | {"images", "rating", "evaluation"},
+    "dataset": LOWEST | {"images", "rating"},
+    "file_changes": LOWEST | {"images", "rating", "tagging"},
+    "aesthetic": LOWEST | {"dataset", "evaluation", "features", "images", "rating"},
+    "image_models": LOWEST | {"dataset", "evaluation", "features", "images", "tagging"},
+    "classifier": LOWEST
+    | {"dataset", "evaluation", "features", "image_models", "images", "reports"},
+    "tagging": LOWEST
+    | {"classifier", "dataset", "evaluation", "features", "file_changes", "image_models", "images"}
+    | {"reports"},
+    "reports": LOWEST | {"aesthetic", "dataset", "evaluation", "features", "images", "rating"},
+    "scoring": LOWEST
+    | {"aesthetic", "dataset", "evaluation", "features", "file_changes", "image_models"}
+    | {"images", "rating"},
+}
+HEAVY = {"torch", "transformers", "sklearn", "matplotlib", "datasets", "pandas", "scipy"}
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level_only else list(ast.walk(tree))
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are written in full"
+            found.add(node.module or "")
+            if node.module == "src":
+                found |= {f"src.{alias.name}" for alias in node.names}
+    return found
+
+
+def package(path: Path) -> str:
+    return path.relative_to(ROOT / "src").parts[0].removesuffix(".py")
+
+
+def test_no_files_import_each_other():
+    names = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for path in SOURCES
+        if path.name != "__init__.py"  # the face of a package, which its files may know
+    }
+    graph = {name: imports(path) & names.keys() - {name} for name, path in names.items()}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, with the circle
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_arrows_point_one_way(path):
+    if path == ROOT / "src" / "__init__.py":
+        return
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("src.")}
+    assert used - {package(path)} <= ALLOWED[package(path)]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_package_knows_the_arguments_file_or_a_script(path):
+    forbidden = {"arguments", "run"} | {script.stem for script in SCRIPTS}
+    assert not imports(path) & forbidden
+    names = {
+        node.attr
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "sys"
+    }
+    assert "argv" not in names
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_nothing_is_unpickled_and_weights_are_only_weights(path):
+    text = path.read_text(encoding="utf-8").replace("from pickle import UnpicklingError\n", "")
+    assert not re.search(r"^\s*(import|from) (pickle|dill|joblib|shelve|marshal)\b", text, re.M)
+    assert text.count("torch.load(") == text.count("weights_only=True")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_short_and_import_nothing_heavy_at_the_top(script):
+    assert len(script.read_text(encoding="utf-8").splitlines()) <= 120
+    assert not {name.split(".")[0] for name in imports(script, top_level_only=True)} & HEAVY
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_help_loads_nothing_heavy(script):
+    program = (
+        "import runpy, sys\n"
+        f"sys.argv = [{str(script)!r}, '--help']\n"
+        "try:\n"
+        f"    runpy.run_path({str(script)!r}, run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0\n"
+        f"assert not sys.modules.keys() & {HEAVY!r}, sys.modules.keys() & {HEAVY!r}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"usage: python run.py {script.stem}" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["src.rating.session", "src.window"])
+def test_rating_starts_without_torch(name):
+    program = f"import sys, {name}\nassert not sys.modules.keys() & {{'torch', 'transformers'}}"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

@@ -1,0 +1,89 @@
+"""Words and numbers that the window shows."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.rating.session import RatingDatabase
+from src.window.footer import status_text
+from src.window.pair_view import shorten
+from src.window.plots import ticks
+from src.window.statistics_panel import figures
+from src.window.theme import mix
+from tests.conftest import make_images
+
+
+@pytest.fixture
+def statistics(tmp_path):
+    make_images(tmp_path, 6)
+    with RatingDatabase(tmp_path, selection="random", seed=0, goal=20) as database:
+        for _ in range(12):
+            database.record(*database.next_pair(), "left")
+        yield database.statistics()
+
+
+def test_status_before_anything_is_known(tmp_path):
+    assert status_text(0, 100, None) == "0 of 100"
+
+
+def test_status_with_the_agreement_on_random_pairs(statistics):
+    audit = statistics.audit_agreement
+    text = status_text(12, 20, statistics)
+    if audit.value is None:
+        assert text == "12 of 20"
+    else:
+        assert text.startswith(f"12 of 20    agreement {100 * audit.value:.0f} % (")
+    assert status_text(21, 20, None) == "21 (goal 20 reached)"
+
+
+def test_figures_of_the_statistics_page(statistics):
+    shown = {figure.label: figure for figure in figures(statistics)}
+    assert shown["This session"].value == "12"
+    assert shown["This session"].detail.startswith("of 20")
+    assert (shown["All sessions"].value, shown["All sessions"].detail) == (
+        "12",
+        "4.0 for each image",
+    )
+    assert shown["Not rated yet"].detail == "of 6 images"
+    assert shown["You agree with yourself"].value.rstrip(" %").isdigit() or (
+        shown["You agree with yourself"].value == "–"
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 10, [0, 2, 4, 6, 8, 10]),
+        (-1.3, 1.4, [-1, -0.5, 0, 0.5, 1]),
+        (0.31, 0.46, [0.32, 0.34, 0.36, 0.38, 0.4, 0.42, 0.44, 0.46]),
+        (5, 5, [5]),
+    ],
+)
+def test_ticks_by_hand(low, high, expected):
+    wanted = 8 if low == 0.31 else 6
+    assert ticks(low, high, wanted=wanted) == pytest.approx(expected)
+
+
+def test_whole_ticks_are_whole():
+    assert ticks(-0.5, 2.5, whole=True) == [0, 1, 2]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.integers(2, 12))
+def test_ticks_lie_inside_and_are_few(low, span, wanted):
+    found = ticks(low, low + span, wanted=wanted)
+    assert len(found) <= wanted + 1
+    assert all(low - span * 1e-6 <= tick <= low + span * (1 + 1e-6) for tick in found)
+
+
+def test_long_paths_keep_their_ends():
+    assert shorten("short.jpg", lambda text: True) == "short.jpg"
+    text = shorten("a/very/long/way/to/an/image.jpg", lambda text: len(text) <= 20)
+    assert len(text) == 20
+    assert text.endswith("an/image.jpg")
+    assert text.startswith("a/")
+    assert "…" in text
+
+
+def test_colours_mix():
+    assert mix("#000000", "#ffffff", 0.5) == "#808080"
+    assert mix("#102030", "#102030", 0.3) == "#102030"

@@ -1,0 +1,397 @@
+"""The real window: keys, mouse, size, what is on the screen, what is on the disk."""
+
+import json
+import os
+import sqlite3
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.errors import ModelError
+from src.window.keys import shown_keys
+from src.window.theme import SURROUND
+
+pytestmark = pytest.mark.gui
+
+
+def outcomes(folder):
+    """What the choice log holds; only once the database is closed."""
+    log = sqlite3.connect(folder / "score_choices.sqlite")
+    rows = log.execute('SELECT "left", "right", outcome FROM events ORDER BY id').fetchall()
+    log.close()
+    return rows
+
+
+def test_the_pair_is_on_a_neutral_grey_at_one_scale(colours, open_window):
+    driver = open_window(colours)
+    assert driver.seen() == driver.session.pair
+    shot = driver.screenshot()
+    grey = tuple(int(SURROUND[i : i + 2], 16) for i in (1, 3, 5))
+    assert grey[0] == grey[1] == grey[2]
+    assert shot.getpixel((3, 3))[:3] == grey
+    layout = driver.window.view.layout
+    scales = []
+    for path, place in zip(driver.session.pair, layout, strict=True):
+        with Image.open(colours / path) as image:
+            scales += [place.width / image.width, place.height / image.height]
+    assert scales == pytest.approx([scales[0]] * 4, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("keysym", "outcome"),
+    [
+        ("1", "left"),
+        ("Left", "left"),
+        ("2", "right"),
+        ("Right", "right"),
+        ("t", "tie"),
+        ("Down", "tie"),
+        ("s", "skip"),
+        ("space", "skip"),
+        ("Up", "skip"),
+    ],
+)
+def test_a_key_answers_and_the_next_pair_comes(colours, open_window, keysym, outcome):
+    driver = open_window(colours)
+    pair = driver.session.pair
+    driver.press(keysym)
+    assert driver.session.pair != pair
+    assert driver.seen() == driver.session.pair
+    driver.close()
+    assert outcomes(colours) == [(*pair, outcome)]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_click_on_a_picture_chooses_it(colours, open_window, side):
+    driver = open_window(colours)
+    pair = driver.session.pair
+    driver.input.click(*driver.on_screen(*driver.centre(side)))
+    driver.idle(0.1)
+    driver.look()
+    driver.close()
+    assert outcomes(colours) == [(*pair, side)]
+
+
+def test_a_click_beside_the_pictures_and_a_double_click(colours, open_window):
+    driver = open_window(colours)
+    driver.input.click(*driver.on_screen(4, 4))
+    driver.idle(0.2)
+    assert driver.session.done == 0
+    place = driver.on_screen(*driver.centre("left"))
+    driver.input.click(*place)
+    driver.idle(0.2)
+    driver.input.click(*place)
+    driver.idle(0.4)
+    assert driver.session.done == 1
+
+
+def test_a_key_that_is_held_down_chooses_once(colours, open_window):
+    driver = open_window(colours)
+    driver.input.key("1", down=True)
+    driver.idle(1.5)  # X repeats keys after 0.66 seconds
+    driver.input.key("1", down=False)
+    driver.idle(0.2)
+    assert driver.session.done == 1
+    driver.press("1")
+    assert driver.session.done == 2
+
+
+def test_keys_struck_faster_than_anyone_can_look_choose_once(colours, open_window):
+    driver = open_window(colours)
+    for keysym in ("1", "2", "1", "2"):
+        driver.input.press(keysym)
+    driver.idle(0.3)
+    assert driver.session.done == 1
+
+
+def test_keys_held_with_alt_belong_to_the_system(colours, open_window):
+    driver = open_window(colours)
+    driver.input.press("Alt_L", "1")
+    driver.idle(0.2)
+    assert driver.session.done == 0
+    driver.press("1")
+    assert driver.session.done == 1
+
+
+@pytest.mark.parametrize("keysyms", [("u",), ("BackSpace",), ("Control_L", "z")])
+def test_undo_brings_the_pair_back(colours, open_window, keysyms):
+    driver = open_window(colours)
+    pair = driver.session.pair
+    driver.press("1")
+    driver.input.press(*keysyms)
+    driver.idle(0.1)
+    driver.look()
+    assert driver.seen() == pair
+    assert driver.session.done == 0
+
+
+def test_exclude_asks_and_says_how_to_take_it_back(colours, open_window):
+    driver = open_window(colours)
+    path = driver.session.pair[1]
+    driver.press("x")
+    assert "Never show which one again?" in driver.text()
+    driver.press("2")
+    assert path not in driver.seen()
+    assert f"{path} is never shown again" in driver.text()
+    driver.close()
+    assert path not in json.loads((colours / "score.json").read_text(encoding="utf-8"))
+    assert (colours / path).is_file()
+
+
+def test_quitting_saves_and_everything_is_on_the_disk(colours, open_window):
+    driver = open_window(colours)
+    driver.press("1", "2", "t")
+    driver.press("q")
+    assert driver.closed
+    driver.close()
+    scores = json.loads((colours / "score.json").read_text(encoding="utf-8"))
+    assert scores["#meta#"]["evaluations"] == 3
+    assert [row[2] for row in outcomes(colours)] == ["left", "right", "tie"]
+
+
+def test_the_close_button_saves_too(colours, open_window):
+    driver = open_window(colours)
+    driver.press("1")
+    driver.root.tk.call(driver.root.protocol("WM_DELETE_WINDOW"))
+    assert driver.closed
+    driver.close()
+    assert len(outcomes(colours)) == 1
+
+
+def test_another_size_keeps_the_pictures_inside_and_sharp(colours, open_window):
+    driver = open_window(colours)
+    for size in ("700x420", "1400x800"):
+        driver.resize(size)
+        canvas, layout = driver.window.canvas, driver.window.view.layout
+        assert layout.left.x > 0
+        assert layout.right.x + layout.right.width < canvas.winfo_width()
+        used = layout.right.x + layout.right.width - layout.left.x
+        tallest = max(layout.left.height, layout.right.height)
+        assert used >= canvas.winfo_width() - 46 or tallest >= canvas.winfo_height() - 46
+        assert driver.seen() == driver.session.pair
+    assert driver.session.done == 0
+    driver.press("1")
+    assert driver.session.done == 1
+
+
+def test_a_size_that_comes_and_goes_leaves_the_pictures_sharp(tmp_path, open_window):
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b.png"):
+        Image.fromarray(rng.integers(0, 256, (700, 900, 3), dtype=np.uint8)).save(tmp_path / name)
+    driver = open_window(tmp_path)
+    before = np.asarray(driver.screenshot().convert("RGB"))
+    width, height = driver.root.winfo_width(), driver.root.winfo_height()
+    for size in (f"{width - 90}x{height}", f"{width}x{height}"):
+        driver.root.geometry(size)
+        driver.idle(0.06)  # shorter than it takes to settle
+    driver.idle(0.5)
+    assert np.array_equal(np.asarray(driver.screenshot().convert("RGB")), before)
+
+
+def test_full_screen_and_back(colours, open_window):
+    driver = open_window(colours)
+    driver.press("f")
+    assert driver.session.full_screen
+    driver.press("Escape")
+    assert not driver.session.full_screen
+    assert not driver.closed
+
+
+def test_names_on_request(colours, open_window):
+    driver = open_window(colours)
+    assert not set(driver.session.pair) & set(driver.text().splitlines())
+    driver.press("n")
+    assert set(driver.session.pair) <= set(driver.text().splitlines())
+    driver.press("1")
+    assert set(driver.session.pair) <= set(driver.text().splitlines())
+    driver.press("n")
+    assert not set(driver.session.pair) & set(driver.text().splitlines())
+
+
+def test_the_footer_shows_every_key_and_the_progress(colours, open_window):
+    driver = open_window(colours)
+    driver.press("1", "2")
+    footer = driver.window.footer
+    words = {footer.itemcget(i, "text") for i in footer.find_all() if footer.type(i) == "text"}
+    for key in shown_keys():
+        assert {key.caps[0], key.label} <= words
+    assert any(text.startswith("2 of 100") for text in words)
+    inside = footer.bbox("all")
+    assert inside[2] <= footer.winfo_width() + 1
+    assert inside[3] <= footer.winfo_height() + 1
+
+
+def test_help_lists_every_key(colours, open_window):
+    driver = open_window(colours)
+    driver.press("h")
+    for key in shown_keys():
+        assert key.meaning in driver.text()
+    driver.press("1")
+    assert driver.session.done == 0
+    driver.press("Escape")
+    assert shown_keys().__iter__().__next__().meaning not in driver.text()
+
+
+def test_statistics_are_drawn_and_reported(colours, open_window):
+    driver = open_window(colours)
+    driver.press("1", "2", "1")
+    driver.press("r")
+    text = driver.text()
+    for words in ("Statistics", "Agreement over time", "Scores", "Comparisons for each image"):
+        assert words in text
+    assert driver.session.statistics.advice in text
+    assert driver.reports[-1] == driver.session.statistics.report()
+    driver.press("r")
+    assert "Agreement over time" not in driver.text()
+    assert driver.seen() == driver.session.pair
+
+
+@pytest.mark.parametrize("size", ["560x400", "800x500", "1500x900"])
+def test_pages_stay_inside_the_window(colours, open_window, size):
+    driver = open_window(colours)
+    driver.resize(size)
+    for keysym in ("r", "h"):
+        driver.press(keysym)
+        left, upper, right, lower = driver.window.canvas.bbox("overlay")
+        assert left >= 0
+        assert upper >= 0
+        assert right <= driver.window.canvas.winfo_width()
+        assert lower <= driver.window.canvas.winfo_height()
+
+
+def test_reaching_the_goal_opens_the_statistics(colours, open_window):
+    driver = open_window(colours, goal=2)
+    driver.press("1", "2")
+    assert "2 comparisons: well done" in driver.text()
+    driver.press("Escape", "1")
+    assert driver.session.done == 3
+    assert driver.session.overlay is None
+
+
+@pytest.mark.parametrize("how", ["z", "right button"])
+def test_zoom_shows_single_pixels_while_it_is_held(tmp_path, open_window, how):
+    rng = np.random.default_rng(0)
+    pixels = {}
+    for name in ("a.png", "b.png"):
+        pixels[name] = rng.integers(0, 256, (1200, 1600, 3), dtype=np.uint8)
+        Image.fromarray(pixels[name]).save(tmp_path / name, compress_level=1)
+    driver = open_window(tmp_path)
+    place = driver.window.view.layout.left
+    before = driver.screenshot().getpixel((place.x + 100, place.y + 50))
+    driver.input.move(*driver.on_screen(place.x + 100, place.y + 50))
+    driver.idle(0.05)
+    if how == "z":
+        driver.input.key("z", down=True)
+    else:
+        driver.input.button(3, down=True)
+    driver.idle(1.0)  # the key repeats itself meanwhile
+    shot = np.asarray(driver.screenshot().convert("RGB"))
+    shown = shot[place.y : place.y + place.height, place.x : place.x + place.width]
+    source = pixels[driver.session.pair[0]]
+    x = round(100 / place.width * (1600 - place.width))
+    y = round(50 / place.height * (1200 - place.height))
+    assert np.array_equal(shown, source[y : y + place.height, x : x + place.width])
+    if how == "z":
+        driver.input.key("z", down=False)
+    else:
+        driver.input.button(3, down=False)
+    driver.idle(0.2)
+    assert driver.screenshot().getpixel((place.x + 100, place.y + 50)) == before
+    assert driver.session.done == 0
+
+
+def test_zoom_beside_the_pictures_says_where_to_point(colours, open_window):
+    driver = open_window(colours)
+    driver.input.click(*driver.on_screen(4, 4), 3)
+    driver.idle(0.1)
+    assert "Point at a picture" in driver.text()
+    assert not driver.window.canvas.find_withtag("zoom")
+
+
+def test_a_deleted_and_a_damaged_image_are_left_out(colours, open_window):
+    driver = open_window(colours)
+    shown = set(driver.session.pair)
+    gone, broken = sorted(set(driver.database.images) - shown)[:2]
+    (colours / gone).unlink()
+    (colours / broken).write_bytes(b"no longer an image")
+    for _ in range(12):
+        driver.press("1")
+        assert not {gone, broken} & set(driver.seen())
+    assert driver.session.done == 12
+    assert not {gone, broken} & set(driver.database.images)
+
+
+def test_a_replaced_image_is_shown_as_it_is_now(colours, open_window):
+    driver = open_window(colours)
+    path = driver.session.pair[0]
+    Image.new("RGB", (300, 200), (9, 9, 9)).save(colours / path)
+    os.utime(colours / path, ns=(1, 1))
+    driver.press("1")
+    assert driver.session.done == 0
+    assert f"{path} was changed meanwhile" in driver.text()
+    shown = driver.screenshot().getpixel(driver.centre("left"))[:3]
+    assert max(abs(value - 9) for value in shown) < 3
+
+
+def test_two_images_are_enough_and_one_is_a_message(colours, open_window):
+    for path in sorted(colours.rglob("*.*"))[2:]:
+        path.unlink()
+    driver = open_window(colours)
+    driver.press("1", "2", "1")
+    assert driver.session.done == 3
+    driver.press("x", "1")
+    assert driver.session.problem in driver.text()
+    driver.press("u")
+    assert driver.seen() == driver.session.pair
+
+
+def test_a_fault_ends_the_session_and_is_raised(colours, open_window, monkeypatch):
+    driver = open_window(colours)
+    driver.press("1")
+
+    def broken():
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(driver.session.database, "undo", broken)
+    driver.input.press("u")
+    driver.wait(lambda: driver.closed, "the window closes")
+    with pytest.raises(ZeroDivisionError):
+        driver.window.finish()
+    driver.window._fault = None
+    driver.close()
+    assert len(outcomes(colours)) == 1
+
+
+def test_work_behind_the_window_is_stopped_with_it_and_its_problems_are_said(colours, open_window):
+    stopped = []
+
+    def fails(stop):
+        raise ModelError("the model 'x' is missing: train one")
+
+    def waits(stop):
+        stopped.append(stop.wait(30))
+
+    driver = open_window(colours, behind=[fails, waits])
+    driver.wait(lambda: "the model 'x' is missing" in driver.text(), "the problem is said")
+    driver.press("1")
+    driver.close()
+    end = time.monotonic() + 10
+    while not stopped and time.monotonic() < end:
+        time.sleep(0.01)
+    assert stopped == [True]
+
+
+def test_features_that_arrive_while_rating_disturb_nothing(colours, open_window):
+    driver = open_window(colours)
+    driver.press("1", "2")
+    features = {path: [float(n), 1.0] for n, path in enumerate(driver.database.images)}
+    worker = threading.Thread(target=driver.database.set_features, args=(features,))
+    worker.start()
+    driver.press("1", "2")
+    worker.join()
+    driver.press("1")
+    assert driver.session.done == 5
+    assert driver.seen() == driver.session.pair

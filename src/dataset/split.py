@@ -15,6 +15,7 @@ def split(
     fraction: float,
     seed: int,
     strata: np.ndarray | None = None,
+    seen: np.ndarray | None = None,
 ) -> np.ndarray:
     """Choose the test images.
 
@@ -33,6 +34,8 @@ def split(
         fraction: share for testing, 0 to less than 1.
         seed: another seed, another choice.
         strata: class of each image, (n); a group counts for the class of its first image.
+        seen: images that a model to go on from has seen, (n,) bool: they are not tested on, and
+            of the others more are, until the share of all images is reached.
 
     Returns:
         Test mask, (n) bool. If the fraction is above 0 and there are two groups or more, neither
@@ -43,14 +46,17 @@ def split(
         return mask
     labels, first, member = np.unique(groups, return_index=True, return_inverse=True)
     draws = _draws(sha256s, member, len(labels), seed)
-    if strata is None:
+    known = np.zeros(len(labels), dtype=bool) if seen is None else np.isin(labels, groups[seen])
+    if strata is not None:
+        chosen = _stratified(draws, np.asarray(strata)[first], fraction, known)
+    elif known.any():
+        chosen = _among_unseen(draws, np.bincount(member), fraction, known)
+    else:
         chosen = draws < fraction
         if len(labels) > 1 and not chosen.any():
             chosen[np.argmin(draws)] = True
         if len(labels) > 1 and chosen.all():
             chosen[np.argmax(draws)] = False
-    else:
-        chosen = _stratified(draws, np.asarray(strata)[first], fraction)
     return chosen[member]
 
 
@@ -68,14 +74,31 @@ def _draws(sha256s: Sequence[bytes], member: np.ndarray, count: int, seed: int) 
     return np.frombuffer(digests, "<u8") / 2.0**64
 
 
-def _stratified(draws: np.ndarray, strata: np.ndarray, fraction: float) -> np.ndarray:
+def _stratified(
+    draws: np.ndarray, strata: np.ndarray, fraction: float, known: np.ndarray
+) -> np.ndarray:
     chosen = np.zeros(len(draws), dtype=bool)
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)
         if len(members) < 2:
             continue
         wanted = min(max(round(fraction * len(members)), 1), len(members) - 1)
-        chosen[members[np.argsort(draws[members])[:wanted]]] = True
+        unseen = members[~known[members]]
+        chosen[unseen[np.argsort(draws[unseen])[:wanted]]] = True
+    return chosen
+
+
+def _among_unseen(
+    draws: np.ndarray, sizes: np.ndarray, fraction: float, known: np.ndarray
+) -> np.ndarray:
+    """The groups below the fraction, and the next ones until the share of all images is met."""
+    order = np.argsort(draws)
+    order = order[~known[order]]
+    before = np.cumsum(sizes[order]) - sizes[order]
+    chosen = np.zeros(len(draws), dtype=bool)
+    chosen[
+        order[(before + sizes[order] / 2 <= fraction * sizes.sum()) | (draws[order] < fraction)]
+    ] = True
     return chosen
 
 

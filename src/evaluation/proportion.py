@@ -1,4 +1,4 @@
-"""A share of trials with its confidence interval."""
+"""A proportion of trials with its confidence interval, and the ceiling of foretelling a person."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _Z = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """`successes` of `trials`, with Wilson's 95 % interval."""
 
     successes: int
@@ -33,8 +33,8 @@ class Share:
         high = 1.0 if self.successes == n else min(1.0, centre + half)
         return low, high
 
-    def __add__(self, other: Share) -> Share:
-        return Share(self.successes + other.successes, self.trials + other.trials)
+    def __add__(self, other: Proportion) -> Proportion:
+        return Proportion(self.successes + other.successes, self.trials + other.trials)
 
     def __str__(self) -> str:
         """As in "73.1 % (64.0–80.7 %, 80 of 110)"; "–" without trials."""
@@ -47,5 +47,31 @@ class Share:
         )
 
 
-NONE = Share(0, 0)
+FEWEST_REPEATS = 10
+"""repeated pairs below which nothing is said of a person's consistency"""
+
+
+def ceiling(consistency: Proportion) -> tuple[float, float, float] | None:
+    """The largest proportion of single choices that any model can foretell, with its interval.
+
+    Someone who gives the better-liked image with probability p answers a pair twice alike with
+    s = p² + (1 - p)², and a perfect model foretells the choice with p = (1 + √(2s - 1)) / 2. Where
+    p differs between the pairs this is an upper bound (Jensen's inequality).
+
+    Args:
+        consistency: repeated pairs answered alike.
+
+    Returns:
+        Estimate, low and high end of the 95 % interval; None below ten repeats.
+    """
+    if consistency.trials < FEWEST_REPEATS or consistency.value is None:
+        return None
+    low, high = consistency.interval
+    estimate, low, high = (
+        (1 + math.sqrt(max(2 * same - 1, 0.0))) / 2 for same in (consistency.value, low, high)
+    )
+    return estimate, low, high
+
+
+NONE = Proportion(0, 0)
 """nothing was tried yet"""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from src.rating.report.statistics import Share
+from src.rating.report.statistics import Proportion
 from src.window import theme
 from src.window.layout import Rect
 from src.window.panel import Panel
@@ -95,7 +95,7 @@ class _Card:
 
 
 def draw_agreement(
-    panel: Panel, place: Rect, choices: Sequence[int], shares: Sequence[float], audit: Share
+    panel: Panel, place: Rect, choices: Sequence[int], shares: Sequence[float], audit: Proportion
 ) -> None:
     """The running agreement over the choices, and that on all random pairs as a band.
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from src.rating.report.statistics import OddOneOut, Share, Statistics
+from src.rating.report.statistics import OddOneOut, Proportion, Statistics
 from src.window import theme
 from src.window.layout import Rect
 from src.window.panel import Panel
@@ -65,7 +65,7 @@ def figures(statistics: Statistics) -> list[_Figure]:
     ]
 
 
-def _share(share: Share) -> tuple[str, str]:
+def _share(share: Proportion) -> tuple[str, str]:
     if share.value is None:
         return "–", "nothing to go by yet"
     low, high = (100 * bound for bound in share.interval)

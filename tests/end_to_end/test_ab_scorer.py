@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 from PIL import ImageGrab
-from tests.window.x_input import XInput
 
 from aesthetic_ab_scorer import use_features, use_model
 from src.aesthetic.heads import LinearHead
@@ -25,6 +24,7 @@ from src.features.builtin_extractor import BuiltinExtractor
 from src.images import scan_images
 from src.rating.session import RatingDatabase
 from tests.conftest import make_images
+from tests.window.x_input import XInput
 
 ROOT = Path(__file__).resolve().parents[2]
 linux = pytest.mark.skipif(

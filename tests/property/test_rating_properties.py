@@ -13,7 +13,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from src.errors import DataError
-from src.evaluation.proportion import Share
+from src.evaluation.proportion import Proportion
 from src.rating.models import elo
 from src.rating.models.initial_scores import existing_deviation, rescale
 from src.rating.models.posterior import Belief, Prior, fit
@@ -82,7 +82,7 @@ def test_any_bytes_are_scores_or_a_clear_error(content):
 @given(st.integers(1, 500), st.data())
 def test_wilsons_interval_holds_the_share(trials, data):
     successes = data.draw(st.integers(0, trials))
-    share = Share(successes, trials)
+    share = Proportion(successes, trials)
     low, high = share.interval
     assert 0 <= low <= successes / trials <= high <= 1
     assert share.value == successes / trials

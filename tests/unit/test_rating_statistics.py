@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from src.evaluation.proportion import NONE, Share
+from src.evaluation.proportion import NONE, Proportion
 from src.rating.models.feature_space import without_features
 from src.rating.models.scoring import PosteriorScoring, Starts
 from src.rating.report.advice import OddOneOut, advise
@@ -25,10 +25,10 @@ EVENTS = [
 
 def test_wilsons_interval_as_published():
     # Newcombe 1998, table I: 81 of 263 gives 0.2553–0.3662, 0 of 20 gives 0–0.1611
-    assert Share(81, 263).interval == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert Share(0, 20).interval == pytest.approx((0.0, 0.1611), abs=5e-5)
-    assert Share(1, 29).interval == pytest.approx((0.0061, 0.1718), abs=5e-5)
-    assert Share(29, 29).interval[1] == 1.0
+    assert Proportion(81, 263).interval == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert Proportion(0, 20).interval == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert Proportion(1, 29).interval == pytest.approx((0.0061, 0.1718), abs=5e-5)
+    assert Proportion(29, 29).interval[1] == 1.0
 
 
 def test_a_share_of_nothing():
@@ -38,7 +38,7 @@ def test_a_share_of_nothing():
 
 
 def test_a_share_in_words():
-    assert str(Share(81, 263)) == "30.8 % (25.5–36.6 %, 81 of 263)"
+    assert str(Proportion(81, 263)) == "30.8 % (25.5–36.6 %, 81 of 263)"
 
 
 def test_the_tally_by_hand():
@@ -46,8 +46,8 @@ def test_the_tally_by_hand():
     assert tally.answered == 7
     assert tally.matched == [True, False, True, False]
     assert tally.numbers == [1, 2, 5, 6]
-    assert tally.audit == Share(1, 2)
-    assert tally.repeats == Share(2, 3)
+    assert tally.audit == Proportion(1, 2)
+    assert tally.repeats == Proportion(2, 3)
 
 
 def test_counting_in_two_parts_is_counting_at_once():
@@ -131,8 +131,8 @@ def test_the_session_counts_alone_and_quality_over_all_sessions():
     statistics = figures(EVENTS[4:], past=EVENTS[:4])
     assert statistics.session_choices == 4
     assert (statistics.matched, statistics.contradicted, statistics.not_predicted) == (1, 1, 2)
-    assert statistics.self_consistency == Share(2, 3)
-    assert statistics.audit_agreement == Share(1, 2)
+    assert statistics.self_consistency == Proportion(2, 3)
+    assert statistics.audit_agreement == Proportion(1, 2)
     assert statistics.series.choice_number == [1, 2, 5, 6]
     assert statistics.series.comparisons == [5, 3, 2]
 
@@ -142,8 +142,8 @@ def advice(**changes):
         "images": 100,
         "choices": 300,
         "with_features": True,
-        "audit": Share(75, 100),
-        "consistency": Share(15, 20),
+        "audit": Proportion(75, 100),
+        "consistency": Proportion(15, 20),
         "odd_one_out": None,
     }
     return advise(**{**situation, **changes})
@@ -156,8 +156,8 @@ def advice(**changes):
         ({"choices": 199}, "Rate more: about 1 more choice will"),
         ({"choices": 0}, "Rate more: about 200 more choices will"),
         ({"choices": 250, "with_features": False}, "Rate more: about 50 more"),
-        ({"audit": Share(50, 100)}, "Rate more: the scores foresee 50 %"),
-        ({"audit": Share(5, 10)}, "Train"),  # ten random pairs say nothing yet
+        ({"audit": Proportion(50, 100)}, "Rate more: the scores foresee 50 %"),
+        ({"audit": Proportion(5, 10)}, "Train"),  # ten random pairs say nothing yet
         ({}, "Train"),
         ({"odd_one_out": OddOneOut(30, 5, 10, 200)}, "Rate more: you stood alone 30 times"),
         ({"odd_one_out": OddOneOut(10, 5, 30, 200)}, "Train: the model stood alone 30 times"),

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageGrab
-from tests.window.x_input import XInput
 
 from src.rating.session import RatingDatabase
 from src.window.ahead import BackgroundTask
@@ -19,6 +18,7 @@ from src.window.app import Window
 from src.window.keys import Action
 from src.window.screen import open_root
 from src.window.session import Session
+from tests.window.x_input import XInput
 
 COLOURS = {
     "red.png": (220, 30, 30),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from src.evaluation.proportion import Share
+from src.evaluation.proportion import Proportion
 
 ENOUGH = {True: 2.0, False: 3.0}
 """choices per image after which the order is good (docs/rating.md), with and without features"""
@@ -30,8 +30,8 @@ def advise(
     images: int,
     choices: int,
     with_features: bool,
-    audit: Share,
-    consistency: Share,
+    audit: Proportion,
+    consistency: Proportion,
     odd_one_out: OddOneOut | None,
 ) -> str:
     """One sentence.

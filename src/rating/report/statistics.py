@@ -8,12 +8,12 @@ from typing import Self
 
 import numpy as np
 
-from src.evaluation.proportion import NONE, Share
+from src.evaluation.proportion import NONE, Proportion
 from src.rating.models.scoring import Scoring
 from src.rating.report.advice import OddOneOut, advise
 from src.rating.storage.choice_log import ANSWERS, Event
 
-__all__ = ["OddOneOut", "Series", "Share", "Statistics", "Tally", "gather"]
+__all__ = ["OddOneOut", "Proportion", "Series", "Statistics", "Tally", "gather"]
 
 WINDOW = 50
 """choices that the running agreement looks back on"""
@@ -51,13 +51,13 @@ class Statistics:
     """this session: the person chose the side that the database expected"""
     contradicted: int
     not_predicted: int
-    session_agreement: Share
+    session_agreement: Proportion
     comparisons: int
     """all sessions"""
     comparisons_per_image: float
-    self_consistency: Share
+    self_consistency: Proportion
     """hidden repeats of random pairs answered the same way, all sessions"""
-    audit_agreement: Share
+    audit_agreement: Proportion
     """random pairs predicted before they were shown, all sessions: the honest quality"""
     odd_one_out: OddOneOut | None
     """None without a model"""
@@ -102,8 +102,8 @@ class Tally:
     """of each predicted choice, ties left out"""
     numbers: list[int] = field(default_factory=list)
     """which choice each of them was, from 1"""
-    audit: Share = NONE
-    repeats: Share = NONE
+    audit: Proportion = NONE
+    repeats: Proportion = NONE
     preferred: dict[frozenset[str], str] = field(default_factory=dict)
     """the last answer for each pair: the preferred path, "" for a tie"""
 
@@ -127,11 +127,11 @@ class Tally:
                 self.matched.append(match)
                 self.numbers.append(self.answered)
                 if event.kind == "audit":
-                    self.audit += Share(int(match), 1)
+                    self.audit += Proportion(int(match), 1)
             pair = frozenset((event.left, event.right))
             preferred = {"left": event.left, "right": event.right}.get(event.outcome, "")
             if event.kind == "repeat" and pair in self.preferred:
-                self.repeats += Share(int(self.preferred[pair] == preferred), 1)
+                self.repeats += Proportion(int(self.preferred[pair] == preferred), 1)
             self.preferred[pair] = preferred
         return self
 
@@ -223,7 +223,7 @@ def gather(
         matched=matched,
         contradicted=len(now.matched) - matched,
         not_predicted=now.answered - len(now.matched),
-        session_agreement=Share(matched, len(now.matched)),
+        session_agreement=Proportion(matched, len(now.matched)),
         comparisons=choices,
         comparisons_per_image=2 * choices / images if images else 0.0,
         self_consistency=tally.repeats,

@@ -1,0 +1,113 @@
+"""What a model has seen: the contents that it, or a model it comes from, was made with.
+
+"Seen" means fitted, selected, calibrated or thresholded on. Such an image never counts as unseen
+again, under whatever name, in whatever folder and with whatever seed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from src.dataset.duplicates import near_duplicate_groups
+from src.errors import ModelError
+from src.files import replacing
+
+FILE_NAME = "trained_on.safetensors"
+_BYTES = 32  # of a sha256, and of a perceptual hash
+
+
+def _none() -> np.ndarray:
+    return np.empty((0, _BYTES), np.uint8)
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """Images by content and by look.
+
+    Attributes:
+        sha256s: (n, 32) uint8, each once.
+        hashes: their perceptual hashes, (n, 32) uint8.
+        unknown: models among the ancestors that do not say what they have seen.
+    """
+
+    sha256s: np.ndarray = field(default_factory=_none)
+    hashes: np.ndarray = field(default_factory=_none)
+    unknown: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.sha256s)
+
+    @classmethod
+    def of(cls, sha256s: Sequence[bytes], hashes: np.ndarray, unknown: Sequence[str] = ()) -> Self:
+        """These images and nothing else; `hashes` is (n, 32) uint8."""
+        if not len(sha256s):
+            return cls(unknown=tuple(unknown))
+        contents = np.frombuffer(b"".join(sha256s), np.uint8).reshape(-1, _BYTES)
+        contents, first = np.unique(contents, axis=0, return_index=True)
+        return cls(contents, np.asarray(hashes, np.uint8)[first], tuple(unknown))
+
+    def __or__(self, other: "TrainedOn") -> "TrainedOn":
+        """What either has seen."""
+        contents = [row.tobytes() for row in np.concatenate([self.sha256s, other.sha256s])]
+        unknown = tuple(dict.fromkeys(self.unknown + other.unknown))
+        return TrainedOn.of(contents, np.concatenate([self.hashes, other.hashes]), unknown)
+
+    def seen(self, sha256s: Sequence[bytes], hashes: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """Which of some images were seen, themselves or a near duplicate of them, (n,) bool.
+
+        Args:
+            sha256s: content of each image, (n).
+            hashes: their perceptual hashes, (n, 32) uint8.
+            groups: near duplicates among them share a number, (n,) int.
+        """
+        known = {row.tobytes() for row in self.sha256s}
+        seen = np.array([content in known for content in sha256s], dtype=bool)
+        if len(self) and not seen.all():
+            labels = near_duplicate_groups(np.concatenate([hashes, self.hashes]))
+            seen |= np.isin(labels[: len(seen)], labels[len(seen) :])
+        return np.isin(groups, groups[seen])
+
+    def save(self, folder: Path) -> None:
+        """Write `trained_on.safetensors` into a model's folder.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
+        from safetensors.numpy import save_file
+
+        with replacing(folder / FILE_NAME) as temporary:
+            save_file(
+                {"sha256s": self.sha256s, "perceptual_hashes": self.hashes},
+                temporary,
+                {"unknown": "\n".join(self.unknown)},
+            )
+
+    @classmethod
+    def load(cls, model: Path) -> "TrainedOn":
+        """What the model in a folder has seen; a model without the file does not say.
+
+        Args:
+            model: a model's folder, or a file in it.
+
+        Raises:
+            ModelError: the file is damaged.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        folder = model if model.is_dir() else model.parent
+        path = folder / FILE_NAME
+        if not path.is_file():
+            return cls(unknown=(model.name,))
+        try:
+            with safe_open(path, "numpy") as file:
+                sha256s, hashes = file.get_tensor("sha256s"), file.get_tensor("perceptual_hashes")
+                unknown = (file.metadata() or {}).get("unknown", "")
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{path} is damaged ({error}): train the model again") from None
+        for rows in (sha256s, hashes):
+            if rows.dtype != np.uint8 or rows.shape != (len(sha256s), _BYTES):
+                raise ModelError(f"{path} is damaged: train the model again")
+        return cls(sha256s, hashes, tuple(name for name in unknown.split("\n") if name))

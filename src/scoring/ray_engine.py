@@ -59,9 +59,14 @@ class RayEngine:
     workers: int = 0
 
     def __call__(
-        self, files: Sequence[ImageFile], extractor: Extractor, done: set[bytes], batch_size: int
+        self,
+        files: Sequence[ImageFile],
+        extractor: Extractor | None,
+        done: set[bytes],
+        batch_size: int,
     ) -> Iterator[list[Computed]]:
         """See `Engine`; a content in `done` under a new path is computed again."""
+        assert extractor is not None
         with _ray(self.address, self.workers) as ray:
             workers, per_worker = self._resources(ray)
             rows = min(8 * batch_size, -(-len(files) // (_TASKS_EACH * workers)))

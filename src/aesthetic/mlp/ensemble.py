@@ -121,8 +121,8 @@ def _join(heads: Mapping[int, MlpHead], images: InnerFolds, loss: str) -> MlpFit
         # spread, which `EnsembleHead` adds at each image.
         error = np.mean((out_of_fold[known] - y[known]) ** 2)
         std = float(np.sqrt(max(error - spread, 0.0)))
-    head = EnsembleHead(tuple(heads[number] for number in sorted(heads)), std)
-    return MlpFit(head, (), left_out=out_of_fold if known.all() else None)
+    joined = EnsembleHead(tuple(heads[number] for number in sorted(heads)), std)
+    return MlpFit(joined, (), left_out=out_of_fold if known.all() else None)
 
 
 def score_line(out_of_fold: FloatArray, scores: FloatArray) -> tuple[float, float]:

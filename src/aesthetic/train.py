@@ -14,13 +14,14 @@ from src.aesthetic.choices import training_choices
 from src.aesthetic.heads import Head
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.pairwise import fit_pairwise
-from src.aesthetic.mlp.fitting import MlpSettings, fit_mlp, mlp_left_out
+from src.aesthetic.mlp.fitting import fit_mlp, mlp_out_of_fold
 from src.aesthetic.mlp.small_networks import fit_automatic
 from src.aesthetic.name_features import compare, without_names
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.select import CANDIDATES, AutoFit, fit_auto
 from src.errors import ModelError
+from src.settings.mlp import Mlp
 
 _SMALL = 2_000  # images
 _MLP_FOLDS = 3  # trainings more, for the probabilities of kept and deleted images
@@ -54,7 +55,7 @@ def fit_predictor(
     head: str,
     *,
     extractors: Sequence[Mapping[str, Any]],
-    mlp: MlpSettings,
+    mlp: Mlp,
     prior: Predictor | None = None,
     seed: int = 42,
     provenance: Mapping[str, Any] | None = None,
@@ -93,9 +94,9 @@ def fit_predictor(
     if head == "mlp":
         fit = fit_mlp(data, features, scores, mlp, start)
         fitted, history, interrupted = fit.head, fit.history, fit.interrupted
-        notes, left_out = (fit.problem,) if fit.problem else (), fit.left_out
+        notes, left_out = (fit.problem,) if fit.problem else (), fit.out_of_fold
         if data.binary and left_out is None and not interrupted:
-            left_out = mlp_left_out(data, features, scores, mlp, start, seed)
+            left_out = mlp_out_of_fold(data, features, scores, mlp, start)
     elif head == "pairwise":
         choices = training_choices(data.holder.directory, data.holder.paths, train)
         if choices is None:

@@ -1,7 +1,6 @@
 """The head "auto": small networks against the heads in closed form."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from numpy.typing import ArrayLike
 
@@ -73,11 +72,10 @@ def fit_networks(
         KeyboardInterrupt: stopped.
     """
     from src.aesthetic.mlp.ensemble import fit_ensemble
-    from src.aesthetic.mlp.training_options import TrainingOptions
-    from src.aesthetic.mlp.trainings import MlpShape
-    from src.aesthetic.search.trials import Trial
+    from src.aesthetic.mlp.trainer import total_steps
+    from src.settings.mlp import Mlp, PredictorTrainingArgs
 
-    options = TrainingOptions(
+    args = PredictorTrainingArgs(
         num_train_epochs=60,
         learning_rate=1e-3,
         lr_scheduler_type="cosine",
@@ -85,14 +83,19 @@ def fit_networks(
         weight_decay=0.01,
         seed=seed,
     )
-    steps = options.total_steps(len(scores) // options.per_device_train_batch_size)
-    if steps > _MOST_STEPS:
-        options = replace(options, max_steps=_MOST_STEPS)
-    shape = MlpShape((64, 32), (0.3, 0.2), relu=True, standardise=True)
-    members = _MEMBERS if len(scores) <= _MANY else _MEMBERS_OF_MANY
-    fit = fit_ensemble(
-        features, scores, Trial(options, shape), members=members, weights=weights, groups=groups
+    mlp = Mlp(
+        aesthetic_model_hidden=(64, 32),
+        aesthetic_model_dropouts=(0.3, 0.2),
+        aesthetic_model_relu=True,
+        aesthetic_model_standardise=True,
+        mlp_members=_MEMBERS if len(scores) <= _MANY else _MEMBERS_OF_MANY,
+        training_args=args,
+        device="cpu",
     )
-    if fit.interrupted or fit.left_out is None:
+    if total_steps(mlp, len(scores)) > _MOST_STEPS:
+        limited = args.model_copy(update={"max_steps": _MOST_STEPS})
+        mlp = mlp.model_copy(update={"training_args": limited})
+    fit = fit_ensemble(features, scores, mlp, weights=weights, groups=groups)
+    if fit.interrupted or fit.out_of_fold is None:
         raise KeyboardInterrupt
-    return Rival(fit.head, fit.left_out)
+    return Rival(fit.head, fit.out_of_fold)

@@ -4,23 +4,21 @@ import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src.script import command, run
 from src.settings import AestheticTraining
 
 if TYPE_CHECKING:
-    from src.aesthetic.lineage import Ancestor
+    from src.aesthetic.lineage import Ancestor, Start
     from src.aesthetic.rated_features import RatedFeatures
     from src.aesthetic.train import Fitted
-    from src.dataset.scores import DataHolder
-    from src.features import Extractor
 
 logger = logging.getLogger(__name__)
 
 
 def main(settings: AestheticTraining) -> None:
-    """Train and measure a model, or measure one that is there."""
+    """Train a model and measure it, or measure one that is there."""
     if settings.trains:
         train(settings)
     else:
@@ -28,125 +26,103 @@ def main(settings: AestheticTraining) -> None:
 
 
 def train(settings: AestheticTraining) -> None:
-    """Features, split, training, saving, then figures and the report."""
-    from src.aesthetic.lineage import Ancestor, choose_prior, previous_model
+    """Features, split, training, saving, figures and report."""
+    from src.aesthetic.lineage import choose_start, previous_model
     from src.aesthetic.saving import save_predictor
     from src.features import open_extractors
 
-    loaded = Ancestor.load(Path(settings.load_model)) if settings.load_model else None
     extractors = open_extractors(
         settings.extractor_names, device=settings.device, hidden_states=settings.hidden_states
     )
     descriptions = [extractor.describe() for extractor in extractors]
-    data = load(settings, read_ratings(settings), extractors)
-    prior, afresh = loaded, None
-    if loaded is None:
-        prior = choose_prior(settings.base_model, descriptions, Path("models"))
-    if prior is not None:
-        data = replace(data, seen=prior.seen(data))
-    data = data.split(settings.fraction_for_test, settings.test_pick_seed)
-    if loaded is not None and (data.seen & data.train).any():
-        afresh = choose_prior(settings.base_model, descriptions, Path("models"))
-    ancestors = [model for model in (prior, afresh) if model is not None]
-    fitted = fit(settings, data, prior, afresh, descriptions)
-    folder = Path(settings.save_model)
+    split = {"fraction_for_test", "test_pick_seed"}
+    start = choose_start(
+        load(settings, extractors),
+        settings.load_model,
+        settings.base_model,
+        descriptions,
+        **settings.model_dump(include=split),
+    )
+    folder, data = Path(settings.save_model), start.data
+    fitted = fit(settings, start, descriptions)
     previous = previous_model(folder, descriptions, data.binary)
-    trained_on = data.trained_on()
-    for model in ancestors:
-        trained_on |= model.trained_on
-    save_predictor(folder, fitted.predictor, trained_on, data)
-    publish(settings, folder, folder, data, fitted, trained_on.unknown, previous)
+    save_predictor(folder, fitted.predictor, start.trained_on, data)
+    publish(settings, folder, folder, data, fitted, start.trained_on.unknown, previous)
     if fitted.interrupted:
         raise KeyboardInterrupt
 
 
 def measure(settings: AestheticTraining) -> None:
-    """Figures and the report of a model on a folder, with the model's own extractors."""
+    """Figures and report of a model on a folder, with the model's own extractors."""
     from src.aesthetic.lineage import Ancestor
-    from src.aesthetic.saving import evaluation_folder
     from src.aesthetic.train import Fitted
+    from src.files import evaluation_folder
     from src.scoring.scored import reopen_extractors
 
     path = Path(settings.load_model)
     model = Ancestor.load(path)
-    extractors = reopen_extractors(model.predictor, device=settings.device)
-    data = load(settings, read_ratings(settings), extractors)
+    data = load(settings, reopen_extractors(model.predictor, device=settings.device))
     seen = model.seen(data) | data.seen_by_features
+    chosen = None if settings.saves_by_default else Path(settings.save_model)
+    folder = evaluation_folder(path, Path(settings.top_level_image_directory), chosen)
     data = replace(data, seen=seen, test=~seen)
-    images, save = Path(settings.top_level_image_directory), Path(settings.save_model)
-    folder = evaluation_folder(save, settings.saves_by_default, path, images)
-    fitted = Fitted(model.predictor)
-    publish(settings, folder, path, data, fitted, model.trained_on.unknown, None)
+    publish(settings, folder, path, data, Fitted(model.predictor), model.trained_on.unknown)
 
 
-def read_ratings(settings: AestheticTraining) -> "DataHolder":
-    """The images with their scores, or as kept and deleted."""
-    from src.dataset.keep_delete import labelled_images
-    from src.dataset.scores import DataHolder
-
-    images, source = Path(settings.top_level_image_directory), settings.use_score_file
-    if settings.loss_model == "bce":
-        holder = labelled_images(images, settings.keep_folders, settings.delete_folders, source)
-    else:
-        holder = DataHolder.from_folder(images, source)
-    holder.report()
-    return holder
-
-
-def load(
-    settings: AestheticTraining, holder: "DataHolder", extractors: "list[Extractor]"
-) -> "RatedFeatures":
-    """The features of the rated images."""
+def load(settings: AestheticTraining, extractors: Any) -> "RatedFeatures":
+    """The rated images with their features."""
     from src.aesthetic.rated_features import load_rated_features
+    from src.dataset.keep_delete import read_ratings
 
+    binary = settings.loss_model == "bce"
+    holder = read_ratings(
+        Path(settings.top_level_image_directory),
+        settings.use_score_file,
+        binary=binary,
+        keep=settings.keep_folders,
+        delete=settings.delete_folders,
+    )
+    store = Path(settings.feature_store) if settings.feature_store else None
+    batch = settings.evaluation_args.per_device_eval_batch_size
     return load_rated_features(
-        holder,
-        extractors,
-        store_folder=Path(settings.feature_store) if settings.feature_store else None,
-        batch_size=settings.evaluation_args.per_device_eval_batch_size,
-        binary=settings.loss_model == "bce",
+        holder, extractors, store_folder=store, batch_size=batch, binary=binary
     )
 
 
 def fit(
-    settings: AestheticTraining,
-    data: "RatedFeatures",
-    prior: "Ancestor | None",
-    afresh: "Ancestor | None",
-    descriptions: list[dict[str, object]],
+    settings: AestheticTraining, start: "Start", descriptions: list[dict[str, Any]]
 ) -> "Fitted":
     """Search the settings if asked for, then train."""
     from src.aesthetic.mlp.fitting import MlpSettings
     from src.aesthetic.mlp.training_options import TrainingOptions
     from src.aesthetic.train import fit_predictor
 
-    head, made_with = str(settings.head), settings.made_with
-    mlp = MlpSettings(
-        TrainingOptions.from_mapping(settings.training_args.model_dump()), **settings.mlp
-    )
+    options = TrainingOptions.from_mapping(settings.training_args.model_dump())
+    head, mlp = str(settings.head), MlpSettings(options, **settings.mlp)
+    made_with = settings.made_with | {"scores_from": start.data.holder.source}
     if "meta" in settings.mode:
         from src.aesthetic.search.run import Plan, search_settings
         from src.reports import meta_report
 
-        if (data.seen & data.train).any():  # inner folds would not be new to it
-            prior = afresh
+        if (start.data.seen & start.data.train).any():  # inner folds would not be new to it
+            start = start._replace(prior=start.afresh)
         search = settings.meta_search, settings.meta_trials, settings.meta_storage
         plan = Plan(settings.meta_values, *search)
-        found = search_settings(data, mlp, plan, prior.predictor if prior else None)
+        found = search_settings(start.data, mlp, plan, start.prior)
         head, mlp = found.head, found.mlp
         made_with |= {"head": head, "loss_model": mlp.loss, "search": found.sentence}
-        path = Path(settings.save_model) / meta_report.REPORT
-        meta_report.write(path, found)
-        logger.info("%s All of them: %s", found.sentence, path)
+        page = Path(settings.save_model) / meta_report.REPORT
+        meta_report.write(page, found)
+        logger.info("%s All of them: %s", found.sentence, page)
     return fit_predictor(
-        data,
+        start.data,
         head,
         extractors=descriptions,
         mlp=mlp,
-        prior=prior.predictor if prior else None,
-        afresh=afresh.predictor if afresh else None,
+        prior=start.prior,
+        afresh=start.afresh,
         seed=settings.training_args.seed,
-        provenance=made_with | {"scores_from": data.holder.source},
+        provenance=made_with,
     )
 
 
@@ -157,35 +133,29 @@ def publish(
     data: "RatedFeatures",
     fitted: "Fitted",
     unknown: tuple[str, ...],
-    previous: "Ancestor | None",
+    previous: "Ancestor | None" = None,
 ) -> None:
     """Measure, write figures and report into a folder, and say what they mean."""
     from src.aesthetic.evaluate import Results, evaluate_scores
-    from src.aesthetic.evaluate_labels import LabelResults, evaluate_labels
+    from src.aesthetic.evaluate_labels import evaluate_labels
     from src.reports import aesthetic_report, keep_delete_report
 
     args = settings.evaluation_args
-    results: Results | LabelResults
-    if data.binary:
-        results = evaluate_labels(data, fitted, args.bootstrap_samples, unknown, previous)
-        page = folder / keep_delete_report.REPORT
-        keep_delete_report.write_report(page, results, images=args.report_images)
-    else:
-        results = evaluate_scores(data, fitted, args.bootstrap_samples, unknown, previous)
-        page = folder / aesthetic_report.REPORT
-        aesthetic_report.write_report(page, results, images=args.report_images)
+    evaluate = evaluate_labels if data.binary else evaluate_scores
+    results = evaluate(data, fitted, args.bootstrap_samples, unknown, previous)
     results.save(folder, fitted, data)
+    report = keep_delete_report if data.binary else aesthetic_report
+    page = folder / report.REPORT
+    report.write_report(page, results, images=args.report_images)
     for note in results.notes:
         logger.info(note)
     print(results.table())
     print(f"Saved {'the model and ' if settings.trains else ''}the report: {page}")
     images = settings.top_level_image_directory
     if results.useful:
-        print(
-            f"Next: {command('score_images', load_model=model, top_level_image_directory=images)}"
-        )
+        print("Next:", command("score_images", load_model=model, top_level_image_directory=images))
     else:
-        print("Next: rate more images, then train again; the model is no better than a coin so far")
+        print("Next: rate more images and train again; this model is no better than a coin so far.")
     if "spotlight" in settings.mode and isinstance(results, Results):
         aesthetic_report.browse(results, data.features)
 

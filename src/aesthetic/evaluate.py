@@ -18,8 +18,12 @@ from src.aesthetic.saving import METRICS, write_table
 from src.aesthetic.train import Fitted, few_threads, targets
 from src.evaluation import verdicts
 from src.evaluation.proportion import NONE, Proportion
-from src.evaluation.rank_metrics import accuracy_interval, evaluate, interval_coverage
-from src.evaluation.rank_metrics import pairwise_accuracy
+from src.evaluation.rank_metrics import (
+    accuracy_interval,
+    evaluate,
+    interval_coverage,
+    pairwise_accuracy,
+)
 from src.evaluation.verdicts import CurvePoint
 from src.features import builtin
 from src.files import write_text
@@ -256,10 +260,9 @@ def feature_parts(
             for part, columns in builtin.parts().items():
                 parts[part] = slice(start + columns.start, start + columns.stop)
         else:
-            short = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-            parts[f"text:{short}" if name.startswith("text:") else short] = slice(
-                start, start + size
-            )
+            kind = "text:" if name.startswith("text:") else ""
+            folder = name.removeprefix(kind).replace("\\", "/").rstrip("/")
+            parts[kind + folder.rpartition("/")[2]] = slice(start, start + size)
         start += size
     return parts
 

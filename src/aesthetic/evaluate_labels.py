@@ -94,15 +94,18 @@ class LabelResults:
 
     def table(self) -> str:
         """The figures and the cuts for the console."""
-        names = ("auc", "average_precision", "precision", "recall") + (
-            "precision_delete",
-            "recall_delete",
-        )
-        heads = ("AUC", "avg prec", "keep prec", "recall", "delete prec", "recall")
-        lines = [f"{'':8}{'n':>7}" + "".join(f"{head:>13}" for head in heads)]
+        columns = {
+            "auc": "AUC",
+            "average_precision": "avg prec",
+            "precision": "keep prec",
+            "recall": "recall",
+            "precision_delete": "delete prec",
+            "recall_delete": "recall",
+        }
+        lines = [f"{'':8}{'n':>7}" + "".join(f"{head:>13}" for head in columns.values())]
         for part, m in self.metrics.items():
             cells = "".join(
-                f"{'–' if m[name] is None else format(m[name], '.3f'):>13}" for name in names
+                f"{'–' if m[name] is None else format(m[name], '.3f'):>13}" for name in columns
             )
             lines.append(f"{part:8}{m['n']:>7}{cells}")
         lines += ["", "If everything below a probability of keeping were deleted:"]

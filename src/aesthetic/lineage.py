@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -83,6 +83,61 @@ def choose_prior(
         if published.stem == path.stem:
             path = published
     return Ancestor.load(path)
+
+
+class Start(NamedTuple):
+    """What training starts from.
+
+    Attributes:
+        data: with the test images chosen among those that it has not seen.
+        prior: a model whose scores are corrected, or whose weights are trained further.
+        afresh: the one to start from instead where the prior has seen training images.
+        trained_on: what the model to be trained, and all that it comes from, will have seen.
+    """
+
+    data: RatedFeatures
+    prior: Predictor | None
+    afresh: Predictor | None
+    trained_on: TrainedOn
+
+
+def choose_start(
+    data: RatedFeatures,
+    load_model: str,
+    base_model: str,
+    extractors: Sequence[Mapping[str, Any]],
+    *,
+    fraction_for_test: float,
+    test_pick_seed: int,
+    folder: Path = Path("models"),
+) -> Start:
+    """Find the model that training starts from, and split by what it has seen.
+
+    Args:
+        data: without a split.
+        load_model: the folder of a model to go on from; "" for none.
+        base_model, extractors, folder: as in `choose_prior`.
+
+    Raises:
+        DataError: too few images for a split.
+        ModelError: a model is not there, damaged, or cannot be fetched.
+    """
+    loaded = Ancestor.load(Path(load_model)) if load_model else None
+    prior, afresh = loaded or choose_prior(base_model, extractors, folder), None
+    if prior is not None:
+        data = replace(data, seen=prior.seen(data))
+    data = data.split(fraction_for_test, test_pick_seed)
+    if loaded is not None and (data.seen & data.train).any():
+        afresh = choose_prior(base_model, extractors, folder)
+    trained_on = data.trained_on()
+    for model in (prior, afresh):
+        trained_on |= model.trained_on if model else TrainedOn()
+    return Start(
+        data,
+        prior.predictor if prior else None,
+        afresh.predictor if afresh else None,
+        trained_on,
+    )
 
 
 def previous_model(

@@ -1,7 +1,7 @@
 """From a folder of rated images to features, scores and a split: where training starts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -43,7 +43,7 @@ class RatedFeatures:
     test: np.ndarray
     seen: np.ndarray
     seen_by_features: np.ndarray
-    features_trained_on: TrainedOn = TrainedOn()
+    features_trained_on: TrainedOn = field(default_factory=TrainedOn)
     binary: bool = False
 
     @property

@@ -1,15 +1,13 @@
 """Where a model and its figures are kept."""
 
 import csv
-import hashlib
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from src.aesthetic.formats import comfyui
-from src.aesthetic.predictor import FILE_NAME, Predictor
+from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
 from src.dataset.trained_on import TrainedOn
 from src.files import replacing
@@ -63,35 +61,6 @@ def write_table(path: Path, columns: Mapping[str, Sequence[object]], order: Iter
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows([values[row] for values in columns.values()] for row in order)
-
-
-def evaluation_folder(save_model: Path, is_default: bool, load_model: Path, images: Path) -> Path:
-    """Where the figures of a model go that is measured and not trained.
-
-    Into `save_model` if that was chosen and holds no model; otherwise into a folder inside the
-    model's, named after the image folder. Another image folder of that name gets a folder of its
-    own.
-    """
-    chosen = not is_default and not (save_model / FILE_NAME).exists()
-    if chosen and save_model.resolve() != load_model.resolve():
-        return save_model
-    model = load_model.parent if load_model.name == FILE_NAME else load_model
-    resolved = images.resolve()
-    name = f"evaluation-{resolved.name}"
-    folder = model / name if model.is_dir() else model.with_name(f"{model.stem}-{name}")
-    if _measured_images(folder) not in (None, str(resolved)):
-        digest = hashlib.sha256(str(resolved).encode("utf-8")).hexdigest()[:8]
-        folder = folder.with_name(f"{folder.name}-{digest}")
-    return folder
-
-
-def _measured_images(folder: Path) -> Any:
-    """The image folder that the figures in a folder are of; None without any."""
-    try:
-        metrics: Mapping[str, Any] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-        return metrics.get("images")
-    except (OSError, ValueError, AttributeError):
-        return None
 
 
 def _is_plain_clip(extractor: Mapping[str, Any]) -> bool:

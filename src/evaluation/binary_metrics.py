@@ -98,7 +98,8 @@ def cut_table(labels: ArrayLike, probabilities: ArrayLike) -> list[dict[str, Any
 
     Returns:
         For each cut: cut, n below it, right (how many of these were deleted by the person), share
-        (of n) with its Wilson interval, lost (kept images among them), found (share of all deleted images that are below).
+        (of n) with its Wilson interval, lost (kept images among them), found (share of all deleted
+        images that are below).
     """
     y, p = np.asarray(labels, np.float64), np.asarray(probabilities, np.float64)
     deleted = y == 0

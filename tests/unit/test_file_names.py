@@ -102,7 +102,9 @@ def test_names_that_tell_make_the_difference(tmp_path):
     )  # fmt: skip
     alone, _ = evaluate_labels(data, fitted, 0).parts["text:builtin"]
     assert alone == 1.0
-    others = [a for name, (a, _) in evaluate_labels(data, fitted, 0).parts.items() if name[:4] != "text"]
+    others = [
+        a for name, (a, _) in evaluate_labels(data, fitted, 0).parts.items() if name[:4] != "text"
+    ]
     assert max(others) < 0.85
 
     new = tmp_path / "new"

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
+from src.aesthetic.evaluate_labels import SUSPECTS, SUSPECTS_TABLE, evaluate_labels
 from src.aesthetic.heads.logistic import PENALTIES, _choose, fit_logistic
 from src.aesthetic.heads.scaling import Scaler
-from src.aesthetic.mlp.training_options import TrainingOptions
-from src.aesthetic.evaluate_labels import SUSPECTS, SUSPECTS_TABLE, evaluate_labels
 from src.aesthetic.mlp.fitting import MlpSettings
+from src.aesthetic.mlp.training_options import TrainingOptions
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import load_rated_features
 from src.aesthetic.train import Fitted, fit_predictor
@@ -165,8 +165,9 @@ def test_figures_by_hand():
     assert (m["precision_delete"], m["recall_delete"]) == pytest.approx((2 / 3, 2 / 3))
     assert m["auc"] == pytest.approx(5 / 6)
     rows = {row["cut"]: row for row in cut_table(y, p)}
-    assert rows[0.4] | {"share": None} == {
-        "cut": 0.4, "n": 3, "right": 2, "share": None, "lost": 1, "found": pytest.approx(2 / 3)
+    assert rows[0.4] | {"share": None, "share_interval": None} == {
+        "cut": 0.4, "n": 3, "right": 2, "share": None, "share_interval": None, "lost": 1,
+        "found": pytest.approx(2 / 3),
     }  # fmt: skip
     assert rows[0.05]["n"] == 0 and rows[0.05]["share"] is None
     assert evaluate_binary([], [])["auc"] is None

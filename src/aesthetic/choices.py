@@ -9,7 +9,7 @@ import numpy as np
 from src.aesthetic.heads.pairwise import Choices
 from src.errors import DataError
 from src.evaluation.proportion import NONE, Proportion
-from src.rating.report.statistics import Tally
+from src.rating.report.statistics import ChoiceCounts
 from src.rating.storage.choice_log import NAME, ChoiceLog, Event
 
 WON = {"left": 1.0, "right": 0.0, "tie": 0.5}
@@ -54,6 +54,6 @@ def training_choices(directory: Path, paths: Sequence[str], train: np.ndarray) -
 def repeated_pairs(directory: Path) -> Proportion:
     """Hidden repeats of random pairs that the person answered the same way."""
     try:
-        return Tally().add(read_choices(directory)).repeats
+        return ChoiceCounts().add(read_choices(directory)).repeats
     except DataError:  # damaged, or open in a rating window: no reason to fail
         return NONE

@@ -1,16 +1,14 @@
 """Where a model and its figures are kept."""
 
-import csv
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from src.aesthetic.formats import comfyui
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
 from src.dataset.trained_on import TrainedOn
-from src.files import replacing
+from src.files import write_csv
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +55,8 @@ def write_table(path: Path, columns: Mapping[str, Sequence[object]], order: Iter
     Raises:
         DataError: the file cannot be written.
     """
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows([values[row] for values in columns.values()] for row in order)
+    values = list(columns.values())
+    write_csv(path, [list(columns), *([column[row] for column in values] for row in order)])
 
 
 def _is_plain_clip(extractor: Mapping[str, Any]) -> bool:

@@ -7,9 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from src.errors import DataError
 from src.file_changes.changes import Change, Copy, Folders, Link, Move, Touch, Write
-from src.file_changes.undo_file import FORMAT, Recorded, checked
+from src.file_changes.undo_file import FORMAT, Recorded
 
 _KINDS: dict[str, type[Change]] = {
     "touch": Touch,
@@ -20,11 +19,12 @@ _KINDS: dict[str, type[Change]] = {
 }
 
 
-def read_old(file: Path, content: bytes) -> Recorded:
-    """Read an undo file of an earlier version.
+def parse_old(content: bytes, home: Path) -> Recorded | None:
+    """What an undo file of an earlier version holds; None if it is none, or damaged.
 
-    Raises:
-        DataError: it is none, or damaged, or would act outside the folders that it names.
+    Args:
+        content: of the file.
+        home: the folder that the file lies in.
     """
     try:
         entries = _parse(content)
@@ -32,17 +32,11 @@ def read_old(file: Path, content: bytes) -> Recorded:
             recorded = _of_changes(entries[0])
         elif entries[0].get("kind") == "tag journal":
             recorded = _of_tags(entries[0])
-        elif entries and "action" in entries[0]:
-            recorded = _of_sorting(entries, file.absolute().parent)
         else:
-            raise ValueError
-        if not recorded.folders.directory.is_absolute():
-            raise ValueError
+            recorded = _of_sorting(entries, home)
     except (ValidationError, ValueError, KeyError, TypeError, AttributeError, IndexError):
-        raise DataError(
-            f"{file} is no undo file of this program, or damaged: nothing was undone"
-        ) from None
-    return checked(file, recorded)
+        return None
+    return recorded if recorded.folders.directory.is_absolute() else None
 
 
 def _parse(content: bytes) -> list[dict[str, Any]]:
@@ -85,8 +79,10 @@ def _of_tags(entry: dict[str, Any]) -> Recorded:
     changes = []
     for path, texts in entry["files"].items():
         lines = [str(tag) for tag in texts["after"]]
-        after = (", ".join(lines) + "\n") * bool(lines) if commas else "".join(
-            f"{line}\n" for line in lines
+        after = (
+            (", ".join(lines) + "\n") * bool(lines)
+            if commas
+            else "".join(f"{line}\n" for line in lines)
         )
         before = texts["before"]
         changes.append(

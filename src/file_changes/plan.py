@@ -4,7 +4,7 @@ import filecmp
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -12,6 +12,7 @@ from typing import Literal
 from src.errors import DataError
 from src.file_changes.changes import Change, Copy, Folders, Link, Move, reason
 from src.file_changes.sidecars import names_beside, renamed, sidecars
+from src.images import ImageFile
 
 How = Literal["copy", "move", "link"]
 
@@ -87,6 +88,20 @@ def place(directory: Path, targets: Mapping[str, str], into: Path, how: How) -> 
     return plan
 
 
+def not_sorted_yet(
+    directory: Path, files: Sequence[ImageFile], into: Path, categories: Sequence[str]
+) -> list[ImageFile]:
+    """The images of a folder without those that lie in the categories' folders of `into`."""
+    root = directory.resolve()
+    sorted_into = [into.resolve() / folder_name(category) for category in categories]
+    inside = tuple(
+        f"{folder.relative_to(root).as_posix()}/"
+        for folder in sorted_into
+        if folder.is_relative_to(root)
+    )
+    return [file for file in files if not file.path.startswith(inside)]
+
+
 def folder_name(category: str) -> str:
     """A category as the name of a folder on any system."""
     name = _FORBIDDEN.sub("_", category).rstrip(" .")
@@ -117,5 +132,3 @@ def _same(image: Path, target: Path) -> bool:
         return filecmp.cmp(image, target, shallow=False)
     except OSError:
         return False
-
-

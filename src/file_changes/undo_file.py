@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, Validat
 from src.errors import DataError
 from src.file_changes.changes import AnyChange, Change, Folders
 
-FORMAT = "image-taste undo file"
+FORMAT: Literal["image-taste undo file"] = "image-taste undo file"
 
 
 def _absolute(path: str) -> str:
@@ -60,6 +60,8 @@ class UndoFile:
     Args:
         file: its path; an existing one of the same folders is continued with `go_on`.
         folders: where the changes are made.
+        changes: the first of them.
+        new_folders: that they will make.
 
     Raises:
         DataError: it exists already, or cannot be written.
@@ -69,6 +71,7 @@ class UndoFile:
         self,
         file: Path,
         folders: Folders,
+        changes: Sequence[Change] = (),
         new_folders: Iterable[Path] = (),
         *,
         go_on: bool = False,
@@ -77,15 +80,13 @@ class UndoFile:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             if go_on and file.exists():
-                read(file)
                 self._stream = file.open("rb+", buffering=0)
                 self._stream.truncate(file.read_bytes().rfind(b"\n") + 1)
+                self._append(changes)
                 return
             self._stream = file.open("xb", buffering=0)
         except FileExistsError:
-            raise DataError(
-                f"{file} is there already: an undo file is never overwritten"
-            ) from None
+            raise DataError(f"{file} is there already: an undo file is never overwritten") from None
         except OSError as error:
             raise DataError(f"{file} cannot be written: {error.strerror or error}") from None
         directory, into = folders
@@ -95,7 +96,12 @@ class UndoFile:
             into=str(into.resolve()),
             new_folders=tuple(str(folder.resolve()) for folder in new_folders),
         )
-        self._append([header])
+        try:
+            self._append([header, *changes])
+        except DataError:
+            self._stream.close()
+            file.unlink(missing_ok=True)
+            raise
 
     def add(self, changes: Sequence[Change]) -> None:
         """Write changes down that are about to be made."""
@@ -129,24 +135,18 @@ def new_undo_file(folder: Path, what: str) -> Path:
     return next(path for name in names if not (path := folder / name).exists())
 
 
-def read(file: Path) -> Recorded:
-    """Read an undo file, of this version or of an earlier one.
+def parse(file: Path, content: bytes) -> Recorded | None:
+    """What an undo file of this version holds; None if it is none.
 
     Raises:
-        DataError: it is missing, damaged, or would act outside the folders that it names.
+        DataError: a line of it is damaged, or would act outside the folders that it names.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}") from None
     # A kill may have cut the last line off; its change was not begun then.
     first, *lines = content[: content.rfind(b"\n") + 1].splitlines() or [b""]
     try:
         header = _Header.model_validate_json(first)
     except ValidationError:
-        from src.file_changes.old_undo_files import read_old
-
-        return read_old(file, content)
+        return None
     changes: list[Change] = []
     for number, line in enumerate(lines, start=2):
         try:
@@ -157,32 +157,5 @@ def read(file: Path) -> Recorded:
                 f"{file}, line {number}: nothing was undone, because this line is damaged or no "
                 f"change that this program makes ({why})"
             ) from None
-    return checked(
-        file,
-        Recorded(
-            Folders(Path(header.directory), Path(header.into)),
-            changes,
-            [Path(folder) for folder in header.new_folders],
-        ),
-    )
-
-
-def checked(file: Path, recorded: Recorded) -> Recorded:
-    """The same, if the image folder is there and nothing is to be put in its own place.
-
-    Raises:
-        DataError: it is not so.
-    """
-    (directory, into), changes, new_folders = recorded
-    for change in changes:
-        to = getattr(change, "to", None)
-        if to is not None and (into / to) == (directory / change.path):
-            raise DataError(f"{file} is damaged: nothing was undone ({to} would be its own copy)")
-    for folder in new_folders:
-        if not (folder.is_relative_to(into) or into.is_relative_to(folder)):
-            raise DataError(f"{file} is damaged: nothing was undone ({folder} is elsewhere)")
-    if not directory.is_dir():
-        raise DataError(
-            f"{file} is about {directory}, which is not there: put the folder back in its place"
-        )
-    return recorded
+    folders = Folders(Path(header.directory), Path(header.into))
+    return Recorded(folders, changes, [Path(folder) for folder in header.new_folders])

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from src.settings.keys import Computing, EvaluationArgs, ImageFolder, ScriptSettings
+from src.settings.keys import Computing, ImageFolder, InferenceArgs, ScriptSettings
 
 
 def _no_longer_a_switch(value: Any) -> Any:
@@ -52,4 +52,4 @@ class ClassifyImages(ScriptSettings, ImageFolder, Computing):
     classify_undo: Annotated[str, BeforeValidator(_no_longer_a_switch)] = Field(
         "", description="An undo file: undo what it holds, and do nothing else."
     )
-    evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)
+    evaluation_args: InferenceArgs = Field(default_factory=InferenceArgs)

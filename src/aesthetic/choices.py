@@ -9,7 +9,7 @@ import numpy as np
 
 from src.aesthetic.heads.pairwise import Choices
 from src.errors import DataError
-from src.rating.report.statistics import Tally
+from src.rating.report.statistics import ChoiceCounts
 from src.rating.storage import choice_log
 
 _FEWEST = 10  # repeats, or choices: with fewer the share says nothing
@@ -89,7 +89,7 @@ def repeated_choices(
         events = log.events()
     finally:
         log.close()
-    repeats = Tally().add(events).repeats
+    repeats = ChoiceCounts().add(events).repeats
     if repeats.trials < _FEWEST:
         return None
     score = {path: float(scores[i]) for i, path in enumerate(paths) if scored[i]}

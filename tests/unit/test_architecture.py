@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "rating": LOWEST | {"images", "evaluation"},
     "window": LOWEST | {"images", "rating", "evaluation"},
     "dataset": LOWEST | {"images", "rating"},
-    "file_changes": LOWEST | {"images", "rating", "tagging"},
+    "file_changes": LOWEST | {"images", "rating"},
     "aesthetic": LOWEST | {"dataset", "evaluation", "features", "images", "rating"},
     "image_models": LOWEST | {"dataset", "evaluation", "features", "images", "tagging"},
     "classifier": LOWEST

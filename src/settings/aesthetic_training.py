@@ -66,7 +66,7 @@ class AestheticTraining(
     text_features: bool = Field(
         False,
         description="True: file names are features too: by the text side of CLIP or SigLIP, or "
-        "hashed. The results are told with and without.",
+        "hashed. The report says how good the model is with and without them.",
     )
     base_model: str = Field(
         "auto",
@@ -102,7 +102,18 @@ class AestheticTraining(
         """The values that mode meta tries, by the names that the search has for them."""
         usual = {"epochs": self.meta_epochs, "lr": self.meta_lr, "batch": self.meta_batch}
         names = searchable(type(self))
-        return usual | {names[key]: values for key, values in self._lists.items()}
+        lists = {names[key]: values for key, values in self._lists.items()}
+        return usual | {name: lists[name] for name in sorted(lists, key=lambda n: n != "head")}
+
+    @property
+    def trains(self) -> bool:
+        """Whether a model is trained; otherwise the one of load_model is measured."""
+        return bool({"train", "meta"} & set(self.mode)) or not self.mode
+
+    @property
+    def saves_by_default(self) -> bool:
+        """Whether save_model is what it is where nobody chose it."""
+        return bool(self.save_model == Models.model_fields["save_model"].default)
 
     @property
     def made_with(self) -> dict[str, Any]:
@@ -121,7 +132,7 @@ class AestheticTraining(
     @model_validator(mode="after")
     def _consistent(self) -> "AestheticTraining":
         problems = []
-        if self.mode and not {"train", "meta"} & set(self.mode) and not self.load_model:
+        if not self.trains and not self.load_model:
             problems.append(f"mode {','.join(self.mode)!r} without 'train' needs load_model")
         binary = self.loss_model == "bce"
         if self.head == "logistic" and not binary:

@@ -4,7 +4,7 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -138,7 +138,9 @@ def _all_choices(name: str) -> tuple[Any, ...]:
     if name == "head":
         return HEADS
     annotation = field_of(Mlp, KEYS[name]).annotation
-    return (False, True) if annotation is bool else tuple(get_args(annotation))
+    if annotation is bool:
+        return (False, True)
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 
 def _is_number(value: Any) -> bool:

@@ -12,10 +12,11 @@ import pytest
 
 from src.errors import DataError
 from src.files import write_text
+from src.rating.models.initial_scores import rescale
 from src.rating.session import RatingDatabase
 from src.rating.storage import rating_store
 from src.rating.storage.choice_log import NAME
-from src.scoring.score_file import fill_score_file
+from src.rating.storage.score_file import read_score_file, write_score_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -454,14 +455,25 @@ def test_model_scores_are_a_start_and_no_rating(folder):
     assert saved(folder)["#meta#"]["model_evals"] == 2
 
 
+def fill_in(folder, predicted):
+    """As score_images of version bc9c4d7 gave unrated images a model's scores."""
+    content = read_score_file(folder / "score.json")
+    rated = content.rated()
+    filled = rescale(predicted, rated, predicted.keys() - rated.keys())
+    content.scores.update(filled)
+    content.meta["unrated"] = sorted(content.unrated() | filled.keys())
+    content.meta["model_evals"] = content.count("model_evals") + len(filled)
+    write_score_file(folder / "score.json", content)
+    return len(filled)
+
+
 def test_a_model_that_filled_in_the_file_meanwhile_is_the_start_of_unrated_images(folder):
     with RatingDatabase(folder, seed=0) as database:
         database.record("01.png", "02.png", "left")
     before = saved(folder)
     for number in (1, 2):  # the second time with another model
         predicted = {path: 0.0 for path in before if path != "#meta#"}
-        change, count = fill_score_file(folder, predicted | {"sub/03.png": 3.0, "04.png": -number})
-        change.make(folder)
+        count = fill_in(folder, predicted | {"sub/03.png": 3.0, "04.png": -number})
         given = saved(folder)
         with RatingDatabase(folder, seed=0) as database:
             scores, unrated = database.scores(), set(database.unrated())

@@ -4,7 +4,6 @@ It listens on 127.0.0.1 alone, answers only to that name, takes images from the 
 and never a path, and keeps nothing.
 """
 
-import io
 import logging
 import socket
 import threading
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from src.errors import MissingExtra, SettingsError
 from src.images import UnreadableImage, open_image
+from src.images.decode import TooLarge
 from src.tagging.selected_tags import category_name
 from src.tagging.taggers import Tagger
 from src.tagging.thresholds import Scope
@@ -60,10 +59,9 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
     one_at_a_time = threading.Lock()
 
     def answer(content: bytes, threshold: float | None, limit: int | None) -> dict[str, Any]:
-        image = decode(content, tagger.at_least)
-        prepared = tagger.prepare(image)
-        with one_at_a_time:
-            (found,) = tagger.probabilities([prepared])
+        with one_at_a_time:  # decoding too: it takes the most memory
+            image = open_image(content, at_least=tagger.at_least, max_pixels=MAX_PIXELS)
+            (found,) = tagger.probabilities([tagger.prepare(image)])
         given = found >= (thresholds if threshold is None else threshold)
         chosen = np.flatnonzero(np.ones_like(given) if limit is not None else given)
         order = chosen[np.argsort(-found[chosen], kind="stable")][: limit or _MOST_TAGS]
@@ -112,7 +110,7 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
         except TooLarge as error:
             raise HTTPException(413, str(error)) from None
         except UnreadableImage as error:
-            raise HTTPException(415, f"no image that can be read: {error}") from None
+            raise HTTPException(415, f"This is not an image that can be read: {error}") from None
 
     app.post("/api/tag")(tag_image)
     return app
@@ -122,10 +120,6 @@ _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-
-
-class TooLarge(Exception):
-    """An upload of too many bytes or pixels; the message says which."""
 
 
 async def _body(request: Any) -> bytes:
@@ -140,23 +134,6 @@ async def _body(request: Any) -> bytes:
         if len(content) > MAX_BYTES:
             raise TooLarge(limit)
     return bytes(content)
-
-
-def decode(content: bytes, at_least: int | None) -> Image.Image:
-    """An upload as an image; its size is looked at before anything is decoded.
-
-    Raises:
-        TooLarge: too many pixels.
-        UnreadableImage: not an image, or a damaged one.
-    """
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            width, height = image.size
-    except Exception as error:  # decoders raise whatever damaged headers make them
-        raise UnreadableImage(str(error) or type(error).__name__) from None
-    if width * height > MAX_PIXELS:
-        raise TooLarge(f"{width} x {height} pixels are more than {MAX_PIXELS // 10**6} million")
-    return open_image(content, at_least=at_least)
 
 
 def serve(tagger: Tagger, scope: Scope, port: int) -> None:

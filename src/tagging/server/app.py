@@ -4,6 +4,7 @@ It listens on 127.0.0.1 alone, answers only to that name, takes images from the 
 and never a path, and keeps nothing.
 """
 
+import asyncio
 import logging
 import socket
 import threading
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 MAX_BYTES = 32 << 20  # of one upload
 MAX_PIXELS = 64_000_000  # of one image
+MAX_UPLOADS = 16  # held in memory at once
+BODY_SECONDS = 60
 _PAGE = Path(__file__).with_name("page.html")
 _MOST_TAGS = 500
 
@@ -39,6 +42,7 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
     `?threshold=0.3` sets one threshold for all, `?limit=50` gives the likeliest so many instead.
     Uploads that are too large get 413, those that are no readable image 415, wrong numbers 422,
     and those that a page of another site sends, 403; programs send no origin and are welcome.
+    More than `MAX_UPLOADS` at once get 503, those that arrive too slowly 408.
 
     Raises:
         MissingExtra: fastapi is not installed.
@@ -48,6 +52,7 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
         from fastapi.responses import HTMLResponse
         from starlette.concurrency import run_in_threadpool
         from starlette.middleware.trustedhost import TrustedHostMiddleware
+        from starlette.requests import ClientDisconnect
     except ImportError:
         raise MissingExtra("fastapi", "the tagging server") from None
 
@@ -57,6 +62,7 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
     page = _PAGE.read_text(encoding="utf-8")
     thresholds = tagger.thresholds.of(tagger.tags, scope)
     one_at_a_time = threading.Lock()
+    uploads = asyncio.Semaphore(MAX_UPLOADS)
 
     def answer(content: bytes, threshold: float | None, limit: int | None) -> dict[str, Any]:
         with one_at_a_time:  # decoding too: it takes the most memory
@@ -104,9 +110,15 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
         origin = request.headers.get("origin")
         if origin is not None and origin != f"http://{request.headers['host']}":
             raise HTTPException(403, "only the page of this server may post images")
+        if uploads.locked():
+            raise HTTPException(503, "too many images at once: try again in a moment")
         try:
-            content = await _body(request)
-            return await run_in_threadpool(answer, content, threshold, limit)
+            async with uploads:
+                async with asyncio.timeout(BODY_SECONDS):
+                    content = await _body(request)
+                return await run_in_threadpool(answer, content, threshold, limit)
+        except (TimeoutError, ClientDisconnect):
+            raise HTTPException(408, "the image did not arrive in time") from None
         except TooLarge as error:
             raise HTTPException(413, str(error)) from None
         except UnreadableImage as error:

@@ -1,10 +1,12 @@
 """Writing files so that nothing is ever half written, and finding where they may be written."""
 
+import csv
 import hashlib
+import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,6 +51,23 @@ def write_text(path: Path, text: str) -> None:
     """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_csv(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
+    """Write a table, given its columns by name; what is None becomes an empty cell.
+
+    Raises:
+        DataError: the disk is full, or the folder cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    lists = [
+        getattr(column, "tolist", lambda column=column: column)() for column in columns.values()
+    ]
+    for row in zip(*lists, strict=True):
+        writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row])
+    write_text(path, text.getvalue())
 
 
 def is_writable(folder: Path) -> bool:

@@ -6,9 +6,10 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from src.errors import DataError
 
@@ -53,21 +54,28 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
-def write_csv(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
-    """Write a table, given its columns by name; what is None becomes an empty cell.
-
-    Raises:
-        DataError: the disk is full, or the folder cannot be written.
-    """
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV, their heading first."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Write a CSV file as a whole; errors as for `write_text`."""
+    write_text(path, csv_text(rows))
+
+
+def rows_of(columns: Mapping[str, Any]) -> list[list[object]]:
+    """Columns (lists or arrays) as rows for `write_csv`, numbers with six digits."""
     lists = [
-        getattr(column, "tolist", lambda column=column: column)() for column in columns.values()
+        column.tolist() if hasattr(column, "tolist") else column for column in columns.values()
     ]
-    for row in zip(*lists, strict=True):
-        writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row])
-    write_text(path, text.getvalue())
+    rows = zip(*lists, strict=True)
+    return [
+        list(columns),
+        *([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row] for row in rows),
+    ]
 
 
 def is_writable(folder: Path) -> bool:

@@ -10,7 +10,7 @@ from src.classifier.report import write_report
 from src.dataset.parts import PART_NAMES, TEST, TRAIN
 from src.evaluation.classification import confusion_matrix, evaluate
 from src.evaluation.label_errors import Suspicion, suspected_labels, wrong_probabilities
-from src.files import write_csv, write_text
+from src.files import rows_of, write_csv, write_text
 from src.image_models.target import Predictions
 from src.settings.keys import EvaluationArgs
 
@@ -43,10 +43,10 @@ def write_results(
     predicted = predictions.probabilities[chosen].argmax(axis=1)
     matrix = confusion_matrix(data.labels[chosen], predicted, len(data.names))
     write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
-    write_csv(folder / "predictions.csv", columns(predictions))
-    named = {name: matrix[:, index].tolist() for index, name in enumerate(data.names)}
-    write_csv(folder / "confusion_matrix.csv", {"label \\ predicted": data.names} | named)
-    write_csv(folder / "label_errors.csv", _suspicion_columns(predictions, suspicions))
+    write_csv(folder / "predictions.csv", rows_of(columns(predictions)))
+    rows = [[name, *counts] for name, counts in zip(data.names, matrix.tolist(), strict=True)]
+    write_csv(folder / "confusion_matrix.csv", [["label \\ predicted", *data.names], *rows])
+    write_csv(folder / "label_errors.csv", rows_of(_suspicion_columns(predictions, suspicions)))
     write_report(
         folder / "report.html",
         predictions,

@@ -8,8 +8,7 @@ import numpy as np
 from src.dataset.labelled import LabelledImages
 from src.dataset.parts import PART_NAMES, split_parts
 from src.errors import DataError
-from src.features import compute_features, open_store
-from src.features.hashes import fingerprint
+from src.features import FeatureTable, compute_features, open_store
 from src.image_models.backbone import HeadInputs
 from src.image_models.predict import Classifier
 from src.image_models.target import Images, Target
@@ -29,26 +28,16 @@ def look_at(
     Raises:
         DataError: no image can be read, or the store cannot be written.
     """
-    store_folder = Path(settings.feature_store) if settings.feature_store else None
-    features = None
-    with open_store(data.directory, store_folder) as store:
-        if backbone is None:
-            found = fingerprint(data.directory, data.files, store)
-            paths, sha256s, hashes = found.paths, found.sha256s, found.perceptual_hashes
-        else:
-            batch = settings.evaluation_args.per_device_eval_batch_size
-            table = compute_features(
-                data.directory, data.files, [backbone], store, batch_size=batch
-            )
-            paths, sha256s, hashes = table.paths, table.sha256s, table.perceptual_hashes
-            features = table.vectors
-    data, kept, groups = target.deduplicate(data.only(paths), sha256s, hashes)
+    table = _read(settings, data, backbone)
+    data, kept, groups = target.deduplicate(
+        data.only(table.paths), table.sha256s, table.perceptual_hashes
+    )
     return Images(
         data=data,
-        sha256s=[sha256s[index] for index in kept.tolist()],
-        hashes=hashes[kept],
+        sha256s=[table.sha256s[index] for index in kept.tolist()],
+        hashes=table.perceptual_hashes[kept],
         groups=groups,
-        features=None if features is None else features[kept],
+        features=None if backbone is None else table.vectors[kept],
     )
 
 
@@ -58,16 +47,24 @@ def features_of(settings: ClassifierTraining, classifier: Classifier, images: Im
     Raises:
         DataError: an image has changed since it was looked at.
     """
-    store_folder = Path(settings.feature_store) if settings.feature_store else None
-    data = images.data
-    with open_store(data.directory, store_folder) as store:
-        batch = settings.evaluation_args.per_device_eval_batch_size
-        table = compute_features(
-            data.directory, data.files, [classifier.backbone], store, batch_size=batch
-        )
+    table = _read(settings, images.data, classifier.backbone)
     if table.sha256s != images.sha256s:
-        raise DataError(f"images in {data.directory} have changed meanwhile: start again")
+        raise DataError(f"images in {images.data.directory} have changed meanwhile: start again")
     return table.vectors
+
+
+def _read(
+    settings: ClassifierTraining, data: LabelledImages, backbone: HeadInputs | None
+) -> FeatureTable:
+    folder = Path(settings.feature_store) if settings.feature_store else None
+    with open_store(data.directory, folder) as store:
+        return compute_features(
+            data.directory,
+            data.files,
+            [] if backbone is None else [backbone],
+            store,
+            batch_size=settings.evaluation_args.per_device_eval_batch_size,
+        )
 
 
 def draw_parts(

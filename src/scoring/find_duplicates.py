@@ -2,79 +2,38 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from src.dataset.duplicates import SIMILARITY, Pairs, groups, similar_pairs
-from src.errors import DataError
+from src.dataset.duplicates import (
+    SIMILARITY,
+    Duplicate,
+    Pairs,
+    are_identical,
+    groups,
+    labels_conflict,
+    similar_pairs,
+)
 from src.features import FeatureStore, compute_features, open_store
-from src.images import ImageFile, scan_images
-from src.images.perceptual_hash import HASH_BYTES
+from src.images import scan_images
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Group:
-    """Images that belong together, the largest file first.
+class Found(NamedTuple):
+    """What was found in a folder.
 
     Attributes:
-        files: the images.
-        sha256s: their contents.
-        bits: by how many of 256 bits the perceptual hash of each differs from the first one's.
-        labels: "keep", "delete" or "" of each.
+        images: how many could be read.
+        groups: of two images or more, the largest file first.
+        unreadable: path -> why.
     """
 
-    files: tuple[ImageFile, ...]
-    sha256s: tuple[bytes, ...]
-    bits: tuple[int, ...]
-    labels: tuple[str, ...]
-
-    @property
-    def exact(self) -> bool:
-        """All of them are the same file."""
-        return len(set(self.sha256s)) == 1
-
-    @property
-    def torn(self) -> bool:
-        """It holds kept and deleted images."""
-        return len(set(self.labels) - {""}) > 1
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was found in a folder: how many images were read, and the groups of two or more."""
-
     images: int
-    groups: list[Group]
+    groups: list[list[Duplicate]]
     unreadable: dict[str, str]
-
-
-class _HashesOnly:
-    """An extractor without features, for the hashes that are computed beside them."""
-
-    name = "fingerprints"
-    identity = "fingerprints|v1"
-    at_least: int | None = 64
-
-    def load(self) -> None:
-        """Nothing to load."""
-
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """Nothing to prepare."""
-        return np.zeros(1, np.float32)
-
-    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        """A column of zeros."""
-        return np.stack(prepared)
-
-    def describe(self) -> dict[str, Any]:
-        """Name and identity."""
-        return {"name": self.name, "identity": self.identity}
 
 
 def find_duplicates(
@@ -101,59 +60,42 @@ def find_duplicates(
         DataError: no folder, or no image in it that can be read.
     """
     files = scan_images(directory)
-    unreadable: dict[str, str] = {}
     with open_store(directory, store_folder) as store:
-        known, hashes = store.known_files(files), store.perceptual_hashes()
-        missing = [file for file in files if known.get(file.path) not in hashes]
-        if missing:
-            try:
-                table = compute_features(directory, missing, [_HashesOnly()], store)
-                unreadable = table.unreadable
-            except DataError:
-                if len(missing) == len(files):
-                    raise
-                unreadable = {file.path: "cannot be read" for file in missing}
-            known, hashes = store.known_files(files), store.perceptual_hashes()
-        present = [file for file in files if known.get(file.path) in hashes]
-        if not present:
-            raise DataError(f"there are no images in {directory}")
-        sha256s = [known[file.path] for file in present]
+        table = compute_features(directory, files, [], store)
+        sha256s = table.sha256s
         alike = _alike(store, sha256s, similarity) if similarity < 1 else ()
-    table_of_hashes = np.frombuffer(b"".join(hashes[s] for s in sha256s), np.uint8)
-    table_of_hashes = table_of_hashes.reshape(-1, HASH_BYTES)
-    member = groups(sha256s, table_of_hashes, alike)
-    words = {name.casefold(): "keep" for name in keep} | {n.casefold(): "delete" for n in delete}
+    sizes = {file.path: file.size for file in files}
+    labels = {name.casefold(): "keep" for name in keep} | {n.casefold(): "delete" for n in delete}
+    member = groups(sha256s, table.perceptual_hashes, alike)
     order = np.argsort(member, kind="stable")
-    borders = np.flatnonzero(np.diff(member[order])) + 1
     found = []
-    for members in np.split(order, borders):
+    for members in np.split(order, np.flatnonzero(np.diff(member[order])) + 1):
         if len(members) < 2:
             continue
-        part = sorted(members.tolist(), key=lambda i: (-present[i].size, present[i].path))
-        first = table_of_hashes[part[0]]
-        bits = np.bitwise_count(table_of_hashes[part] ^ first).sum(axis=1, dtype=int)
+        part = sorted(members.tolist(), key=lambda i: (-sizes[table.paths[i]], table.paths[i]))
+        hashes = table.perceptual_hashes[part]
+        bits = np.bitwise_count(hashes ^ hashes[0]).sum(axis=1, dtype=int).tolist()
         found.append(
-            Group(
-                tuple(present[i] for i in part),
-                tuple(sha256s[i] for i in part),
-                tuple(bits.tolist()),
-                tuple(words.get(present[i].path.partition("/")[0].casefold(), "") for i in part),
-            )
+            [
+                Duplicate(path, sizes[path], sha256s[i], different, labels.get(top.casefold(), ""))
+                for i, different in zip(part, bits, strict=True)
+                for path, top in [(table.paths[i], table.paths[i].partition("/")[0])]
+            ]
         )
-    found.sort(key=lambda group: (not group.torn, not group.exact, group.files[0].path))
-    return Found(len(present), found, unreadable)
+    found.sort(key=lambda group: (not labels_conflict(group), not are_identical(group), group[0]))
+    return Found(len(table.paths), found, table.unreadable)
 
 
 def _alike(store: FeatureStore, sha256s: Sequence[bytes], similarity: float) -> list[Pairs]:
     """Places of images whose features are alike, by the vision model that describes most of them.
 
-    Hand-made features and the hashes' own are passed over: their cosines tell nothing.
+    Hand-made features are passed over: their cosines tell nothing.
     """
     place = dict(zip(reversed(sha256s), reversed(range(len(sha256s))), strict=True))
     described: list[bytes] = []
     chosen = ""
     for identity in store.identities():
-        if not identity.startswith(("builtin", _HashesOnly.name)):
+        if not identity.startswith("builtin"):
             here = sorted(place.keys() & store.holds(identity), key=place.__getitem__)
             if len(here) > len(described):
                 described, chosen = here, identity
@@ -165,14 +107,13 @@ def _alike(store: FeatureStore, sha256s: Sequence[bytes], similarity: float) -> 
     return [(places[left], places[right]) for left, right in pairs]
 
 
-def rows(found: Found) -> list[tuple[str, ...]]:
+def rows(groups: Sequence[Sequence[Duplicate]]) -> list[tuple[object, ...]]:
     """The table: group, kind, path, bytes, differing bits, label; a heading first."""
-    table: list[tuple[str, ...]] = [("group", "kind", "path", "bytes", "different_bits", "label")]
-    for number, group in enumerate(found.groups, start=1):
-        first = group.sha256s[0]
-        for file, sha256, bits, label in zip(
-            group.files, group.sha256s, group.bits, group.labels, strict=True
-        ):
-            kind = "exact" if sha256 == first else "near"
-            table.append((str(number), kind, file.path, str(file.size), str(bits), label))
+    table: list[tuple[object, ...]] = [
+        ("group", "kind", "path", "bytes", "different_bits", "label")
+    ]
+    for number, group in enumerate(groups, start=1):
+        for image in group:
+            kind = "exact" if image.sha256 == group[0].sha256 else "near"
+            table.append((number, kind, image.path, image.size, image.different_bits, image.label))
     return table

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from src.settings.keys import Computing, EvaluationArgs, ImageFolder, ScriptSettings
+from src.settings.keys import Computing, ImageFolder, InferenceArgs, ScriptSettings
 
 
 class ClassifyImages(ScriptSettings, ImageFolder, Computing):
@@ -44,4 +44,4 @@ class ClassifyImages(ScriptSettings, ImageFolder, Computing):
         False,
         description="Put moved images back, and take links away, by the notes in classify_into.",
     )
-    evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)
+    evaluation_args: InferenceArgs = Field(default_factory=InferenceArgs)

@@ -6,9 +6,9 @@ from pydantic import Field, model_validator
 
 from src.settings.keys import (
     Computing,
-    EvaluationArgs,
     Floats,
     ImageFolder,
+    InferenceArgs,
     ScriptSettings,
     Texts,
 )
@@ -96,7 +96,7 @@ class ScoreImages(ScriptSettings, ImageFolder, Computing):
     ray_workers: int = Field(
         0, ge=0, description="How many; 0: one for each GPU, without GPUs one for each processor."
     )
-    evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)
+    evaluation_args: InferenceArgs = Field(default_factory=InferenceArgs)
 
     @model_validator(mode="after")
     def _consistent(self) -> "ScoreImages":

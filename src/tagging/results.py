@@ -13,7 +13,7 @@ from src.evaluation.label_errors import wrong_tag_probabilities
 from src.evaluation.multilabel import TagMetrics, f_beta, measure_tags, slices, summarise
 from src.evaluation.multilabel_scores import Scored, against, row_blocks
 from src.evaluation.resampling import intervals
-from src.files import write_csv, write_text
+from src.files import rows_of, write_csv, write_text
 from src.image_models.target import Predictions
 from src.settings.classifier import ClassifierTraining
 from src.tagging.errors import FILE_NAME as ERRORS_FILE
@@ -132,7 +132,7 @@ def write_results(
     text = json.dumps(results.metrics, indent=2, ensure_ascii=False)
     write_text(folder / "metrics.json", text + "\n")
     rows = tag_rows(data.tags, results)
-    write_csv(folder / "tags.csv", {name: [row[name] for row in rows] for name in rows[0]})
+    write_csv(folder / "tags.csv", rows_of({key: [row[key] for row in rows] for key in rows[0]}))
     write_errors(folder / ERRORS_FILE, data.directory, style, results.errors)
     write_report(
         folder / "report.html",

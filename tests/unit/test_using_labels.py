@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.dataset.duplicates import are_identical, labels_conflict
 from src.errors import DataError
 from src.features import open_store
 from src.file_changes.relabel import move_wrong, read_decisions, relabel_wrong
 from src.file_changes.undo import make, take_back
 from src.images import scan_images
-from src.reports.duplicates_report import Member, write_duplicates
+from src.reports.duplicates_report import write_duplicates
 from src.scoring.find_duplicates import find_duplicates, rows
 from tests.conftest import make_images
 
@@ -38,21 +39,18 @@ def test_groups_of_copies_and_of_similar_images(folder, tmp_path):
         found = find_duplicates(folder, keep=KEEP, delete=DELETE)
         assert found.images == 15
         torn, exact, near = found.groups
-        assert torn.torn and torn.exact and torn.labels == ("keep", "delete")
-        assert [f.path for f in exact.files] == ["rejected/001.png", "rejected/copy.png"]
-        assert exact.exact and not exact.torn
-        assert [f.path for f in near.files] == ["Keep/002.png", "Keep/smaller.jpg"]
-        assert not near.exact and near.bits[0] == 0 < near.bits[1] <= 47
+        assert labels_conflict(torn) and are_identical(torn)
+        assert [image.label for image in torn] == ["keep", "delete"]
+        assert [image.path for image in exact] == ["rejected/001.png", "rejected/copy.png"]
+        assert are_identical(exact) and not labels_conflict(exact)
+        assert [image.path for image in near] == ["Keep/002.png", "Keep/smaller.jpg"]
+        assert not are_identical(near)
+        assert near[0].different_bits == 0 < near[1].different_bits <= 47
         assert list(found.unreadable) == ["broken.jpg"]
-    table = rows(found)
+    table = rows(found.groups)
     assert len(table) == 7
     assert [row[1] for row in table[1:]] == ["exact"] * 5 + ["near"]
-    groups = [
-        [Member(f.path, s, f.size, label, b) for f, s, b, label in
-         zip(g.files, g.sha256s, g.bits, g.labels, strict=True)]
-        for g in found.groups
-    ]  # fmt: skip
-    write_duplicates(tmp_path / "out" / "duplicates.html", folder, groups, images=15)
+    write_duplicates(tmp_path / "out" / "duplicates.html", folder, found.groups, images=15)
     page = (tmp_path / "out" / "duplicates.html").read_text(encoding="utf-8")
     assert page.count("<figure") == 6 and "1 group holds" in page
     assert "../images/rejected/other%20name.png" in page
@@ -71,7 +69,7 @@ def test_hashes_that_are_known_are_not_computed_again(folder, monkeypatch):
     def never(*arguments, **more):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("src.scoring.find_duplicates.compute_features", never)
+    monkeypatch.setattr("src.features.extract.compute_batches", never)
     assert find_duplicates(folder).images == 12
 
 
@@ -88,7 +86,7 @@ def test_kept_features_of_a_vision_model_join_images_too(folder):
                 vectors={known[path]: row for path, row in zip(paths, values, strict=True)},
             )
     (group,) = find_duplicates(folder).groups
-    assert {file.path for file in group.files} == {paths[2], paths[7]} and not group.exact
+    assert {image.path for image in group} == {paths[2], paths[7]} and not are_identical(group)
     assert find_duplicates(folder, similarity=0.96).groups == []
     assert find_duplicates(folder, similarity=1.0).groups == []
 

@@ -39,11 +39,11 @@ class LinearHead:
 
     @classmethod
     def of(cls, layer: Any) -> Self:
-        """The weights of a torch layer."""
-        weight = layer.weight.detach().float().cpu().numpy()
+        """A copy of the weights of a torch layer."""
+        weight = layer.weight.detach().float().cpu().numpy().copy()
         if layer.bias is None:
             return cls(weight, np.zeros(len(weight), np.float32))
-        return cls(weight, layer.bias.detach().float().cpu().numpy())
+        return cls(weight, layer.bias.detach().float().cpu().numpy().copy())
 
     def put_into(self, layer: Any) -> None:
         """Make a torch layer of the same size compute this."""

@@ -75,19 +75,22 @@ def test_the_confident_joint_by_hand():
     assert confident_joint(labels, shares).tolist() == [[2, 1], [0, 3]]
 
 
-@pytest.mark.parametrize("planted", [0, 20])
-def test_how_many_suspicions_are_really_wrong(planted):
+def test_how_many_suspicions_are_really_wrong():
     """A model that is often unsure disagrees with many labels that are right."""
-    rng = np.random.default_rng(0)
-    shares = rng.dirichlet([0.7, 0.7, 0.7], 600)
-    truth = np.array([rng.choice(3, p=row) for row in shares])
-    given = truth.copy()
-    given[:planted] = (given[:planted] + 1) % 3
-    found = [item.image for item in suspected_labels(given, shares)]
-    wrong = wrong_probabilities(given, shares)
-    really = np.sum(given[found] != truth[found])
-    assert len(found) > 2 * planted + 40
-    assert wrong[found].sum() == pytest.approx(really, abs=8)
+    expected, really = [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        shares = rng.dirichlet([0.7, 0.7, 0.7], 600)
+        truth = np.array([rng.choice(3, p=row) for row in shares])
+        clean = [item.image for item in suspected_labels(truth, shares)]
+        assert len(clean) > 100
+        assert wrong_probabilities(truth, shares)[clean].sum() < 1
+        given = truth.copy()
+        given[:20] = (given[:20] + 1) % 3
+        found = [item.image for item in suspected_labels(given, shares)]
+        expected.append(wrong_probabilities(given, shares)[found].sum())
+        really.append(np.sum(given[found] != truth[found]))
+    assert np.mean(expected) == pytest.approx(np.mean(really), rel=0.4)
 
 
 def test_how_many_tags_are_really_missing():

@@ -11,7 +11,6 @@ from src.errors import ModelError
 from src.image_models.image_size import resize_model, with_image_size
 from src.image_models.train import train
 from src.images.preprocess import Preprocessing
-from src.tagging.tag_files import SidecarStyle, write_tags
 from src.tagging.target import Tags
 from tests import tiny_models
 from tests.conftest import make_images
@@ -109,7 +108,7 @@ def test_sizes_that_cannot_be():
 def test_a_vision_transformer_grows_while_it_trains(tmp_path):
     images = tmp_path / "images"
     for index, path in enumerate(make_images(images, 24)):
-        write_tags(path.with_name(f"{path.name}.txt"), ["ab"[index % 2]], SidecarStyle())
+        path.with_name(f"{path.name}.txt").write_text("ab"[index % 2])
     settings = training(
         top_level_image_directory=images,
         base_model=tiny_models.vit(tmp_path / "base", 2),

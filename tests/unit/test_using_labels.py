@@ -9,8 +9,8 @@ from PIL import Image
 from src.dataset.duplicates import are_identical, labels_conflict
 from src.errors import DataError
 from src.features import open_store
+from src.file_changes.apply import apply, undo
 from src.file_changes.relabel import move_wrong, read_decisions, relabel_wrong
-from src.file_changes.undo import make, take_back
 from src.images import scan_images
 from src.reports.duplicates_report import write_duplicates
 from src.scoring.find_duplicates import find_duplicates, rows
@@ -94,18 +94,18 @@ def test_kept_features_of_a_vision_model_join_images_too(folder):
 def test_wrong_labels_move_to_the_other_folder_and_back(folder, tmp_path):
     before = {path: path.read_bytes() for path in folder.rglob("*.png")}
     wrong = ["Keep/000.png", "rejected/005.png", "Keep/gone.png", "loose.png", "Keep/001.png"]
-    (folder / "rejected/001.png").replace(folder / "rejected/001 b.png")
-    (folder / "rejected/001 b.png").replace(folder / "rejected/001.png")
+    (folder / "Keep/000.xmp").write_text("stars")
     plan = move_wrong(folder, wrong, KEEP, DELETE)
-    # rejected/000.png and keep/005.png have files of that name already, as does 001.
-    assert plan.changes == [] and len(plan.problems) == 5
-    (folder / "Keep/000.png").rename(folder / "Keep/new.png")
-    plan = move_wrong(folder, ["Keep/new.png"], KEEP, DELETE)
-    assert [change.to for change in plan.changes] == ["rejected/new.png"]
-    make(folder, plan.changes, tmp_path / "undo.json")
-    assert (folder / "rejected/new.png").read_bytes() == before[folder / "Keep/000.png"]
-    assert take_back(tmp_path / "undo.json").restored == 1
-    assert (folder / "Keep/new.png").exists() and not (folder / "rejected/new.png").exists()
+    # rejected/000.png and the others are other images of that name.
+    assert [change.to for change in plan.changes] == [
+        "rejected/000 (2).png", "rejected/000 (2).xmp", "Keep/005 (2).png", "rejected/001 (2).png"
+    ]  # fmt: skip
+    assert "Keep/gone.png is not there any more" in plan.lines
+    assert any(line.startswith("loose.png stays") for line in plan.lines)
+    apply(plan.folders, plan.changes, tmp_path / "undo.jsonl").report()
+    assert (folder / "rejected/000 (2).png").read_bytes() == before[folder / "Keep/000.png"]
+    undo(tmp_path / "undo.jsonl").report()
+    assert {path: path.read_bytes() for path in folder.rglob("*.png")} == before
 
 
 def test_a_folder_of_the_other_kind_is_made_where_there_is_none(tmp_path):
@@ -120,12 +120,12 @@ def test_wrong_labels_of_a_table_are_turned_around(tmp_path, end):
     before = ("\ufeff" + end.join(lines) + end).encode()
     (tmp_path / "l.csv").write_bytes(before)
     plan = relabel_wrong(tmp_path, ["a.png", "b/c.png", "gone.png"], "l.csv")
-    assert plan.problems == {"gone.png": "it is not in l.csv"}
-    make(tmp_path, plan.changes, tmp_path / "undo.json")
+    assert plan.lines == ["2 labels to change in l.csv", "gone.png is not in l.csv"]
+    apply(plan.folders, plan.changes, tmp_path / "undo.jsonl").report()
     after = (tmp_path / "l.csv").read_bytes().decode()
     lines[1:3] = ["a.png,0,ü", 'b\\c.png,1,"x, y"']
     assert after == "\ufeff" + end.join(lines) + end
-    take_back(tmp_path / "undo.json")
+    undo(tmp_path / "undo.jsonl").report()
     assert (tmp_path / "l.csv").read_bytes() == before
 
 

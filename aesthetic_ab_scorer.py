@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from src.script import run
+from src.script import command, run
 from src.settings import ABScorer
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def main(settings: ABScorer) -> None:
         goal=settings.ab_scorer_goal,
     ) as database:
         if settings.ab_scorer_method == "posterior":
-            behind.append(partial(use_features, database, store_folder))
+            extractor = settings.feature_extractor
+            behind.append(partial(use_features, database, store_folder, extractor))
         if settings.load_model:
             from src.aesthetic.predictor import Predictor
 
@@ -48,28 +49,28 @@ def main(settings: ABScorer) -> None:
         rate(database, height=settings.ab_scorer_size, report=print, behind=behind)
         statistics = database.statistics()
     print(statistics.report())
-    print(f"\nSaved in {directory / 'score.json'}. Next, to rate on or to train a model:")
-    print("    python run.py aesthetic_ab_scorer")
-    print("    python run.py aesthetic_predictor_training")
+    folder = {"top_level_image_directory": directory}
+    print(f"\nSaved in {directory / 'score.json'}.")
+    print(f"To rate on: {command('aesthetic_ab_scorer', **folder)}")
+    print(f"Next: {command('aesthetic_predictor_training', **folder)}")
 
 
-def use_features(database: "RatingDatabase", store_folder: Path | None, stop: Event) -> None:
-    """Give the database the features that are kept for the folder; the built-in ones if none are.
-
-    Of several kinds the one that most images have is taken, the built-in ones last.
-    """
+def use_features(
+    database: "RatingDatabase", store_folder: Path | None, preferred: str, stop: Event
+) -> None:
+    """Give the database the features kept for the folder; the built-in ones if none are."""
     from src.errors import DataError
     from src.features import compute_features, open_extractors, open_store
+    from src.features.kept import kept_identity
     from src.images import scan_images
 
     workers = max(1, (os.cpu_count() or 1) // 2)  # the rest is for the window
-    builtin = open_extractors("builtin")
     files = scan_images(database.directory)
     with open_store(database.directory, store_folder) as store:
-        kept = store.identities()
-        kept.pop(builtin[0].identity, None)
-        identity = max(kept, key=lambda name: kept[name], default="")
-        if kept.get(identity, 0) < len(files) / 2:
+        known = store.known_files(files)
+        identity = kept_identity(store, files, preferred)
+        if not identity:
+            builtin = open_extractors("builtin")
             identity = builtin[0].identity
             for first in range(0, len(files), BUILTIN_AT_A_TIME):
                 if stop.is_set():
@@ -77,7 +78,8 @@ def use_features(database: "RatingDatabase", store_folder: Path | None, stop: Ev
                 part = files[first : first + BUILTIN_AT_A_TIME]
                 with suppress(DataError):  # none of these can be read
                     compute_features(database.directory, part, builtin, store, workers=workers)
-        known, holds = store.known_files(files), store.holds(identity)
+            known = store.known_files(files)
+        holds = store.holds(identity)
         paths = [path for path, sha256 in known.items() if sha256 in holds]
         vectors = store.vectors(identity, [known[path] for path in paths])
     if not stop.is_set():

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from src.script import run
+from src.script import command, run
 from src.settings import ScoreFromModel
 
 if TYPE_CHECKING:
@@ -51,12 +51,10 @@ def main(settings: ScoreFromModel) -> None:
     if not filled:
         print("\nEvery image is rated already: nothing was written.")
     elif settings.dry_run:
-        print("\nA dry run: nothing was written. With --dry_run=False the scores are kept.")
+        print("\nThis was a dry run, nothing was written. Next: the same with --dry_run=False")
     else:
-        print(
-            f"\nSaved in {directory / 'score.json'}. Next, give your own opinion on these guesses:"
-        )
-        print("    python run.py aesthetic_ab_scorer")
+        print(f"\nSaved in {directory / 'score.json'}. To give your own opinion on these guesses:")
+        print(f"Next: {command('aesthetic_ab_scorer', top_level_image_directory=directory)}")
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from src.errors import DataError
 
+_MODEL_FILES = ("model.safetensors", "ensemble.json", "model.onnx")
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -68,6 +70,24 @@ def user_cache(folder: Path) -> Path:
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     return root / "image-taste" / f"{folder.resolve().name}-{digest}"
+
+
+def evaluation_folder(model: Path, images: Path, save_model: Path) -> Path:
+    """Where the results of evaluating a model go: never over the figures of any model's training.
+
+    That is `save_model` if it names another folder that holds no model, and otherwise a folder
+    inside the model's own that is named after the image folder.
+
+    Args:
+        model: the model's folder, or its file.
+        images: the image folder.
+        save_model: the folder that the settings name for results.
+    """
+    holds_model = any((save_model / name).is_file() for name in _MODEL_FILES)
+    if save_model.resolve() != model.resolve() and not holds_model:
+        return save_model
+    folder = model if model.is_dir() else model.parent
+    return folder / f"evaluation-{images.resolve().name or 'images'}"
 
 
 def _umask() -> int:

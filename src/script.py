@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -57,6 +58,12 @@ def exit_code(main: Callable[[S], None], kind: type[S], script: str, words: Sequ
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_OK
+
+
+def command(script: str, **settings: object) -> str:
+    """A line to paste into a shell that starts a script with these settings."""
+    words = [f"--{key}={value}" for key, value in settings.items()]
+    return shlex.join(["python", "run.py", script, *words])
 
 
 def _set_up_output() -> None:

@@ -1,25 +1,23 @@
 """Computing the features that the store lacks: decoding ahead of the model, in parallel."""
 
-import hashlib
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from PIL import Image
 
 from src.errors import DataError
 from src.features.file_names import FileNameExtractor
 from src.features.registry import Extractor
 from src.features.store import FeatureStore
-from src.images import ImageFile, UnreadableImage, open_image
-from src.images.decode import MAX_FILE_BYTES
-from src.images.perceptual_hash import perceptual_hash
+from src.images import ImageFile, read_file
+from src.images.perceptual_hash import HASHED_SIDE, perceptual_hash
+from src.images.read_ahead import read_ahead
 from src.progress import progress_bar
 
 logger = logging.getLogger(__name__)
@@ -53,13 +51,17 @@ class Engine(Protocol):
     """Where and how features are computed; see `local_engine`."""
 
     def __call__(
-        self, files: Sequence[ImageFile], extractor: Extractor, done: set[bytes], batch_size: int
+        self,
+        files: Sequence[ImageFile],
+        extractor: Extractor | None,
+        done: set[bytes],
+        batch_size: int,
     ) -> Iterable[Sequence[Computed]]:
         """Compute, giving results in batches as they are ready, each file once, in any order.
 
         Args:
             files: what to read.
-            extractor: what to compute; not loaded yet.
+            extractor: what to compute, not loaded yet; None: contents and hashes alone.
             done: contents (sha256) that have features already and may be passed over.
             batch_size: images in one pass through the model.
         """
@@ -67,11 +69,6 @@ class Engine(Protocol):
 
 Read = Callable[[str], bytes]
 """The content of an image by its path; an OSError where it cannot be read."""
-
-
-class _Loaded(NamedTuple):
-    result: Computed
-    prepared: np.ndarray | None
 
 
 def compute_features(
@@ -91,8 +88,8 @@ def compute_features(
     Args:
         directory: the image folder; the files' paths are relative to it.
         files: as `scan_images` found them.
-        extractors: at least one that looks at images; their features are joined in this order.
-            Those of file names are computed each time.
+        extractors: their features are joined in this order. Those of file names are computed
+            each time. Without any, the store gets contents and perceptual hashes alone.
         store: where features are kept.
         batch_size: images in one pass through the model.
         workers: threads that read and decode; by default one for each processor.
@@ -102,11 +99,12 @@ def compute_features(
         DataError: no file can be read, or the store cannot be written.
         ModelError: an extractor's model cannot be loaded.
     """
-    engine = engine or local_engine(lambda path: (directory / path).read_bytes(), workers)
+    engine = engine or local_engine(lambda path: read_file(directory / path), workers)
     unreadable: dict[str, str] = {}
-    for extractor in extractors:
-        if isinstance(extractor, FileNameExtractor):
-            continue
+    looking: list[Extractor | None] = [
+        each for each in extractors if not isinstance(each, FileNameExtractor)
+    ]
+    for extractor in looking or [None]:
         readable = [file for file in files if file.path not in unreadable]
         unreadable |= _fill(readable, extractor, store, batch_size, engine)
     if unreadable:
@@ -118,14 +116,14 @@ def compute_features(
     sha256s = [known[path] for path in paths]
     hashes = store.perceptual_hashes()
     parts = [
-        extractor.features(paths)
-        if isinstance(extractor, FileNameExtractor)
-        else store.vectors(extractor.identity, sha256s)
-        for extractor in extractors
+        each.features(paths)
+        if isinstance(each, FileNameExtractor)
+        else store.vectors(each.identity, sha256s)
+        for each in extractors
     ]
     return FeatureTable(
         paths=paths,
-        vectors=np.hstack(parts),
+        vectors=np.hstack([np.empty((len(paths), 0), np.float32), *parts]),
         blocks=tuple(part.shape[1] for part in parts),
         sha256s=sha256s,
         perceptual_hashes=np.frombuffer(
@@ -144,32 +142,35 @@ def local_engine(read: Read, workers: int | None = None) -> Engine:
     """
 
     def compute(
-        files: Sequence[ImageFile], extractor: Extractor, done: set[bytes], batch_size: int
+        files: Sequence[ImageFile], extractor: Extractor | None, done: set[bytes], batch_size: int
     ) -> Iterator[list[Computed]]:
-        extractor.load()
-        threads = workers or os.cpu_count() or 1
-        yield from compute_batches(read, files, extractor, done, batch_size, threads)
+        if extractor:
+            extractor.load()
+        yield from compute_batches(read, files, extractor, done, batch_size, workers)
 
     return compute
 
 
 def _fill(
     files: Sequence[ImageFile],
-    extractor: Extractor,
+    extractor: Extractor | None,
     store: FeatureStore,
     batch_size: int,
     engine: Engine,
 ) -> dict[str, str]:
     """Put what is missing into the store; returns the files that cannot be read, and why."""
     known = store.known_files(files)
-    done = store.holds(extractor.identity) & store.perceptual_hashes().keys()
+    done = set(store.perceptual_hashes())
+    if extractor:
+        done &= store.holds(extractor.identity)
     missing = [file for file in files if known.get(file.path) not in done]
     if not missing:
         return {}
     unreadable: dict[str, str] = {}
     finished = 0
-    with progress_bar(len(missing), f"features {extractor.name}") as bar:
-        pace = _Pace(len(missing), extractor.name)
+    name = extractor.name if extractor else ""
+    with progress_bar(len(missing), f"features {name}" if name else "checking images") as bar:
+        pace = _Pace(len(missing), name)
         for batch in engine(missing, extractor, done, batch_size):
             unreadable |= {c.file.path: c.problem for c in batch if c.problem is not None}
             store.put(
@@ -177,7 +178,7 @@ def _fill(
                 perceptual_hashes={
                     c.sha256: c.perceptual_hash for c in batch if c.sha256 and c.perceptual_hash
                 },
-                identity=extractor.identity,
+                identity=extractor.identity if extractor else None,
                 vectors={c.sha256: c.vector for c in batch if c.sha256 and c.vector is not None},
             )
             bar.update(len(batch))
@@ -189,17 +190,17 @@ def _fill(
 def compute_batches(
     read: Read,
     files: Sequence[ImageFile],
-    extractor: Extractor,
+    extractor: Extractor | None,
     done: set[bytes],
     batch_size: int,
-    workers: int,
+    workers: int | None,
 ) -> Generator[list[Computed], None, None]:
     """Read and decode in threads, ahead of the model.
 
     Args:
         read: gives a file's content.
         files: the images.
-        extractor: loaded.
+        extractor: loaded; None: contents and hashes alone.
         done: contents that need no computing.
         batch_size: images in one pass through the model.
         workers: threads.
@@ -208,78 +209,47 @@ def compute_batches(
         Files in their order; each vector in the same list as its first file, or an earlier one
         where several files have the same content.
     """
+
+    def prepare(image: Image.Image) -> tuple[bytes, np.ndarray | None]:
+        return perceptual_hash(image), extractor.prepare(image) if extractor else None
+
     claimed = set(done)
-    batch: list[_Loaded] = []
+    batch: list[tuple[Computed, np.ndarray | None]] = []
     fresh = 0
-    with ThreadPoolExecutor(workers) as pool:
-        loads = _loads(pool, read, files, extractor, done, ahead=2 * batch_size + workers)
-        with closing(loads):  # on an error or Ctrl-C, what is not yet started is not begun
-            for loaded in loads:
-                result = loaded.result
-                if loaded.prepared is not None and result.sha256 in claimed:
-                    loaded = _Loaded(result, None)  # same content as an image of this call
-                elif loaded.prepared is not None and result.sha256 is not None:
-                    claimed.add(result.sha256)
-                    fresh += 1
-                batch.append(loaded)
-                if fresh == batch_size or len(batch) == 8 * batch_size:
-                    yield _extracted(batch, extractor)
-                    batch, fresh = [], 0
-        if batch:
-            yield _extracted(batch, extractor)
+    reading = read_ahead(
+        [file.path for file in files],
+        read,
+        prepare,
+        at_least=extractor.at_least if extractor else HASHED_SIDE,
+        ahead=2 * batch_size + (workers or os.cpu_count() or 1),
+        workers=workers,
+        known=done,
+    )
+    with closing(reading):  # on an error or Ctrl-C, what is not yet started is not begun
+        for file, image in zip(files, reading, strict=True):
+            look, prepared = image.prepared or (None, None)
+            if image.sha256 in claimed:
+                prepared = None  # same content as an image of this call
+            elif prepared is not None and image.sha256 is not None:
+                claimed.add(image.sha256)
+                fresh += 1
+            batch.append((Computed(file, image.sha256, look, None, image.problem), prepared))
+            if fresh == batch_size or len(batch) == 8 * batch_size:
+                yield _extracted(batch, extractor)
+                batch, fresh = [], 0
+    if batch:
+        yield _extracted(batch, extractor)
 
 
-def _loads(
-    pool: Executor,
-    read: Read,
-    files: Sequence[ImageFile],
-    extractor: Extractor,
-    done: set[bytes],
-    ahead: int,
-) -> Generator[_Loaded, None, None]:
-    """Files read and decoded by the pool, in order, at most `ahead` of them not yet taken."""
-    pending: deque[Future[_Loaded]] = deque()
-    try:
-        for file in files:
-            pending.append(pool.submit(_load, read, file, extractor, done))
-            if len(pending) >= ahead:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()
-
-
-def _load(read: Read, file: ImageFile, extractor: Extractor, done: set[bytes]) -> _Loaded:
-    if file.size > MAX_FILE_BYTES:
-        return _failed(file, "file larger than 1 GiB")
-    try:
-        content = read(file.path)
-    except OSError as error:
-        return _failed(file, error.strerror or "cannot be read")
-    sha256 = hashlib.sha256(content).digest()
-    if sha256 in done:
-        return _Loaded(Computed(file, sha256, None, None, None), None)
-    try:
-        image = open_image(content, at_least=extractor.at_least)
-    except UnreadableImage as error:
-        return _failed(file, str(error))
-    result = Computed(file, sha256, perceptual_hash(image), None, None)
-    return _Loaded(result, extractor.prepare(image))
-
-
-def _failed(file: ImageFile, problem: str) -> _Loaded:
-    return _Loaded(Computed(file, None, None, None, problem), None)
-
-
-def _extracted(batch: Sequence[_Loaded], extractor: Extractor) -> list[Computed]:
+def _extracted(
+    batch: Sequence[tuple[Computed, np.ndarray | None]], extractor: Extractor | None
+) -> list[Computed]:
     """The results of a batch, with vectors."""
-    prepared = [item.prepared for item in batch if item.prepared is not None]
-    vectors = iter(extractor.extract(prepared) if prepared else ())
+    prepared = [pixels for _, pixels in batch if pixels is not None]
+    vectors = iter(extractor.extract(prepared) if extractor and prepared else ())
     return [
-        item.result if item.prepared is None else item.result._replace(vector=next(vectors))
-        for item in batch
+        result if pixels is None else result._replace(vector=next(vectors))
+        for result, pixels in batch
     ]
 
 
@@ -288,7 +258,7 @@ class _Pace:
 
     def __init__(self, total: int, name: str) -> None:
         self._total, self._name, self._start = total, name, time.monotonic()
-        self._said = name == "builtin"
+        self._said = name in {"", "builtin"}
 
     def note(self, done: int) -> None:
         seconds = time.monotonic() - self._start

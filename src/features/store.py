@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 FILE_NAME = ".features.sqlite"  # the dot keeps it out of sight and out of the image scan
 _FORMAT = 1
+_NO_FEATURES = "fingerprints|v1"  # zeros, which find_duplicates once kept beside the hashes
 _PATIENCE = 60.0  # seconds to wait for another process
 
 _SCHEMA = """
@@ -132,9 +133,9 @@ class FeatureStore:
         """Every extractor that has features here, and of how many images."""
         query = (
             "SELECT identity, COUNT(*) FROM features JOIN extractors ON extractor = id "
-            "GROUP BY identity"
+            "WHERE identity != ? GROUP BY identity"
         )
-        return dict(self._connection.execute(query))
+        return dict(self._connection.execute(query, (_NO_FEATURES,)))
 
     def vectors(self, identity: str, sha256s: Sequence[bytes]) -> np.ndarray:
         """Features of the given images in the given order, (n, d) float32.
@@ -213,7 +214,9 @@ class FeatureStore:
                     "DELETE FROM images WHERE sha256 NOT IN (SELECT sha256 FROM files)"
                 ).rowcount,
                 "features": connection.execute(
-                    "DELETE FROM features WHERE sha256 NOT IN (SELECT sha256 FROM files)"
+                    "DELETE FROM features WHERE sha256 NOT IN (SELECT sha256 FROM files) OR "
+                    "extractor IN (SELECT id FROM extractors WHERE identity = ?)",
+                    (_NO_FEATURES,),
                 ).rowcount,
             }
             connection.execute("DROP TABLE present")

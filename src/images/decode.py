@@ -35,15 +35,13 @@ def open_image(source: Path | bytes, *, at_least: int | None = None) -> Image.Im
         UnreadableImage: not an image, damaged, truncated, empty or oversized.
     """
     try:
-        if isinstance(source, Path):
-            if source.stat().st_size > MAX_FILE_BYTES:
-                raise UnreadableImage("file larger than 1 GiB")
-            with Image.open(source) as image:
-                return _upright_rgb(image, at_least)
-        with Image.open(io.BytesIO(source)) as image:
+        content = read_file(source) if isinstance(source, Path) else source
+        if not content:
+            raise UnreadableImage("empty file")
+        with Image.open(io.BytesIO(content)) as image:
             return _upright_rgb(image, at_least)
     except UnidentifiedImageError:
-        raise UnreadableImage(_not_an_image(source)) from None
+        raise UnreadableImage("not an image that can be read") from None
     # What Pillow's decoders are known to raise on damaged files.
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
         raise UnreadableImage(str(error) or type(error).__name__) from None
@@ -51,9 +49,16 @@ def open_image(source: Path | bytes, *, at_least: int | None = None) -> Image.Im
         raise UnreadableImage(str(error) or type(error).__name__) from None
 
 
-def _not_an_image(source: Path | bytes) -> str:
-    size = source.stat().st_size if isinstance(source, Path) else len(source)
-    return "not an image that can be read" if size else "empty file"
+def read_file(path: Path) -> bytes:
+    """The content of an image file.
+
+    Raises:
+        UnreadableImage: it is larger than 1 GiB.
+        OSError: it cannot be read.
+    """
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise UnreadableImage("file larger than 1 GiB")
+    return path.read_bytes()
 
 
 def _upright_rgb(image: Image.Image, at_least: int | None) -> Image.Image:

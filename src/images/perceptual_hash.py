@@ -6,8 +6,7 @@ import numpy as np
 from PIL import Image
 
 HASH_BYTES = 32
-
-_SIDE = 64  # pixels of the square that is transformed
+HASHED_SIDE = 64  # pixels of the square that is transformed
 _FREQUENCIES = 24  # more than any that is chosen below
 _QUARTER = 8 * HASH_BYTES // 4 - 1  # place of the last of the weakest quarter
 _AUDIBLE = 1.0  # grey levels; 8-bit rounding alone gives coefficients of about 0.3
@@ -25,7 +24,9 @@ def perceptual_hash(image: Image.Image) -> bytes:
     gradients, an almost empty page), rounding and compression would decide the bits. Such an
     image gets a digest of its pixels instead, which equals that of identical pixels only.
     """
-    square = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=3)
+    square = image.convert("L").resize(
+        (HASHED_SIDE, HASHED_SIDE), Image.Resampling.BOX, reducing_gap=3
+    )
     spectrum = _COSINES @ np.asarray(square, np.float64) @ _COSINES.T
     chosen = spectrum[_CHOSEN]
     if np.partition(np.abs(chosen), _QUARTER)[_QUARTER] < _AUDIBLE:
@@ -37,8 +38,8 @@ def perceptual_hash(image: Image.Image) -> bytes:
 
 def _cosines() -> np.ndarray:
     """The first rows of the orthonormal DCT-II, (frequencies, pixels)."""
-    frequency, pixel = np.arange(_FREQUENCIES)[:, None], np.arange(_SIDE)
-    rows = np.cos(np.pi * frequency * (pixel + 0.5) / _SIDE) * np.sqrt(2 / _SIDE)
+    frequency, pixel = np.arange(_FREQUENCIES)[:, None], np.arange(HASHED_SIDE)
+    rows = np.cos(np.pi * frequency * (pixel + 0.5) / HASHED_SIDE) * np.sqrt(2 / HASHED_SIDE)
     rows[0] /= np.sqrt(2)
     return np.asarray(rows)
 

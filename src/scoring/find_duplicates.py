@@ -4,16 +4,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from src.dataset.duplicates import SIMILARITY, Pairs, groups, similar_pairs
-from src.errors import DataError
 from src.features import FeatureStore, compute_features, open_store
 from src.images import ImageFile, scan_images
-from src.images.perceptual_hash import HASH_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -54,29 +50,6 @@ class Found:
     unreadable: dict[str, str]
 
 
-class _HashesOnly:
-    """An extractor without features, for the hashes that are computed beside them."""
-
-    name = "fingerprints"
-    identity = "fingerprints|v1"
-    at_least: int | None = 64
-
-    def load(self) -> None:
-        """Nothing to load."""
-
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """Nothing to prepare."""
-        return np.zeros(1, np.float32)
-
-    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        """A column of zeros."""
-        return np.stack(prepared)
-
-    def describe(self) -> dict[str, Any]:
-        """Name and identity."""
-        return {"name": self.name, "identity": self.identity}
-
-
 def find_duplicates(
     directory: Path,
     *,
@@ -101,27 +74,14 @@ def find_duplicates(
         DataError: no folder, or no image in it that can be read.
     """
     files = scan_images(directory)
-    unreadable: dict[str, str] = {}
     with open_store(directory, store_folder) as store:
-        known, hashes = store.known_files(files), store.perceptual_hashes()
-        missing = [file for file in files if known.get(file.path) not in hashes]
-        if missing:
-            try:
-                table = compute_features(directory, missing, [_HashesOnly()], store)
-                unreadable = table.unreadable
-            except DataError:
-                if len(missing) == len(files):
-                    raise
-                unreadable = {file.path: "cannot be read" for file in missing}
-            known, hashes = store.known_files(files), store.perceptual_hashes()
-        present = [file for file in files if known.get(file.path) in hashes]
-        if not present:
-            raise DataError(f"there are no images in {directory}")
-        sha256s = [known[file.path] for file in present]
+        table = compute_features(directory, files, [], store)
+        sha256s = table.sha256s
         alike = _alike(store, sha256s, similarity) if similarity < 1 else ()
-    table_of_hashes = np.frombuffer(b"".join(hashes[s] for s in sha256s), np.uint8)
-    table_of_hashes = table_of_hashes.reshape(-1, HASH_BYTES)
-    member = groups(sha256s, table_of_hashes, alike)
+    readable = set(table.paths)
+    present = [file for file in files if file.path in readable]
+    hashes = table.perceptual_hashes
+    member = groups(sha256s, hashes, alike)
     words = {name.casefold(): "keep" for name in keep} | {n.casefold(): "delete" for n in delete}
     order = np.argsort(member, kind="stable")
     borders = np.flatnonzero(np.diff(member[order])) + 1
@@ -130,8 +90,8 @@ def find_duplicates(
         if len(members) < 2:
             continue
         part = sorted(members.tolist(), key=lambda i: (-present[i].size, present[i].path))
-        first = table_of_hashes[part[0]]
-        bits = np.bitwise_count(table_of_hashes[part] ^ first).sum(axis=1, dtype=int)
+        first = hashes[part[0]]
+        bits = np.bitwise_count(hashes[part] ^ first).sum(axis=1, dtype=int)
         found.append(
             Group(
                 tuple(present[i] for i in part),
@@ -141,19 +101,19 @@ def find_duplicates(
             )
         )
     found.sort(key=lambda group: (not group.torn, not group.exact, group.files[0].path))
-    return Found(len(present), found, unreadable)
+    return Found(len(present), found, table.unreadable)
 
 
 def _alike(store: FeatureStore, sha256s: Sequence[bytes], similarity: float) -> list[Pairs]:
     """Places of images whose features are alike, by the vision model that describes most of them.
 
-    Hand-made features and the hashes' own are passed over: their cosines tell nothing.
+    Hand-made features are passed over: their cosines tell nothing.
     """
     place = dict(zip(reversed(sha256s), reversed(range(len(sha256s))), strict=True))
     described: list[bytes] = []
     chosen = ""
     for identity in store.identities():
-        if not identity.startswith(("builtin", _HashesOnly.name)):
+        if not identity.startswith("builtin"):
             here = sorted(place.keys() & store.holds(identity), key=place.__getitem__)
             if len(here) > len(described):
                 described, chosen = here, identity

@@ -5,7 +5,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from src.errors import DataError, MissingExtra
-from src.images import EXTENSIONS, ImageFile, scan_images
+from src.images import EXTENSIONS, ImageFile, UnreadableImage, read_file, scan_images
+from src.images.decode import MAX_FILE_BYTES
 
 
 def is_uri(place: str) -> bool:
@@ -45,11 +46,13 @@ def reader(place: str) -> Callable[[str], bytes]:
         DataError: there is no such place.
     """
     if not is_uri(place):
-        return lambda path: (Path(place) / path).read_bytes()
+        return lambda path: read_file(Path(place) / path)
     system, root = _open(place)
 
     def read(path: str) -> bytes:
-        with system.open_input_stream(f"{root.rstrip('/')}/{path}") as stream:
+        with system.open_input_file(f"{root.rstrip('/')}/{path}") as stream:
+            if stream.size() > MAX_FILE_BYTES:
+                raise UnreadableImage("file larger than 1 GiB")
             return bytes(stream.read())
 
     return read

@@ -59,15 +59,20 @@ class RayEngine:
     workers: int = 0
 
     def __call__(
-        self, files: Sequence[ImageFile], extractor: Extractor, done: set[bytes], batch_size: int
+        self,
+        files: Sequence[ImageFile],
+        extractor: Extractor | None,
+        done: set[bytes],
+        batch_size: int,
     ) -> Iterator[list[Computed]]:
         """See `Engine`; a content in `done` under a new path is computed again."""
+        identity = extractor.identity if extractor else None
         with _ray(self.address, self.workers) as ray:
             workers, per_worker = self._resources(ray)
             rows = min(8 * batch_size, -(-len(files) // (_TASKS_EACH * workers)))
             results = ray.data.from_arrow(_lists(files, rows)).map_batches(
                 _Worker,
-                fn_constructor_args=(self, extractor.identity, batch_size, per_worker),
+                fn_constructor_args=(self, identity, batch_size, per_worker),
                 batch_size=None,
                 batch_format="pyarrow",
                 compute=ray.data.ActorPoolStrategy(size=workers),
@@ -102,7 +107,7 @@ class _Worker:
     """
 
     def __init__(
-        self, engine: RayEngine, identity: str, batch_size: int, resources: dict[str, float]
+        self, engine: RayEngine, identity: str | None, batch_size: int, resources: dict[str, float]
     ) -> None:
         self._engine, self._identity = engine, identity
         self._device = "cuda" if resources["num_gpus"] else "cpu"
@@ -122,8 +127,8 @@ class _Worker:
         except Exception:
             yield _fault(f"{_FAULT}\n{traceback.format_exc()}")
 
-    def _opened(self) -> Extractor:
-        if self._extractor is None:
+    def _opened(self) -> Extractor | None:
+        if self._identity and self._extractor is None:
             _, extractors = open_model(self._engine.load_model, self._device)
             (extractor,) = [each for each in extractors if each.identity == self._identity]
             extractor.load()

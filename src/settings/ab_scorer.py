@@ -33,6 +33,12 @@ class ABScorer(ScriptSettings, ImageFolder, Computing, RatingMethod):
         description="Which pairs are shown: 'active' (those that tell most), 'least_shown' or "
         "'random'.",
     )
+    feature_extractor: str = Field(
+        "ViT-L/14",
+        min_length=1,
+        description="Whose features help the scores, where the folder's are kept already; "
+        "otherwise those that most images have, or the built-in ones.",
+    )
     load_model: str = Field(
         "",
         description="A model you trained, for the statistics: who stands alone where you, your "

@@ -2,18 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
-from src.images import UnreadableImage, open_image
+from src.images import read_file
+from src.images.perceptual_hash import HASHED_SIDE
+from src.images.read_ahead import read_ahead
 from src.progress import progress_bar
 from src.tagging.tag_files import SidecarStyle, clean_tags, read_tags, scan_sidecars, sidecar_of
 
 Existing = Literal["skip", "append", "overwrite"]
 
-_CHECKED_SIDE = 64  # pixels; a JPEG's whole stream is read at any size
+_AHEAD = 32  # images; a JPEG's whole stream is read even where it is decoded small
 
 
 class TagPlan(NamedTuple):
@@ -95,24 +95,19 @@ class ImageCheck(NamedTuple):
 
 def check_images(directory: Path, images: Sequence[str]) -> ImageCheck:
     """Open every image, and find those with the same bytes."""
-
-    def look(image: str) -> tuple[bytes, str]:
-        try:
-            content = (directory / image).read_bytes()
-            open_image(content, at_least=_CHECKED_SIDE)
-        except OSError as error:
-            return b"", error.strerror or "cannot be read"
-        except UnreadableImage as error:
-            return b"", str(error)
-        return sha256(content).digest(), ""
-
     unreadable: dict[str, str] = {}
     same: dict[bytes, list[str]] = {}
-    with progress_bar(len(images), "checking images") as bar, ThreadPoolExecutor() as pool:
-        for image, (digest, problem) in zip(images, pool.map(look, images), strict=True):
+    with progress_bar(len(images), "checking images") as bar:
+        for image in read_ahead(
+            images,
+            lambda path: read_file(directory / path),
+            lambda image: None,
+            at_least=HASHED_SIDE,
+            ahead=_AHEAD,
+        ):
             bar.update()
-            if problem:
-                unreadable[image] = problem
+            if image.sha256 is None:
+                unreadable[image.path] = image.problem or ""
             else:
-                same.setdefault(digest, []).append(image)
+                same.setdefault(image.sha256, []).append(image.path)
     return ImageCheck(unreadable, [sorted(group) for group in same.values() if len(group) > 1])

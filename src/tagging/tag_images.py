@@ -2,18 +2,17 @@
 
 import csv
 import logging
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from os import cpu_count
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 
 from src.errors import DataError
-from src.images import UnreadableImage, open_image
+from src.images import read_file
+from src.images.read_ahead import read_ahead
 from src.progress import progress_bar
 from src.tagging.selected_tags import SelectedTag
 from src.tagging.tag_files import (
@@ -166,37 +165,26 @@ def _batches(
     batch_size: int,
     unreadable: dict[str, str],
 ) -> Iterator[list[tuple[str, Any]]]:
-    """Images decoded by threads ahead of the model; those that cannot be read are noted."""
-
-    def load(image: str) -> Any:
-        return tagger.prepare(open_image(directory / image, at_least=tagger.at_least))
-
+    """Images decoded ahead of the model; those that cannot be read are noted."""
     batch: list[tuple[str, Any]] = []
-    ahead = _AHEAD * batch_size
-    pending: deque[tuple[str, Future[Any]]] = deque()
-    waiting = iter(images)
-    with ThreadPoolExecutor(cpu_count() or 1) as pool:
-        try:
-            while True:
-                for image in waiting:
-                    pending.append((image, pool.submit(load, image)))
-                    if len(pending) >= ahead:
-                        break
-                if not pending:
-                    break
-                image, future = pending.popleft()
-                try:
-                    batch.append((image, future.result()))
-                except (UnreadableImage, OSError) as error:
-                    unreadable[image] = str(error)
-                if len(batch) == batch_size:
-                    yield batch
-                    batch = []
-            if batch:
+    reading = read_ahead(
+        images,
+        lambda path: read_file(directory / path),
+        tagger.prepare,
+        at_least=tagger.at_least,
+        ahead=_AHEAD * batch_size,
+    )
+    with closing(reading):
+        for image in reading:
+            if image.problem:
+                unreadable[image.path] = image.problem
+                continue
+            batch.append((image.path, image.prepared))
+            if len(batch) == batch_size:
                 yield batch
-        finally:
-            for _, future in pending:
-                future.cancel()
+                batch = []
+    if batch:
+        yield batch
 
 
 class _Progress:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from PIL import ImageTk
 
+from src.rating.report.advice import FEWEST
 from src.rating.report.statistics import Statistics
 from src.window import theme
 from src.window.keys import Key, shown_keys
@@ -73,7 +74,9 @@ class Footer(tk.Canvas):
 
     def _status_width(self) -> int:
         # The rows must not jump while the numbers grow.
-        longest = max(self._status, "100 of 100    agreement 100 % (88–88 %)", key=len)
+        longest = max(
+            self._status, "100 of 100    scores predict 88 % of random pairs (88–88 %)", key=len
+        )
         return self._style.font(_TEXT_SIZE, bold=True).measure(longest)
 
     def _draw(self) -> None:
@@ -124,14 +127,17 @@ class Footer(tk.Canvas):
 
 
 def status_text(done: int, goal: int, statistics: Statistics | None) -> str:
-    """Progress, and agreement on random pairs, in words.
+    """Progress, and how often random pairs were predicted, in words.
 
     The pairs that are chosen for what they tell are hard to predict on purpose; how well the
     scores know the person shows in the random ones among them.
     """
     progress = f"{done} of {goal}" if done <= goal else f"{done} (goal {goal} reached)"
-    agreement = statistics.audit_agreement if statistics else None
-    if agreement is None or agreement.value is None:
+    audit = statistics.audit_agreement if statistics else None
+    if audit is None or audit.value is None or audit.trials < FEWEST:
         return progress
-    low, high = (100 * bound for bound in agreement.interval)
-    return f"{progress}    agreement {100 * agreement.value:.0f} % ({low:.0f}–{high:.0f} %)"
+    low, high = (100 * bound for bound in audit.interval)
+    return (
+        f"{progress}    scores predict {100 * audit.value:.0f} % of random pairs "
+        f"({low:.0f}–{high:.0f} %)"
+    )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from src.rating.report.advice import FEWEST
 from src.rating.report.statistics import Proportion
 from src.window import theme
 from src.window.layout import Rect
@@ -99,7 +100,7 @@ def draw_agreement(
 ) -> None:
     """The running agreement over the choices, and that on all random pairs as a band.
 
-    50 % is chance; few people agree with themselves more often than in 75 %.
+    50 % is chance.
 
     Args:
         panel, place: where.
@@ -114,7 +115,7 @@ def draw_agreement(
     card = _Card(
         panel, place, "Agreement over time", (first, max(last, first + 1)), (floor, 1.0), axis
     )
-    if audit.value is not None:
+    if audit.value is not None and audit.trials >= FEWEST:
         low, high = (min(max(bound, floor), 1.0) for bound in audit.interval)
         top, bottom = card.y(high), card.y(low)
         card.sketch.bar(0, top, card.plot.width, bottom - top, _faint(theme.ACCENT_3))

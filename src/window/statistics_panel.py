@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from src.rating.report.advice import FEWEST
 from src.rating.report.statistics import OddOneOut, Proportion, Statistics
 from src.window import theme
 from src.window.layout import Rect
@@ -66,8 +67,8 @@ def figures(statistics: Statistics) -> list[_Figure]:
 
 
 def _share(share: Proportion) -> tuple[str, str]:
-    if share.value is None:
-        return "–", "nothing to go by yet"
+    if share.value is None or share.trials < FEWEST:
+        return "–", f"{share.trials} of the {FEWEST} it takes"
     low, high = (100 * bound for bound in share.interval)
     return (
         f"{100 * share.value:.0f} %",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -116,8 +117,8 @@ def start(display: str) -> Iterator[Callable[..., Running]]:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    make_images(tmp_path / "photos", 12, (300, 200), ".jpg")
-    return tmp_path / "photos"
+    make_images(tmp_path / "my photos", 12, (300, 200), ".jpg")
+    return tmp_path / "my photos"
 
 
 @linux
@@ -135,7 +136,9 @@ def test_a_session_from_start_to_end(photos, start):
     assert (code, err) == (0, "")
     assert "A total of" in out
     assert "score.json" in out
-    assert "aesthetic_predictor_training" in out
+    last = shlex.split(out.splitlines()[-1])
+    assert last[:4] == ["Next:", "python", "run.py", "aesthetic_predictor_training"]
+    assert last[4:] == [f"--top_level_image_directory={photos}"]
     scores = json.loads((photos / "score.json").read_text(encoding="utf-8"))
     assert scores["#meta#"]["evaluations"] == 4
     assert features.is_file()  # computed in the background
@@ -233,20 +236,38 @@ class Taken(RatingDatabase):
         super().set_features(features)
 
 
-def test_features_that_are_kept_already_go_before_the_built_in_ones(photos):
-    paths = sorted(path.name for path in photos.glob("*.jpg"))
+LARGE = "transformers|openai/clip-vit-large-patch14@32bd64288804|hidden=|v1"
+VECTORS = {"another": np.full(3, 2.0), LARGE: np.full(4, 5.0), "fingerprints|v1": np.zeros(1)}
+
+
+@pytest.mark.parametrize(
+    ("lacking", "preferred", "expected"),
+    [  # how many images lack the features of each; which are taken
+        ({"another": 0}, "ViT-L/14", [2, 2, 2]),
+        ({"another": 0, LARGE: 3}, "ViT-L/14", [5, 5, 5, 5]),
+        ({"another": 0, LARGE: 3}, "facebook/dinov2-base", [2, 2, 2]),
+        ({"another": 0, LARGE: 9}, "ViT-L/14+builtin", [2, 2, 2]),
+        ({"another": 4, "fingerprints|v1": 0}, "ViT-L/14", [2, 2, 2]),
+        ({"fingerprints|v1": 0}, "ViT-L/14", None),  # zeros: the built-in ones are computed
+    ],
+)
+def test_kept_features_go_before_the_built_in_ones(photos, lacking, preferred, expected):
     files = scan_images(photos)
     with open_store(photos) as store:
         compute_features(photos, files, open_extractors("builtin"), store)
-        known = store.known_files(files)
-        vectors = {known[path]: np.full(3, n, np.float32) for n, path in enumerate(paths)}
-        store.put(identity="another extractor", vectors=vectors)
+        contents = sorted(store.known_files(files).values())
+        for identity, without in lacking.items():
+            vectors = {sha256: VECTORS[identity] for sha256 in contents[without:]}
+            store.put(identity=identity, vectors=vectors)
     with Taken(photos) as database:
-        use_features(database, None, Event())
+        use_features(database, None, preferred, Event())
         assert database.features is not None
-        assert {path: list(np.asarray(v)) for path, v in database.features.items()} == {
-            path: [n, n, n] for n, path in enumerate(paths)
-        }
+        vectors = [np.asarray(vector).tolist() for vector in database.features.values()]
+    if expected:
+        assert all(vector == expected for vector in vectors)
+    else:
+        assert len(vectors) == 12
+        assert len(vectors[0]) > 4
 
 
 def test_features_of_a_few_images_do_not_go_before_the_built_in_ones(photos):
@@ -257,7 +278,7 @@ def test_features_of_a_few_images_do_not_go_before_the_built_in_ones(photos):
         vectors = {sha256: np.ones(3, np.float32) for sha256 in known.values()}
         store.put(identity="another extractor", vectors=vectors)
     with Taken(photos) as database:
-        use_features(database, None, Event())
+        use_features(database, None, "ViT-L/14", Event())
         assert database.features is not None
         assert len(database.features) == len(files)
         assert {len(np.asarray(v)) for v in database.features.values()} != {3}
@@ -267,7 +288,7 @@ def test_features_are_not_computed_for_a_window_that_was_closed(photos):
     stop = Event()
     stop.set()
     with Taken(photos) as database:
-        use_features(database, None, stop)
+        use_features(database, None, "ViT-L/14", stop)
         assert database.features is None
 
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from src.aesthetic.heads import EnsembleHead
-from src.aesthetic.mlp.ensemble import fit_ensemble, mean_row, residual_std
+from src.aesthetic.mlp.ensemble import fit_ensemble, mean_row
 from src.aesthetic.mlp.trainer import train_mlps
 from src.aesthetic.mlp.training_options import TrainingOptions
 from src.aesthetic.mlp.trainings import Diverged, Images, MlpShape, Training
-from src.aesthetic.search import stacks as module
+from src.aesthetic.search import trials as trials_module
 from src.aesthetic.search.stacks import Job, Stopped, measure, plan_stacks, run_stacks, stack_height
 from src.aesthetic.search.trials import InnerFolds, Trial
 from src.errors import ModelError
@@ -156,13 +156,17 @@ def test_large_networks_have_the_processor_to_themselves_and_share_a_gpu():
 
 
 def test_closed_form_heads_are_measured_without_their_fold(monkeypatch):
-    images = folds()
+    images, fitted = folds(), []
+    fit_head = trials_module.fit_head
+
+    def spy(name, x, *rest, **options):
+        fitted.append(x)
+        return fit_head(name, x, *rest, **options)
+
+    monkeypatch.setattr(trials_module, "fit_head", spy)
     (score,) = measure(images, [Job(Trial(OPTIONS, head="ridge"), 1)], threading.Event())
     assert score.ab > 0.9
-    fitted = []
-    monkeypatch.setattr(module.InnerFolds, "fit", lambda *a: fitted.append(a) or images.fit(*a))
-    inside = images.without(1)
-    assert len(inside.scores) == 40 and images.without(1) is inside
+    assert np.array_equal(fitted, [images.features[images.fold != 1]])
 
 
 def test_a_stack_stops_soon_after_it_is_told_to():
@@ -206,40 +210,41 @@ def test_members_are_trained_without_their_part_and_averaged():
         outside = images.fold == number
         options = replace(OPTIONS, num_train_epochs=30, seed=42 + number)
         (alone,) = train_mlps([images.training(Trial(options, SHAPE), number)])
-        scores = alone.head.predict(x)
-        assert head.predict(x) == pytest.approx((scores - scores.mean()) / scores.std(), abs=1e-5)
+        assert pairwise_accuracy(alone.head.predict(x), head.predict(x)) == 1
         assert fit.left_out[outside] == pytest.approx(head.predict(x[outside]))
     members = [head.predict(x) for head in fit.head.members]
     assert fit.head.predict(x) == pytest.approx(np.mean(members, axis=0))
     assert len(fit.history) == 30
 
 
-def test_the_mean_is_better_than_its_members_and_knows_its_error():
-    x, y, fit = ensemble(learning_rate=1e-2)
+@pytest.mark.parametrize(("loss", "epochs"), [("ranking", 30), ("mse", 10), ("mse", 30)])
+def test_the_mean_is_better_than_its_members_and_knows_its_error(loss, epochs):
+    x, y = rated(n=150, noise=0.5)
+    options = TrainingOptions(num_train_epochs=epochs, learning_rate=1e-2)
+    fit = fit_ensemble(x, y, Trial(options, SHAPE, loss), members=3)
     new, truth = rated(n=1000, seed=5, noise=0.5)
+    predicted, std = fit.head.predict(new), fit.head.predict_std(new)
     singles = [pairwise_accuracy(truth, head.predict(new)) for head in fit.head.members]
-    assert pairwise_accuracy(truth, fit.head.predict(new)) > np.mean(singles)
-    raw = fit.head.predict(x)
-    given = (truth - y.mean()) / y.std() * raw.std() + raw.mean()
-    for row in interval_coverage(
-        given, fit.head.predict(new), fit.head.predict_std(new), (0.5, 0.8)
-    ):
+    assert pairwise_accuracy(truth, predicted) > np.mean(singles)
+    for row in interval_coverage(truth, predicted, std, (0.5, 0.8, 0.95)):
         assert abs(row["coverage"] - row["level"]) < 0.1
 
 
-def test_the_residual_by_hand():
-    class Fixed:
-        def __init__(self, values):
-            self.values = np.array(values)
-
-        def predict(self, features):
-            return self.values
-
-    images = InnerFolds([[1.0], [2.0], [3.0], [4.0]], [-1.0, 1.0, -1.0, 1.0], folds=2)
-    heads = [Fixed([0.0, 4.0, 0.0, 4.0]), Fixed([2.0, 2.0, 2.0, 2.0])]
-    # The mean predicts 1, 3, 1, 3: the scores in these units are 1, 3, 1, 3 as well. Spread 1.
-    left_out = np.array([0.0, 4.0, 3.0, 5.0])  # errors -1, 1, 2, 2
-    assert residual_std(heads, images, left_out) == pytest.approx((10 / 4 - 1) ** 0.5)
+def test_the_mean_has_the_unit_and_the_error_of_the_scores():
+    x, y = rated(n=150, noise=0.5)
+    for loss in ("ranking", "mse"):
+        fit, larger = (
+            fit_ensemble(x, scores, Trial(OPTIONS, SHAPE, loss), members=3)
+            for scores in (y, y if loss == "mse" else 100 * y + 7)
+        )
+        factor, level = (1, 0) if loss == "mse" else (100, 7)
+        assert larger.head.predict(x) == pytest.approx(factor * fit.head.predict(x) + level)
+        # By hand: the line through what members give to images they have not seen is the identity.
+        slope, offset = np.polyfit(fit.left_out, y, 1)
+        assert (slope, offset) == pytest.approx((1, 0), abs=1e-6)
+        spread = np.var([head.predict(x) for head in fit.head.members], axis=0).mean()
+        error = np.mean((fit.left_out - y) ** 2)
+        assert fit.head.residual_std == pytest.approx((error - spread) ** 0.5)
 
 
 def test_a_diverging_member_and_the_mean_of_rows():

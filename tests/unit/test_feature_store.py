@@ -1,5 +1,6 @@
 """The feature store, and the extraction that fills it."""
 
+import hashlib
 import multiprocessing
 import shutil
 import sqlite3
@@ -13,6 +14,8 @@ from src.errors import DataError
 from src.features import compute_features, open_store
 from src.features.store import FILE_NAME, FeatureStore
 from src.images import scan_images
+from src.images.perceptual_hash import HASH_BYTES
+from src.scoring.find_duplicates import find_duplicates
 
 
 class MeanColour:
@@ -115,6 +118,42 @@ def test_features_of_several_extractors_are_joined_in_order(folder):
         )
     assert table.vectors.shape == (10, 6)
     assert (table.vectors[:, :3] == table.vectors[:, 3:]).all()
+
+
+def test_without_an_extractor_there_are_contents_and_hashes_and_no_features(folder):
+    (folder / "empty.png").write_bytes(b"")
+    with open_store(folder) as store:
+        for _ in range(2):  # the second time from the store
+            table = compute_features(folder, scan_images(folder), [], store)
+            assert table.paths == [f"{i}.png" for i in range(10)]
+            assert table.sha256s == [
+                hashlib.sha256((folder / path).read_bytes()).digest() for path in table.paths
+            ]
+            assert table.perceptual_hashes.shape == (10, HASH_BYTES)
+            assert table.vectors.shape == (10, 0) and table.blocks == ()
+            assert table.unreadable == {"empty.png": "empty file"}
+        assert store.identities() == {}
+    extractor = MeanColour()
+    run(folder, extractor)
+    assert extractor.seen == 10
+
+
+def test_finding_duplicates_leaves_no_features(folder):
+    shutil.copy(folder / "0.png", folder / "copy.png")
+    assert [len(group.files) for group in find_duplicates(folder).groups] == [2]
+    with open_store(folder) as store:
+        assert store.identities() == {}
+
+
+def test_vectors_of_zeros_that_finding_duplicates_once_left_are_no_features(folder):
+    with open_store(folder) as store:
+        table = compute_features(folder, scan_images(folder), [MeanColour()], store)
+        zeros = dict.fromkeys(table.sha256s, np.zeros(1, np.float32))
+        store.put(identity="fingerprints|v1", vectors=zeros)
+        assert store.identities() == {"mean|v1": 10}
+        assert store.prune(scan_images(folder))["features"] == 10
+        assert store.holds("fingerprints|v1") == set()
+        assert store.vectors("mean|v1", table.sha256s) == pytest.approx(table.vectors)
 
 
 def test_what_cannot_be_read_is_left_out_and_named(folder):

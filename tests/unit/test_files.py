@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from src.errors import DataError
-from src.files import is_writable, replacing, write_text
+from src.files import evaluation_folder, is_writable, replacing, write_text
 
 
 def test_text_is_written_as_it_is(tmp_path):
@@ -50,3 +50,15 @@ def test_files_can_be_read_as_the_user_allows(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644
+
+
+def test_results_of_an_evaluation_never_replace_a_models_own(tmp_path):
+    mine, other, new = (tmp_path / name for name in ("mine", "other", "new"))
+    for model in (mine, other):
+        write_text(model / "model.safetensors", "")
+    inside = mine / "evaluation-photos"
+    images = tmp_path / "photos"
+    assert evaluation_folder(mine, images, new) == new
+    assert evaluation_folder(mine, images, mine) == inside
+    assert evaluation_folder(mine, images, other) == inside
+    assert evaluation_folder(mine / "model.safetensors", images, other) == inside

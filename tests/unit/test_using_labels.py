@@ -71,7 +71,7 @@ def test_hashes_that_are_known_are_not_computed_again(folder, monkeypatch):
     def never(*arguments, **more):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("src.scoring.find_duplicates.compute_features", never)
+    monkeypatch.setattr("src.features.extract.compute_batches", never)
     assert find_duplicates(folder).images == 12
 
 

@@ -1,9 +1,12 @@
 """Words and numbers that the window shows."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.evaluation.proportion import Proportion
 from src.rating.session import RatingDatabase
 from src.window.footer import status_text
 from src.window.pair_view import shorten
@@ -22,32 +25,43 @@ def statistics(tmp_path):
         yield database.statistics()
 
 
-def test_status_before_anything_is_known(tmp_path):
+def test_status_before_anything_is_known(statistics):
     assert status_text(0, 100, None) == "0 of 100"
+    few = replace(statistics, audit_agreement=Proportion(0, 9))
+    assert status_text(12, 20, few) == "12 of 20"
 
 
-def test_status_with_the_agreement_on_random_pairs(statistics):
-    audit = statistics.audit_agreement
-    text = status_text(12, 20, statistics)
-    if audit.value is None:
-        assert text == "12 of 20"
-    else:
-        assert text.startswith(f"12 of 20    agreement {100 * audit.value:.0f} % (")
-    assert status_text(21, 20, None) == "21 (goal 20 reached)"
+def test_status_says_of_what_the_share_is(statistics):
+    # Wilson's interval of 22 of 30: 55.6 to 85.8 %
+    known = replace(statistics, audit_agreement=Proportion(22, 30))
+    expected = "scores predict 73 % of random pairs (56–86 %)"
+    assert status_text(12, 20, known) == f"12 of 20    {expected}"
+    assert status_text(21, 20, known) == f"21 (goal 20 reached)    {expected}"
 
 
-def test_figures_of_the_statistics_page(statistics):
-    shown = {figure.label: figure for figure in figures(statistics)}
-    assert shown["This session"].value == "12"
-    assert shown["This session"].detail.startswith("of 20")
-    assert (shown["All sessions"].value, shown["All sessions"].detail) == (
-        "12",
-        "4.0 for each image",
+@pytest.mark.parametrize(
+    ("measured", "value", "detail"),
+    [
+        (Proportion(22, 30), "73 %", "56–86 %, 22 of 30"),
+        (Proportion(9, 9), "–", "9 of the 10 it takes"),
+    ],
+)
+def test_figures_of_the_statistics_page(statistics, measured, value, detail):
+    measured = replace(
+        statistics,
+        session_agreement=measured,
+        audit_agreement=measured,
+        self_consistency=measured,
+        session_seconds=30.0,
     )
-    assert shown["Not rated yet"].detail == "of 6 images"
-    assert shown["You agree with yourself"].value.rstrip(" %").isdigit() or (
-        shown["You agree with yourself"].value == "–"
-    )
+    assert [tuple(figure) for figure in figures(measured)] == [
+        ("This session", "12", "of 20 · 24 a minute"),
+        ("Session as predicted", value, detail),
+        ("All sessions", "12", "4.0 for each image"),
+        ("Not rated yet", "0", "of 6 images"),
+        ("Random pairs predicted", value, detail),
+        ("You agree with yourself", value, detail),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,15 @@ any of them, and every training image has a member that has never seen it.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from src.aesthetic.heads import EnsembleHead
-from src.aesthetic.heads.base import FloatArray, Head
+from src.aesthetic.heads import EnsembleHead, Head
+from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.mlp import MlpHead
 from src.aesthetic.mlp.trainer import train_mlps
 from src.aesthetic.mlp.trainings import Diverged, HistoryRow, MlpFit, TrainingResult
@@ -96,33 +96,41 @@ def fit_ensemble(
         if not results:
             raise
         interrupted = True
-    heads = [results[number].head for number in sorted(results)]
-    if trial.loss == "ranking":  # which says nothing about where a member's scores lie
-        heads = [_standardised(head, images.features) for head in heads]
-    left_out = np.full(len(images.scores), np.nan)
-    for number, head in zip(sorted(results), heads, strict=True):
-        left_out[images.fold == number] = head.predict(images.features[images.fold == number])
-    std = None if trial.loss == "bce" else residual_std(heads, images, left_out)
+    fit = _join({number: result.head for number, result in results.items()}, images, trial.loss)
     history = [mean_row(rows) for rows in zip(*(r.history for r in results.values()), strict=False)]
     problem = next((r.problem for r in results.values() if r.problem), None)
-    complete = None if np.isnan(left_out).any() else left_out
-    return MlpFit(EnsembleHead(tuple(heads), std), history, problem, interrupted, complete)
+    return replace(fit, history=history, problem=problem, interrupted=interrupted)
 
 
-def residual_std(heads: Sequence[Head], images: InnerFolds, left_out: FloatArray) -> float:
-    """How far the person's scores lie from the mean prediction, beyond the members' spread.
+def _join(heads: Mapping[int, MlpHead], images: InnerFolds, loss: str) -> MlpFit:
+    """The mean of the members by fold, in the units of the scores (with "bce", log odds)."""
+    x, y = images.features, images.scores
+    if loss == "ranking":  # which says nothing about where a member's scores lie
+        heads = {number: _standardised(head, x) for number, head in heads.items()}
+    out_of_fold = np.full(len(y), np.nan)
+    for number, head in heads.items():
+        out_of_fold[images.fold == number] = head.predict(x[images.fold == number])
+    known = np.isfinite(out_of_fold)
+    std = None
+    if loss != "bce":
+        slope, level = score_line(out_of_fold[known], y[known])
+        heads = {number: head.rescaled(-level / slope, 1 / slope) for number, head in heads.items()}
+        out_of_fold = slope * out_of_fold + level
+        spread = np.stack([head.predict(x) for head in heads.values()]).var(axis=0).mean()
+        # Krogh and Vedelsby: the squared error of single members is that of their mean plus their
+        # spread, which `EnsembleHead` adds at each image.
+        error = np.mean((out_of_fold[known] - y[known]) ** 2)
+        std = float(np.sqrt(max(error - spread, 0.0)))
+    joined = EnsembleHead(tuple(heads[number] for number in sorted(heads)), std)
+    return MlpFit(joined, (), left_out=out_of_fold if known.all() else None)
 
-    Measured on images that a member has not seen, in the units of the heads: the scores are
-    brought there by mean and deviation, as the saved model does it the other way round.
 
-    The mean squared error of single members is that of their mean plus their spread (Krogh and
-    Vedelsby's decomposition), and `EnsembleHead` adds the spread at each image itself.
-    """
-    predicted = np.stack([head.predict(images.features) for head in heads])
-    mean, spread = predicted.mean(axis=0), predicted.var(axis=0)
-    y = (images.scores - images.scores.mean()) / images.scores.std()
-    error = left_out - (y * mean.std() + mean.mean())
-    return float(np.sqrt(max(np.nanmean(error**2) - spread.mean(), 0.0)))
+def score_line(out_of_fold: FloatArray, scores: FloatArray) -> tuple[float, float]:
+    """Slope, always positive, and level of the least-squares line from predictions to scores."""
+    variance = float(out_of_fold.var())
+    covariance = float(np.mean((out_of_fold - out_of_fold.mean()) * scores))
+    slope = max(covariance / variance if variance > 0 else 0.0, 1e-6)
+    return slope, float(np.mean(scores - slope * out_of_fold))
 
 
 def _standardised(head: MlpHead, features: FloatArray) -> MlpHead:

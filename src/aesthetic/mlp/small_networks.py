@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from src.aesthetic.heads import EnsembleHead, Head
+from src.aesthetic.heads import Head
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.mlp import MlpHead
 from src.aesthetic.heads.scaling import training_data
 from src.aesthetic.select import AutoFit, Rival, assign_folds, comparable, fit_auto
 
@@ -61,8 +59,7 @@ def fit_networks(
     """Ten small networks, each trained on pairs without a tenth of the images; their mean.
 
     64 and 32 units with ReLU and dropout, on standardised features, margin ranking loss, AdamW.
-    The order is theirs; the scale is the least-squares line from what they give to images they
-    have not seen to the scores. With many images there are five.
+    With many images there are five.
 
     Args:
         features: (n, d).
@@ -98,17 +95,4 @@ def fit_networks(
     )
     if fit.interrupted or fit.left_out is None:
         raise KeyboardInterrupt
-    slope, level = np.polyfit(fit.left_out, scores, 1)
-    slope = max(float(slope), 1e-6)  # no order was found: nearly one score for all
-    level = float(np.mean(scores - slope * fit.left_out))
-    assert isinstance(fit.head, EnsembleHead)
-    heads = [_on_scale(head, slope, level) for head in fit.head.members]
-    left_out = slope * fit.left_out + level
-    spread = np.stack([head.predict(features) for head in heads]).var(axis=0).mean()
-    error = np.mean((left_out - scores) ** 2)
-    return Rival(EnsembleHead(tuple(heads), float(np.sqrt(max(error - spread, 0)))), left_out)
-
-
-def _on_scale(head: Head, slope: float, level: float) -> MlpHead:
-    assert isinstance(head, MlpHead)
-    return head.rescaled(-level / slope, 1 / slope)
+    return Rival(fit.head, fit.left_out)

@@ -39,7 +39,7 @@ class PairSchedule:
     Every tenth pair or so is uniformly random, so that what is predicted of these is an honest
     measure (under active picking a model's own estimate is not). Every twentieth is one of those
     random pairs again with its sides swapped: how consistent the person is on pairs of the same
-    kind is the most that any prediction of them can reach.
+    kind limits how well any model can predict them (`evaluation.proportion.ceiling`).
 
     Args:
         images: how many there are.

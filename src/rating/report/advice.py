@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from src.evaluation.proportion import Proportion
+from src.evaluation.proportion import Proportion, ceiling
 
+FEWEST = 10
+"""trials below which nothing is said of a proportion"""
 ENOUGH = {True: 2.0, False: 3.0}
 """choices per image after which the order is good (docs/rating.md), with and without features"""
-USUAL_CONSISTENCY = 0.75
-"""how often a person answers the same pair the same way, where it was not measured"""
-_ODD_ONES = 20
-_AUDITS = 30
+_Z = 1.96
 
 
 @dataclass(frozen=True)
 class OddOneOut:
-    """Of the choices where person, database and model did not all agree: who stood alone."""
+    """Of the choices where person, scores and model did not all agree: who stood alone."""
 
     person: int
     database: int
@@ -34,11 +33,11 @@ def advise(
     consistency: Proportion,
     odd_one_out: OddOneOut | None,
 ) -> str:
-    """One sentence.
+    """One sentence or two; nothing is claimed that the figures do not show.
 
-    Choices pull the database towards the person, training pulls the model towards the database:
-    a person who stands alone more often than the model should rate more, a model that does should
-    be trained. At the person's own consistency neither helps and more images do.
+    Choices pull the scores towards the person, training pulls the model towards the scores: a
+    person who stands alone more often than the model should rate more, a model that does should
+    be trained (McNemar's test).
 
     Args:
         images: that can be compared.
@@ -50,38 +49,62 @@ def advise(
     """
     if images < 2:
         return "Add images: it takes two to compare."
-    more = math.ceil(ENOUGH[with_features] * images) - choices
-    ceiling = USUAL_CONSISTENCY
-    if consistency.value is not None and consistency.trials >= _ODD_ONES:
-        ceiling = consistency.value
-    behind = audit.trials >= _AUDITS and audit.interval[1] < ceiling
+    verdict = against_a_coin(audit)
+    if audit.trials >= FEWEST and 2 * audit.successes <= audit.trials:
+        return f"Rate more: {verdict}."
     if odd_one_out is not None:
         person, model = odd_one_out.person, odd_one_out.model
-        apart = person + model + odd_one_out.database >= _ODD_ONES
-        if apart and person - model > math.sqrt(person + model):
+        if person - model > _Z * math.sqrt(person + model):
             return (
                 f"Rate more: you stood alone {person} times, the model {model} times, "
                 "so the scores follow the model more than you."
             )
-        if apart and model - person > math.sqrt(person + model):
+        if model - person > _Z * math.sqrt(person + model):
             return (
                 f"Train: the model stood alone {model} times, you {person} times, "
                 "so it has yet to learn what the scores know."
             )
+    more = math.ceil(ENOUGH[with_features] * images) - choices
     if more > 0:
         count = f"{more:,} more choice{'s' if more > 1 else ''}"
-        return f"Rate more: about {count} will put the {images:,} images into a good order."
-    if behind and audit.value is not None:
+        return f"Rate more: it usually takes about {count} to put {images:,} images in good order."
+    if audit.trials < FEWEST:
         return (
-            f"Rate more: the scores foresee {100 * audit.value:.0f} % of random pairs, "
-            f"and could reach about {100 * ceiling:.0f} %."
+            f"Rate more: {audit.trials} random pairs are too few to tell how well the scores "
+            f"predict you; {FEWEST} are the least."
         )
-    if odd_one_out is not None:
-        return (
-            "Add images: scores and model agree with you about as well as you do with yourself, "
-            "so only new subjects can teach them more."
-        )
+    if audit.interval[0] <= 0.5:
+        return f"Rate more: {verdict}."
+    return _compared_with_ceiling(audit, consistency, verdict)
+
+
+def against_a_coin(audit: Proportion) -> str:
+    """How well the scores predict the person, against a coin; "" below ten random pairs."""
+    if audit.trials < FEWEST or audit.value is None:
+        return ""
+    share = f"{100 * audit.value:.0f} % of {audit.trials:,} random pairs ({_percent(audit)})"
+    if audit.interval[0] > 0.5:
+        return f"the scores predict {share}"
+    if audit.value <= 0.5:
+        return f"the scores predict you no better than a coin so far, {share}"
+    return f"too few to tell whether the scores predict you better than a coin, {share}"
+
+
+def _compared_with_ceiling(audit: Proportion, consistency: Proportion, verdict: str) -> str:
+    """What to do where the scores predict the person better than a coin."""
+    most = ceiling(consistency)
+    if most is None:
+        return f"Train: {verdict}. Ten repeated pairs will show how much more is possible."
+    estimate, low, high = (100 * share for share in most)
+    limit = f"about {estimate:.0f} % ({low:.0f}–{high:.0f} %)"
+    if 100 * audit.interval[1] < low:
+        return f"Rate more: {verdict}, and as consistently as you answer, {limit} is possible."
     return (
-        "Train: the scores foresee you about as well as they can. If the model is not good enough "
-        "then, add images rather than choices."
+        f"Train: {verdict}, and as consistently as you answer, no scores could predict more than "
+        f"{limit}."
     )
+
+
+def _percent(share: Proportion) -> str:
+    low, high = share.interval
+    return f"{100 * low:.0f}–{100 * high:.0f} %"

@@ -10,7 +10,7 @@ import numpy as np
 
 from src.evaluation.proportion import NONE, Proportion
 from src.rating.models.scoring import Scoring
-from src.rating.report.advice import OddOneOut, advise
+from src.rating.report.advice import FEWEST, OddOneOut, advise
 from src.rating.storage.choice_log import ANSWERS, Event
 
 __all__ = ["OddOneOut", "Proportion", "Series", "Statistics", "Tally", "gather"]
@@ -75,8 +75,8 @@ class Statistics:
             f"prediction [{self.not_predicted} not predicted]{percentage}",
             f"A total of {self.comparisons} comparisons have been made for {self.images} images "
             f"({self.comparisons_per_image:.2f} per image)",
-            f"Random pairs predicted before they were shown: {self.audit_agreement}",
-            f"Repeated pairs answered the same way: {self.self_consistency}",
+            f"Random pairs predicted before they were shown: {_in_words(self.audit_agreement)}",
+            f"Repeated pairs answered the same way: {_in_words(self.self_consistency)}",
         ]
         odd = self.odd_one_out
         if odd is not None:
@@ -91,6 +91,12 @@ class Statistics:
             )
             lines.append(f"Odd one out: {shares}; all agreed {odd.agreed}")
         return "\n".join([*lines, self.advice])
+
+
+def _in_words(share: Proportion) -> str:
+    if share.trials >= FEWEST:
+        return str(share)
+    return f"too few to tell ({share.successes} of {share.trials})" if share.trials else "–"
 
 
 @dataclass

@@ -1,0 +1,70 @@
+"""Reading and decoding images in threads, ahead of whatever uses them."""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Set
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, NamedTuple, TypeVar
+
+from PIL import Image
+
+from src.images.decode import UnreadableImage, open_image
+
+T = TypeVar("T")
+
+
+class ReadImage(NamedTuple, Generic[T]):
+    """One file: prepared, or with a known content, or with a problem."""
+
+    path: str
+    sha256: bytes | None = None
+    prepared: T | None = None
+    problem: str | None = None
+
+
+def read_ahead(
+    paths: Iterable[str],
+    read: Callable[[str], bytes],
+    prepare: Callable[[Image.Image], T],
+    *,
+    at_least: int | None,
+    ahead: int,
+    workers: int | None = None,
+    known: Set[bytes] = frozenset(),
+) -> Generator[ReadImage[T], None, None]:
+    """Every file in its order; closing the generator cancels what has not begun.
+
+    Args:
+        paths: of the images.
+        read: gives a file's content.
+        prepare: what becomes of each image; called from several threads at once.
+        at_least: see `open_image`.
+        ahead: how many files may be in memory that the caller has not taken yet.
+        workers: threads; by default one for each processor.
+        known: contents (sha256) that are not decoded.
+    """
+
+    def load(path: str) -> ReadImage[T]:
+        try:
+            content = read(path)
+            sha256 = hashlib.sha256(content).digest()
+            if sha256 in known:
+                return ReadImage(path, sha256)
+            return ReadImage(path, sha256, prepare(open_image(content, at_least=at_least)))
+        except UnreadableImage as error:
+            return ReadImage(path, problem=str(error))
+        except OSError as error:
+            return ReadImage(path, problem=error.strerror or "cannot be read")
+
+    pool = ThreadPoolExecutor(workers or os.cpu_count())
+    pending: deque[Future[ReadImage[T]]] = deque()
+    try:
+        for path in paths:
+            pending.append(pool.submit(load, path))
+            if len(pending) >= ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

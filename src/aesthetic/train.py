@@ -21,6 +21,7 @@ from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.select import CANDIDATES, AutoFit, fit_auto
 from src.errors import ModelError
+from src.evaluation import verdicts
 
 _SMALL = 2_000  # images
 _MLP_FOLDS = 3  # trainings more, for the probabilities of kept and deleted images
@@ -120,9 +121,9 @@ def fit_predictor(
                 prior=start,
                 groups=data.groups[train],
             )
-        fitted, left_out = auto.head, auto.left_out
+        fitted, left_out = auto.head, auto.out_of_fold
         if head == "auto":
-            notes = (f"Head chosen: {auto.reason}.",)
+            notes = (verdicts.head_chosen(auto.method, auto.accuracies, auto.clearly_worse),)
         if left_out is not None and not data.binary:
             forecast_std = float(np.sqrt(np.mean((left_out - scores[train]) ** 2)))
     predictor = Predictor.from_training(

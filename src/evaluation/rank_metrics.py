@@ -5,11 +5,13 @@ never NaN: JSON has no NaN, and "0.5" would be a lie.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from src.evaluation.concordance import FloatArray, IntArray, PairCounter, RankCorrelation
+from src.evaluation.proportion import Proportion
 
 _NUMBERS_AT_ONCE = 250_000  # in one array while bootstrapping: stays in the cache
 _PAIRS_AT_MOST = 400_000  # enough for any figure about pairs: ± 0.001
@@ -37,8 +39,13 @@ def rmse(given: ArrayLike, predicted: ArrayLike) -> float | None:
 
 
 def evaluate(
-    given: ArrayLike, predicted: ArrayLike, *, bootstrap: int = 0, seed: int = 0
-) -> dict[str, object]:
+    given: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    bootstrap: int = 0,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+) -> dict[str, Any]:
     """The measures of one set of images, ready for JSON.
 
     Args:
@@ -46,26 +53,61 @@ def evaluate(
         predicted: the model's, (n,), in the same units (only `rmse` depends on the units).
         bootstrap: resamplings of the images for 95 % percentile intervals; 0 for none.
         seed: of the resampling.
+        groups: (n,) images with the same number (near duplicates) are drawn together.
 
     Returns:
         `n`, `ab`, `spearman`, `rmse`, and with `bootstrap` also `ab_interval`,
         `spearman_interval` and `rmse_interval`, each [low, high]. What cannot be measured is None.
+        Where all pairs are right, or all wrong, resampling shows no spread: then the interval of
+        `ab` is Wilson's for half as many trials as there are images.
     """
     given, predicted = _paired(given, predicted)
-    result: dict[str, object] = {
+    result: dict[str, Any] = {
         "n": len(given),
         "ab": pairwise_accuracy(given, predicted),
         "spearman": spearman(given, predicted),
         "rmse": rmse(given, predicted),
     }
     if bootstrap:
-        result |= _bootstrap_intervals(given, predicted, bootstrap, seed)
+        result |= _bootstrap_intervals(
+            given, predicted, _units(groups, len(given)), bootstrap, seed
+        )
     return result
+
+
+def accuracy_interval(
+    given: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    bootstrap: int,
+    groups: ArrayLike | None = None,
+    instead_of: ArrayLike | None = None,
+    seed: int = 0,
+) -> list[float] | None:
+    """95 % interval of AB by resampling images, near duplicates together.
+
+    Args:
+        given, predicted, bootstrap, groups, seed: as in `evaluate`.
+        instead_of: other predictions of the same images, (n,): the interval is that of the gain in
+            AB over them, both measured on the same resamples.
+    """
+    given, predicted = _paired(given, predicted)
+    if len(given) < 2 or not bootstrap:
+        return None
+    ours = PairCounter(given, predicted)
+    theirs = PairCounter(*_paired(given, instead_of)) if instead_of is not None else None
+    units = _units(groups, len(given))
+    values = [
+        ours.accuracy(weights) - (theirs.accuracy(weights) if theirs else 0)
+        for weights in _resamples(units, bootstrap, seed)
+    ]
+    interval = _interval(np.concatenate(values))
+    return interval if theirs else _widened(interval, int(units.max()) + 1)
 
 
 def group_means(
     groups: Sequence[str], given: ArrayLike, predicted: ArrayLike
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """Per group (folder, theme), sorted by name: how many images, and their mean scores.
 
     Returns:
@@ -76,7 +118,7 @@ def group_means(
     names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     if len(member) != len(given):
         raise ValueError(f"{len(member)} groups for {len(given)} scores")
-    result: list[dict[str, object]] = []
+    result: list[dict[str, Any]] = []
     for number, name in enumerate(names):
         mine = member == number
         result.append(
@@ -94,7 +136,7 @@ def group_means(
 
 def accuracy_by_gap(
     given: ArrayLike, predicted: ArrayLike, *, bins: int = 8, seed: int = 0
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """AB against the gap between the two given scores: near pairs are hard, far ones easy.
 
     All pairs are used, or a random 400,000 of them if there are more. The bins hold equally many.
@@ -157,8 +199,8 @@ def interval_coverage(
 
 
 def _bootstrap_intervals(
-    given: FloatArray, predicted: FloatArray, resamples: int, seed: int
-) -> dict[str, object]:
+    given: FloatArray, predicted: FloatArray, units: IntArray, resamples: int, seed: int
+) -> dict[str, Any]:
     names = ("ab_interval", "spearman_interval", "rmse_interval")
     if len(given) < 2:
         return dict.fromkeys(names)
@@ -170,29 +212,47 @@ def _bootstrap_intervals(
                 [
                     pairs.accuracy(weights),
                     ranks(weights),
-                    np.sqrt(weights @ squared_error / len(given)),
+                    np.sqrt(weights @ squared_error / weights.sum(axis=1)),
                 ]
             )
-            for weights in _resamples(len(given), resamples, seed)
+            for weights in _resamples(units, resamples, seed)
         ],
         axis=1,
     )
-    return {name: _interval(row) for name, row in zip(names, values, strict=True)}
+    found = {name: _interval(row) for name, row in zip(names, values, strict=True)}
+    found["ab_interval"] = _widened(found["ab_interval"], int(units.max()) + 1)
+    return found
 
 
-def _resamples(n: int, resamples: int, seed: int) -> Iterator[FloatArray]:
-    """Bootstrap samples as repetition counts (b, n), in blocks that fit the cache."""
+def _units(groups: ArrayLike | None, n: int) -> IntArray:
+    """The number, from 0, of what an image is drawn with, (n,)."""
+    if groups is None:
+        return np.arange(n)
+    return np.unique(np.asarray(groups), return_inverse=True)[1]
+
+
+def _resamples(units: IntArray, resamples: int, seed: int) -> Iterator[FloatArray]:
+    """Bootstrap samples as repetition counts (b, n) of images, in blocks that fit the cache."""
     rng = np.random.default_rng(seed)
+    n = int(units.max()) + 1
     at_once = max(1, _NUMBERS_AT_ONCE // n)
     for done in range(0, resamples, at_once):
         rows = min(at_once, resamples - done)
         picks = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
-        yield np.bincount(picks.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+        counts = np.bincount(picks.ravel(), minlength=rows * n).reshape(rows, n)
+        yield counts[:, units].astype(np.float64)
 
 
 def _interval(values: FloatArray) -> list[float] | None:
     values = values[np.isfinite(values)]
     return [float(v) for v in np.quantile(values, [0.025, 0.975])] if len(values) else None
+
+
+def _widened(interval: list[float] | None, units: int) -> list[float] | None:
+    if interval not in ([0.0, 0.0], [1.0, 1.0]):
+        return interval
+    trials = max(units // 2, 1)
+    return list(Proportion(int(interval[0]) * trials, trials).interval)
 
 
 def _pairs(n: int, seed: int) -> tuple[IntArray, IntArray]:

@@ -83,9 +83,7 @@ def _best_penalty(
     return float(penalties[int(np.argmin(losses))])
 
 
-def _folds(
-    y: FloatArray, groups: np.ndarray, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def _folds(y: FloatArray, groups: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     from sklearn.model_selection import StratifiedGroupKFold
 
     count = min(_FOLDS, *(len(np.unique(groups[y == label])) for label in (0, 1)))

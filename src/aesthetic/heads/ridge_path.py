@@ -114,7 +114,7 @@ class RidgePath:
 
 
 def _kept(eigenvalues: FloatArray) -> np.ndarray:
-    return eigenvalues > max(eigenvalues.max(initial=0), 1e-30) * _NEGLIGIBLE
+    return np.asarray(eigenvalues > max(eigenvalues.max(initial=0), 1e-30) * _NEGLIGIBLE)
 
 
 def _of_equal_size(groups: np.ndarray) -> list[np.ndarray]:

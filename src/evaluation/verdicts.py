@@ -1,0 +1,271 @@
+"""From figures to plain sentences: what they mean for the person, and what would help.
+
+Numbers in, sentences out. Nothing is said here that was not measured.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from src.evaluation.proportion import FEWEST_REPEATS, Proportion, ceiling
+
+Interval = Sequence[float]
+Level = Literal["unknown", "chance", "uncertain", "clear"]
+
+FEWEST_CHOICES = 10
+"""choices below which nothing is said of how many are foretold"""
+_WIDE = 0.12  # of a proportion: an uncertain figure
+_LEVEL = 0.01  # of AB for each doubling of the images: as good as none
+
+NO_PROBABILITIES = (
+    "Too few images to give probabilities: only their order is known. Add images of both kinds."
+)
+
+JUDGED_BY_HEART = (
+    "Every image was seen in training, so that cuts, plots and suspected labels are those of a "
+    "model that may know the labels by heart."
+)
+
+
+class CurvePoint(NamedTuple):
+    """AB on left-out images after fitting on some.
+
+    Attributes:
+        images: how many were fitted on.
+        ab: mean over folds and draws.
+        error: standard error of that mean.
+    """
+
+    images: int
+    ab: float
+    error: float
+
+
+def level(value: float | None, interval: Interval | None) -> Level:
+    """How a proportion with its 95 % interval compares with tossing a coin."""
+    if value is None:
+        return "unknown"
+    low, high = interval or (value, value)
+    if low <= 0.5:
+        return "chance"
+    return "uncertain" if high - low > _WIDE else "clear"
+
+
+def ordering(ab: float | None, interval: Interval | None, images: int) -> str:
+    """How well pairs of test images are ordered, and how sure that is."""
+    if ab is None:
+        return "The test images all have the same score, so nobody knows how good the model is."
+    low, high = interval or (ab, ab)
+    match level(ab, interval):
+        case "chance":
+            return (
+                f"No better than a coin so far: the model orders {ab:.0%} ({low:.0%} to "
+                f"{high:.0%}) of the pairs of {images} test images as you do. Rate more images "
+                "before you use it."
+            )
+        case "uncertain":
+            return (
+                f"Shown two images that it has never seen, the model agrees with your scores on "
+                f"{ab:.0%} of the pairs; tossing a coin would give 50 %. With {images} test images "
+                f"this is uncertain ({low:.0%} to {high:.0%}): rate more images to know better."
+            )
+    return (
+        f"Shown two images that it has never seen, the model agrees with your scores on {ab:.0%} "
+        f"of the pairs ({low:.0%} to {high:.0%}); tossing a coin would give 50 %."
+    )
+
+
+def keeping(auc: float | None, interval: Interval | None, images: int) -> str:
+    """How well kept and deleted test images are told apart."""
+    if auc is None:
+        return "The test images are all of one kind, so nobody knows how good the model is."
+    low, high = interval or (auc, auc)
+    if level(auc, interval) == "chance":
+        return (
+            f"No better than a coin so far: of a kept and a deleted test image it prefers the kept "
+            f"one in {auc:.0%} of the cases ({low:.0%} to {high:.0%}, {images} test images). Label "
+            "more images before you use it."
+        )
+    return (
+        f"Shown a kept and a deleted image that it has never seen, the model prefers the kept one "
+        f"in {auc:.0%} of the cases ({low:.0%} to {high:.0%}); tossing a coin would give 50 %."
+    )
+
+
+def choices(said: Proportion, kind: str) -> str:
+    """How many single choices are foretold.
+
+    Args:
+        said: choices foretold; ties count half, rounded down together.
+        kind: which choices, as in "random pairs".
+    """
+    if said.value is None or said.trials < FEWEST_CHOICES:
+        return f"Too few choices between {kind} to tell how many the model foretells."
+    low, high = said.interval
+    what = (
+        f"{said.value:.0%} ({low:.0%} to {high:.0%}) of your {said.trials:,} choices between {kind}"
+    )
+    if level(said.value, said.interval) == "chance":
+        return f"No better than a coin so far, or too few to tell: the model foretells {what}."
+    return f"Shown images that it has never seen, the model foretells {what}."
+
+
+def no_test(*, seen: int, images: int) -> str:
+    """Why there is no figure on new images, and what to do.
+
+    Args:
+        seen: images that a model it builds on has seen.
+        images: all.
+    """
+    if seen == images:
+        return (
+            "No figure on new images: the model was trained on all of these, itself or through a "
+            "model that it builds on. Add or rate new images to test on; the figures on images "
+            "that it had not seen are those of its own training."
+        )
+    if seen:
+        return (
+            f"No figure on new images: {seen:,} of {images:,} were seen by a model that this one "
+            "builds on, and the others are too few. Add or rate new images to test on, or train "
+            "without load_model."
+        )
+    return (
+        "Nothing was kept back to test on, so nobody knows how good the model is on new images: "
+        "set fraction_for_test to 0.25 to find out."
+    )
+
+
+def unknown_ancestors(names: Sequence[str]) -> list[str]:
+    """What cannot be known of models that do not keep what they have seen."""
+    sentences = []
+    for name in names:
+        if name.endswith((".safetensors", ".pth")):
+            sentences.append(
+                f"{name} was trained on other people's ratings; whether these pictures were among "
+                "them is not known."
+            )
+        else:
+            sentences.append(
+                f"The model {name} was made before models kept which images they have seen: its "
+                "own split of this folder is taken. Train it again for figures to be sure of."
+            )
+    return sentences
+
+
+def started_afresh(seen: int) -> str:
+    """Why the model of load_model was not built on."""
+    return (
+        f"The model to go on from was trained on {seen:,} of these images, so its scores of them "
+        "are no evidence: this model learns from all of them afresh."
+    )
+
+
+def corrected_by_new_images(new: int) -> str:
+    """How the model of load_model was built on although it has seen many of the images."""
+    return (
+        f"The model to go on from is corrected by the {new:,} training images that are new to it; "
+        "that orders them better than learning from all of them afresh."
+    )
+
+
+def only_unseen(images: int) -> str:
+    """Which images cuts, plots and suspected labels of a measured model rest on."""
+    return (
+        f"Cuts, plots and suspected labels are those of the {images:,} images that the model was "
+        "not trained on."
+    )
+
+
+def learning(curve: Sequence[CurvePoint], measure: str = "AB") -> list[str]:
+    """Whether more rated images would help, by the last points of the learning curve."""
+    last = curve[-3:]
+    if len(last) < 2:
+        return []
+    doublings = np.log2([point.images for point in last])
+    weights = 1 / np.maximum([point.error for point in last], 1e-4) ** 2
+    centred = doublings - np.average(doublings, weights=weights)
+    spread = float(weights @ centred**2)
+    gain = float((weights * centred) @ [point.ab for point in last]) / spread
+    half = 1.96 / spread**0.5
+    said = (
+        f"From {last[0].images:,} to {last[-1].images:,} rated images {measure} went from "
+        f"{last[0].ab:.1%} to {last[-1].ab:.1%}, in cross-validation"
+    )
+    points = f"{100 * gain:+.1f} points for each doubling"
+    if gain - half > 0:
+        return [f"{said} ({points}): rating more images would still help."]
+    if gain + half < _LEVEL:
+        return [f"{said} ({points}): rating more images like these would hardly help."]
+    return [
+        f"{said}: whether more would help is not clear yet ({points}, "
+        f"{100 * (gain - half):+.1f} to {100 * (gain + half):+.1f})."
+    ]
+
+
+def consistency(repeats: Proportion) -> list[str]:
+    """How alike a person answers repeated pairs, and the most that a model can foretell."""
+    if repeats.trials < FEWEST_REPEATS:
+        return []
+    said = f"You answered {repeats.successes} of {repeats.trials} repeated pairs the same way"
+    most = ceiling(repeats)
+    if most is None or most[2] <= 0.5:
+        return [f"{said}, no more than by chance."]
+    best, low, high = most
+    return [
+        f"{said}. No model can foretell more than about {best:.0%} of your choices "
+        f"({low:.0%} to {high:.0%})."
+    ]
+
+
+def compared(before: float, now: float, difference: Interval, images: int) -> str:
+    """This model beside the one that it replaces, on test images that neither has seen."""
+    low, high = difference
+    verdict = "better" if low > 0 else "worse" if high < 0 else "no clear difference"
+    return (
+        f"The model that was in this folder before orders {before:.1%} of the pairs of {images} "
+        f"test images that neither has seen as you do, this one {now:.1%}: {verdict} (difference "
+        f"{100 * low:+.1f} to {100 * high:+.1f} points)."
+    )
+
+
+def suspects(count: int, contradicted: Proportion, images: int) -> str:
+    """How many labels are worth a look, and how many of all are expected to be wrong.
+
+    Args:
+        count: labels that the model finds the less likely ones.
+        contradicted: of the images that the model is surest of, those labelled otherwise.
+        images: labels in all.
+    """
+    if contradicted.value is None or not count:
+        return f"{count:,} labels to look at."
+    low, high = (round(share * images) for share in contradicted.interval)
+    return (
+        f"{count:,} labels to look at, the most surprising first; about "
+        f"{round(contradicted.value * images):,} ({low:,} to {high:,}) of all {images:,} are "
+        f"expected to be wrong: so many contradict the model where it is surest "
+        f"({contradicted.successes} of {contradicted.trials})."
+    )
+
+
+def head_chosen(chosen: str, accuracies: Mapping[str, float], clearly_worse: Sequence[str]) -> str:
+    """Which head `auto` took, and how it compares in cross-validation.
+
+    Args:
+        chosen: its name.
+        accuracies: AB of each candidate on training images left out of its fit.
+        clearly_worse: candidates whose paired difference from the chosen one is beyond chance.
+    """
+    shown = ", ".join(
+        f"{name} {accuracies[name]:.1%}"
+        for name in sorted(accuracies, key=lambda m: -accuracies[m])
+    )
+    level_with = [name for name in accuracies if name not in {chosen, *clearly_worse}]
+    if len(accuracies) < 2:
+        verdict = f"{chosen} is used"
+    elif not level_with:
+        verdict = f"{chosen} is clearly the best and is used"
+    else:
+        number = ("", "two", "three", "four", "five")[min(len(level_with), 4)]
+        verdict = f"{number} methods are level; {chosen} is used"
+    return f"{verdict[0].upper()}{verdict[1:]} (pairs of left-out images ordered right: {shown})."

@@ -4,13 +4,13 @@ import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from src.script import run
+from src.script import command, run
 from src.settings import AestheticTraining
 
 if TYPE_CHECKING:
-    from src.aesthetic.predictor import Predictor
+    from src.aesthetic.lineage import Ancestor, Start
     from src.aesthetic.rated_features import RatedFeatures
     from src.aesthetic.train import Fitted
 
@@ -18,101 +18,146 @@ logger = logging.getLogger(__name__)
 
 
 def main(settings: AestheticTraining) -> None:
-    """Features, then training or loading, then figures, files and the report."""
-    from src.aesthetic.predictor import Predictor
-    from src.aesthetic.rated_features import load_rated_features
-    from src.aesthetic.saving import check_free
-    from src.aesthetic.train import Fitted, check_extractors
-    from src.dataset.keep_delete import labelled_images
-    from src.dataset.scores import DataHolder
-    from src.features import open_extractors
-    from src.reports import aesthetic_report, keep_delete_report
-
-    images, source = Path(settings.top_level_image_directory), settings.use_score_file
-    if binary := settings.loss_model == "bce":
-        holder = labelled_images(images, settings.keep_folders, settings.delete_folders, source)
+    """Train a model and measure it, or measure one that is there."""
+    if settings.trains:
+        train(settings)
     else:
-        holder = DataHolder.from_folder(images, source)
-    holder.report()
-    loaded = Predictor.load(Path(settings.load_model)) if settings.load_model else None
+        measure(settings)
+
+
+def train(settings: AestheticTraining) -> None:
+    """Features, split, training, saving, figures and report."""
+    from src.aesthetic.lineage import choose_start, previous_model
+    from src.aesthetic.saving import save_predictor
+    from src.features import open_extractors
+
     extractors = open_extractors(
         settings.extractor_names, device=settings.device, hidden_states=settings.hidden_states
     )
     descriptions = [extractor.describe() for extractor in extractors]
-    if loaded is not None:
-        check_extractors(loaded, descriptions)
-    data = load_rated_features(
-        holder,
-        extractors,
-        store_folder=Path(settings.feature_store) if settings.feature_store else None,
-        fraction_for_test=settings.fraction_for_test,
-        test_pick_seed=settings.test_pick_seed,
-        batch_size=settings.evaluation_args.per_device_eval_batch_size,
-        binary=binary,
+    split = {"fraction_for_test", "test_pick_seed"}
+    start = choose_start(
+        load(settings, extractors),
+        settings.load_model,
+        settings.base_model,
+        descriptions,
+        **settings.model_dump(include=split),
     )
-    training = bool({"train", "meta"} & set(settings.mode)) or not settings.mode
-    if training:
-        fitted = train(settings, data, loaded, descriptions)
-    else:
-        assert loaded is not None  # the settings make sure of it
-        check_free(Path(settings.save_model), Path(settings.load_model))
-        fitted = Fitted(loaded)
-    folder, args = Path(settings.save_model), settings.evaluation_args
-    report = keep_delete_report if binary else aesthetic_report
-    results, table = report.publish(
-        folder, data, fitted, bootstrap=args.bootstrap_samples, images=args.report_images
-    )
-    print(table)
-    print(f"Saved {'the model and ' if training else ''}the report: {folder / report.REPORT}")
-    print(f"Next: python run.py score_images --load_model={folder} scores any folder of images")
-    if "spotlight" in settings.mode:
-        aesthetic_report.browse(results, data.features)
+    folder, data = Path(settings.save_model), start.data
+    fitted = fit(settings, start, descriptions)
+    previous = previous_model(folder, descriptions, data.binary)
+    save_predictor(folder, fitted.predictor, start.trained_on, data)
+    publish(settings, folder, folder, data, fitted, start.trained_on.unknown, previous)
     if fitted.interrupted:
         raise KeyboardInterrupt
 
 
-def train(
-    settings: AestheticTraining,
-    data: "RatedFeatures",
-    loaded: "Predictor | None",
-    descriptions: list[dict[str, object]],
+def measure(settings: AestheticTraining) -> None:
+    """Figures and report of a model on a folder, with the model's own extractors."""
+    from src.aesthetic.lineage import Ancestor
+    from src.aesthetic.train import Fitted
+    from src.files import evaluation_folder
+    from src.scoring.scored import reopen_extractors
+
+    path = Path(settings.load_model)
+    model = Ancestor.load(path)
+    data = load(settings, reopen_extractors(model.predictor, device=settings.device))
+    seen = model.seen(data) | data.seen_by_features
+    chosen = None if settings.saves_by_default else Path(settings.save_model)
+    folder = evaluation_folder(path, Path(settings.top_level_image_directory), chosen)
+    data = replace(data, seen=seen, test=~seen)
+    publish(settings, folder, path, data, Fitted(model.predictor), model.trained_on.unknown)
+
+
+def load(settings: AestheticTraining, extractors: Any) -> "RatedFeatures":
+    """The rated images with their features."""
+    from src.aesthetic.rated_features import load_rated_features
+    from src.dataset.keep_delete import read_ratings
+
+    binary = settings.loss_model == "bce"
+    holder = read_ratings(
+        Path(settings.top_level_image_directory),
+        settings.use_score_file,
+        binary=binary,
+        keep=settings.keep_folders,
+        delete=settings.delete_folders,
+    )
+    store = Path(settings.feature_store) if settings.feature_store else None
+    batch = settings.evaluation_args.per_device_eval_batch_size
+    return load_rated_features(
+        holder, extractors, store_folder=store, batch_size=batch, binary=binary
+    )
+
+
+def fit(
+    settings: AestheticTraining, start: "Start", descriptions: list[dict[str, Any]]
 ) -> "Fitted":
-    """Train as the settings say and save the model."""
+    """Search the settings if asked for, then train."""
     from src.aesthetic.mlp.fitting import MlpSettings
     from src.aesthetic.mlp.training_options import TrainingOptions
-    from src.aesthetic.saving import choose_prior, previous_model, save_predictor
     from src.aesthetic.train import fit_predictor
 
-    folder, head = Path(settings.save_model), str(settings.head)
-    prior = loaded or choose_prior(settings.base_model, descriptions, Path("models"))
-    made_with = settings.made_with
-    mlp = MlpSettings(
-        TrainingOptions.from_mapping(settings.training_args.model_dump()), **settings.mlp
-    )
+    options = TrainingOptions.from_mapping(settings.training_args.model_dump())
+    head, mlp = str(settings.head), MlpSettings(options, **settings.mlp)
+    made_with = settings.made_with | {"scores_from": start.data.holder.source}
     if "meta" in settings.mode:
         from src.aesthetic.search.run import Plan, search_settings
         from src.reports import meta_report
 
+        if (start.data.seen & start.data.train).any():  # inner folds would not be new to it
+            start = start._replace(prior=start.afresh)
         search = settings.meta_search, settings.meta_trials, settings.meta_storage
-        found = search_settings(data, mlp, Plan(settings.meta_values, *search), prior)
+        plan = Plan(settings.meta_values, *search)
+        found = search_settings(start.data, mlp, plan, start.prior)
         head, mlp = found.head, found.mlp
         made_with |= {"head": head, "loss_model": mlp.loss, "search": found.sentence}
-        meta_report.write(folder / meta_report.REPORT, found)
-        logger.info("%s All of them: %s", found.sentence, folder / meta_report.REPORT)
-    fitted = fit_predictor(
-        data,
+        page = Path(settings.save_model) / meta_report.REPORT
+        meta_report.write(page, found)
+        logger.info("%s All of them: %s", found.sentence, page)
+    return fit_predictor(
+        start.data,
         head,
         extractors=descriptions,
         mlp=mlp,
-        prior=prior,
+        prior=start.prior,
+        afresh=start.afresh,
         seed=settings.training_args.seed,
-        provenance=made_with | {"scores_from": data.holder.source},
+        provenance=made_with,
     )
-    for note in fitted.notes:
+
+
+def publish(
+    settings: AestheticTraining,
+    folder: Path,
+    model: Path,
+    data: "RatedFeatures",
+    fitted: "Fitted",
+    unknown: tuple[str, ...],
+    previous: "Ancestor | None" = None,
+) -> None:
+    """Measure, write figures and report into a folder, and say what they mean."""
+    from src.aesthetic.evaluate import Results, evaluate_scores
+    from src.aesthetic.evaluate_labels import evaluate_labels
+    from src.reports import aesthetic_report, keep_delete_report
+
+    args = settings.evaluation_args
+    evaluate = evaluate_labels if data.binary else evaluate_scores
+    results = evaluate(data, fitted, args.bootstrap_samples, unknown, previous)
+    results.save(folder, fitted, data)
+    report = keep_delete_report if data.binary else aesthetic_report
+    page = folder / report.REPORT
+    report.write_report(page, results, images=args.report_images)
+    for note in results.notes:
         logger.info(note)
-    previous = previous_model(folder, descriptions, fitted.predictor.provenance)
-    save_predictor(folder, fitted.predictor, data)
-    return replace(fitted, previous=previous)
+    print(results.table())
+    print(f"Saved {'the model and ' if settings.trains else ''}the report: {page}")
+    images = settings.top_level_image_directory
+    if results.useful:
+        print("Next:", command("score_images", load_model=model, top_level_image_directory=images))
+    else:
+        print("Next: rate more images and train again; this model is no better than a coin so far.")
+    if "spotlight" in settings.mode and isinstance(results, Results):
+        aesthetic_report.browse(results, data.features)
 
 
 if __name__ == "__main__":

@@ -104,11 +104,11 @@ args = {
     "score_gallery": "thumbnails",  # or "images" (shows the images themselves), or "off"
     # What else happens. "touch": modification times in the order of the scores, so that every
     # image viewer can sort by them. "xmp": stars in sidecar files, for photo programs.
-    # "score_file": a start for images without a rating in score.json. "copy", "move" or "link"
-    # puts the images into folders by their scores. Nothing is ever deleted or overwritten.
+    # "copy", "move" or "link" puts the images into folders by their scores. Nothing is ever
+    # deleted or overwritten.
     "score_action": "table",  # nothing else
     "score_dry_run": True,  # only say what would be done; False: do it, and write an undo file
-    "score_undo": "",  # an undo file, to take everything in it back
+    "score_undo": "",  # an undo file, to undo everything in it
     "score_export": "",  # a folder for a light copy of the model, which runs without torch
     # Steps for stars and folders. By "quantile" the cuts are shares of the folder's images: the
     # lowest tenth gets one star. Or by "score", "percentile" (of training) or "probability".
@@ -164,7 +164,7 @@ args = {
     "classify_into": "",  # where the category folders are made
     "classify_minimum": 0.0,  # images with a less probable category stay where they are
     "classify_dry_run": True,  # only say what would be done; False: do it
-    "classify_undo": False,  # True: undo what was done in classify_into
+    "classify_undo": "",  # an undo file, to undo everything in it
     # ---------------------------------------------------------------------------- tags
     # Several tags for one image are kept in a text file beside it, one tag on a line.
     "tag_files": "image1.jpg.txt",  # or "image1.txt"
@@ -207,11 +207,11 @@ args = {
     "tag_probabilities": "",  # a .csv file for the probabilities
     "serve_port": 8765,
     # prepare_tags: tags for every image ("cat, indoors"), or the names of its folders; a file for
-    # the list of all tags; a journal to take back; a multitag-trainer .env to convert.
+    # the list of all tags; a multitag-trainer .env to convert.
     "tags_to_write": "",
     "tags_from_folders": False,
     "write_tag_list": "",
-    "undo": "",
+    "undo": "",  # prepare_tags and tag_images: an undo file, to undo everything in it
     "apply_tag_errors": "",  # a list of suspicious tags, as the report's page saves it
     "apply_sureness": 0.0,  # of that list, leave out what is less sure than this
     "convert_env": "",

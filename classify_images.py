@@ -15,7 +15,9 @@ def main(settings: ClassifyImages) -> None:
     """Classify the images, write the table, and put them into folders if that is asked for."""
     into = Path(settings.classify_into) if settings.classify_into else None
     if settings.classify_undo:
-        _undo(into)
+        from src.file_changes.apply import undo
+
+        print(undo(Path(settings.classify_undo)).report())
         return
     if not settings.load_model:
         raise SettingsError("set load_model to the folder of a trained classifier")
@@ -31,7 +33,7 @@ def main(settings: ClassifyImages) -> None:
     best = probabilities.argmax(axis=1)
     sure = probabilities.max(axis=1) >= settings.classify_minimum
     chosen = [
-        (Path(settings.top_level_image_directory) / path, classifier.classes[index])
+        (path, classifier.classes[index])
         for path, index, enough in zip(predictions.paths, best, sure, strict=True)
         if enough
     ]
@@ -45,7 +47,7 @@ def main(settings: ClassifyImages) -> None:
 
 def _predict(settings: ClassifyImages, classifier: Any, into: Path | None) -> Any:
     from src.features import open_store
-    from src.file_changes.sorting import not_sorted_yet
+    from src.file_changes.plan import not_sorted_yet
     from src.images import scan_images
 
     directory = Path(settings.top_level_image_directory)
@@ -72,31 +74,15 @@ def _write_table(
     print(f"{len(paths)} images classified; the table is {settings.classify_table}")
 
 
-def _sort(settings: ClassifyImages, chosen: list[tuple[Path, str]], into: Path) -> None:
-    from src.file_changes.sorting import NOTES, carry_out, plan
+def _sort(settings: ClassifyImages, chosen: list[tuple[str, str]], into: Path) -> None:
+    from src.file_changes.carry_out import carry_out
+    from src.file_changes.plan import folder_name, place
 
-    steps = plan([source for source, _ in chosen], [category for _, category in chosen], into)
     action: Any = settings.classify_action
-    if settings.classify_dry_run:
-        for step in steps[:10]:
-            print(f"would {action}: {step.source} -> {step.target}")
-        print(f"Nothing was done: {len(steps)} images. Set classify_dry_run to False to {action}.")
-        return
-    carry_out(steps, action, into)
-    print(f"{len(steps)} images: {action} to {into}. To undo it: --classify_undo=True ({NOTES})")
-
-
-def _undo(into: Path | None) -> None:
-    if into is None:
-        raise SettingsError("set classify_into to the folder where images were sorted")
-    from src.file_changes.sorting import undo
-
-    result = undo(into)
-    for problem in result.problems:
-        print(problem)
-    print(f"{result.undone} images put back")
-    if result.copies:
-        print(f"{result.copies} copies are left in {into}: no image is ever deleted")
+    targets = {path: f"{folder_name(category)}/{Path(path).name}" for path, category in chosen}
+    plan = place(Path(settings.top_level_image_directory), targets, into, action)
+    dry_run = settings.classify_dry_run
+    carry_out(plan, settings.script, "classify_", action, into, dry_run=dry_run)
 
 
 def _check_category(name: str, classes: tuple[str, ...]) -> None:

@@ -1,21 +1,23 @@
 """Make and check the tag files of a folder of images: image1.jpg.txt, one tag on a line."""
 
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from src.errors import DataError
-from src.file_changes import journal as tag_journal
+from src.file_changes.apply import undo
+from src.file_changes.carry_out import carry_out
+from src.file_changes.changes import Folders
+from src.file_changes.plan import Plan
 from src.images import find_images
 from src.script import run
 from src.settings.prepare_tags import PrepareTags
 from src.tagging.dotenv import write_arguments
-from src.tagging.errors import apply_errors
+from src.tagging.errors import plan_corrections
 from src.tagging.prepare import check_images, count_tags, plan_tags
 from src.tagging.selected_tags import select_tags, write_selected_tags
 from src.tagging.sources import read_sidecars
-from src.tagging.tag_files import SidecarStyle
+from src.tagging.tag_files import SidecarStyle, tag_changes
 
 SHOWN = 20
 
@@ -25,9 +27,10 @@ def main(settings: PrepareTags) -> None:
     if settings.convert_env:
         convert(Path(settings.convert_env))
     elif settings.apply_tag_errors:
-        correct(Path(settings.apply_tag_errors), settings.apply_sureness)
+        file = Path(settings.apply_tag_errors)
+        change(settings, plan_corrections(file, at_least=settings.apply_sureness), file.parent)
     elif settings.undo:
-        take_back(Path(settings.undo))
+        print(undo(Path(settings.undo)).report())
     else:
         prepare(settings)
 
@@ -49,15 +52,10 @@ def prepare(settings: PrepareTags) -> None:
             f"{len(images)} images: {len(plan.changes)} tag files to write, {len(plan.kept)} are "
             f"there and kept, {len(plan.untagged)} images have no tag to write"
         )
-        show("would write", [f"{file}: {', '.join(t)}" for file, t in plan.changes.items()])
         if settings.dry_run:
-            print("Nothing was written: dry_run is True.")
-        elif plan.changes:
-            journal = directory / f".tags-{time.strftime('%Y%m%d-%H%M%S')}.json"
-            written = tag_journal.write_changes(directory, plan.changes, style, journal)
-            if written:
-                print(f"Wrote {written} tag files.")
-                print(f"To take that back: python run.py prepare_tags --undo={journal}")
+            show("would write", [f"{file}: {', '.join(t)}" for file, t in plan.changes.items()])
+        changes = tag_changes(directory, plan.changes, style)
+        change(settings, Plan(Folders(directory, directory), changes), directory)
     report(settings, directory, images, style)
 
 
@@ -85,20 +83,9 @@ def report(
         )
 
 
-def correct(file: Path, at_least: float) -> None:
-    """Write the corrections of a list into the tag files."""
-    journal = file.with_name(f"{file.stem}-undo-{time.strftime('%Y%m%d-%H%M%S')}.json")
-    changed = apply_errors(file, journal, at_least=at_least)
-    print(f"{changed} tag files changed.")
-    if changed:
-        print(f"To take that back: python run.py prepare_tags --undo={journal}")
-
-
-def take_back(journal: Path) -> None:
-    """Undo what a journal holds."""
-    undone = tag_journal.undo(journal)
-    print(f"{undone.restored} tag files restored, {undone.removed} removed that were new")
-    show("edited since, and left as it is", undone.edited_since)
+def change(settings: PrepareTags, plan: Plan, undo_folder: Path) -> None:
+    """Write tag files, or say which."""
+    carry_out(plan, settings.script, "", "tags", undo_folder, dry_run=settings.dry_run)
 
 
 def convert(file: Path) -> None:

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def main(settings: ScoreImages) -> None:
-    """Scores, table, gallery, then the action; or taking an action back."""
+    """Scores, table, gallery, then the action; or undoing an action."""
     if settings.score_undo:
-        from src.file_changes.undo import take_back
+        from src.file_changes.apply import undo
 
-        print(take_back(Path(settings.score_undo)).text())
+        print(undo(Path(settings.score_undo)).report())
         return
     if settings.score_export:
         export(settings)
@@ -78,7 +78,9 @@ def write(settings: ScoreImages, scored: "Scored", output: Path) -> None:
 
 def act(settings: ScoreImages, scored: "Scored", output: Path) -> None:
     """Show what the action does, and unless this is a dry run, do it."""
-    from src.scoring.actions import carry_out, plan_action
+    from src.file_changes.carry_out import carry_out
+    from src.scoring.actions import plan_action
+    from src.scoring.touch import remember_times
 
     action = settings.score_action
     assert action != "table"
@@ -91,11 +93,9 @@ def act(settings: ScoreImages, scored: "Scored", output: Path) -> None:
         into=Path(settings.score_into),
         naming=settings.score_xmp_naming,
     )
-    print("\n".join(plan.lines))
-    if settings.score_dry_run:
-        print("Nothing was changed: this was a dry run. Next: the same with --score_dry_run=False")
-    elif plan.changes:
-        print(carry_out(action, plan, scored, output, store_folder(settings)))
+    script, dry_run = settings.script, settings.score_dry_run
+    if carry_out(plan, script, "score_", action, output, dry_run=dry_run) and action == "touch":
+        remember_times(scored, store_folder(settings))
 
 
 def export(settings: ScoreImages) -> None:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 def main(settings: TagImages) -> None:
     """Tag, list, serve or export."""
+    if settings.undo:
+        from src.file_changes.apply import undo
+
+        print(undo(Path(settings.undo)).report())
+        return
     if not settings.load_model:
         raise ModelError("load_model is empty: give the folder of a tagging model")
     folder = Path(settings.load_model)
@@ -33,6 +38,7 @@ def tag(settings: TagImages) -> None:
     """Write the tag files."""
     import numpy as np
 
+    from src.file_changes.carry_out import undo_line
     from src.images import find_images
     from src.tagging.tag_files import SidecarStyle, read_tags
     from src.tagging.tag_images import TagChoice, allowed_tags, tag_images
@@ -69,6 +75,8 @@ def tag(settings: TagImages) -> None:
     print(
         f"{done.written} tag files written in {directory}; {done.skipped} images left as they are"
     )
+    if done.undo_file is not None:
+        print(undo_line("tag_images", "", done.undo_file))
     for image, why in done.unreadable.items():
         print(f"  cannot be read: {image}: {why}")
     if table is not None:

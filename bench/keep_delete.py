@@ -55,7 +55,7 @@ def main() -> None:
         holder = labelled_images(images, ("keep",), ("delete",), "labels.csv")
         figures: dict[str, list[dict[str, float]]] = {}
         for seed in SEEDS:
-            data = load_rated_features(holder, extractors, test_pick_seed=seed, binary=True)
+            data = load_rated_features(holder, extractors, binary=True).split(0.25, seed)
             for head in ("auto", "logistic", "ridge", "kernel", "gp"):
                 fitted = fit_predictor(
                     data, head, extractors=descriptions, mlp=MlpSettings(TrainingOptions(), "bce")

@@ -61,7 +61,7 @@ def opening(folder: Path, features: dict[str, np.ndarray]) -> float:
     database = RatingDatabase(folder, seed=0)
     database.next_pair()
     seconds = time.perf_counter() - start
-    database._records.close()  # without fitting again
+    database._store.close()  # without fitting again
     return seconds
 
 

@@ -13,9 +13,7 @@ this size. All tiles of a photograph are on one side of the split between traini
 test measures what was learned about damage, not about the photographs.
 """
 
-import csv
 import importlib.util
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from src.errors import MissingExtra
-from src.files import replacing, write_text
+from src.files import csv_text, replacing, write_text
 
 SCORES = "scores.csv"
 TILE = 192  # pixels, both ways
@@ -135,12 +133,8 @@ def _test_photographs(tile_counts: dict[str, int], rng: np.random.Generator) -> 
 
 def scores_table(examples: Sequence[Example]) -> str:
     """The content of `scores.csv`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["relative_path", "score", "split"])
-    for example in examples:
-        writer.writerow([example.relative_path, -example.grade, example.split])
-    return text.getvalue()
+    rows = [(example.relative_path, -example.grade, example.split) for example in examples]
+    return csv_text([("relative_path", "score", "split"), *rows])
 
 
 def _is_complete(directory: Path, examples: Sequence[Example], table: str) -> bool:

@@ -1,10 +1,13 @@
 """Writing files so that nothing is ever half written, and finding where they may be written."""
 
+import csv
 import hashlib
+import io
+import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,6 +54,18 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV, their heading first."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Write a CSV file as a whole; errors as for `write_text`."""
+    write_text(path, csv_text(rows))
+
+
 def is_writable(folder: Path) -> bool:
     """Whether files can be made in a folder; tried, since permission bits do not tell."""
     try:
@@ -72,22 +87,37 @@ def user_cache(folder: Path) -> Path:
     return root / "image-taste" / f"{folder.resolve().name}-{digest}"
 
 
-def evaluation_folder(model: Path, images: Path, save_model: Path) -> Path:
+def evaluation_folder(model: Path, images: Path, save_model: Path | None) -> Path:
     """Where the results of evaluating a model go: never over the figures of any model's training.
 
     That is `save_model` if it names another folder that holds no model, and otherwise a folder
-    inside the model's own that is named after the image folder.
+    inside the model's own that is named after the image folder. A second image folder of that
+    name gets another, as far as `metrics.json` says there which images it is of.
 
     Args:
         model: the model's folder, or its file.
         images: the image folder.
-        save_model: the folder that the settings name for results.
+        save_model: the folder that the settings name for results; None for none.
     """
-    holds_model = any((save_model / name).is_file() for name in _MODEL_FILES)
-    if save_model.resolve() != model.resolve() and not holds_model:
-        return save_model
+    if save_model is not None:
+        holds_model = any((save_model / name).is_file() for name in _MODEL_FILES)
+        if save_model.resolve() != model.resolve() and not holds_model:
+            return save_model
+    resolved = images.resolve()
     folder = model if model.is_dir() else model.parent
-    return folder / f"evaluation-{images.resolve().name or 'images'}"
+    folder /= f"evaluation-{resolved.name or 'images'}"
+    if _measured_images(folder) not in (None, str(resolved)):
+        digest = hashlib.sha256(str(resolved).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+        folder = folder.with_name(f"{folder.name}-{digest}")
+    return folder
+
+
+def _measured_images(folder: Path) -> object:
+    """The image folder that the figures in a folder are of; None if they do not say."""
+    try:
+        return json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("images")
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _umask() -> int:

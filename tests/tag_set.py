@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from src.tagging.tag_files import SidecarStyle, write_tags
+from src.tagging.tag_files import SidecarStyle, format_tags
 
 TILE = 8  # pixels; tiles lie on a grid of this width
 CELLS = 8  # to a side
@@ -129,6 +129,5 @@ def tile_backbone(folder: Path) -> Path:
 
 
 def _write_tags(folder: Path, image: str, names: list[str], given: np.ndarray) -> None:
-    write_tags(
-        folder / f"{image}.txt", [names[tag] for tag in np.flatnonzero(given)], SidecarStyle()
-    )
+    tags = [names[tag] for tag in np.flatnonzero(given)]
+    (folder / f"{image}.txt").write_text(format_tags(tags, SidecarStyle()), encoding="utf-8")

@@ -1,7 +1,6 @@
 """What would help: more ratings, or other features? Measured on the training images alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,24 +10,10 @@ from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.scaling import training_data
 from src.aesthetic.select import assign_folds
 from src.evaluation.rank_metrics import pairwise_accuracy
+from src.evaluation.verdicts import CurvePoint
 
 _FEWEST = 12  # images to fit on; below, AB is mostly chance
 _FOLDS = 4
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """AB on left-out images after fitting on some.
-
-    Attributes:
-        images: how many were fitted on.
-        ab: mean over folds and draws.
-        error: standard error of that mean.
-    """
-
-    images: int
-    ab: float
-    error: float
 
 
 def learning_curve(
@@ -57,9 +42,6 @@ def learning_curve(
 
     Returns:
         points by size; empty with too few images.
-
-    Raises:
-        ModelError: nothing can be learnt from these images.
     """
     x, y, _ = training_data(features, scores, None)
     fold = assign_folds(len(y) if groups is None else groups, _FOLDS, seed)
@@ -104,9 +86,6 @@ def part_accuracies(
 
     Returns:
         by name: AB with this part alone, and AB with all but this part (None if there is no other).
-
-    Raises:
-        ModelError: nothing can be learnt from these images.
     """
     x, y, _ = training_data(features, scores, None)
     fold = assign_folds(len(y) if groups is None else groups, _FOLDS, seed)

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
@@ -73,7 +72,7 @@ class Predictor:
             forecast_std: see the class; in the head's own units.
             provenance: see the class.
         """
-        raw = head.predict(_prepared(features, unit_length))
+        raw = head.predict(prepared(features, unit_length=unit_length))
         mean, std = float(raw.mean()), float(raw.std())
         std = std if std > 1e-12 * max(1.0, abs(mean)) else 1.0  # a constant head stays constant
         percentiles = np.percentile((raw - mean) / std, _PERCENTILES)
@@ -99,11 +98,17 @@ class Predictor:
         Raises:
             ModelError: the features are not those that the model was made for.
         """
-        return (self.head.predict(_prepared(features, self.unit_length)) - self.mean) / self.std
+        return (
+            self.head.predict(prepared(features, unit_length=self.unit_length)) - self.mean
+        ) / self.std
 
     def predict_std(self, features: ArrayLike) -> FloatArray | None:
-        """Standard deviation (n,) of a person's own score around each prediction, if known."""
-        std = self.head.predict_std(_prepared(features, self.unit_length))
+        """Standard deviation (n,) of a person's own score around each prediction, if known.
+
+        In the units of `predict`, whatever the head: the person's scores are brought there by the
+        line on which the head predicts them.
+        """
+        std = self.head.predict_std(prepared(features, unit_length=self.unit_length))
         if std is not None:
             return std / self.std
         if self.forecast_std is None:
@@ -119,10 +124,6 @@ class Predictor:
     def probability(self, scores: ArrayLike) -> FloatArray | None:
         """That a person keeps images of these scores (n,), for models of keep and delete."""
         return None if self.calibration is None else self.calibration(scores)
-
-    def with_provenance(self, **more: Any) -> "Predictor":
-        """The same model with further words on how it was made."""
-        return replace(self, provenance={**self.provenance, **more})
 
     def save(self, folder: Path) -> Path:
         """Write `model.safetensors` into a folder, as a whole; returns its path.
@@ -201,22 +202,8 @@ class Predictor:
         )
 
 
-def probability_preferred(
-    score_a: ArrayLike, score_b: ArrayLike, std_a: ArrayLike, std_b: ArrayLike
-) -> FloatArray:
-    """The chance that a person would score A above B, given predictions and their deviations.
-
-    Gaussian: Φ((a - b) / √(std_a² + std_b²)); 0.5 where both are certain and equal.
-    """
-    difference = np.asarray(score_a, dtype=np.float64) - np.asarray(score_b, dtype=np.float64)
-    spread = np.hypot(np.asarray(std_a, dtype=np.float64), np.asarray(std_b, dtype=np.float64))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio = np.where(difference == 0, 0.0, difference / spread)
-    cdf = np.frompyfunc(NormalDist().cdf, 1, 1)
-    return np.asarray(cdf(ratio), dtype=np.float64)
-
-
-def _prepared(features: ArrayLike, unit_length: bool) -> FloatArray:
+def prepared(features: ArrayLike, *, unit_length: bool) -> FloatArray:
+    """Features as float64, the vectors scaled to length 1 if that is asked for."""
     array = np.asarray(features, dtype=np.float64)
     if unit_length and array.ndim == 2:
         array = array / np.maximum(np.linalg.norm(array, axis=1, keepdims=True), 1e-12)

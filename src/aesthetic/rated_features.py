@@ -1,8 +1,9 @@
 """From a folder of rated images to features, scores and a split: where training starts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from src.dataset.duplicates import groups as duplicate_groups
 from src.dataset.keep_delete import distinct, report_conflicts
 from src.dataset.scores import DataHolder
 from src.dataset.split import check_parts
+from src.dataset.trained_on import FILE_NAME, TrainedOn
 from src.features import Extractor, compute_features, open_store
 
 
@@ -22,16 +24,26 @@ class RatedFeatures:
         holder: the images and their scores, readable ones only.
         features: (n, d) float32.
         blocks: how many of the d features each extractor gives.
-        test: which images are kept back for testing, (n,) bool.
+        sha256s: content of each image, (n).
+        hashes: their perceptual hashes, (n, 32) uint8.
         groups: group of duplicates that each image belongs to, (n,) int.
+        test: which images are kept back for testing, (n,) bool.
+        seen: which images the model that training starts from has seen, (n,) bool.
+        seen_by_features: which ones an extractor was trained on, (n,) bool.
+        features_trained_on: what extractors were trained on that are models of this program.
         binary: the scores are labels, 1 for kept and 0 for deleted.
     """
 
     holder: DataHolder
     features: np.ndarray
     blocks: tuple[int, ...]
-    test: np.ndarray
+    sha256s: Sequence[bytes]
+    hashes: np.ndarray
     groups: np.ndarray
+    test: np.ndarray
+    seen: np.ndarray
+    seen_by_features: np.ndarray
+    features_trained_on: TrainedOn = field(default_factory=TrainedOn)
     binary: bool = False
 
     @property
@@ -41,9 +53,37 @@ class RatedFeatures:
 
     def scaled_scores(self) -> FloatArray:
         """The scores with mean 0 and standard deviation 1 over the training images."""
-        known = self.holder.scores[self.train]
+        known = self.holder.scores[self.train if self.train.any() else self.test]
         spread = float(known.std()) or 1.0
         return (self.holder.scores - known.mean()) / spread  # type: ignore[no-any-return]
+
+    def seen_by(self, model: TrainedOn) -> np.ndarray:
+        """Which images a model has seen, or a near duplicate of them, (n,) bool."""
+        return model.seen(self.sha256s, self.hashes, self.groups)
+
+    def trained_on(self) -> TrainedOn:
+        """The training images, and what the extractors were trained on."""
+        rows = np.flatnonzero(self.train).tolist()
+        images = TrainedOn.of([self.sha256s[row] for row in rows], self.hashes[rows])
+        return images | self.features_trained_on
+
+    def split(self, fraction_for_test: float, test_pick_seed: int) -> Self:
+        """Keep images back for testing, of those that no ancestor of the model has seen.
+
+        Raises:
+            DataError: too few images for a split.
+        """
+        seen = self.seen | self.seen_by_features
+        test = self.holder.test_mask(
+            self.sha256s,
+            self.groups,
+            fraction=fraction_for_test,
+            seed=test_pick_seed,
+            strata=self.holder.scores if self.binary else None,
+            seen=seen,
+        )
+        check_parts(test, fraction=fraction_for_test, seen=seen)
+        return replace(self, test=test)
 
 
 def load_rated_features(
@@ -51,25 +91,21 @@ def load_rated_features(
     extractors: Sequence[Extractor],
     *,
     store_folder: Path | None = None,
-    fraction_for_test: float = 0.25,
-    test_pick_seed: int = 42,
     batch_size: int = 32,
     binary: bool = False,
 ) -> RatedFeatures:
-    """Compute the features that are not kept yet, find duplicates, and split.
+    """Compute the features that are not kept yet and find duplicates; nothing is held back yet.
 
     Args:
         holder: the images and their scores.
         extractors: whose features are joined, in this order.
         store_folder: where features are kept; None: beside the images.
-        fraction_for_test: share of the images kept back for testing.
-        test_pick_seed: which images those are.
         batch_size: images in one pass through an extractor.
         binary: the scores are labels 1 and 0: copies are left out, images under both labels as
             well, and each label gives its share to the test images.
 
     Raises:
-        DataError: nothing readable, or too few images for a split.
+        DataError: nothing readable.
         ModelError: an extractor cannot be loaded.
     """
     with open_store(holder.directory, store_folder) as store:
@@ -85,12 +121,19 @@ def load_rated_features(
         sha256s = [sha256s[index] for index in found.kept]
         hashes, vectors = hashes[found.kept], vectors[found.kept]
     groups = duplicate_groups(sha256s, hashes)
-    test = holder.test_mask(
-        sha256s,
-        groups,
-        fraction=fraction_for_test,
-        seed=test_pick_seed,
-        strata=holder.scores if binary else None,
+    none = np.zeros(len(sha256s), dtype=bool)
+    trained_on = _trained_on(extractors)
+    seen = trained_on.seen(sha256s, hashes, groups)
+    return RatedFeatures(
+        holder, vectors, table.blocks, sha256s, hashes, groups, none, none, seen, trained_on, binary
     )
-    check_parts(test, fraction=fraction_for_test)
-    return RatedFeatures(holder, vectors, table.blocks, test, groups, binary)
+
+
+def _trained_on(extractors: Sequence[Extractor]) -> TrainedOn:
+    """What extractors were trained on that are models of this program, such as a classifier."""
+    seen = TrainedOn()
+    for extractor in extractors:
+        folder = Path(extractor.name.removeprefix("text:"))
+        if (folder / FILE_NAME).is_file():
+            seen |= TrainedOn.load(folder)
+    return seen

@@ -1,91 +1,37 @@
-"""Model folders of the aesthetic predictor, and the model that training starts from."""
+"""Where a model and its figures are kept."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from src.aesthetic.formats import comfyui
-from src.aesthetic.formats.pretrained_head import published_head
-from src.aesthetic.predictor import FILE_NAME, Predictor
+from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
-from src.aesthetic.train import check_extractors
-from src.errors import ModelError, SettingsError
+from src.dataset.trained_on import TrainedOn
+from src.files import write_csv
 
 logger = logging.getLogger(__name__)
 
 COMFYUI_FILE = "comfyui.safetensors"
-_PUBLISHED_FOR = "openai/clip-vit-large-patch14"
+METRICS = "metrics.json"
 
 
-def choose_prior(
-    base_model: str, extractors: Sequence[Mapping[str, Any]], folder: Path
-) -> Predictor | None:
-    """The model that training starts from, or None for from scratch.
-
-    Args:
-        base_model: a model file or folder; "" for none; "auto" for the published aesthetic head
-            where the features are those it was made for.
-        extractors: what the extractors say of themselves.
-        folder: where published heads are kept.
-
-    Raises:
-        ModelError: the model is not there, damaged, or cannot be fetched.
-    """
-    if not base_model:
-        return None
-    if base_model == "auto":
-        names = [extractor.get("name") for extractor in extractors]
-        if names != [_PUBLISHED_FOR] or extractors[0].get("hidden_states"):
-            return None
-        return Predictor.load(published_head(folder))
-    path = Path(base_model)
-    if not path.exists() and path.parent == folder and path.suffix in {".safetensors", ".pth"}:
-        published = published_head(folder)
-        if published.stem == path.stem:
-            path = published
-    return Predictor.load(path)
-
-
-def previous_model(
-    folder: Path, extractors: Sequence[Mapping[str, Any]], provenance: Mapping[str, Any]
-) -> Predictor | None:
-    """The model that is about to be replaced, if the new one can be compared with it.
-
-    Args:
-        folder: the model folder.
-        extractors: what the extractors of the new model say of themselves.
-        provenance: how the new model is made: with another `test_pick_seed`, or a larger
-            `fraction_for_test`, the old one was trained on some of the images to be tested on.
-    """
-    if not (folder / FILE_NAME).is_file():
-        return None
-    try:
-        model = Predictor.load(folder)
-        check_extractors(model, extractors)
-    except ModelError as error:
-        logger.info("No comparison with the model that was there before: %s", error)
-        return None
-    was, now = model.provenance, provenance
-    comparable = (
-        was.get("test_pick_seed") == now.get("test_pick_seed")
-        and float(was.get("fraction_for_test") or 0) >= float(now.get("fraction_for_test") or 0)
-        and (was.get("loss_model") == "bce") == (now.get("loss_model") == "bce")
-    )
-    return model if comparable else None
-
-
-def save_predictor(folder: Path, predictor: Predictor, data: RatedFeatures) -> None:
-    """Write `model.safetensors`, and for CLIP features also the file for the ComfyUI nodes.
+def save_predictor(
+    folder: Path, predictor: Predictor, trained_on: TrainedOn, data: RatedFeatures
+) -> None:
+    """Write the model, what it has seen, and for CLIP features the file for the ComfyUI nodes.
 
     Args:
         folder: the model folder, made if need be.
         predictor: the trained model.
+        trained_on: what it and its ancestors have seen.
         data: what it was trained on.
 
     Raises:
         DataError: a file cannot be written.
     """
+    trained_on.save(folder)  # first: a model without it would claim to have seen nothing known
     predictor.save(folder)
     models = [str(extractor["name"]) for extractor in predictor.extractors]
     if all(_is_plain_clip(extractor) for extractor in predictor.extractors):
@@ -105,17 +51,14 @@ def save_predictor(folder: Path, predictor: Predictor, data: RatedFeatures) -> N
             )
 
 
-def check_free(results: Path, model: Path) -> None:
-    """Make sure that figures on one model do not replace those in the folder of another.
+def write_table(path: Path, columns: Mapping[str, Sequence[object]], order: Iterable[int]) -> None:
+    """Write columns of equal length as CSV, the rows in the given order.
 
     Raises:
-        SettingsError: the folder for the results holds a model other than the one measured.
+        DataError: the file cannot be written.
     """
-    if (results / FILE_NAME).exists() and results.resolve() != model.resolve():
-        raise SettingsError(
-            f"save_model {str(results)!r} holds another model, whose figures would be replaced by "
-            f"those of {str(model)!r}: set save_model to that folder, or to a new one"
-        )
+    values = list(columns.values())
+    write_csv(path, [list(columns), *([column[row] for column in values] for row in order)])
 
 
 def _is_plain_clip(extractor: Mapping[str, Any]) -> bool:

@@ -1,30 +1,28 @@
 """Training one predictor on rated features, whatever its head."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from src.aesthetic.calibration import Calibration
 from src.aesthetic.choices import training_choices
-from src.aesthetic.heads import Head
+from src.aesthetic.heads import EnsembleHead, Head
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.pairwise import fit_pairwise
+from src.aesthetic.lineage import check_extractors
 from src.aesthetic.mlp.fitting import MlpSettings, fit_mlp, mlp_left_out
 from src.aesthetic.mlp.small_networks import fit_automatic
-from src.aesthetic.name_features import compare, without_names
-from src.aesthetic.predictor import Predictor
+from src.aesthetic.predictor import Predictor, prepared
 from src.aesthetic.rated_features import RatedFeatures
-from src.aesthetic.select import CANDIDATES, AutoFit, fit_auto
+from src.aesthetic.select import CANDIDATES, FEWEST, fit_auto
 from src.errors import ModelError
 from src.evaluation import verdicts
+from src.evaluation.rank_metrics import pairwise_accuracy
 
 _SMALL = 2_000  # images
-_MLP_FOLDS = 3  # trainings more, for the probabilities of kept and deleted images
 
 
 @dataclass(frozen=True)
@@ -33,21 +31,35 @@ class Fitted:
 
     Attributes:
         predictor: ready to be saved.
+        method: which head came to be used: a name of `FITS`, "networks", "pairwise" or "mlp".
+        start: the model that it corrects, or whose weights were trained further.
         history: measurements during training; empty for heads fitted in one step.
         notes: sentences for the user: which head and why, what went wrong.
-        left_out: of each training image the score given by a fit without it; None where the head
-            was not cross-validated.
+        out_of_fold: of each training image the score given by a fit without it, NaN where an
+            ancestor has seen it; None where the head was not cross-validated.
         interrupted: training was stopped by Ctrl-C; the predictor is the one reached by then.
-        previous: the model that it replaces, if it is there and was made for the same features and
-            without the test images.
     """
 
     predictor: Predictor
+    method: str = ""
+    start: Predictor | None = None
     history: Sequence[Mapping[str, float]] = ()
     notes: tuple[str, ...] = ()
-    left_out: FloatArray | None = None
+    out_of_fold: FloatArray | None = None
     interrupted: bool = False
-    previous: Predictor | None = None
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A fitted head; as in `Fitted`, `out_of_fold` in the head's own units."""
+
+    head: Head
+    method: str
+    start: Predictor | None = None
+    history: Sequence[Mapping[str, float]] = ()
+    notes: tuple[str, ...] = ()
+    out_of_fold: FloatArray | None = None
+    interrupted: bool = False
 
 
 def fit_predictor(
@@ -57,6 +69,7 @@ def fit_predictor(
     extractors: Sequence[Mapping[str, Any]],
     mlp: MlpSettings,
     prior: Predictor | None = None,
+    afresh: Predictor | None = None,
     seed: int = 42,
     provenance: Mapping[str, Any] | None = None,
 ) -> Fitted:
@@ -69,6 +82,7 @@ def fit_predictor(
         mlp: for the head of that name.
         prior: a model whose scores are corrected, or with "mlp" whose weights are trained on.
             Labels of kept and deleted images are learnt without one, except by "mlp".
+        afresh: what to start from instead where the prior has seen training images.
         seed: of everything random.
         provenance: words for the model file and the report on how it was made.
 
@@ -77,79 +91,152 @@ def fit_predictor(
         ModelError: nothing can be learnt, or the prior is for other features or another head.
         SettingsError: training settings that contradict each other, or training diverged.
     """
-    if prior is not None:
-        check_extractors(prior, extractors)
+    for model in (prior, afresh):
+        if model is not None:
+            check_extractors(model, extractors)
     if data.binary and head != "mlp":
-        prior = None
-    unit_length = prior is not None and prior.unit_length
-    features = _prepared(data.features, unit_length)
-    scores, train = data.holder.scores if data.binary else data.scaled_scores(), data.train
-    start = prior.head if prior is not None else None
-    history: Sequence[Mapping[str, float]] = ()
-    notes: tuple[str, ...] = ()
-    forecast_std: float | None = None
-    left_out: FloatArray | None = None
-    interrupted = False
-    fitted: Head
+        prior = afresh = None
     if head == "mlp":
-        fit = fit_mlp(data, features, scores, mlp, start)
-        fitted, history, interrupted = fit.head, fit.history, fit.interrupted
-        notes, left_out = (fit.problem,) if fit.problem else (), fit.left_out
-        if data.binary and left_out is None and not interrupted:
-            left_out = mlp_left_out(data, features, scores, mlp, start, seed)
+        fit = _fit_mlp(data, mlp, prior, seed)
     elif head == "pairwise":
-        choices = training_choices(data.holder.directory, data.holder.paths, train)
-        if choices is None:
-            raise ModelError(
-                "head 'pairwise' learns from choices in the A/B window, and this folder has none: "
-                "rate with aesthetic_ab_scorer, or set head to 'auto'"
-            )
-        fitted = fit_pairwise(features, choices)
+        fit = _fit_pairwise(data)
+    elif prior is None or not (data.seen & data.train).any():
+        fit = _fit_auto(data, head, data.train, prior, seed)
     else:
-        fit_it: Callable[..., AutoFit] = fit_automatic
+        fit = _fit_after_seen(data, head, prior, afresh, seed)
+    return _finished(data, fit, extractors, provenance or {})
+
+
+def targets(data: RatedFeatures) -> FloatArray:
+    """What a head is fitted to, (n,): labels, or scores with mean 0 and deviation 1."""
+    return data.holder.scores if data.binary else data.scaled_scores()
+
+
+def _fit_mlp(data: RatedFeatures, mlp: MlpSettings, prior: Predictor | None, seed: int) -> _Fit:
+    features, scores = _features(data, prior), targets(data)
+    start = prior.head if prior else None
+    seen = data.seen[data.train]
+    fit = fit_mlp(data, features, scores, mlp, start)
+    fitted, out_of_fold = fit.head, fit.left_out
+    if start is not None and seen.any():
+        if out_of_fold is not None:
+            out_of_fold = np.where(seen, np.nan, out_of_fold)
+        if isinstance(fitted, EnsembleHead):  # its errors were measured on images it knew
+            fitted = replace(fitted, residual_std=None)
+        start = None
+    if data.binary and not fit.interrupted and fit.left_out is None:
+        out_of_fold = mlp_left_out(data, features, scores, mlp, start, seed)
+    notes = (fit.problem,) if fit.problem else ()
+    return _Fit(fitted, "mlp", prior, fit.history, notes, out_of_fold, fit.interrupted)
+
+
+def _fit_pairwise(data: RatedFeatures) -> _Fit:
+    choices = training_choices(data.holder.directory, data.holder.paths, data.train)
+    if choices is None:
+        raise ModelError(
+            "head 'pairwise' learns from choices in the A/B window, and this folder has none: "
+            "rate with aesthetic_ab_scorer, or set head to 'auto'"
+        )
+    return _Fit(fit_pairwise(_features(data, None), choices), "pairwise")
+
+
+def _fit_auto(
+    data: RatedFeatures, head: str, rows: np.ndarray, prior: Predictor | None, seed: int
+) -> _Fit:
+    """Choose among the candidates, or fit one of them, with cross-validation either way.
+
+    Args:
+        rows: which images are fitted on, (n,) bool.
+    """
+    x, y = _features(data, prior)[rows], targets(data)[rows]
+    options: dict[str, Any] = {
+        "weights": data.holder.weights[rows],
+        "seed": seed,
+        "blocks": data.blocks,
+        "prior": prior.head if prior else None,
+        "groups": data.groups[rows],
+    }
+    with few_threads(len(y)):
         if head != "auto":
-            fit_it = partial(fit_auto, candidates=(head,))
+            auto = fit_auto(x, y, candidates=(head,), **options)
         elif data.binary:
-            fit_it = partial(fit_auto, candidates=("logistic", *CANDIDATES))
-        with few_threads(int(train.sum())):
-            auto = fit_it(
-                features[train],
-                scores[train],
-                weights=data.holder.weights[train],
-                seed=seed,
-                blocks=data.blocks,
-                prior=start,
-                groups=data.groups[train],
-            )
-        fitted, left_out = auto.head, auto.out_of_fold
-        if head == "auto":
-            notes = (verdicts.head_chosen(auto.method, auto.accuracies, auto.clearly_worse),)
-        if left_out is not None and not data.binary:
-            forecast_std = float(np.sqrt(np.mean((left_out - scores[train]) ** 2)))
+            auto = fit_auto(x, y, candidates=("logistic", *CANDIDATES), **options)
+        else:
+            auto = fit_automatic(x, y, **options)
+    notes = (
+        (verdicts.head_chosen(auto.method, auto.accuracies, auto.clearly_worse),)
+        if head == "auto"
+        else ()
+    )
+    return _Fit(auto.head, auto.method, prior, (), notes, auto.out_of_fold)
+
+
+def _fit_after_seen(
+    data: RatedFeatures, head: str, prior: Predictor, afresh: Predictor | None, seed: int
+) -> _Fit:
+    """Fit where the prior has seen training images, so that its scores of them are no evidence.
+
+    Either a fit to all images without the prior, or the prior corrected by the images that are
+    new to it, if that orders these better.
+    """
+    started = _fit_auto(data, head, data.train, afresh, seed)
+    new = data.train & ~data.seen
+    if new.sum() >= FEWEST and started.out_of_fold is not None:
+        corrected = _fit_auto(data, head, new, prior, seed)
+        if corrected.out_of_fold is not None:
+            y, of_new = targets(data)[new], new[data.train]
+            ours = pairwise_accuracy(y, started.out_of_fold[of_new])
+            theirs = pairwise_accuracy(y, corrected.out_of_fold)
+            if ours is not None and theirs is not None and theirs > ours:
+                out_of_fold = np.full(len(of_new), np.nan)
+                out_of_fold[of_new] = corrected.out_of_fold
+                notes = (*corrected.notes, verdicts.corrected_by_new_images(int(new.sum())))
+                return replace(corrected, notes=notes, out_of_fold=out_of_fold)
+    seen = int((data.train & data.seen).sum())
+    return replace(started, notes=(*started.notes, verdicts.started_afresh(seen)))
+
+
+def _finished(
+    data: RatedFeatures,
+    fit: _Fit,
+    extractors: Sequence[Mapping[str, Any]],
+    provenance: Mapping[str, Any],
+) -> Fitted:
+    """Bring the scores to mean 0 and deviation 1, and add what is known of their errors."""
+    train, out_of_fold, notes = data.train, fit.out_of_fold, fit.notes
+    y = targets(data)[train]
+    known = np.zeros(len(y), dtype=bool)
+    if out_of_fold is not None:
+        out_of_fold = np.where(data.seen_by_features[train], np.nan, out_of_fold)
+        known = np.isfinite(out_of_fold)
+        out_of_fold = out_of_fold if known.any() else None
+    forecast_std = None
+    if out_of_fold is not None and not data.binary and fit.method != "mlp":
+        forecast_std = float(np.sqrt(np.mean((out_of_fold[known] - y[known]) ** 2)))
     predictor = Predictor.from_training(
-        fitted,
+        fit.head,
         data.features[train],
         extractors=extractors,
-        unit_length=unit_length,
+        unit_length=fit.start is not None and fit.start.unit_length,
         forecast_std=forecast_std,
         provenance={
             "images": f"{int(train.sum())} for training, {int(data.test.sum())} for testing"
         }
-        | dict(provenance or {}),
+        | dict(provenance),
     )
-    if left_out is not None:
-        left_out = (left_out - predictor.mean) / predictor.std
-    if data.binary and left_out is not None:
-        calibration = Calibration.fit(left_out, scores[train], weights=data.holder.weights[train])
-        predictor = replace(predictor, calibration=calibration)
-    elif data.binary:
-        notes += ("Too few images to tell probabilities: only their order is known.",)
-    pair = without_names(data, extractors)
-    if pair is not None and not interrupted:
-        plain, images_only = pair
-        other = fit_predictor(plain, head, extractors=images_only, mlp=mlp, seed=seed).predictor
-        notes += (compare(data, predictor, plain, other),)
-    return Fitted(predictor, history, notes, left_out, interrupted)
+    if out_of_fold is not None:
+        out_of_fold = (out_of_fold - predictor.mean) / predictor.std
+    if data.binary:
+        if out_of_fold is not None and len(np.unique(y[known])) == 2:
+            calibration = Calibration.fit(
+                out_of_fold[known], y[known], weights=data.holder.weights[train][known]
+            )
+            predictor = replace(predictor, calibration=calibration)
+        else:
+            notes += (verdicts.NO_PROBABILITIES,)
+    return Fitted(
+        predictor, fit.method, fit.start, fit.history, notes, out_of_fold, fit.interrupted
+    )
 
 
 @contextmanager
@@ -165,33 +252,5 @@ def few_threads(images: int) -> Iterator[None]:
         yield
 
 
-def check_extractors(predictor: Predictor, extractors: Sequence[Mapping[str, Any]]) -> None:
-    """Make sure that a model was made for the features at hand.
-
-    The published heads do not say which copy of CLIP they were made for: any CLIP will do that
-    has their number of features.
-
-    Raises:
-        ModelError: it was made with other extractors.
-    """
-    made_for, at_hand = predictor.extractors, extractors
-    fits = len(made_for) == len(at_hand) and all(
-        made.get("identity") == given.get("identity")
-        if made.get("identity")
-        else given.get("model_type") == "clip" and not given.get("hidden_states")
-        for made, given in zip(made_for, at_hand, strict=True)
-    )
-    if not fits:
-        wanted = "+".join(str(extractor.get("name", "?")) for extractor in made_for)
-        given = "+".join(str(extractor.get("name", "?")) for extractor in at_hand)
-        raise ModelError(
-            f"the model was made for features of {wanted!r}, not of {given!r}: set "
-            f"feature_extractor to {wanted!r}, with the same hidden_states and model files"
-        )
-
-
-def _prepared(features: ArrayLike, unit_length: bool) -> FloatArray:
-    array = np.asarray(features, dtype=np.float64)
-    if unit_length:
-        array = array / np.maximum(np.linalg.norm(array, axis=1, keepdims=True), 1e-12)
-    return array
+def _features(data: RatedFeatures, prior: Predictor | None) -> FloatArray:
+    return prepared(data.features, unit_length=prior is not None and prior.unit_length)

@@ -62,6 +62,27 @@ def labelled_images(
     return holder
 
 
+def read_ratings(
+    directory: Path,
+    use_score_file: bool | str,
+    *,
+    binary: bool,
+    keep: Sequence[str] = (),
+    delete: Sequence[str] = (),
+) -> DataHolder:
+    """The rated images of a folder, with their scores or, if `binary`, as kept and deleted.
+
+    Raises:
+        DataError: as `labelled_images` and `DataHolder.from_folder`.
+    """
+    if binary:
+        holder = labelled_images(directory, keep, delete, use_score_file)
+    else:
+        holder = DataHolder.from_folder(directory, use_score_file)
+    holder.report()
+    return holder
+
+
 def _from_table(
     directory: Path, use_score_file: bool | str, keep: Sequence[str], delete: Sequence[str]
 ) -> DataHolder:

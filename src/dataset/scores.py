@@ -117,10 +117,12 @@ class DataHolder:
         fraction: float,
         seed: int,
         strata: np.ndarray | None = None,
+        seen: np.ndarray | None = None,
     ) -> np.ndarray:
         """Which images are kept back for testing, (n,) bool.
 
-        What the score file says goes before the draw; groups of duplicates stay together.
+        What the score file says goes before the draw, and what a model has seen before both;
+        groups of duplicates stay together.
 
         Args:
             sha256s: content of each image.
@@ -128,8 +130,9 @@ class DataHolder:
             fraction: share for testing.
             seed: another seed, another choice.
             strata: class of each image; each gives its share to the test images.
+            seen: images that a model to go on from has seen, (n,) bool, whole groups.
         """
-        mask = split(sha256s, groups, fraction=fraction, seed=seed, strata=strata)
+        mask = split(sha256s, groups, fraction=fraction, seed=seed, strata=strata, seen=seen)
         given = np.array(self.parts)
         if not (given != "").any():
             return mask
@@ -143,6 +146,14 @@ class DataHolder:
                 torn,
                 self.source,
             )
+        if seen is not None and (mask & seen).any():
+            logger.warning(
+                "%d images that %s puts into the test were seen in training by a model that this "
+                "one builds on: they are trained on.",
+                int((mask & seen).sum()),
+                self.source,
+            )
+            mask &= ~seen
         return mask
 
     def report(self) -> None:

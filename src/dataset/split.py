@@ -102,11 +102,14 @@ def _among_unseen(
     return chosen
 
 
-def check_parts(test: np.ndarray, *, fraction: float, least: int = 2) -> None:
+def check_parts(
+    test: np.ndarray, *, fraction: float, seen: np.ndarray | None = None, least: int = 2
+) -> None:
     """Make sure that there is enough to train and to test on.
 
     Raises:
-        DataError: fewer than `least` images on a side that is needed.
+        DataError: fewer than `least` images on a side that is needed. There may be none to test on
+            where a model has `seen` images, (n,) bool.
     """
     tested = int(test.sum())
     trained = len(test) - tested
@@ -114,7 +117,7 @@ def check_parts(test: np.ndarray, *, fraction: float, least: int = 2) -> None:
         raise DataError(
             f"only {trained} images are left to train on: add images, or lower fraction_for_test"
         )
-    if fraction > 0 and tested < least:
+    if fraction > 0 and tested < least and not (seen is not None and seen.any()):
         raise DataError(
             f"only {tested} images would be kept back for testing: add images, or raise "
             "fraction_for_test (0 trains on all and tests on none)"

@@ -5,25 +5,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from src.aesthetic.heads.base import FloatArray
-from src.evaluation.rank_metrics import pairwise_accuracy
+from src.evaluation.concordance import FloatArray
+from src.evaluation.proportion import Proportion
+from src.evaluation.rank_metrics import accuracy_interval, pairwise_accuracy
 
 CUTS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 _BINS = 10
 
 
-def evaluate_binary(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, Any]:
+def evaluate_binary(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    bootstrap: int = 0,
+    groups: ArrayLike | None = None,
+) -> dict[str, Any]:
     """All figures of one part of the images; None where they are not defined.
 
     Args:
         labels: (n,) 1 for kept, 0 for deleted.
         probabilities: that the image is kept, (n,).
+        bootstrap: resamplings of the images for the 95 % interval of `auc`; 0 for none.
+        groups: (n,) images with the same number (near duplicates) are drawn together.
 
     Returns:
-        n, kept, deleted; auc (the share of pairs of a kept and a deleted image ordered right);
-        average_precision of finding the kept and average_precision_delete of finding the deleted
-        ones; accuracy, precision, recall, precision_delete and recall_delete at probability 0.5;
-        log_loss, brier and calibration_error.
+        n, kept, deleted; auc (the share of pairs of a kept and a deleted image ordered right) and
+        auc_interval; average_precision of finding the kept and average_precision_delete of finding
+        the deleted ones; accuracy, precision, recall, precision_delete and recall_delete at
+        probability 0.5, each with its Wilson interval; log_loss, brier and calibration_error.
     """
     y, p = np.asarray(labels, np.float64), np.asarray(probabilities, np.float64)
     kept, said_kept = y == 1, p >= 0.5
@@ -35,13 +44,14 @@ def evaluate_binary(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, An
         "kept": int(kept.sum()),
         "deleted": int((~kept).sum()),
         "auc": pairwise_accuracy(y, p) if len(y) else None,
+        "auc_interval": accuracy_interval(y, p, bootstrap=bootstrap, groups=groups),
         "average_precision": average_precision(kept, p),
         "average_precision_delete": average_precision(~kept, -p),
-        "accuracy": _mean(right),
-        "precision": _mean(kept[said_kept]),
-        "recall": _mean(said_kept[kept]),
-        "precision_delete": _mean(~kept[~said_kept]),
-        "recall_delete": _mean(~said_kept[~kept]),
+        **_proportion("accuracy", right),
+        **_proportion("precision", kept[said_kept]),
+        **_proportion("recall", said_kept[kept]),
+        **_proportion("precision_delete", ~kept[~said_kept]),
+        **_proportion("recall_delete", ~said_kept[~kept]),
         "log_loss": _mean(-np.where(kept, np.log(safe), np.log1p(-safe))),
         "brier": _mean((p - y) ** 2),
         "calibration_error": sum(b["n"] * abs(b["kept"] - b["probability"]) for b in bins) / len(y)
@@ -88,7 +98,8 @@ def cut_table(labels: ArrayLike, probabilities: ArrayLike) -> list[dict[str, Any
 
     Returns:
         For each cut: cut, n below it, right (how many of these were deleted by the person), share
-        (of n), lost (kept images among them), found (share of all deleted images that are below).
+        (of n) with its Wilson interval, lost (kept images among them), found (share of all deleted
+        images that are below).
     """
     y, p = np.asarray(labels, np.float64), np.asarray(probabilities, np.float64)
     deleted = y == 0
@@ -101,12 +112,29 @@ def cut_table(labels: ArrayLike, probabilities: ArrayLike) -> list[dict[str, Any
                 "cut": cut,
                 "n": int(below.sum()),
                 "right": right,
-                "share": _mean(deleted[below]),
+                **_proportion("share", deleted[below]),
                 "lost": int(below.sum()) - right,
                 "found": right / int(deleted.sum()) if deleted.any() else None,
             }
         )
     return rows
+
+
+def contradicted(labels: ArrayLike, probabilities: ArrayLike) -> Proportion:
+    """Of the fifth of the images that the model is surest of, those labelled otherwise.
+
+    Where a model is surest there is next to no doubt about the image itself, so that what
+    contradicts it is the share of wrong labels (after Liu and Tao, "Classification with noisy
+    labels by importance reweighting", 2016, who take the most extreme probabilities).
+    """
+    y, p = np.asarray(labels, np.float64), np.asarray(probabilities, np.float64)
+    surest = np.argsort(-np.abs(p - 0.5), kind="stable")[: len(y) // 5]
+    return Proportion(int(((p[surest] >= 0.5) != (y[surest] == 1)).sum()), len(surest))
+
+
+def _proportion(name: str, right: np.ndarray) -> dict[str, Any]:
+    found = Proportion(int(right.sum()), len(right))
+    return {name: found.value, f"{name}_interval": found.interval if len(right) else None}
 
 
 def _mean(values: np.ndarray) -> float | None:

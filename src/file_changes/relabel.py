@@ -2,19 +2,12 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from src.errors import DataError
-from src.file_changes.changes import Change, Move, Write
-
-
-class Plan(NamedTuple):
-    """What would be done, and why some images are left alone."""
-
-    changes: list[Change]
-    problems: dict[str, str]
+from src.file_changes.changes import Folders, Write
+from src.file_changes.plan import Plan, place
 
 
 def read_decisions(file: Path) -> dict[str, str]:
@@ -50,19 +43,18 @@ def move_wrong(
     for mine, theirs in ((keep, delete), (delete, keep)):
         there = [present[name.casefold()] for name in theirs if name.casefold() in present]
         other |= {name.casefold(): (there or list(theirs))[0] for name in mine}
-    plan = Plan([], {})
+    targets, problems = {}, []
     for path in wrong:
         folder, _, rest = path.partition("/")
         home = other.get(folder.casefold(), "")
         if not home or not rest:
-            plan.problems[path] = "it is in no folder of kept or deleted images"
+            problems.append(f"{path} stays: it is in no folder of kept or deleted images")
         elif not (directory / path).is_file():
-            plan.problems[path] = "it is not there any more"
-        elif (directory / home / rest).exists():
-            plan.problems[path] = f"{home}/{rest} is there already"
+            problems.append(f"{path} is not there any more")
         else:
-            status = (directory / path).stat()
-            plan.changes.append(Move(path, f"{home}/{rest}", status.st_size, status.st_mtime_ns))
+            targets[path] = f"{home}/{rest}"
+    plan = place(directory, targets, directory, "move")
+    plan.lines.extend(problems)
     return plan
 
 
@@ -91,10 +83,12 @@ def relabel_wrong(directory: Path, wrong: Sequence[str], table: str) -> Plan:
         if len(row) > max(path_at, score_at) and (path := row[path_at].replace("\\", "/")) in left:
             row[score_at] = "0" if row[score_at].strip().startswith("1") else "1"
             left.discard(path)
-    problems: Mapping[str, str] = {path: f"it is not in {table}" for path in sorted(left)}
-    if len(left) == len(set(wrong)):
-        return Plan([], dict(problems))
-    stream = io.StringIO(newline="")
-    csv.writer(stream, lineterminator="\r\n" if b"\r\n" in before else "\n").writerows(rows)
-    after = ("\ufeff" if before.startswith(b"\xef\xbb\xbf") else "") + stream.getvalue()
-    return Plan([Write.of(table, before, after.encode("utf-8"))], dict(problems))
+    plan = Plan(Folders(directory, directory))
+    plan.lines.append(f"{len(set(wrong)) - len(left):,} labels to change in {table}")
+    plan.lines.extend(f"{path} is not in {table}" for path in sorted(left))
+    if len(left) < len(set(wrong)):
+        stream = io.StringIO(newline="")
+        csv.writer(stream, lineterminator="\r\n" if b"\r\n" in before else "\n").writerows(rows)
+        after = ("\ufeff" if before.startswith(b"\xef\xbb\xbf") else "") + stream.getvalue()
+        plan.changes.append(Write.of(directory, table, after.encode()))
+    return plan

@@ -27,7 +27,7 @@ _NEW = f"""<?xml version="1.0" encoding="UTF-8"?>
 </x:xmpmeta>"""
 
 
-class Plan(NamedTuple):
+class Stars(NamedTuple):
     """What would be written, and what would not."""
 
     changes: list[Write]
@@ -35,7 +35,7 @@ class Plan(NamedTuple):
     problems: dict[str, str]  # sidecar -> why it is left alone
 
 
-def rate(directory: Path, stars: Mapping[str, int], naming: Naming) -> Plan:
+def rate(directory: Path, stars: Mapping[str, int], naming: Naming) -> Stars:
     """Sidecars with these ratings.
 
     Args:
@@ -44,7 +44,7 @@ def rate(directory: Path, stars: Mapping[str, int], naming: Naming) -> Plan:
         naming: "image.xmp" (Lightroom, Bridge, Capture One) or "image.jpg.xmp" (digiKam,
             darktable).
     """
-    plan = Plan([], [], {})
+    plan = Stars([], [], {})
     owners: dict[str, list[str]] = {}  # names that differ in case only are one name on some systems
     for path in stars:
         owners.setdefault(sidecar_of(path, naming).lower(), []).append(path)
@@ -63,7 +63,7 @@ def rate(directory: Path, stars: Mapping[str, int], naming: Naming) -> Plan:
         if after is None:
             plan.rated_by_person.append(path)
         elif after != before:
-            plan.changes.append(Write.of(sidecar, before, after))
+            plan.changes.append(Write.of(directory, sidecar, after))
     return plan
 
 

@@ -27,28 +27,28 @@ from src.errors import DataError
 from src.images import find_images
 from src.rating.image_table import ImageTable
 from src.rating.models.feature_space import feature_space, without_features
-from src.rating.models.live_scores import ScoreKeeper
+from src.rating.models.initial_scores import InitialScores
+from src.rating.models.live_scores import LiveScores
 from src.rating.models.scoring import (
     LOGITS,
     Answer,
     EloScoring,
     PosteriorScoring,
     Scoring,
-    Starts,
     prediction,
 )
 from src.rating.pairs.schedule import SELECTIONS, PairSchedule, Selection, Shown
-from src.rating.report.statistics import Statistics, Tally, gather
+from src.rating.report.statistics import ChoiceCounts, Statistics, odd_one_out
 from src.rating.storage.choice_log import ANSWERS, Event
-from src.rating.storage.reconcile import FolderRecords
-from src.rating.storage.score_file import posix
+from src.rating.storage.rating_store import RatingStore
+from src.rating.storage.score_file import as_text, posix
 
 Pair = tuple[str, str]
 Outcome = Literal["left", "right", "tie", "skip"]
 Method = Literal["posterior", "elo"]
 
-_OUTCOMES = ("left", "right", "tie", "skip")
 _OLD_COMPARISONS = 3.0  # per image, where an old score file does not say
+_MOST_PLOTTED = 20_000  # images; of more every second, third …
 
 
 class _Following(NamedTuple):
@@ -57,13 +57,6 @@ class _Following(NamedTuple):
     base: Scoring  # the scores that it was computed from
     scoring: Scoring
     shown: Shown
-
-
-class _Done(NamedTuple):
-    """What was answered or excluded, for undo."""
-
-    outcome: str
-    shown: Shown | None
 
 
 class RatingDatabase:
@@ -85,9 +78,6 @@ class RatingDatabase:
         ValueError: an unknown method or selection.
     """
 
-    directory: Path
-    goal: int
-
     def __init__(
         self,
         directory: str | Path,
@@ -103,13 +93,13 @@ class RatingDatabase:
         if method not in ("posterior", "elo") or selection not in SELECTIONS:
             raise ValueError(f"unknown method {method!r} or selection {selection!r}")
         self.directory, self.goal = Path(directory), goal
-        self._lock = threading.RLock()
+        self._lock, self._writing = threading.RLock(), threading.Lock()
         found = find_images(self.directory) if images is None else [posix(path) for path in images]
-        self._records = FolderRecords(self.directory)
+        self._store = RatingStore(self.directory)
         try:
-            events = self._records.events
+            events = self._store.events
             logged = {path for event in events for path in event[:2]} - {""}
-            self._images = ImageTable(self.directory, found, logged.union(self._records.starts))
+            self._images = ImageTable(self.directory, found, logged.union(self._store.starts))
             self._schedule = PairSchedule(
                 len(self._images), selection, secrets.randbits(32) if seed is None else seed
             )
@@ -118,16 +108,16 @@ class RatingDatabase:
             self._method, self._space = method, without_features(len(self._images))
             if features is not None and method == "posterior":
                 self._space = feature_space(self._images.names, features)
-            self._keeper = ScoreKeeper(self._beginning(), answers, self._lock)
+            self._live = LiveScores(self._before_choices(), answers, self._lock)
         except BaseException:
-            self._records.close()
+            self._store.close()
             raise
-        self._past = Tally().add(events)
+        self._past = ChoiceCounts().add(events)
         self._first_event = len(events)
-        self._model_scores = dict(model_scores) if model_scores else None
+        self._model_scores = model_scores
         self._turn = len(events)  # numbers the pairs; never goes back
         self._shown: list[Shown] = []  # the pair on show last; before it those put off by an undo
-        self._done: list[_Done] = []  # in this session
+        self._done: list[Shown | None] = []  # of each event of this session: what was on show
         self._following: dict[str, _Following] = {}
         self._notices: list[str] = []
         self._began = self._ended = 0.0
@@ -139,22 +129,22 @@ class RatingDatabase:
         with self._lock:
             return [self._images.names[number] for number in self._images.allowed]
 
+    # Pairs and answers.
+
     def next_pair(self) -> Pair:
         """The pair to show now, as (left, right); the same one until it is recorded.
 
         Raises:
             DataError: fewer than two images can be shown.
         """
-        if not self._shown and self._keeper.due:
-            self._keeper.refit()
+        if not self._shown and self._live.due:
+            self._live.refit()
         with self._lock:
             while True:
-                problem = self._images.too_few()
-                if problem is not None:
-                    raise problem
+                self._images.check_enough()
                 if not self._shown:
                     self._shown.append(
-                        self._schedule.draw(self._keeper.scoring, self._images.allowed, self._turn)
+                        self._schedule.draw(self._live.scoring, self._images.allowed, self._turn)
                     )
                 shown = self._shown[-1]
                 gone = [number for number in shown[:2] if not self._images.is_file(number)]
@@ -172,16 +162,16 @@ class RatingDatabase:
         vanish or features arrive in between. Empty when there is no pair on show or fewer than
         two images are left.
         """
-        if self._keeper.due:
-            self._keeper.refit()
+        if self._live.due:
+            self._live.refit()
             self._save_in_passing()
         with self._lock:
             if len(self._shown) > 1:  # after an undo the pair that was put off comes next
                 put_off = self._names(self._shown[-2])
                 return {"left": put_off, "right": put_off}
-            if not self._shown or self._images.too_few():
+            if not self._shown or len(self._images.allowed) < 2:
                 return {}
-            shown, scoring = self._shown[-1], self._keeper.scoring
+            shown, scoring = self._shown[-1], self._live.scoring
             allowed, turn = self._images.allowed, self._turn + 1
         following = {}
         for outcome in ("left", "right"):
@@ -215,7 +205,7 @@ class RatingDatabase:
             DataError: the disk is full or the folder gone; nothing changed, so try again.
             ValueError: the outcome is unknown, or both sides are the same image.
         """
-        if outcome not in _OUTCOMES or left == right:
+        if outcome not in (*ANSWERS, "skip") or left == right:
             raise ValueError(f"outcome {outcome!r} of {left!r} and {right!r}")
         with self._lock:
             i, j = self._images.number(left), self._images.number(right)
@@ -223,23 +213,23 @@ class RatingDatabase:
             if on_show:
                 shown = self._shown[-1]
             else:
-                shown = Shown(i, j, "given", prediction(self._keeper.scoring, i, j))
-            self._records.append(
+                shown = Shown(i, j, "given", prediction(self._live.scoring, i, j))
+            self._store.append(
                 Event(left, right, outcome, shown.kind, shown.prediction, response_time)
             )
             self._schedule.note(i, j, shown.kind)
             following = self._following.get(outcome) if on_show else None
             if outcome != "skip":
                 self._comparisons[[i, j]] += 1
-                ready = following is not None and following.base is self._keeper.scoring
-                self._keeper.add(
+                ready = following is not None and following.base is self._live.scoring
+                self._live.add(
                     Answer(i, j, outcome), following.scoring if following and ready else None
                 )
             if on_show:
                 self._shown.pop()
             if following:
                 self._shown.append(following.shown)
-            self._advance(outcome, shown)
+            self._advance(shown)
             self._ended = time.monotonic()
 
     def undo(self) -> Pair | None:
@@ -254,18 +244,18 @@ class RatingDatabase:
         with self._lock:
             if not self._done:
                 return None
-            event = self._records.take_back()
-            done = self._done.pop()
+            event = self._store.take_back()
             i = self._images.number(event.left)
-            if done.outcome == "exclude":
-                self._images.exclude(i, False)
+            if event.outcome == "exclude":
+                self._images.set_excluded(i, False)
             else:
                 self._schedule.forget()
-                if done.outcome in ANSWERS:
+                if event.outcome in ANSWERS:
                     self._comparisons[[i, self._images.number(event.right)]] -= 1
-                    self._keeper.take_back()
-            if done.shown is not None:
-                self._shown.append(done.shown)
+                    self._live.take_back()
+            shown = self._done.pop()
+            if shown is not None:
+                self._shown.append(shown)
             self._turn += 1
             self._following = {}
         return self.next_pair()
@@ -281,15 +271,17 @@ class RatingDatabase:
             if self._images.excluded[number]:
                 return
             shown = self._shown[-1] if self._shown else None
-            self._records.append(Event(path, "", "exclude", ""))
-            self._images.exclude(number, True)
+            self._store.append(Event(path, "", "exclude", ""))
+            self._images.set_excluded(number, True)
             self._hide(number)
-            self._advance("exclude", shown)
+            self._advance(shown)
 
     def set_unavailable(self, path: str, reason: str = "cannot be read") -> None:
-        """Stop showing an image that cannot be opened, for this session; its score is kept."""
+        """Stop showing an image that cannot be opened, for this session; a score is kept."""
         with self._lock:
             self._drop(self._images.number(path), reason)
+
+    # Features, a model's scores, what is known.
 
     def set_features(self, features: Mapping[str, ArrayLike]) -> None:
         """Use these features from now on; meant to be called from a background thread.
@@ -299,44 +291,17 @@ class RatingDatabase:
         """
         if self._method == "posterior":
             space = feature_space(self._images.names, features)
-            self._keeper.refit(space)
+            self._live.refit(space)
             with self._lock:
                 self._space = space
 
     def set_model_scores(self, model_scores: Mapping[str, float]) -> None:
         """Scores of a trained model, for the odd-one-out statistics of this session."""
         with self._lock:
-            self._model_scores = dict(model_scores)
-
-    def scores(self) -> dict[str, float]:
-        """Every image's score: Elo/400 (+1 is 10:1 odds), unrated images included.
-
-        The mean is that of the starting scores: zero without any.
-        """
-        with self._lock:
-            return self._scores(self._images.rateable)
-
-    def uncertainty(self) -> dict[str, float]:
-        """The standard deviation of each score, in the same unit."""
-        with self._lock:
-            numbers = np.flatnonzero(self._images.rateable)
-            return self._by_name(numbers, self._keeper.scoring.deviations(numbers))
-
-    def comparisons(self) -> dict[str, int]:
-        """How often each image took part in a choice (skipped pairs do not count)."""
-        with self._lock:
-            numbers = np.flatnonzero(self._images.rateable)
-            return self._by_name(numbers, self._comparisons[numbers])
-
-    def unrated(self) -> list[str]:
-        """Images that no person has compared yet; a model's score does not count."""
-        with self._lock:
-            return [
-                self._images.names[number] for number in np.flatnonzero(self._unrated()).tolist()
-            ]
+            self._model_scores = model_scores
 
     def initialise_from_model(self, scores: Mapping[str, float]) -> None:
-        """Take rescaled model scores (see `model_scores.py`) as the start of unrated images.
+        """Take rescaled model scores (see `initial_scores.py`) as the start of unrated images.
 
         They are a prior for later choices, not ratings: the images stay unrated.
 
@@ -348,39 +313,67 @@ class RatingDatabase:
             for path in scores:
                 if not unrated[self._images.number(path)]:
                     raise DataError(f"{path!r} is rated or excluded: a model fills unrated images")
-            self._records.add_model_scores(scores)
-            self._keeper.restart(self._beginning())
+            self._store.add_model_scores(scores)
+            self._live.restart(self._before_choices())
             self._following = {}
 
-    def statistics(self) -> Statistics:
-        """The figures of R17, with series for plots, odd-one-out shares and advice."""
+    def scores(self) -> dict[str, float]:
+        """Every image's score: Elo/400 (+1 is 10:1 odds), unrated images included.
+
+        The mean is that of the initial scores: zero without any.
+        """
         with self._lock:
-            scoring, model = self._keeper.scoring, self._model_scores
-            session = self._records.events[self._first_event :]
-            rateable, comparisons = self._images.rateable, self._comparisons.copy()
-            unrated = int(self._unrated().sum())
-            made = self._records.old_evaluations + self._records.answered
-            with_features = bool(self._space.width)
-        return gather(
-            past=self._past,
-            session=session,
-            seconds=max(self._ended - self._began, 0.0),
-            goal=self.goal,
-            choices=made,
-            unrated=unrated,
-            rateable=rateable,
-            comparisons=comparisons,
-            scoring=scoring,
-            model=model,
-            with_features=with_features,
+            return self._by_name(self._images.rateable, self._levelled(self._live.scoring))
+
+    def uncertainty(self) -> dict[str, float]:
+        """The standard deviation of each score, in the same unit."""
+        with self._lock:
+            deviations = self._live.scoring.deviations(np.arange(len(self._images)))
+            return self._by_name(self._images.rateable, deviations)
+
+    def comparisons(self) -> dict[str, int]:
+        """How often each image took part in a choice (skipped pairs do not count)."""
+        with self._lock:
+            return self._by_name(self._images.rateable, self._comparisons)
+
+    def unrated(self) -> list[str]:
+        """Images that no person has compared yet; a model's score does not count."""
+        with self._lock:
+            return list(self._by_name(self._unrated(), self._comparisons))
+
+    def statistics(self) -> Statistics:
+        """The figures of the session and of all sessions, with advice and what plots draw."""
+        with self._lock:
+            scoring, model = self._live.scoring, self._model_scores
+            session = self._store.events[self._first_event :]
+            plotted = np.flatnonzero(self._images.rateable)
+            plotted = plotted[:: max(1, -(-len(plotted) // _MOST_PLOTTED))]
+            figures: dict[str, Any] = {
+                "session_seconds": max(self._ended - self._began, 0.0),
+                "goal": self.goal,
+                "images": int(self._images.rateable.sum()),
+                "unrated": int(self._unrated().sum()),
+                "comparisons": self._store.old_evaluations + self._store.answered,
+                "with_features": bool(self._space.width),
+                "image_comparisons": self._comparisons[plotted],
+            }
+        return Statistics(
+            session=ChoiceCounts().add(session),
+            total=self._past.copy().add(session),
+            odd_one_out=None if model is None else odd_one_out(session, model),
+            scores=scoring.scores()[plotted],
+            uncertainty=scoring.deviations(plotted),
+            **figures,
         )
 
     def take_notices(self) -> list[str]:
         """One-line messages for the user since the last call (files gone, file rebuilt …)."""
         with self._lock:
-            notices = self._records.notices + self._notices
-            self._records.notices, self._notices = [], []
+            notices = self._store.notices + self._notices
+            self._store.notices, self._notices = [], []
             return notices
+
+    # Saving and closing.
 
     def save(self) -> None:
         """Refit all choices exactly and write `score.json` in one atomic step.
@@ -388,7 +381,7 @@ class RatingDatabase:
         Raises:
             DataError: the file cannot be written; the choices are safe in the log.
         """
-        self._keeper.refit()
+        self._live.refit()
         self._write()
 
     def close(self) -> None:
@@ -402,11 +395,11 @@ class RatingDatabase:
                 return
             self._closed = True
         try:  # without the lock: a fit that runs may still need it
-            if self._records.stale:
+            if self._store.stale:
                 self.save()
         finally:
-            with self._lock:
-                self._records.close()
+            with self._writing, self._lock:
+                self._store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -419,23 +412,24 @@ class RatingDatabase:
     ) -> None:
         self.close()
 
-    def _beginning(self) -> Scoring:
+    def _before_choices(self) -> Scoring:
         """The method before any answer in the log."""
         old, model, played = (np.zeros(len(self._images)) for _ in range(3))
-        starts = self._records.starts.values()
+        starts = self._store.starts.values()
         files = sum(start.source == "file" for start in starts)
-        each = 2 * self._records.old_evaluations / max(files, 1) or _OLD_COMPARISONS
+        each = 2 * self._store.old_evaluations / max(files, 1) or _OLD_COMPARISONS
         for start in starts:
             number = self._images.index[start.path]
             if start.source == "file":
                 old[number], played[number] = start.score * LOGITS, each
             else:
                 model[number] = start.score * LOGITS
-        begin = Starts(old, played, model)
         self._level = (old + model) / LOGITS
+        self._rated_before = played > 0
+        initial = InitialScores(old, played, model)
         if self._method == "elo":
-            return EloScoring.begin(begin)
-        return PosteriorScoring.begin(begin, self._space)
+            return EloScoring.begin(initial)
+        return PosteriorScoring.begin(initial, self._space)
 
     def _replay(self, events: Iterable[Event]) -> list[Answer]:
         """Take in what is in the log; returns the answers among it."""
@@ -444,7 +438,7 @@ class RatingDatabase:
         for event in events:
             i = index[event.left]
             if event.outcome == "exclude":
-                self._images.exclude(i, True)
+                self._images.set_excluded(i, True)
                 continue
             j = index[event.right]
             self._schedule.note(i, j, event.kind)
@@ -457,8 +451,8 @@ class RatingDatabase:
     def _names(self, shown: Shown) -> Pair:
         return self._images.names[shown.left], self._images.names[shown.right]
 
-    def _advance(self, outcome: str, shown: Shown | None) -> None:
-        self._done.append(_Done(outcome, shown))
+    def _advance(self, shown: Shown | None) -> None:
+        self._done.append(shown)
         self._turn += 1
         self._following = {}
 
@@ -470,40 +464,48 @@ class RatingDatabase:
     def _drop(self, number: int, reason: str) -> None:
         self._images.set_unavailable(number)
         self._hide(number)
-        self._notices.append(f"{self._images.names[number]} {reason}; its score is kept")
+        kept = "" if self._never_compared()[number] else "; its score is kept"
+        self._notices.append(f"{self._images.names[number]} {reason}{kept}")
+
+    def _never_compared(self) -> np.ndarray:
+        """(n,) bool: by a person, also not with the old tool."""
+        return np.asarray((self._comparisons == 0) & ~self._rated_before)
 
     def _unrated(self) -> np.ndarray:
-        """(n,) bool: rateable and never compared by a person, also not with the old tool."""
-        unrated = self._images.rateable & (self._comparisons == 0)
-        for start in self._records.starts.values():
-            if start.source == "file":
-                unrated[self._images.index[start.path]] = False
-        return np.asarray(unrated)
+        """(n,) bool: to be rated still."""
+        images = self._images
+        return np.asarray(images.rateable & ~images.unavailable & self._never_compared())
 
-    def _by_name(self, numbers: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+    def _by_name(self, which: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+        """The values of the images that `which`, (n,) bool, picks."""
         names = self._images.names
+        numbers = np.flatnonzero(which)
         return {
             names[number]: value
-            for number, value in zip(numbers.tolist(), values.tolist(), strict=True)
+            for number, value in zip(numbers.tolist(), values[numbers].tolist(), strict=True)
         }
 
-    def _scores(self, which: np.ndarray) -> dict[str, float]:
-        """The scores of some images, (n,) bool, on the level of the starting scores."""
-        values, rateable = self._keeper.scoring.scores(), self._images.rateable
-        if self._method != "elo" and rateable.any():  # only differences mean anything
-            values = values - values[rateable].mean() + self._level[rateable].mean()
-        return self._by_name(np.flatnonzero(which), values[which])
+    def _levelled(self, scoring: Scoring) -> np.ndarray:
+        """(n,) scores on the level of the initial ones: only differences mean anything."""
+        values, rateable = scoring.scores(), self._images.rateable
+        if self._method == "elo" or not rateable.any():
+            return values
+        return np.asarray(values - values[rateable].mean() + self._level[rateable].mean())
 
     def _write(self) -> None:
-        with self._lock:
-            scores = self._scores(~self._images.excluded)
-            unrated = self._unrated() | (~self._images.found & (self._comparisons == 0))
-            self._records.write(
-                scores, [path for path in scores if unrated[self._images.index[path]]]
-            )
+        """Write `score.json`; answers can be recorded meanwhile."""
+        with self._writing:
+            with self._lock:
+                values = self._levelled(self._live.scoring)
+                which, never = ~self._images.excluded, self._never_compared()
+                last = self._store.last_event
+                content = self._store.content()
+            content.scores = self._by_name(which, values)
+            content.meta["unrated"] = list(self._by_name(which & never, values))
+            self._store.write(as_text(content), last)
 
     def _save_in_passing(self) -> None:
-        """Bring `score.json` up to date; a problem is told, since nothing is lost by it."""
+        """Bring `score.json` up to date; a problem is only said, since nothing is lost by it."""
         try:
             self._write()
         except DataError as error:

@@ -1,19 +1,15 @@
 """report.html of an aesthetic model: how good it is, in figures and in pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
 
-from src.aesthetic.diagnosis import Diagnosis, diagnose
-from src.aesthetic.diagnostics import CurvePoint
-from src.aesthetic.rated_features import RatedFeatures
-from src.aesthetic.results import measure, summary, write_metrics, write_predictions
-from src.aesthetic.train import Fitted
+from src.aesthetic.evaluate import Results
 from src.evaluation.rank_metrics import accuracy_by_gap, group_means
+from src.evaluation.verdicts import CurvePoint
 from src.reports import spotlight
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot
@@ -24,81 +20,6 @@ if TYPE_CHECKING:
 
 REPORT = "report.html"
 _FOLDERS = 40
-_WIDE = 0.12  # of AB: an uncertain figure
-
-
-@dataclass(frozen=True)
-class Results:
-    """What the report shows.
-
-    Attributes:
-        directory: the image folder.
-        paths: images, relative to it, (n).
-        given: scores a person gave, scaled to mean 0 and deviation 1 over training, (n,).
-        predicted: the model's scores, (n,); of training images those of a fit without them, where
-            there is one: a head that knows its images by heart has no surprises.
-        test: which images were kept back, (n,) bool.
-        metrics: "train", "test" and "all", as in metrics.json.
-        history: measurements during training, each with "epoch" and one or more figures.
-        notes: sentences on the model and on what to do next.
-        provenance: what the model was made with.
-        diagnosis: what would help, and how far one could get.
-    """
-
-    directory: Path
-    paths: Sequence[str]
-    given: np.ndarray
-    predicted: np.ndarray
-    test: np.ndarray
-    metrics: Mapping[str, Mapping[str, Any]]
-    history: Sequence[Mapping[str, float]]
-    notes: Sequence[str]
-    provenance: Mapping[str, Any]
-    diagnosis: Diagnosis = field(default_factory=Diagnosis)
-
-
-def publish(
-    folder: Path, data: RatedFeatures, fitted: Fitted, *, bootstrap: int, images: int
-) -> tuple[Results, str]:
-    """Measure a predictor and write metrics.json, predictions.csv and report.html.
-
-    Args:
-        folder: the model folder.
-        data: the images it is measured on.
-        fitted: the predictor and what is known of its training.
-        bootstrap: resamples behind the 95 % intervals.
-        images: thumbnails in each row of the report.
-
-    Returns:
-        What the report shows, and the figures as a table for the console.
-
-    Raises:
-        ModelError: the predictor was made for other features.
-        DataError: a file cannot be written.
-    """
-    predictor = fitted.predictor
-    given, predicted = data.scaled_scores(), predictor.predict(data.features)
-    unseen = predicted.copy()
-    if fitted.left_out is not None:
-        unseen[data.train] = fitted.left_out
-    metrics = measure(given, predicted, data.test, bootstrap=bootstrap)
-    found = diagnose(data, fitted, unseen)
-    write_metrics(folder, metrics, {"head": predictor.head.kind, **found.figures()})
-    write_predictions(folder, data, predictor, predicted, unseen)
-    results = Results(
-        directory=data.holder.directory,
-        paths=data.holder.paths,
-        given=given,
-        predicted=unseen,
-        test=data.test,
-        metrics=metrics,
-        history=fitted.history,
-        notes=[*fitted.notes, *describe(metrics), *found.sentences()],
-        provenance=predictor.provenance,
-        diagnosis=found,
-    )
-    write_report(folder / REPORT, results, images=images)
-    return results, summary(metrics)
 
 
 def browse(results: Results, features: np.ndarray) -> None:
@@ -122,28 +43,6 @@ def browse(results: Results, features: np.ndarray) -> None:
     )
 
 
-def describe(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What the figures mean, and what would help, in sentences."""
-    test = metrics["test"]
-    if test["ab"] is None:
-        return [
-            "Nothing was kept back to test on, so nobody knows how good the model is on new "
-            "images: set fraction_for_test to 0.25 to find out."
-        ]
-    sentences = [
-        f"Shown two images that it has never seen, the model agrees with your scores on "
-        f"{test['ab']:.0%} of the pairs; tossing a coin would give 50 %. People themselves "
-        "repeat about 75 % of their choices between similar images."
-    ]
-    low, high = test.get("ab_interval") or (test["ab"], test["ab"])
-    if high - low > _WIDE:
-        sentences.append(
-            f"With {test['n']} test images this figure is uncertain ({low:.0%} to {high:.0%}): "
-            "rate more images to know better."
-        )
-    return sentences
-
-
 def write_report(path: Path, results: Results, *, images: int = 12) -> None:
     """Write the page, with `images` thumbnails in each row.
 
@@ -156,15 +55,15 @@ def write_report(path: Path, results: Results, *, images: int = 12) -> None:
         "aesthetic.html",
         title="Your aesthetic model",
         subtitle=f"{len(results.paths)} images in {results.directory}, "
-        f"{int(results.test.sum())} of them kept back for testing",
+        f"{int(results.test.sum())} of them not seen in training",
         headline=_headline(test),
         summary=results.notes,
         metrics=results.metrics,
         plots=_plots(results),
         galleries=_galleries(results, images),
         folders=_folders(results),
-        coverage=results.diagnosis.coverage,
-        parts=results.diagnosis.parts or {},
+        coverage=results.coverage,
+        parts=results.parts,
         provenance=results.provenance,
     )
 
@@ -203,13 +102,13 @@ def _plots(results: Results) -> list[tuple[str, Markup, str]]:
                 "right.",
             )
         )
-    if len(results.diagnosis.curve) > 1:
+    if len(results.curve) > 1:
         pictures.append(
             (
                 "With more rated images",
-                plot(lambda axes: _learning(axes, results.diagnosis.curve)),
+                plot(lambda axes: _learning(axes, results.curve)),
                 "Trained on fewer images and measured on others, all of them training images; "
-                "bars: one standard error. A line that still rises says: rate more.",
+                "bars: one standard error.",
             )
         )
     if len(results.history) > 1:
@@ -243,7 +142,8 @@ def _gaps(axes: "Axes", gaps: Sequence[Mapping[str, Any]]) -> None:
     axes.set(
         xlabel="difference of the given scores (standard deviations)", ylabel="ordered right, %"
     )
-    axes.set_ylim(40, 102)
+    lowest = min(100 * gap["ab"] for gap in gaps)
+    axes.set_ylim(min(40, lowest - 5), 102)
 
 
 def _learning(axes: "Axes", curve: Sequence[CurvePoint]) -> None:

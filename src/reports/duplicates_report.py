@@ -2,27 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
+from src.dataset.duplicates import Duplicate, are_identical, labels_conflict
 from src.reports.gallery import THUMBNAILS, relative_url, write_thumbnails
 from src.reports.html import write_page
 
 _GROUPS, _IMAGES = 500, 12  # shown; the table has all
 
 
-class Member(NamedTuple):
-    """One image of a group."""
-
-    path: str
-    sha256: bytes
-    size: int  # bytes
-    label: str
-    different_bits: int  # of the perceptual hash, from the first image of the group
-
-
 def write_duplicates(
-    page: Path, directory: Path, groups: Sequence[Sequence[Member]], *, images: int
+    page: Path, directory: Path, groups: Sequence[Sequence[Duplicate]], *, images: int
 ) -> None:
     """Write the page, and thumbnails beside it.
 
@@ -53,13 +43,13 @@ def write_duplicates(
         title="Images that are there more than once",
         subtitle=f"{images:,} images of {directory.resolve().name}: {len(groups):,} groups, "
         f"{sum(len(group) - 1 for group in groups):,} images more than needed",
-        torn=sum(_torn(group) for group in groups),
+        conflict=sum(map(labels_conflict, groups)),
         hidden=len(groups) - len(shown),
         groups=[
             {
                 "total": len(whole),
-                "torn": _torn(whole),
-                "kind": "exact" if len({m.sha256 for m in whole}) == 1 else "near",
+                "conflict": labels_conflict(whole),
+                "kind": "exact" if are_identical(whole) else "near",
                 "images": [
                     {
                         "path": member.path,
@@ -77,11 +67,7 @@ def write_duplicates(
     )
 
 
-def _torn(group: Sequence[Member]) -> bool:
-    return len({member.label for member in group} - {""}) > 1
-
-
-def _same(number: int, member: Member, first: Member) -> str:
+def _same(number: int, member: Duplicate, first: Duplicate) -> str:
     if not number:
         return "largest"
     if member.sha256 == first.sha256:

@@ -17,7 +17,7 @@ from PIL import Image
 from src.files import replacing
 from src.images import UnreadableImage, open_image
 from src.progress import progress_bar
-from src.reports.html import write_data_page
+from src.reports.html import write_page
 
 SIDE = 320  # pixels of a thumbnail's longer side
 _QUALITY = 78
@@ -60,7 +60,7 @@ def write_gallery(
             for name, values in numbers.items()
         ],
     }
-    write_data_page(page, "gallery.html", title=title, content=content)
+    write_page(page, "gallery.html", title=title, content=content)
 
 
 def relative_url(target: Path, start: Path) -> str:

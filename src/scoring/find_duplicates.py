@@ -2,51 +2,37 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from src.dataset.duplicates import SIMILARITY, Pairs, groups, similar_pairs
+from src.dataset.duplicates import (
+    SIMILARITY,
+    Duplicate,
+    Pairs,
+    are_identical,
+    groups,
+    labels_conflict,
+    similar_pairs,
+)
 from src.features import FeatureStore, compute_features, open_store
-from src.images import ImageFile, scan_images
+from src.images import scan_images
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Group:
-    """Images that belong together, the largest file first.
+class Found(NamedTuple):
+    """What was found in a folder.
 
     Attributes:
-        files: the images.
-        sha256s: their contents.
-        bits: by how many of 256 bits the perceptual hash of each differs from the first one's.
-        labels: "keep", "delete" or "" of each.
+        images: how many could be read.
+        groups: of two images or more, the largest file first.
+        unreadable: path -> why.
     """
 
-    files: tuple[ImageFile, ...]
-    sha256s: tuple[bytes, ...]
-    bits: tuple[int, ...]
-    labels: tuple[str, ...]
-
-    @property
-    def exact(self) -> bool:
-        """All of them are the same file."""
-        return len(set(self.sha256s)) == 1
-
-    @property
-    def torn(self) -> bool:
-        """It holds kept and deleted images."""
-        return len(set(self.labels) - {""}) > 1
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was found in a folder: how many images were read, and the groups of two or more."""
-
     images: int
-    groups: list[Group]
+    groups: list[list[Duplicate]]
     unreadable: dict[str, str]
 
 
@@ -78,30 +64,26 @@ def find_duplicates(
         table = compute_features(directory, files, [], store)
         sha256s = table.sha256s
         alike = _alike(store, sha256s, similarity) if similarity < 1 else ()
-    readable = set(table.paths)
-    present = [file for file in files if file.path in readable]
-    hashes = table.perceptual_hashes
-    member = groups(sha256s, hashes, alike)
-    words = {name.casefold(): "keep" for name in keep} | {n.casefold(): "delete" for n in delete}
+    sizes = {file.path: file.size for file in files}
+    labels = {name.casefold(): "keep" for name in keep} | {n.casefold(): "delete" for n in delete}
+    member = groups(sha256s, table.perceptual_hashes, alike)
     order = np.argsort(member, kind="stable")
-    borders = np.flatnonzero(np.diff(member[order])) + 1
     found = []
-    for members in np.split(order, borders):
+    for members in np.split(order, np.flatnonzero(np.diff(member[order])) + 1):
         if len(members) < 2:
             continue
-        part = sorted(members.tolist(), key=lambda i: (-present[i].size, present[i].path))
-        first = hashes[part[0]]
-        bits = np.bitwise_count(hashes[part] ^ first).sum(axis=1, dtype=int)
+        part = sorted(members.tolist(), key=lambda i: (-sizes[table.paths[i]], table.paths[i]))
+        hashes = table.perceptual_hashes[part]
+        bits = np.bitwise_count(hashes ^ hashes[0]).sum(axis=1, dtype=int).tolist()
         found.append(
-            Group(
-                tuple(present[i] for i in part),
-                tuple(sha256s[i] for i in part),
-                tuple(bits.tolist()),
-                tuple(words.get(present[i].path.partition("/")[0].casefold(), "") for i in part),
-            )
+            [
+                Duplicate(path, sizes[path], sha256s[i], different, labels.get(top.casefold(), ""))
+                for i, different in zip(part, bits, strict=True)
+                for path, top in [(table.paths[i], table.paths[i].partition("/")[0])]
+            ]
         )
-    found.sort(key=lambda group: (not group.torn, not group.exact, group.files[0].path))
-    return Found(len(present), found, table.unreadable)
+    found.sort(key=lambda group: (not labels_conflict(group), not are_identical(group), group[0]))
+    return Found(len(table.paths), found, table.unreadable)
 
 
 def _alike(store: FeatureStore, sha256s: Sequence[bytes], similarity: float) -> list[Pairs]:
@@ -125,14 +107,13 @@ def _alike(store: FeatureStore, sha256s: Sequence[bytes], similarity: float) -> 
     return [(places[left], places[right]) for left, right in pairs]
 
 
-def rows(found: Found) -> list[tuple[str, ...]]:
+def rows(groups: Sequence[Sequence[Duplicate]]) -> list[tuple[object, ...]]:
     """The table: group, kind, path, bytes, differing bits, label; a heading first."""
-    table: list[tuple[str, ...]] = [("group", "kind", "path", "bytes", "different_bits", "label")]
-    for number, group in enumerate(found.groups, start=1):
-        first = group.sha256s[0]
-        for file, sha256, bits, label in zip(
-            group.files, group.sha256s, group.bits, group.labels, strict=True
-        ):
-            kind = "exact" if sha256 == first else "near"
-            table.append((str(number), kind, file.path, str(file.size), str(bits), label))
+    table: list[tuple[object, ...]] = [
+        ("group", "kind", "path", "bytes", "different_bits", "label")
+    ]
+    for number, group in enumerate(groups, start=1):
+        for image in group:
+            kind = "exact" if image.sha256 == group[0].sha256 else "near"
+            table.append((number, kind, image.path, image.size, image.different_bits, image.label))
     return table

@@ -1,6 +1,5 @@
 """Scores as CSV, JSON or Parquet, and what they say in a few lines of text."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from src.errors import MissingExtra, SettingsError
-from src.files import replacing, write_text
+from src.files import replacing, write_csv, write_text
 from src.scoring.scored import Scored
 
 Columns = Mapping[str, Sequence[str] | np.ndarray]
@@ -41,13 +40,7 @@ def write_table(path: Path, columns: Columns) -> None:
         entries = [dict(zip(columns, row, strict=True)) for row in rows]
         write_text(path, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
         return
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
+    write_csv(path, [tuple(columns), *rows])
 
 
 def _write_parquet(path: Path, columns: Columns) -> None:

@@ -25,7 +25,11 @@ def touch_in_order(directory: Path, paths: Sequence[str], *, newest_ns: int) -> 
     """
     newest = newest_ns // STEP_NS * STEP_NS
     return [
-        Touch(path, (directory / path).stat().st_mtime_ns, newest - place * STEP_NS)
+        Touch(
+            path=path,
+            before_ns=(directory / path).stat().st_mtime_ns,
+            after_ns=newest - place * STEP_NS,
+        )
         for place, path in enumerate(paths)
     ]
 

@@ -64,7 +64,7 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
     text_features: bool = Field(
         False,
         description="True: file names are features too: by the text side of CLIP or SigLIP, or "
-        "hashed. The results are told with and without.",
+        "hashed. The report says how good the model is with and without them.",
     )
     base_model: str = Field(
         "auto",
@@ -136,6 +136,16 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
         return usual | {names[key]: values for key, values in self._lists.items()}
 
     @property
+    def trains(self) -> bool:
+        """Whether a model is trained; otherwise the one of load_model is measured."""
+        return bool({"train", "meta"} & set(self.mode)) or not self.mode
+
+    @property
+    def saves_by_default(self) -> bool:
+        """Whether save_model is what it is where nobody chose it."""
+        return bool(self.save_model == Models.model_fields["save_model"].default)
+
+    @property
     def made_with(self) -> dict[str, Any]:
         """What the model file and the report say of how a model was made: JSON values."""
         names = ("feature_extractor", "hidden_states", "head", "loss_model", *Split.model_fields)
@@ -166,7 +176,7 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
     @model_validator(mode="after")
     def _consistent(self) -> "AestheticTraining":
         problems = []
-        if self.mode and not {"train", "meta"} & set(self.mode) and not self.load_model:
+        if not self.trains and not self.load_model:
             problems.append(f"mode {','.join(self.mode)!r} without 'train' needs load_model")
         if any(not 0 <= share < 1 for share in self.aesthetic_model_dropouts):
             problems.append("aesthetic_model_dropouts must lie between 0 and 1")

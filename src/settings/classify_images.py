@@ -1,10 +1,19 @@
 """The settings of classify_images.py."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from src.settings.keys import Computing, EvaluationArgs, ImageFolder, ScriptSettings
+from src.settings.keys import Computing, ImageFolder, InferenceArgs, ScriptSettings
+
+
+def _no_longer_a_switch(value: Any) -> Any:
+    if value is True or value == "True":
+        raise ValueError(
+            "name the undo file, which classify_into holds: undo-....jsonl, or "
+            "classify_undo.jsonl of an earlier version"
+        )
+    return "" if value is False or value == "False" else value
 
 
 class ClassifyImages(ScriptSettings, ImageFolder, Computing):
@@ -40,8 +49,7 @@ class ClassifyImages(ScriptSettings, ImageFolder, Computing):
     classify_dry_run: bool = Field(
         True, description="True: only say what would be copied, moved or linked."
     )
-    classify_undo: bool = Field(
-        False,
-        description="Put moved images back, and take links away, by the notes in classify_into.",
+    classify_undo: Annotated[str, BeforeValidator(_no_longer_a_switch)] = Field(
+        "", description="An undo file: undo what it holds, and do nothing else."
     )
-    evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)
+    evaluation_args: InferenceArgs = Field(default_factory=InferenceArgs)

@@ -4,10 +4,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from src.settings.keys import ImageFolder, KeepDelete, ScriptSettings
+from src.settings.keys import FeatureStore, ImageFolder, KeepDelete, ScriptSettings
 
 
-class FindDuplicates(ScriptSettings, ImageFolder, KeepDelete):
+class FindDuplicates(ScriptSettings, ImageFolder, FeatureStore, KeepDelete):
     """Find images that are there more than once, or look alike; nothing is changed."""
 
     script: ClassVar[str] = "find_duplicates"
@@ -23,7 +23,4 @@ class FindDuplicates(ScriptSettings, ImageFolder, KeepDelete):
         le=1,
         description="Images look alike, too, if their features have this cosine or more; only "
         "features of a vision model that are kept already are asked. 1: none.",
-    )
-    feature_store: str = Field(
-        "", description="Folder to keep what was computed in; '' keeps it beside the images."
     )

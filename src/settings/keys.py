@@ -64,18 +64,27 @@ class Split(Group):
     )
 
 
-class Computing(Group):
-    """What is computed on, and where features are kept."""
+class FeatureStore(Group):
+    """Where what is computed of images is kept."""
 
     feature_store: str = Field(
         "",
         description="Folder to keep computed features in; '' keeps them beside the images.",
     )
+
+
+class Device(Group):
+    """What is computed on."""
+
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         description="What to compute on: auto, cpu, cuda, cuda:1, mps.",
     )
+
+
+class Computing(FeatureStore, Device):
+    """What is computed on, and where features are kept."""
 
 
 class Features(Computing):
@@ -157,12 +166,17 @@ class PredictorTrainingArgs(Group):
     seed: int = Field(42, ge=0, description="Seed of everything random in training.")
 
 
-class EvaluationArgs(Group):
-    """How results are computed and shown."""
+class InferenceArgs(Group):
+    """How models are run."""
 
     per_device_eval_batch_size: int = Field(
         32, ge=1, description="Images in one pass through the feature extractor."
     )
+
+
+class EvaluationArgs(InferenceArgs):
+    """How results are computed and shown."""
+
     bootstrap_samples: int = Field(
         1000, ge=0, description="Resamples behind the 95 % intervals; 0: no intervals."
     )

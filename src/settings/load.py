@@ -146,8 +146,12 @@ def _belongs(kind: type[ScriptSettings], key: str) -> bool:
     group, _, inner = key.partition(".")
     if not inner:
         return group in kind.model_fields and group not in NESTED
-    # A known group takes its unknown keys too, so that they are reported by name.
-    return group in kind.model_fields
+    model = _nested_model(kind, group)
+    if model is None or inner in model.model_fields or model.model_config["extra"] == "allow":
+        return model is not None
+    # A known group takes keys that no script has, too, so that they are reported by name.
+    others = (_nested_model(script, group) for script in SCRIPTS)
+    return not any(other and inner in other.model_fields for other in others)
 
 
 def _known_anywhere(key: str) -> bool:

@@ -24,11 +24,6 @@ class PrepareTags(ScriptSettings, ImageFolder, TagFiles, ExistingTags):
         description="Write the tags that are there, with their counts, to this file "
         "(selected_tags.csv); '' for none.",
     )
-    undo: str = Field(
-        "",
-        description="Take back what the journal in this file says was written "
-        "(prepare_tags and the fixing of tags end with its name).",
-    )
     apply_tag_errors: str = Field(
         "",
         description="A list of suspicious tags, tag_errors.json or what the report's page saved: "

@@ -2,17 +2,10 @@
 
 from typing import ClassVar
 
-from pydantic import Field
-
-from src.settings.keys import ImageFolder, ScriptSettings
+from src.settings.keys import FeatureStore, ImageFolder, ScriptSettings
 
 
-class PruneFeatures(ScriptSettings, ImageFolder):
+class PruneFeatures(ScriptSettings, ImageFolder, FeatureStore):
     """Forget the kept features of images that are no longer there."""
 
     script: ClassVar[str] = "prune_features"
-
-    feature_store: str = Field(
-        "",
-        description="Folder that computed features are kept in; '' means beside the images.",
-    )

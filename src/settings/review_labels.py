@@ -8,7 +8,7 @@ from src.settings.keys import ImageFolder, KeepDelete, ScriptSettings
 
 
 class ReviewLabels(ScriptSettings, ImageFolder, KeepDelete):
-    """Put labels right that you found wrong on the page suspects.html of a model."""
+    """Correct labels that you found wrong on the page suspects.html of a model."""
 
     script: ClassVar[str] = "review_labels"
 
@@ -22,5 +22,5 @@ class ReviewLabels(ScriptSettings, ImageFolder, KeepDelete):
     )
     review_dry_run: bool = Field(True, description="True: only say what would be done.")
     review_undo: str = Field(
-        "", description="An undo file: take back what it holds, and do nothing else."
+        "", description="An undo file: undo what it holds, and do nothing else."
     )

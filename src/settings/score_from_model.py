@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from src.settings.ab_scorer import RatingMethod
-from src.settings.keys import Computing, EvaluationArgs, ImageFolder, ScriptSettings
+from src.settings.keys import Computing, ImageFolder, InferenceArgs, ScriptSettings
 
 
 class ScoreFromModel(ScriptSettings, ImageFolder, Computing, RatingMethod):
@@ -19,4 +19,4 @@ class ScoreFromModel(ScriptSettings, ImageFolder, Computing, RatingMethod):
         "(models/sac+logos+ava1-l14-linearMSE.safetensors).",
     )
     dry_run: bool = Field(False, description="True: say what would be written, and write nothing.")
-    evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)
+    evaluation_args: InferenceArgs = Field(default_factory=InferenceArgs)

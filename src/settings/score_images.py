@@ -1,17 +1,26 @@
 """The settings of score_images.py."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from src.settings.keys import (
     Computing,
-    EvaluationArgs,
     Floats,
     ImageFolder,
+    InferenceArgs,
     ScriptSettings,
     Texts,
 )
+
+
+def _not_score_file(value: Any) -> Any:
+    if value == "score_file":
+        raise ValueError(
+            "this action is gone: python run.py aesthetic_score_from_model gives images that you "
+            "have not rated the model's scores in score.json"
+        )
+    return value
 
 
 class ScoreImages(ScriptSettings, ImageFolder, Computing):
@@ -43,17 +52,19 @@ class ScoreImages(ScriptSettings, ImageFolder, Computing):
         description="gallery.html with small copies of the images, with the images themselves "
         "(no extra files, slower to look through), or no gallery (off).",
     )
-    score_action: Literal["table", "touch", "xmp", "score_file", "copy", "move", "link"] = Field(
+    score_action: Annotated[
+        Literal["table", "touch", "xmp", "copy", "move", "link"], BeforeValidator(_not_score_file)
+    ] = Field(
         "table",
         description="'table': nothing more. 'touch': modification times in the order of the "
-        "scores. 'xmp': stars in sidecar files. 'score_file': score.json gets scores for images "
-        "you have not rated. 'copy', 'move', 'link': images into folders by their scores.",
+        "scores. 'xmp': stars in sidecar files. 'copy', 'move', 'link': images into folders by "
+        "their scores.",
     )
     score_dry_run: bool = Field(
         True, description="True: only say what the action would do; False: do it."
     )
     score_undo: str = Field(
-        "", description="An undo file: take back what it holds, and do nothing else."
+        "", description="An undo file: undo what it holds, and do nothing else."
     )
     score_export: str = Field(
         "",
@@ -96,7 +107,7 @@ class ScoreImages(ScriptSettings, ImageFolder, Computing):
     ray_workers: int = Field(
         0, ge=0, description="How many; 0: one for each GPU, without GPUs one for each processor."
     )
-    evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)
+    evaluation_args: InferenceArgs = Field(default_factory=InferenceArgs)
 
     @model_validator(mode="after")
     def _consistent(self) -> "ScoreImages":

@@ -4,11 +4,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from src.settings.keys import Computing, EvaluationArgs, ImageFolder, ScriptSettings
+from src.settings.keys import Device, ImageFolder, InferenceArgs, ScriptSettings
 from src.settings.tags import ExistingTags, TagFiles
 
 
-class TagImages(ScriptSettings, ImageFolder, Computing, TagFiles, ExistingTags):
+class TagImages(ScriptSettings, ImageFolder, Device, TagFiles, ExistingTags):
     """Let a trained model write the tag files of any folder of images."""
 
     script: ClassVar[str] = "tag_images"
@@ -45,4 +45,4 @@ class TagImages(ScriptSettings, ImageFolder, Computing, TagFiles, ExistingTags):
     serve_port: int = Field(
         8765, ge=0, le=65535, description="Port on 127.0.0.1 for 'serve'; 0 takes a free one."
     )
-    evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)
+    evaluation_args: InferenceArgs = Field(default_factory=InferenceArgs)

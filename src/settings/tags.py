@@ -28,6 +28,7 @@ class ExistingTags(Group):
         "tags that it lacks, 'overwrite' replaces it.",
     )
     dry_run: bool = Field(False, description="True: say what would be written, and write nothing.")
+    undo: str = Field("", description="An undo file: undo what it holds, and do nothing else.")
 
 
 class TagTraining(TagFiles):

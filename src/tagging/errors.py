@@ -1,7 +1,6 @@
 """Tags that are probably missing or probably wrong, by confident learning."""
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from src.errors import DataError
-from src.file_changes import journal as tag_journal
+from src.file_changes.changes import Change, Folders
+from src.file_changes.plan import Plan
 from src.files import write_text
-from src.tagging.tag_files import SidecarStyle, read_tags, sidecar_of
+from src.tagging.tag_files import SidecarStyle, read_tags, sidecar_of, tag_changes
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-logger = logging.getLogger(__name__)
 
 FILE_NAME = "tag_errors.json"
 _SLACK = 1e-6
@@ -135,34 +133,22 @@ def read_errors(file: Path) -> tuple[Path, SidecarStyle, list[TagError]]:
         raise DataError(f"{file} is no list of suspicious tags, or damaged") from None
 
 
-def apply_errors(file: Path, journal: Path, *, at_least: float = 0.0) -> int:
-    """Add the missing tags and take out the wrong ones that a list names.
+def plan_corrections(file: Path, *, at_least: float = 0.0) -> Plan:
+    """Changes that add the missing tags and take out the wrong ones that a list names.
 
     Args:
         file: as `write_errors` wrote it, or as the page's button saved it.
-        journal: what `tag_journal.undo` reads.
         at_least: leave out entries that are less sure than this.
 
-    Returns:
-        How many tag files were changed.
-
     Raises:
-        DataError: the list or a tag file cannot be read or written, or an image is gone.
+        DataError: the list or a tag file cannot be read, or an image is gone.
     """
     directory, style, errors = read_errors(file)
     by_image: dict[str, list[TagError]] = {}
     for error in errors:
         if error.sureness >= at_least:
             by_image.setdefault(error.image, []).append(error)
-    if errors and not by_image:
-        surest = max(error.sureness for error in errors)
-        logger.info(
-            "None of the %d listed tags is as sure as %g; the surest is %.3f.",
-            len(errors),
-            at_least,
-            surest,
-        )
-    changes = {}
+    tags_of = {}
     for image, found in by_image.items():
         if ".." in Path(image).parts or not (directory / image).is_file():
             raise DataError(f"{file}: there is no image {image!r} in {directory}")
@@ -170,5 +156,14 @@ def apply_errors(file: Path, journal: Path, *, at_least: float = 0.0) -> int:
         tags = read_tags(directory / sidecar, style) if (directory / sidecar).exists() else []
         wrong = {error.tag for error in found if error.problem == "wrong"}
         missing = [e.tag for e in found if e.problem == "missing" and e.tag not in tags]
-        changes[sidecar] = [tag for tag in tags if tag not in wrong] + missing
-    return tag_journal.write_changes(directory, changes, style, journal)
+        tags_of[sidecar] = [tag for tag in tags if tag not in wrong] + missing
+    changes: list[Change] = tag_changes(directory, tags_of, style)
+    plan = Plan(Folders(directory, directory), changes)
+    if errors and not by_image:
+        surest = max(error.sureness for error in errors)
+        plan.lines.append(
+            f"None of the {len(errors)} listed tags is as sure as {at_least:g}; "
+            f"the surest is {surest:.3f}."
+        )
+    plan.lines.append(f"{len(changes):,} tag files to change")
+    return plan

@@ -2,12 +2,12 @@
 
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from src.errors import DataError
-from src.files import write_text
+from src.file_changes.changes import Change, Write
 from src.images import EXTENSIONS
 
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -87,20 +87,39 @@ def read_tags(file: Path, style: SidecarStyle) -> list[str]:
     return parse_tags(text, style)
 
 
-def write_tags(file: Path, tags: Sequence[str], style: SidecarStyle) -> None:
-    """Write a tag file as a whole: one tag on a line, or all on one line with commas.
+def format_tags(tags: Sequence[str], style: SidecarStyle) -> str:
+    """The text of a tag file: one tag on a line, or all on one line with commas.
 
     Raises:
-        DataError: the file cannot be written, or a tag holds a comma that would cut it in two.
+        DataError: a tag holds a comma that would cut it in two.
     """
     tags = clean_tags(tags)
-    if style.commas:
-        cut = next((tag for tag in tags if "," in tag), None)
-        if cut is not None:
-            raise DataError(f"{file}: the tag {cut!r} cannot be written between commas")
-        write_text(file, ", ".join(tags) + "\n" if tags else "")
-    else:
-        write_text(file, "".join(f"{tag}\n" for tag in tags))
+    if not style.commas:
+        return "".join(f"{tag}\n" for tag in tags)
+    cut = next((tag for tag in tags if "," in tag), None)
+    if cut is not None:
+        raise DataError(f"the tag {cut!r} cannot be written between commas")
+    return ", ".join(tags) + "\n" if tags else ""
+
+
+def tag_changes(
+    directory: Path, tags: Mapping[str, Sequence[str]], style: SidecarStyle
+) -> list[Change]:
+    """Changes that give tag files these tags; files that hold them already are left alone.
+
+    Args:
+        directory: the image folder.
+        tags: tag file, relative to it -> its tags from now on.
+
+    Raises:
+        DataError: a tag file cannot be read.
+    """
+    return [
+        Write.of(directory, file, format_tags(wanted, style).encode())
+        for file, wanted in tags.items()
+        if not (directory / file).exists()
+        or read_tags(directory / file, style) != clean_tags(wanted)
+    ]
 
 
 def scan_sidecars(directory: Path, images: Sequence[str], style: SidecarStyle) -> SidecarScan:

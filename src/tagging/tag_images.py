@@ -3,7 +3,7 @@
 import csv
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
@@ -11,6 +11,9 @@ from typing import IO, Any, Literal, NamedTuple
 import numpy as np
 
 from src.errors import DataError
+from src.file_changes.apply import make
+from src.file_changes.changes import Folders
+from src.file_changes.undo_file import UndoFile, new_undo_file
 from src.images import read_file
 from src.images.read_ahead import read_ahead
 from src.progress import progress_bar
@@ -21,7 +24,7 @@ from src.tagging.tag_files import (
     read_tags,
     scan_sidecars,
     sidecar_of,
-    write_tags,
+    tag_changes,
 )
 from src.tagging.taggers import Tagger
 
@@ -81,11 +84,19 @@ def allowed_tags(
 
 
 class Tagged(NamedTuple):
-    """What was done: tag files written, images that had one and were left, unreadable images."""
+    """What was done.
+
+    Attributes:
+        written: tag files.
+        skipped: images that had one, which was left.
+        unreadable: image -> why.
+        undo_file: what undoes it; None if nothing was written.
+    """
 
     written: int
     skipped: int
     unreadable: dict[str, str]
+    undo_file: Path | None
 
 
 def tag_images(
@@ -102,8 +113,9 @@ def tag_images(
 ) -> Tagged:
     """Write a tag file for each image.
 
-    Each file is written as a whole, a batch at a time; if the run is stopped, the next one with
-    the same model and choice goes on after the last finished batch.
+    Each file is written as a whole, a batch at a time, after the undo file has it; if the run is
+    stopped, the next one with the same model and choice goes on after the last finished batch,
+    with the same undo file.
 
     Args:
         directory: the image folder.
@@ -117,7 +129,7 @@ def tag_images(
         dry_run: log what would be written, and write nothing.
 
     Raises:
-        DataError: a file cannot be written, or a tag file to append to cannot be read.
+        DataError: a file cannot be written, or a tag file that is there cannot be read.
     """
     scan = scan_sidecars(directory, images, style)
     shared = {image for owners in scan.shared.values() for image in owners}
@@ -134,28 +146,39 @@ def tag_images(
     if progress.done:
         logger.info("Going on: %d images were tagged before the last stop.", len(progress.done))
     unreadable: dict[str, str] = {}
+    folders = Folders(directory, directory)
+    record: UndoFile | None = None
     written = 0
     with (
+        ExitStack() as stack,
         _table(probabilities, tagger.tags, choice.allowed, progress) as table,
         progress_bar(len(wanted), "tagging") as bar,
     ):
         for batch in _batches(directory, wanted, tagger, batch_size, unreadable):
             found = tagger.probabilities([prepared for _, prepared in batch])
+            wanted_tags = {}
             for (image, _), row in zip(batch, found, strict=True):
                 tags = [tagger.tags[index].name for index in choice.given(row).tolist()]
                 file = sidecar_of(image, style)
                 if existing == "append" and image in scan.files:
                     tags = clean_tags([*read_tags(directory / file, style), *tags])
-                if dry_run:
-                    logger.info("would write %s: %s", file, ", ".join(tags))
-                else:
-                    write_tags(directory / file, tags, style)
-                    written += 1
+                wanted_tags[file] = tags
                 table.write(image, row)
+            changes = tag_changes(directory, wanted_tags, style)
+            if dry_run:
+                for file, tags in wanted_tags.items():
+                    logger.info("would write %s: %s", file, ", ".join(tags))
+            elif changes:
+                if record is None:
+                    record = stack.enter_context(UndoFile(progress.undo_file, folders, go_on=True))
+                record.add(changes)
+                make(folders, changes).report()
+                written += len(changes)
             bar.update(len(batch))
             progress.finished([image for image, _ in batch])
     progress.close()
-    return Tagged(written, len(skipped), unreadable)
+    undo_file = progress.undo_file if progress.undo_file.exists() else None
+    return Tagged(written, len(skipped), unreadable, undo_file)
 
 
 def _batches(
@@ -188,7 +211,7 @@ def _batches(
 
 
 class _Progress:
-    """Which images are done, in a text file that is gone once all are.
+    """Which images are done and where the undo file is, in a text file that is gone in the end.
 
     Images whose tag file was just written look the same as images that had one before; for
     `append` and `overwrite` only this file tells them apart.
@@ -198,14 +221,17 @@ class _Progress:
         self._file = directory / PROGRESS_FILE
         self._writes = writes
         self.done: set[str] = set()
+        self.undo_file = new_undo_file(directory, "tags")
         try:
-            first, *rest = self._file.read_text(encoding="utf-8").split("\n")
-        except (OSError, UnicodeDecodeError):
-            first, rest = "", []
-        if first == key:
+            first, undo_name, *rest = self._file.read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeDecodeError, ValueError):
+            first = undo_name = ""
+            rest = []
+        if first == key and undo_name.startswith("undo-"):
             self.done = set(rest[:-1])  # the last line may be cut off
+            self.undo_file = directory / Path(undo_name).name
         elif writes:
-            self._append(f"{key}\n", mode="w")
+            self._append(f"{key}\n{self.undo_file.name}\n", mode="w")
 
     def finished(self, images: Sequence[str]) -> None:
         """Note a batch."""

@@ -133,7 +133,7 @@ def status_text(done: int, goal: int, statistics: Statistics | None) -> str:
     scores know the person shows in the random ones among them.
     """
     progress = f"{done} of {goal}" if done <= goal else f"{done} (goal {goal} reached)"
-    audit = statistics.audit_agreement if statistics else None
+    audit = statistics.total.audit if statistics else None
     if audit is None or audit.value is None or audit.trials < FEWEST:
         return progress
     low, high = (100 * bound for bound in audit.interval)

@@ -66,6 +66,14 @@ class Panel:
         if behind:
             self._canvas.tag_lower(item, self._tag)
 
+    def rectangle(self, place: Rect, colour: str) -> None:
+        """A filled rectangle."""
+        x, y, width, height = place
+        if width > 0 and height > 0:
+            self._canvas.create_rectangle(
+                x, y, x + width, y + height, fill=colour, width=0, tags=self._tag
+            )
+
     def image(self, x: int, y: int, image: Image.Image) -> int:
         """An image by its left upper corner; returns the canvas item."""
         photo = ImageTk.PhotoImage(image, master=self._canvas)

@@ -9,7 +9,6 @@ from PIL import Image, ImageTk
 
 from src.errors import UserError
 from src.window import theme
-from src.window.shapes import Sketch
 
 # Tcl must be taken down by the thread that made it. Were an interpreter left to the garbage
 # collector, which runs in any thread, the whole program could be aborted.
@@ -66,9 +65,9 @@ def _xft_dpi() -> float | None:
 
 def _icon(side: int) -> Image.Image:
     """Two pictures side by side, one of them chosen."""
-    sketch = Sketch((side, side), theme.SURROUND)
-    unit = side / 16
-    sketch.bar(1.5 * unit, 3 * unit, 6 * unit, 8.5 * unit, theme.PANEL)
-    sketch.bar(8.5 * unit, 3 * unit, 6 * unit, 8.5 * unit, theme.BRIGHT)
-    sketch.bar(8.5 * unit, 12.5 * unit, 6 * unit, unit, theme.BRIGHT)
-    return sketch.image()
+    icon = Image.new("RGB", (side, side), theme.SURROUND)
+    unit = side // 16
+    icon.paste(theme.PANEL, (unit, 3 * unit, 7 * unit, 11 * unit))
+    icon.paste(theme.BRIGHT, (9 * unit, 3 * unit, 15 * unit, 11 * unit))
+    icon.paste(theme.BRIGHT, (9 * unit, 12 * unit, 15 * unit, 13 * unit))
+    return icon

@@ -6,7 +6,6 @@ from functools import lru_cache
 from PIL import Image, ImageDraw
 
 Colour = str | tuple[int, int, int] | tuple[int, int, int, int]
-Point = tuple[float, float]
 
 _FINER = 4  # drawn so many times larger, then shrunk
 
@@ -34,38 +33,16 @@ def _corner(radius: int, opacity: int) -> Image.Image:
     return large.resize((radius, radius), Image.Resampling.BOX)
 
 
-class Sketch:
-    """A drawing in screen pixels (with fractions) that comes out smooth."""
-
-    def __init__(self, size: tuple[int, int], ground: Colour) -> None:
-        self._size = size
-        self._image = Image.new("RGB", (size[0] * _FINER, size[1] * _FINER), ground)
-        self._draw = ImageDraw.Draw(self._image, "RGBA")
-
-    def line(self, points: Sequence[Point], colour: Colour, width: float) -> None:
-        """A line through points, with round joints."""
-        thick = max(1, round(width * _FINER))
-        self._draw.line(_fine(points), fill=colour, width=thick, joint="curve")
-
-    def area(self, points: Sequence[Point], colour: Colour) -> None:
-        """A filled polygon; an RGBA colour lets what is below shine through."""
-        self._draw.polygon(_fine(points), fill=colour)
-
-    def bar(self, x: float, y: float, width: float, height: float, colour: Colour) -> None:
-        """A filled rectangle."""
-        (left, top), (right, bottom) = _fine([(x, y), (x + width, y + height)])
-        if right - left >= 1 and bottom - top >= 1:
-            self._draw.rectangle((left, top, right - 1, bottom - 1), fill=colour)
-
-    def dot(self, x: float, y: float, radius: float, colour: Colour) -> None:
-        """A filled circle."""
-        corners = _fine([(x - radius, y - radius), (x + radius, y + radius)])
-        self._draw.ellipse([corners[0], corners[1]], fill=colour)
-
-    def image(self) -> Image.Image:
-        """The drawing, RGB."""
-        return self._image.resize(self._size, Image.Resampling.BOX)
-
-
-def _fine(points: Sequence[Point]) -> list[Point]:
-    return [(x * _FINER, y * _FINER) for x, y in points]
+def smooth_line(
+    size: tuple[int, int], points: Sequence[tuple[float, float]], colour: str, width: int
+) -> Image.Image:
+    """A line through points with a dot at its end, RGBA."""
+    mask = Image.new("L", (size[0] * _FINER, size[1] * _FINER))
+    draw = ImageDraw.Draw(mask)
+    fine = [(x * _FINER, y * _FINER) for x, y in points]
+    draw.line(fine, fill=255, width=width * _FINER, joint="curve")
+    (x, y), radius = fine[-1], 1.5 * width * _FINER
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    line = Image.new("RGBA", size, colour)
+    line.putalpha(mask.resize(size, Image.Resampling.BOX))
+    return line

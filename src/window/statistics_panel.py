@@ -2,18 +2,20 @@
 
 from typing import NamedTuple
 
-from src.rating.report.advice import FEWEST
-from src.rating.report.statistics import OddOneOut, Proportion, Statistics
+from src.evaluation.proportion import Proportion
+from src.rating.report.advice import FEWEST, OddOneOut
+from src.rating.report.statistics import Statistics
 from src.window import theme
 from src.window.layout import Rect
 from src.window.panel import Panel
 from src.window.plots import draw_agreement, draw_histogram
-from src.window.shapes import Sketch
 
 _GAP = 12
 
 
-class _Figure(NamedTuple):
+class Figure(NamedTuple):
+    """One number of the page."""
+
     label: str
     value: str
     detail: str
@@ -22,81 +24,77 @@ class _Figure(NamedTuple):
 def draw_statistics(panel: Panel, statistics: Statistics, *, goal_reached: bool) -> None:
     """Draw the page; plots are left out where the window is too small for them."""
     px = panel.style.px
-    place = panel.sheet(px(1240), px(800))
-    inner = Rect(
-        place.x + px(24), place.y + px(18), place.width - px(48), max(place.height - px(36), 1)
-    )
-    title = f"{statistics.goal} comparisons: well done" if goal_reached else "Statistics"
-    panel.text(inner.x, inner.y, title, 19, bold=True)
+    sheet = panel.sheet(px(1240), px(800))
+    x, width = sheet.x + px(24), sheet.width - px(48)
+    title = f"{statistics.goal} comparisons reached" if goal_reached else "Statistics"
+    panel.text(x, sheet.y + px(18), title, 19, bold=True)
     panel.text(
-        inner.x + inner.width,
-        inner.y + px(6),
+        x + width,
+        sheet.y + px(24),
         "r or Esc goes on rating",
         12,
         colour=theme.FAINT,
         anchor="ne",
     )
-    bottom = _draw_advice(panel, inner, statistics.advice)
-    top = inner.y + px(40)
-    space = Rect(inner.x, top, inner.width, bottom - top)
-    top = _draw_figures(panel, space, figures(statistics))
+    end = max(sheet.y + sheet.height - px(18), sheet.y + px(19))
+    bottom = _draw_advice(panel, Rect(x, sheet.y, width, end - sheet.y), statistics.advice)
+    top = sheet.y + px(58)
+    top = _draw_figures(panel, Rect(x, top, width, bottom - top), figures(statistics))
     if statistics.odd_one_out is not None and bottom - top > px(150):
-        bottom = _draw_odd_one_out(panel, inner, bottom, statistics.odd_one_out)
+        card = Rect(x, bottom - px(66), width, px(66))
+        _draw_odd_one_out(panel, card, statistics.odd_one_out)
+        bottom = card.y - px(_GAP)
     if bottom - top >= px(110):
-        _draw_plots(panel, Rect(inner.x, top, inner.width, bottom - top), statistics)
+        _draw_plots(panel, Rect(x, top, width, bottom - top), statistics)
 
 
-def figures(statistics: Statistics) -> list[_Figure]:
+def figures(statistics: Statistics) -> list[Figure]:
     """The numbers of the page, with their labels."""
+    made = statistics.session.answered
     pace = ""
-    if statistics.session_seconds > 0 and statistics.session_choices > 1:
-        pace = f" · {60 * statistics.session_choices / statistics.session_seconds:.0f} a minute"
-    agreement = statistics.session_agreement
+    if statistics.session_seconds > 0 and made > 1:
+        pace = f" · {60 * made / statistics.session_seconds:.0f} a minute"
     return [
-        _Figure("This session", f"{statistics.session_choices:,}", f"of {statistics.goal:,}{pace}"),
-        _Figure("Session as predicted", *_share(agreement)),
-        _Figure(
+        Figure("This session", f"{made:,}", f"of {statistics.goal:,}{pace}"),
+        _of_share("Session as predicted", statistics.session.agreement),
+        Figure(
             "All sessions",
             f"{statistics.comparisons:,}",
             f"{statistics.comparisons_per_image:.1f} for each image",
         ),
-        _Figure("Not rated yet", f"{statistics.unrated:,}", f"of {statistics.images:,} images"),
-        _Figure("Random pairs predicted", *_share(statistics.audit_agreement)),
-        _Figure("You agree with yourself", *_share(statistics.self_consistency)),
+        Figure("Not rated yet", f"{statistics.unrated:,}", f"of {statistics.images:,} images"),
+        _of_share("Random pairs predicted", statistics.total.audit),
+        _of_share("You agree with yourself", statistics.total.repeats),
     ]
 
 
-def _share(share: Proportion) -> tuple[str, str]:
+def _of_share(label: str, share: Proportion) -> Figure:
     if share.value is None or share.trials < FEWEST:
-        return "–", f"{share.trials} of the {FEWEST} it takes"
+        return Figure(label, "–", f"{share.trials} of the {FEWEST} it takes")
     low, high = (100 * bound for bound in share.interval)
-    return (
-        f"{100 * share.value:.0f} %",
-        f"{low:.0f}–{high:.0f} %, {share.successes:,} of {share.trials:,}",
-    )
+    detail = f"{low:.0f}–{high:.0f} %, {share.successes:,} of {share.trials:,}"
+    return Figure(label, f"{100 * share.value:.0f} %", detail)
 
 
-def _draw_figures(panel: Panel, place: Rect, items: list[_Figure]) -> int:
+def _draw_figures(panel: Panel, place: Rect, items: list[Figure]) -> int:
     """Cards in one row or two, if there is room for the second; returns where they end."""
     px = panel.style.px
     gap, height = px(_GAP), px(82)
     columns = len(items) if place.width >= px(1000) else 3
     if place.height < 2 * height + gap:
         items = items[:columns]
-    for number, item in enumerate(items):
-        row, column = divmod(number, columns)
-        x, width = _column(place, column, columns, gap)
-        y = place.y + row * (height + gap)
-        panel.box(Rect(x, y, width, height), theme.CARD, radius=8)
-        panel.text(x + px(12), y + px(9), item.label, 11, colour=theme.FAINT)
-        panel.text(x + px(12), y + px(26), item.value, 22, bold=True)
-        panel.text(x + px(12), y + px(58), item.detail, 11, colour=theme.FAINT)
     rows = -(-len(items) // columns)
-    return place.y + rows * (height + gap)
+    area = place._replace(height=rows * (height + gap) - gap)
+    for item, card in zip(items, _grid(area, columns, rows, gap), strict=False):
+        panel.box(card, theme.CARD, radius=8)
+        panel.text(card.x + px(12), card.y + px(9), item.label, 11, colour=theme.FAINT)
+        panel.text(card.x + px(12), card.y + px(26), item.value, 22, bold=True)
+        panel.text(card.x + px(12), card.y + px(58), item.detail, 11, colour=theme.FAINT)
+    return area.y + area.height + gap
 
 
 def _draw_advice(panel: Panel, place: Rect, advice: str) -> int:
-    """The sentence at the bottom; returns where it begins."""
+    """The sentence at the bottom; returns where what is above it ends."""
     px = panel.style.px
     font = panel.style.font(13, bold=True)
     width = place.width - px(40)
@@ -108,70 +106,52 @@ def _draw_advice(panel: Panel, place: Rect, advice: str) -> int:
     return top - px(_GAP)
 
 
-def _draw_odd_one_out(panel: Panel, place: Rect, bottom: int, odd: OddOneOut) -> int:
-    """Who stood alone, as one divided bar; returns where it begins."""
+def _draw_odd_one_out(panel: Panel, card: Rect, odd: OddOneOut) -> None:
+    """Who stood alone, as one divided bar."""
     px = panel.style.px
-    height = px(66)
-    top = bottom - height
-    panel.box(Rect(place.x, top, place.width, height), theme.CARD, radius=8)
+    panel.box(card, theme.CARD, radius=8)
     parts = [
         ("you", odd.person, theme.ACCENT_2),
         ("the scores", odd.database, theme.ACCENT),
         ("the model", odd.model, theme.ACCENT_3),
     ]
     total = sum(count for _, count, _ in parts)
-    panel.text(
-        place.x + px(12),
-        top + px(9),
-        f"Who stood alone, in the {total:,} of {total + odd.agreed:,} choices not all agreed on",
-        12,
-        bold=True,
-    )
-    bar = Rect(place.x + px(12), top + px(34), place.width - px(24), px(22))
-    sketch = Sketch(bar.size, theme.RULE)
-    x = 0.0
-    labels = []
+    title = f"Who stood alone, in the {total:,} of {total + odd.agreed:,} choices not all agreed on"
+    panel.text(card.x + px(12), card.y + px(9), title, 12, bold=True)
+    left, whole = card.x + px(12), card.width - px(24)
+    bar = Rect(left, card.y + px(34), whole, px(22))
+    panel.rectangle(bar, theme.RULE)
+    before = 0
     for name, count, colour in parts:
-        width = bar.width * count / total if total else 0.0
-        sketch.bar(x, 0, width, bar.height, colour)
-        text = f"{name} {100 * count / total:.0f} %" if total else ""
-        if panel.measure(text, 11) + px(8) < width:
-            labels.append((bar.x + round(x + width / 2), text))
-        x += width
-    panel.image(bar.x, bar.y, sketch.image())
-    for middle, text in labels:
-        panel.text(middle, bar.y + bar.height // 2, text, 11, colour="#1c1c1c", anchor="center")
-    return top - px(_GAP)
+        start, end = (left + whole * n // max(total, 1) for n in (before, before + count))
+        panel.rectangle(bar._replace(x=start, width=end - start), colour)
+        text = f"{name} {100 * count / max(total, 1):.0f} %"
+        if panel.measure(text, 11) + px(8) < end - start:
+            middle = (start + end) // 2, bar.y + bar.height // 2
+            panel.text(*middle, text, 11, colour="#1c1c1c", anchor="center")
+        before += count
 
 
 def _draw_plots(panel: Panel, place: Rect, statistics: Statistics) -> None:
     px = panel.style.px
-    gap = px(_GAP)
     columns = 2 if place.height >= px(290) else 4
-    rows = 4 // columns
-    height = (place.height - gap * (rows - 1)) // rows
-    cells = []
-    for number in range(4):
-        row, column = divmod(number, columns)
-        x, width = _column(place, column, columns, gap)
-        cells.append(Rect(x, place.y + row * (height + gap), width, height))
-    series = statistics.series
-    draw_agreement(
-        panel, cells[0], series.choice_number, series.agreement, statistics.audit_agreement
-    )
-    draw_histogram(panel, cells[1], "Scores", series.scores, theme.ACCENT)
-    draw_histogram(panel, cells[2], "Uncertainty of the scores", series.uncertainty, theme.ACCENT_2)
+    cells = _grid(place, columns, 4 // columns, px(_GAP))
+    draw_agreement(panel, cells[0], *statistics.total.running_agreement(), statistics.total.audit)
+    uncertainty = "Uncertainty of the scores"
+    draw_histogram(panel, cells[1], "Scores", statistics.scores, theme.ACCENT)
+    draw_histogram(panel, cells[2], uncertainty, statistics.uncertainty, theme.ACCENT_2)
+    counts = statistics.image_comparisons
     draw_histogram(
-        panel,
-        cells[3],
-        "Comparisons for each image",
-        series.comparisons,
-        theme.ACCENT_3,
-        whole=True,
+        panel, cells[3], "Comparisons for each image", counts, theme.ACCENT_3, whole=True
     )
 
 
-def _column(place: Rect, column: int, columns: int, gap: int) -> tuple[int, int]:
-    """Left edge and width of one of several equal columns that fill a place."""
-    edges = [place.x + (place.width + gap) * number // columns for number in range(columns + 1)]
-    return edges[column], edges[column + 1] - edges[column] - gap
+def _grid(place: Rect, columns: int, rows: int, gap: int) -> list[Rect]:
+    """Equal cells that fill a place, row by row."""
+    across = [place.x + (place.width + gap) * number // columns for number in range(columns + 1)]
+    down = [place.y + (place.height + gap) * number // rows for number in range(rows + 1)]
+    return [
+        Rect(across[c], down[r], across[c + 1] - across[c] - gap, down[r + 1] - down[r] - gap)
+        for r in range(rows)
+        for c in range(columns)
+    ]

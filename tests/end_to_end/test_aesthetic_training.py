@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors import safe_open
+from safetensors.numpy import load_file
 
 from src.features.store import FILE_NAME
 from tests import tiny_models
@@ -125,24 +127,99 @@ def test_another_test_pick_seed_tests_on_other_images(trained, folder, tmp_path)
     assert splits[0] != splits[1]
 
 
-def test_evaluate_alone_measures_without_training(trained, folder, tmp_path):
+def read(folder: Path) -> dict:
+    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_evaluating_tests_on_the_same_images_whatever_the_seed_and_changes_nothing(trained, folder):
+    """With its own extractor, although the settings name another, which cannot be had."""
     model = trained[0] / "model"
-    before = (model / "model.safetensors").read_bytes()
-    done = run(tmp_path, *settings(folder, "--mode=evaluate", f"--load_model={model}"))
+    before = contents(model)
+    done = run(trained[0], f"--top_level_image_directory={folder}", "--mode=evaluate",
+               "--load_model=model", "--test_pick_seed=7", HF_HUB_OFFLINE="1")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    ours = json.loads((tmp_path / "model" / "metrics.json").read_text(encoding="utf-8"))
-    theirs = json.loads((model / "metrics.json").read_text(encoding="utf-8"))
-    assert ours["test"] == theirs["test"]
-    assert not (tmp_path / "model" / "model.safetensors").exists()
-    assert (model / "model.safetensors").read_bytes() == before
+    assert read(model / "evaluation-my images")["test"] == read(model)["test"]
+    assert contents(model) == before
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("Next: ")]
+    words = shlex.split(line.removeprefix("Next: "))
+    assert words[:2] == ["python", "run.py"] and "--load_model=model" in words
+    done = subprocess.run(
+        [sys.executable, str(ROOT / f"{words[2]}.py"), *words[3:]],
+        cwd=trained[0], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
-def test_figures_of_one_model_do_not_replace_those_of_another(trained, folder, tmp_path):
-    shutil.copytree(trained[0] / "model", tmp_path / "other")
-    words = ["--mode=evaluate", f"--load_model={trained[0] / 'model'}", "--save_model=other"]
-    done = run(tmp_path, *settings(folder), *words)
-    assert done.returncode == 2
-    assert "holds another model" in done.stderr
+def test_an_evaluation_on_other_images_leaves_that_on_the_first_as_it_was(
+    trained, folder, tmp_path
+):
+    """Of the other folder, what is new is tested on: not the copies saved again as JPEG."""
+    model = trained[0] / "model"
+    other = tmp_path / "other"
+    rows = []
+    with (folder / "scores.csv").open(encoding="utf-8") as file:
+        given = {row["relative_path"]: row["score"] for row in csv.DictReader(file)}
+    with (model / "predictions.csv").open(encoding="utf-8") as file:
+        split = {row["relative_path"]: row["split"] for row in csv.DictReader(file)}
+    other.mkdir()
+    for number, (path, score) in enumerate(sorted(given.items())[:40]):
+        with Image.open(folder / path) as image:
+            image.convert("RGB").save(other / f"{number}.jpg", quality=80)
+        rows.append((f"{number}.jpg", score, split[path]))
+    for path in make_images(other / "new", 20, seed=9):
+        rows.append((path.relative_to(other).as_posix(), f"{len(rows)}", "test"))
+    with (other / "scores.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("relative_path", "score"), *(row[:2] for row in rows)])
+    new = {path for path, _, part in rows if part == "test"}
+    for images, tested in ((other, new), (folder, {p for p in split if split[p] == "test"})):
+        words = ["--mode=evaluate", "--load_model=model", "--save_model=figures"]
+        done = run(trained[0], f"--top_level_image_directory={images}", *words)
+        assert done.returncode == 0, done.stderr
+        with (trained[0] / "figures" / "predictions.csv").open(encoding="utf-8") as file:
+            found = {r["relative_path"] for r in csv.DictReader(file) if r["split"] == "test"}
+        assert found == tested
+    assert read(trained[0] / "figures")["test"] == read(model)["test"]
+
+
+def test_two_generations_never_test_on_what_an_ancestor_has_seen(trained, folder, tmp_path):
+    """Going on with other seeds and new images, some of them copies of old ones."""
+    images = tmp_path / "images"
+    shutil.copytree(folder, images)
+    with (trained[0] / "model" / "predictions.csv").open(encoding="utf-8") as file:
+        seen = {row["relative_path"] for row in csv.DictReader(file) if row["split"] == "train"}
+    for generation in (1, 2):
+        rows = []
+        for path in make_images(images / f"new {generation}", 20, seed=20 + generation):
+            rows.append((path.relative_to(images).as_posix(), f"{len(rows)}"))
+        copies = sorted(seen)[:5]
+        for number, path in enumerate(copies):
+            copy = images / f"new {generation}" / f"copy {number}.jpg"
+            with Image.open(images / path) as image:
+                image.convert("RGB").save(copy, quality=85)
+            rows.append((copy.relative_to(images).as_posix(), "1"))
+        with (images / "scores.csv").open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(rows)
+        first = trained[0] / "model" if generation == 1 else "generation 1"
+        done = run(tmp_path, *settings(images, "--head=ridge", f"--load_model={first}",
+                                       f"--test_pick_seed={generation}",
+                                       f"--save_model=generation {generation}"))  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        with (tmp_path / f"generation {generation}" / "predictions.csv").open(
+            "r", encoding="utf-8"
+        ) as file:
+            split = {row["relative_path"]: row["split"] for row in csv.DictReader(file)}
+        tested = {path for path, part in split.items() if part == "test"}
+        assert not tested & seen and len(tested) >= 20
+        assert all(split[f"new {generation}/copy {n}.jpg"] == "train" for n in range(len(copies)))
+        assert "afresh" in done.stderr
+        seen |= split.keys() - tested
+    done = run(tmp_path, *settings(images, "--mode=evaluate", "--load_model=generation 2"))
+    assert done.returncode == 0, done.stderr
+    assert read(tmp_path / "model")["test"]["n"] == len(split) - len(seen)
 
 
 def test_the_pairwise_head_learns_from_the_choices_themselves(folder, tmp_path):
@@ -196,6 +273,11 @@ def test_the_mlp_trains_as_training_args_say_and_goes_on(folder, tmp_path, loss)
     assert more.returncode == 0, more.stderr
     second = json.loads((tmp_path / "more" / "metrics.json").read_text(encoding="utf-8"))
     assert second["train"]["ab"] >= first["train"]["ab"] - 0.02
+    weights = [load_file(tmp_path / name / "model.safetensors") for name in ("model", "more")]
+    assert weights[0].keys() == weights[1].keys()
+    near = np.mean([np.corrcoef(a.ravel(), weights[1][key].ravel())[0, 1]
+                    for key, a in weights[0].items() if a.ndim == 2 and a.size > 100])  # fmt: skip
+    assert near > 0.9  # from these weights, not from others at random
 
 
 def test_meta_tries_every_combination_and_saves_a_model_with_the_best(folder, tmp_path):
@@ -275,7 +357,7 @@ def test_a_model_made_for_other_features_is_refused(trained, folder, tmp_path):
     vit = tiny_models.vit(tmp_path / "vit")
     done = run(
         tmp_path,
-        *settings(folder, "--mode=evaluate", f"--load_model={trained[0] / 'model'}"),
+        *settings(folder, f"--load_model={trained[0] / 'model'}"),
         f"--feature_extractor={vit}",
     )
     assert done.returncode == 2

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -58,8 +59,8 @@ def test_from_folders_to_a_sorted_folder(tmp_path):
     assert "dry run" in run(tmp_path, *review).stdout and slip.is_file()
     done = run(tmp_path, *review, "--review_dry_run=False")
     assert not slip.exists() and (images / "delete" / slip.name).is_file()
-    journal = done.stdout.partition("--review_undo=")[2].splitlines()[0]
-    assert run(tmp_path, "review_labels", f"--review_undo={journal}").returncode == 0
+    (line,) = [line for line in done.stdout.splitlines() if "--review_undo=" in line]
+    assert run(tmp_path, "review_labels", shlex.split(line)[-1]).returncode == 0
     assert slip.is_file()
 
     done = run(tmp_path, "score_images", "--top_level_image_directory=new", "--load_model=model",

@@ -20,7 +20,7 @@ def run(*words, cwd=ROOT):
     )
 
 
-def test_tag_check_and_take_back(tmp_path):
+def test_tag_check_and_undo(tmp_path):
     make_images(tmp_path / "cats", 2)
     make_images(tmp_path / "dogs", 1, seed=5)
     (tmp_path / "dogs" / "broken.jpg").write_bytes(b"no image")
@@ -45,10 +45,10 @@ def test_tag_check_and_take_back(tmp_path):
         "1,dogs,0,1",
         "2,mine,0,1",
     ]
-    (journal,) = tmp_path.glob(".tags-*.json")
-    back = run(f"--undo={journal}")
+    (undo_file,) = tmp_path.glob("undo-tags-*.jsonl")
+    back = run(f"--undo={undo_file}")
     assert back.returncode == 0
-    assert "0 tag files restored, 3 removed" in back.stdout
+    assert "3 changes undone" in back.stdout
     assert not (tmp_path / "cats/001.png.txt").exists()
     assert (tmp_path / "dogs/000.png.txt").read_text() == "mine\n"
 

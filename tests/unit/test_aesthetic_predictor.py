@@ -3,15 +3,14 @@
 import json
 import pickle
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from src.aesthetic.heads import LinearHead, MlpHead, fit_head
-from src.aesthetic.predictor import Predictor, probability_preferred
+from src.aesthetic.predictor import Predictor
 from src.errors import ModelError
 
 EXTRACTORS = [{"name": "builtin", "identity": "v1"}, {"name": "ViT-L/14", "identity": "é"}]
@@ -58,7 +57,7 @@ def test_what_is_saved_comes_back(predictor, tmp_path):
 
 def test_saving_leaves_nothing_else_behind_and_replaces(predictor, tmp_path):
     predictor.save(tmp_path)
-    predictor.with_provenance(note="second").save(tmp_path)
+    replace(predictor, provenance={"note": "second"}).save(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
     assert Predictor.load(tmp_path).provenance["note"] == "second"
 
@@ -89,26 +88,6 @@ def test_forecast_std_serves_heads_that_do_not_know_their_own():
     model = Predictor.from_training(head, x, extractors=[], forecast_std=0.6)
     assert model.predict_std(x[:2]) == pytest.approx([0.6 / model.std] * 2)
     assert Predictor(head).predict_std(x) is None
-
-
-def test_probability_preferred_by_hand():
-    # Difference 1 at deviation √(0.6² + 0.8²) = 1: Φ(1).
-    assert probability_preferred([1.0], [0.0], [0.6], [0.8]) == pytest.approx([0.8413447], abs=1e-6)
-    assert probability_preferred([1.0], [1.0], [0.0], [0.0]) == [0.5]
-    assert probability_preferred([0.0], [1.0], [0.0], [0.0]) == [0.0]
-
-
-@given(
-    st.floats(-5, 5),
-    st.floats(-5, 5),
-    st.floats(0, 3),
-    st.floats(0, 3),
-)
-def test_probabilities_of_both_sides_add_up(a, b, std_a, std_b):
-    forward = probability_preferred([a], [b], [std_a], [std_b])[0]
-    backward = probability_preferred([b], [a], [std_b], [std_a])[0]
-    assert forward + backward == pytest.approx(1)
-    assert forward >= 0.5 or a <= b
 
 
 # --- files that are not what they should be ----------------------------------------------------

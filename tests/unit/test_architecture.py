@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "rating": LOWEST | {"images", "evaluation"},
     "window": LOWEST | {"images", "rating", "evaluation"},
     "dataset": LOWEST | {"images", "rating"},
-    "file_changes": LOWEST | {"images", "rating", "tagging"},
+    "file_changes": LOWEST | {"images", "rating"},
     "aesthetic": LOWEST | {"dataset", "evaluation", "features", "images", "rating"},
     "image_models": LOWEST | {"dataset", "evaluation", "features", "images", "tagging"},
     "classifier": LOWEST
@@ -105,7 +105,7 @@ def test_nothing_is_unpickled_and_weights_are_only_weights(path):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_scripts_are_short_and_import_nothing_heavy_at_the_top(script):
-    assert len(script.read_text(encoding="utf-8").splitlines()) <= 120
+    assert len(script.read_text(encoding="utf-8").splitlines()) <= 170
     assert not {name.split(".")[0] for name in imports(script, top_level_only=True)} & HEAVY
 
 

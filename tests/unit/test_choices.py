@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from src.aesthetic.choices import training_choices
+from src.aesthetic.choices import repeated_pairs, training_choices
+from src.evaluation.proportion import Proportion
 from src.rating.storage.choice_log import ChoiceLog, Event
 
 
@@ -36,3 +37,15 @@ def test_answers_between_training_images_are_taken(tmp_path):
     assert choices.right.tolist() == [2, 3, 1]
     assert choices.left_won.tolist() == [1, 0, 0.5]
     assert choices.weight.tolist() == [1, 1, 1]
+
+
+def test_repeats_are_counted_and_a_log_in_use_is_no_reason_to_fail(tmp_path):
+    assert repeated_pairs(tmp_path) == Proportion(0, 0)
+    opened = ChoiceLog(tmp_path)
+    for i in range(4):
+        opened.append(Event(f"{i}", f"{i + 4}", "left", "audit"))
+    for i in range(4):
+        opened.append(Event(f"{i + 4}", f"{i}", "left" if i < 1 else "right", "repeat"))
+    assert repeated_pairs(tmp_path) == Proportion(0, 0)  # locked
+    opened.close()
+    assert repeated_pairs(tmp_path) == Proportion(3, 4)

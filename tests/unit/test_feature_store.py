@@ -140,7 +140,7 @@ def test_without_an_extractor_there_are_contents_and_hashes_and_no_features(fold
 
 def test_finding_duplicates_leaves_no_features(folder):
     shutil.copy(folder / "0.png", folder / "copy.png")
-    assert [len(group.files) for group in find_duplicates(folder).groups] == [2]
+    assert [len(group) for group in find_duplicates(folder).groups] == [2]
     with open_store(folder) as store:
         assert store.identities() == {}
 

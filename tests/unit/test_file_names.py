@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.aesthetic.evaluate_labels import evaluate_labels
+from src.aesthetic.mlp.fitting import MlpSettings
 from src.aesthetic.mlp.training_options import TrainingOptions
 from src.aesthetic.rated_features import load_rated_features
-from src.aesthetic.train import MlpSettings, fit_predictor
+from src.aesthetic.train import fit_predictor
 from src.dataset.keep_delete import labelled_images
 from src.errors import ModelError, SettingsError
 from src.features import open_extractors
@@ -92,15 +94,18 @@ def test_names_that_tell_make_the_difference(tmp_path):
         path.rename(tmp_path / "images" / kind / f"{word} {index}.png")
     holder = labelled_images(tmp_path / "images", ["keep"], ["delete"])
     extractors = open_extractors("builtin+text:builtin")
-    data = load_rated_features(holder, extractors, binary=True)
+    data = load_rated_features(holder, extractors, binary=True).split(0.25, 42)
     assert data.blocks == (510, 256)
     fitted = fit_predictor(
         data, "logistic", extractors=[e.describe() for e in extractors],
         mlp=MlpSettings(TrainingOptions()),
     )  # fmt: skip
-    note = fitted.notes[-1]
-    assert "With file names, 100.0%" in note
-    assert float(note.partition("without, ")[2].partition("%")[0]) < 85
+    alone, _ = evaluate_labels(data, fitted, 0).parts["text:builtin"]
+    assert alone == 1.0
+    others = [
+        a for name, (a, _) in evaluate_labels(data, fitted, 0).parts.items() if name[:4] != "text"
+    ]
+    assert max(others) < 0.85
 
     new = tmp_path / "new"
     for name, path in zip(("invoice x", "holiday y"), make_images(new, 2, seed=9), strict=True):

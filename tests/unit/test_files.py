@@ -1,5 +1,6 @@
 """Files are written whole or not at all."""
 
+import json
 import os
 import stat
 import sys
@@ -62,3 +63,9 @@ def test_results_of_an_evaluation_never_replace_a_models_own(tmp_path):
     assert evaluation_folder(mine, images, mine) == inside
     assert evaluation_folder(mine, images, other) == inside
     assert evaluation_folder(mine / "model.safetensors", images, other) == inside
+    assert evaluation_folder(mine, images, None) == inside
+    inside.mkdir()
+    (inside / "metrics.json").write_text(json.dumps({"images": str(images.resolve())}), "utf-8")
+    assert evaluation_folder(mine, images, None) == inside
+    namesake = evaluation_folder(mine, tmp_path / "elsewhere" / images.name, None)
+    assert namesake != inside and namesake.name.startswith(inside.name)

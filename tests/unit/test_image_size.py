@@ -13,7 +13,6 @@ from src.image_models.fine_tune import Recipe
 from src.image_models.image_size import fitted, with_image_size
 from src.images.preprocess import Preprocessing
 from src.tagging.job import TagOptions
-from src.tagging.tag_files import SidecarStyle, write_tags
 from src.tagging.train import train_all
 from tests import tiny_models
 from tests.conftest import make_images
@@ -110,7 +109,7 @@ def test_sizes_that_cannot_be():
 def test_a_vision_transformer_grows_while_it_trains(tmp_path):
     images = tmp_path / "images"
     for index, path in enumerate(make_images(images, 24)):
-        write_tags(path.with_name(f"{path.name}.txt"), ["ab"[index % 2]], SidecarStyle())
+        path.with_name(f"{path.name}.txt").write_text("ab"[index % 2])
     job = Job(
         directory=images,
         base_model=str(tiny_models.vit(tmp_path / "base", 2)),

@@ -128,6 +128,97 @@ def test_a_full_disk_loses_nothing(tmp_path):
     log.close()
 
 
+def filled(folder, rows=60, **first):
+    """A log of many choices; returns its file."""
+    log = ChoiceLog(folder)
+    log.add_starts([Start("old.png", 0.5, "file")])
+    for number in range(rows):
+        log.append(Event(f"{number}.png", f"{number}{'x' * 200}.png", "left", "active", 0.25))
+    log.set_state(last_event=str(rows), old_evaluations="7")
+    log.close()
+    return folder / NAME
+
+
+def change(file, statement):
+    """Change rows behind the program's back."""
+    with sqlite3.connect(file) as rows:
+        for trigger in ("events_kept", "events_unchanged"):
+            rows.execute(f"DROP TRIGGER {trigger}")
+        rows.execute(statement)
+    rows.close()
+
+
+def flip(file):
+    """Change an answer in the bytes of the file."""
+    content = file.read_bytes()
+    at = content.index(b"left", content.index(b"30.png") - 4)
+    file.write_bytes(content[:at] + b"lefs" + content[at + 4 :])
+
+
+DAMAGE = {
+    "a page less": lambda file: file.write_bytes(file.read_bytes()[:-4096]),
+    "cut off inside a page": lambda file: file.write_bytes(file.read_bytes()[:-1000]),
+    "another byte": flip,
+    "another answer": lambda file: change(file, "UPDATE events SET outcome='right' WHERE id=9"),
+    "a row less": lambda file: change(file, "DELETE FROM events WHERE id = 9"),
+    "the last row less": lambda file: change(file, "DELETE FROM events WHERE id = 60"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_log_is_set_aside_and_what_is_whole_is_kept(tmp_path, damage):
+    file = filled(tmp_path)
+    DAMAGE[damage](file)
+    damaged = file.read_bytes()
+    log = ChoiceLog(tmp_path)
+    (notice,) = log.notices
+    kept = [int(event.left.removesuffix(".png")) for event in log.events()]
+    assert kept == sorted(kept)
+    assert 20 < len(kept) < 60
+    assert f"{len(kept)} choices are whole and kept, at least {60 - len(kept)} are lost" in notice
+    assert {event.outcome for event in log.events()} == {"left"}
+    assert log.starts() == {"old.png": Start("old.png", 0.5, "file")}
+    assert log.state() == {"old_evaluations": "7"}
+    log.append(FIRST)
+    log.close()
+    (copy,) = tmp_path.glob(f"{NAME}.damaged-*")
+    assert copy.read_bytes() == damaged
+    again = ChoiceLog(tmp_path)
+    assert again.notices == []
+    assert len(again.events()) == len(kept) + 1
+    again.close()
+
+
+def test_a_lost_choice_takes_the_undo_of_it_along(tmp_path):
+    log = ChoiceLog(tmp_path)
+    for event in (FIRST, SECOND, FIRST):
+        log.append(event)
+    log.undo(log.events()[1])
+    log.close()
+    change(tmp_path / NAME, "DELETE FROM events WHERE id = 2")
+    log = ChoiceLog(tmp_path)
+    assert [event[:3] for event in log.events()] == [FIRST[:3], FIRST[:3]]
+    log.close()
+
+
+def test_a_log_of_the_version_before_checksums_is_read_and_gone_on_with(tmp_path):
+    file = filled(tmp_path, rows=3)
+    with sqlite3.connect(file) as rows:
+        rows.execute("ALTER TABLE events DROP COLUMN checksum")
+    rows.close()
+    log = ChoiceLog(tmp_path)
+    log.append(FIRST)
+    log.close()
+    again = ChoiceLog(tmp_path)
+    assert again.notices == []
+    assert len(again.events()) == 4
+    again.close()
+    with sqlite3.connect(file) as rows:
+        checksums = [row[0] for row in rows.execute("SELECT checksum FROM events ORDER BY id")]
+    rows.close()
+    assert [checksum is None for checksum in checksums] == [True, True, True, False]
+
+
 def test_a_damaged_log_is_named_and_left_alone(tmp_path):
     (tmp_path / NAME).write_bytes(b"no database" * 100)
     with pytest.raises(DataError, match="damaged"):

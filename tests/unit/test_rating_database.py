@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from src.errors import DataError
+from src.files import write_text
+from src.rating.models.initial_scores import rescale
 from src.rating.session import RatingDatabase
+from src.rating.storage import rating_store
 from src.rating.storage.choice_log import NAME
-from src.scoring.score_file import fill_score_file
+from src.rating.storage.score_file import read_score_file, write_score_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,7 +114,7 @@ def test_a_session_goes_on_where_the_last_one_ended(folder):
         assert database.uncertainty() == pytest.approx(unsure, abs=1e-6)
         second = rate(database, 5)
         assert database.statistics().comparisons == 30
-        assert database.statistics().session_choices == 5
+        assert database.statistics().session.answered == 5
     rows = sqlite3.connect(folder / NAME)
     logged = rows.execute('SELECT "left", "right", outcome FROM events ORDER BY id').fetchall()
     rows.close()
@@ -274,7 +277,8 @@ def test_an_unreadable_image_is_no_longer_shown(folder):
         bad = database.next_pair()[1]
         database.set_unavailable(bad, "is no image")
         assert bad not in database.next_pair()
-        assert database.take_notices() == [f"{bad} is no image; its score is kept"]
+        assert database.take_notices() == [f"{bad} is no image"]
+        assert bad not in database.unrated()  # it cannot be
         assert bad in database.scores()
 
 
@@ -367,10 +371,61 @@ def test_a_score_file_changed_by_another_program_is_kept_and_heard_where_nobody_
     assert json.loads(copy.read_text(encoding="utf-8")) == changed
 
 
+class Kill(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("second", ["before", "after"])
+def test_two_kills_while_writing_are_no_change_by_another_program(folder, monkeypatch, second):
+    def killed(when):
+        def write(path, text):
+            if when == "after":
+                write_text(path, text)
+            raise Kill
+
+        monkeypatch.setattr(rating_store, "write_text", write)
+        database = RatingDatabase(folder, seed=0)
+        rate(database, 3)
+        with pytest.raises(Kill):
+            database.save()
+        database._store.close()
+
+    with RatingDatabase(folder, seed=0) as database:
+        rate(database, 3)
+    killed("after")
+    killed(second)
+    monkeypatch.setattr(rating_store, "write_text", write_text)
+    (folder / ".score.json.abcdefgh.tmp").write_text("{", encoding="utf-8")
+    with RatingDatabase(folder) as database:
+        assert database.take_notices() == []
+    assert saved(folder)["#meta#"]["evaluations"] == 9
+    assert not list(folder.glob("score.json.*"))
+    assert not list(folder.glob(".*.tmp"))
+
+
+def test_choices_are_kept_while_the_score_file_is_written(folder, monkeypatch):
+    database = RatingDatabase(folder, seed=0)
+    rate(database, 3)
+
+    def write(path, text):
+        thread = threading.Thread(target=rate, args=(database, 1))
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()
+        write_text(path, text)
+
+    monkeypatch.setattr(rating_store, "write_text", write)
+    database.save()
+    monkeypatch.setattr(rating_store, "write_text", write_text)
+    assert saved(folder)["#meta#"]["evaluations"] == 3
+    database.close()
+    assert saved(folder)["#meta#"]["evaluations"] == 4
+
+
 def test_after_a_crash_the_score_file_catches_up(folder):
     database = RatingDatabase(folder, seed=0)
     made = rate(database, 7)
-    database._records.close()  # as when the process ends: the lock goes, nothing is saved
+    database._store.close()  # as when the process ends: the lock goes, nothing is saved
     assert not (folder / "score.json").exists()
     with RatingDatabase(folder):
         pass
@@ -400,14 +455,25 @@ def test_model_scores_are_a_start_and_no_rating(folder):
     assert saved(folder)["#meta#"]["model_evals"] == 2
 
 
+def fill_in(folder, predicted):
+    """As score_images of version bc9c4d7 gave unrated images a model's scores."""
+    content = read_score_file(folder / "score.json")
+    rated = content.rated()
+    filled = rescale(predicted, rated, predicted.keys() - rated.keys())
+    content.scores.update(filled)
+    content.meta["unrated"] = sorted(content.unrated() | filled.keys())
+    content.meta["model_evals"] = content.count("model_evals") + len(filled)
+    write_score_file(folder / "score.json", content)
+    return len(filled)
+
+
 def test_a_model_that_filled_in_the_file_meanwhile_is_the_start_of_unrated_images(folder):
     with RatingDatabase(folder, seed=0) as database:
         database.record("01.png", "02.png", "left")
     before = saved(folder)
     for number in (1, 2):  # the second time with another model
         predicted = {path: 0.0 for path in before if path != "#meta#"}
-        change, count = fill_score_file(folder, predicted | {"sub/03.png": 3.0, "04.png": -number})
-        change.make(folder)
+        count = fill_in(folder, predicted | {"sub/03.png": 3.0, "04.png": -number})
         given = saved(folder)
         with RatingDatabase(folder, seed=0) as database:
             scores, unrated = database.scores(), set(database.unrated())
@@ -480,19 +546,19 @@ def test_statistics_of_a_session(folder):
     with RatingDatabase(folder, seed=0, model_scores=model, goal=50) as database:
         rate(database, 60)
         statistics = database.statistics()
-        assert (statistics.session_choices, statistics.session_images) == (60, 120)
+        assert statistics.session.answered == 60
         assert statistics.goal == 50
         assert statistics.comparisons_per_image == 10
-        assert statistics.matched + statistics.contradicted + statistics.not_predicted == 60
-        assert statistics.matched > 30
+        assert statistics.session.agreement.successes > 30
         assert statistics.odd_one_out is not None
         assert statistics.odd_one_out.person == 0  # the model is always right here
         assert statistics.odd_one_out.model == 0
-        assert statistics.odd_one_out.database == statistics.contradicted
-        assert statistics.audit_agreement.trials > 0
-        assert statistics.self_consistency.value in (None, 1.0)
-        assert len(statistics.series.scores) == 12
-        assert sum(statistics.series.comparisons) == 120
+        wrong = statistics.session.agreement.trials - statistics.session.agreement.successes
+        assert statistics.odd_one_out.database == wrong
+        assert statistics.total.audit.trials > 0
+        assert statistics.total.repeats.value in (None, 1.0)
+        assert len(statistics.scores) == 12
+        assert sum(statistics.image_comparisons) == 120
 
 
 def test_closing_twice_and_leaving_by_an_error(folder):
@@ -510,7 +576,7 @@ def test_a_choice_that_cannot_be_written_changes_nothing(folder):
     with RatingDatabase(folder, seed=0) as database:
         rate(database, 3)
         pair, scores = database.next_pair(), database.scores()
-        connection = database._records.log._connection
+        connection = database._store.log._connection
         connection.execute("PRAGMA query_only = ON")
         with pytest.raises(DataError):
             database.record(*pair, "left")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from src.rating.models.feature_space import without_features
-from src.rating.models.scoring import EloScoring, PosteriorScoring, Starts
+from src.rating.models.initial_scores import InitialScores
+from src.rating.models.scoring import EloScoring, PosteriorScoring
 from src.rating.pairs.schedule import PairSchedule
 from src.rating.pairs.selection import active_pair, least_shown_pair, random_pair
 
@@ -15,27 +16,27 @@ FOUR = np.arange(4)
 
 
 def no_scores(count):
-    starts = Starts(np.zeros(count), np.zeros(count), np.zeros(count))
+    starts = InitialScores(np.zeros(count), np.zeros(count), np.zeros(count))
     return PosteriorScoring.begin(starts, without_features(count))
 
 
 def test_active_takes_the_most_informative_pair_that_is_allowed():
-    def worth(i, j):  # the closer the numbers, the more
+    def gains(i, j):  # the closer the numbers, the more
         return -abs(i - j).astype(float)
 
     rng = np.random.default_rng(0)
     images = np.array([0, 10, 11, 30, 50])
-    assert set(active_pair(images, worth, {}, rng)) == {10, 11}
+    assert set(active_pair(images, gains, {}, rng)) == {10, 11}
     shown = {(10, 11): 2}
-    assert set(active_pair(images, worth, shown, rng)) == {0, 10}
-    assert set(active_pair(images, worth, {}, rng, avoid=(10, 50))) == {0, 11}
+    assert set(active_pair(images, gains, shown, rng)) == {0, 10}
+    assert set(active_pair(images, gains, {}, rng, avoid=(10, 50))) == {0, 11}
 
 
 def test_active_goes_on_when_every_pair_was_shown_often():
-    def worth(i, j):
+    def gains(i, j):
         return np.zeros(len(i))
 
-    pair = active_pair(np.array([2, 5]), worth, {(2, 5): 9}, np.random.default_rng(0))
+    pair = active_pair(np.array([2, 5]), gains, {(2, 5): 9}, np.random.default_rng(0))
     assert set(pair) == {2, 5}
 
 
@@ -116,7 +117,7 @@ def test_forgetting_undoes_a_note():
 
 
 def test_predictions_are_made_before_the_answer_and_none_without_knowledge():
-    starts = Starts(np.array([2.0, 0.0, 0.0]), np.zeros(3), np.zeros(3))
+    starts = InitialScores(np.array([2.0, 0.0, 0.0]), np.zeros(3), np.zeros(3))
     scoring = EloScoring.begin(starts)
     schedule = PairSchedule(3, "random", 0)
     seen = set()

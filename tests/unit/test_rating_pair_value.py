@@ -7,8 +7,8 @@ from src.rating.models.posterior import Belief, Prior
 from src.rating.pairs.expected_gain import (
     density,
     expected_curvature,
-    independent_values,
-    pair_values,
+    independent_gains,
+    pair_gains,
 )
 
 
@@ -58,14 +58,14 @@ def test_before_any_answer_the_value_is_exact(width):
     belief = belief_of(width)
     i, j = pairs(14)
     expected = [dense_value(belief, a, b) for a, b in zip(i, j, strict=True)]
-    np.testing.assert_allclose(pair_values(belief, i, j), expected)
+    np.testing.assert_allclose(pair_gains(belief, i, j), expected)
 
 
 def test_after_answers_the_best_pair_is_nearly_the_best():
     belief = belief_of(3, answers=25)
     i, j = pairs(14)
     exact = np.array([dense_value(belief, a, b) for a, b in zip(i, j, strict=True)])
-    value = pair_values(belief, i, j)
+    value = pair_gains(belief, i, j)
     assert np.corrcoef(exact, value)[0, 1] > 0.9
     assert exact[value.argmax()] > 0.85 * exact.max()
 
@@ -74,7 +74,7 @@ def test_without_features_both_ways_agree():
     belief = belief_of(0, answers=25)
     i, j = pairs(14)
     np.testing.assert_allclose(
-        pair_values(belief, i, j), independent_values(belief.mean, belief.u_var, i, j)
+        pair_gains(belief, i, j), independent_gains(belief.mean, belief.u_var, i, j)
     )
 
 
@@ -82,6 +82,6 @@ def test_the_unknown_and_the_close_are_worth_most():
     mean = np.array([0.0, 0.0, 0.0, 3.0, 0.0])
     variance = np.array([1.0, 1.0, 3.0, 3.0, 3.0])
     i, j = np.array([0, 0, 2, 2]), np.array([1, 2, 4, 3])
-    known, half, unknown, apart = independent_values(mean, variance, i, j)
+    known, half, unknown, apart = independent_gains(mean, variance, i, j)
     assert known < half < unknown
     assert apart < unknown

@@ -11,9 +11,9 @@ from src.rating.storage.score_file import (
     DamagedScoreFile,
     ScoreFile,
     read_score_file,
-    set_aside,
     write_score_file,
 )
+from src.rating.storage.set_aside import set_aside
 
 SEED = r"""{
   "3\\betterbeyondneko_v10_00003_.png": -0.4118409741404654,

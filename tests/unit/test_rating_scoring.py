@@ -8,11 +8,11 @@ import pytest
 from src.errors import DataError
 from src.rating.models import elo
 from src.rating.models.feature_space import feature_space, principal_components, without_features
+from src.rating.models.initial_scores import InitialScores
 from src.rating.models.scoring import (
     Answer,
     EloScoring,
     PosteriorScoring,
-    Starts,
     as_choices,
     prediction,
 )
@@ -25,7 +25,7 @@ def starts(count, old=(), model=(), played=0.0):
     arrays[0, : len(old)] = old
     arrays[1, : len(old)] = played
     arrays[2, len(old) : len(old) + len(model)] = model
-    return Starts(*arrays)
+    return InitialScores(*arrays)
 
 
 ANSWERS = [Answer(0, 1, "left"), Answer(1, 2, "right"), Answer(2, 0, "tie"), Answer(0, 1, "left")]
@@ -131,7 +131,7 @@ def test_features_that_tell_taste_get_a_large_share_and_useless_ones_a_small():
         names = [str(i) for i in range(count)]
         space = feature_space(names, dict(zip(names, features, strict=True)))
         begin = PosteriorScoring.begin(starts(count), space)
-        shares[name] = begin.refitted(answers).taste.share
+        shares[name] = begin.refitted(answers).feature_prior.variance_share
     assert shares["useless"] == 0.02
     assert shares["good"] == 0.5
 

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from src.evaluation.proportion import NONE, Proportion
-from src.rating.models.feature_space import without_features
-from src.rating.models.scoring import PosteriorScoring, Starts
 from src.rating.report.advice import OddOneOut, advise
-from src.rating.report.statistics import Tally, gather, odd_one_out, running_share
+from src.rating.report.statistics import ChoiceCounts, Statistics, odd_one_out
 from src.rating.storage.choice_log import Event
 
 EVENTS = [
@@ -41,35 +39,37 @@ def test_a_share_in_words():
     assert str(Proportion(81, 263)) == "30.8 % (25.5–36.6 %, 81 of 263)"
 
 
-def test_the_tally_by_hand():
-    tally = Tally().add(EVENTS)
-    assert tally.answered == 7
-    assert tally.matched == [True, False, True, False]
-    assert tally.numbers == [1, 2, 5, 6]
-    assert tally.audit == Proportion(1, 2)
-    assert tally.repeats == Proportion(2, 3)
+def test_the_counts_by_hand():
+    counts = ChoiceCounts().add(EVENTS)
+    assert counts.answered == 7
+    assert counts.matched == [True, False, True, False]
+    assert counts.numbers == [1, 2, 5, 6]
+    assert counts.audit == Proportion(1, 2)
+    assert counts.repeats == Proportion(2, 3)
 
 
 def test_counting_in_two_parts_is_counting_at_once():
-    first = Tally().add(EVENTS[:4])
+    first = ChoiceCounts().add(EVENTS[:4])
     second = first.copy().add(EVENTS[4:])
-    assert second == Tally().add(EVENTS)
-    assert first == Tally().add(EVENTS[:4])
+    assert second == ChoiceCounts().add(EVENTS)
+    assert first == ChoiceCounts().add(EVENTS[:4])
 
 
 def test_the_running_share_looks_back_fifty():
-    tally = Tally(answered=120, matched=[True] * 60 + [False] * 60, numbers=list(range(1, 121)))
-    numbers, share = running_share(tally)
-    assert numbers == list(range(1, 121))
+    counts = ChoiceCounts(
+        answered=120, matched=[True] * 60 + [False] * 60, numbers=list(range(1, 121))
+    )
+    numbers, share = counts.running_agreement()
+    assert numbers.tolist() == list(range(1, 121))
     assert share[59] == 1.0
     assert share[60] == pytest.approx(49 / 50)
     assert share[109] == 0.0
-    assert running_share(Tally()) == ([], [])
+    assert [len(part) for part in ChoiceCounts().running_agreement()] == [0, 0]
 
 
 def test_a_long_series_is_thinned_to_its_ends():
-    tally = Tally(answered=9000, matched=[True] * 9000, numbers=list(range(1, 9001)))
-    numbers, share = running_share(tally)
+    counts = ChoiceCounts(answered=9000, matched=[True] * 9000, numbers=list(range(1, 9001)))
+    numbers, share = counts.running_agreement()
     assert len(numbers) == len(share) == 500
     assert (numbers[0], numbers[-1]) == (1, 9000)
 
@@ -90,51 +90,50 @@ def test_the_odd_one_out_by_hand():
 
 
 def figures(session, *, past=(), model=None, seconds=12.5):
-    starts = Starts(np.zeros(4), np.zeros(4), np.zeros(4))
-    return gather(
-        past=Tally().add(past),
-        session=session,
-        seconds=seconds,
+    return Statistics(
+        session=ChoiceCounts().add(session),
+        total=ChoiceCounts().add(past).add(session),
+        session_seconds=seconds,
         goal=100,
-        choices=len(past) + 7,
+        images=3,
         unrated=1,
-        rateable=np.array([True, True, True, False]),
-        comparisons=np.array([5, 3, 2, 2]),
-        scoring=PosteriorScoring.begin(starts, without_features(4)),
-        model=model,
+        comparisons=len(past) + 7,
         with_features=False,
+        odd_one_out=None if model is None else odd_one_out(session, model),
+        scores=np.zeros(3),
+        uncertainty=np.zeros(3),
+        image_comparisons=np.array([5, 3, 2]),
     )
 
 
-def test_the_report_has_the_seeds_lines():
+def test_the_report_line_by_line():
     report = figures(EVENTS, model={"a": 1.0, "b": 0.0, "c": 2.0}).report().splitlines()
-    assert report[0] == "14 images in   12.5 s"
-    assert report[1] == "1/3 are unrated"
-    assert report[2] == (
-        "2 choices matched prediction, 2 contradicted prediction [3 not predicted] = (50.00%)"
-    )
-    assert report[3] == "A total of 7 comparisons have been made for 3 images (4.67 per image)"
-    assert report[4].endswith("too few to tell (1 of 2)")
-    assert report[5].endswith("too few to tell (2 of 3)")
-    # a-b: all agree; a-c: the model with the person; b-a: all; c-a: the person alone
-    assert report[6] == "Odd one out: you 1 (50%); database 1 (50%); model 0 (0%); all agreed 2"
+    assert report == [
+        "7 choices in 12.5 s",
+        "1/3 are unrated",
+        "2 choices matched prediction, 2 contradicted prediction [3 not predicted] = (50.00%)",
+        "A total of 7 comparisons have been made for 3 images (4.67 per image)",
+        "Random pairs predicted before they were shown: too few to tell (1 of 2)",
+        "Repeated pairs answered the same way: too few to tell (2 of 3)",
+        # a-b: all agree; a-c: the model with the person; b-a: all; c-a: the person alone
+        "Odd one out: you 1 (50%); database 1 (50%); model 0 (0%); all agreed 2",
+        "Rate more: it usually takes about 2 more choices to put 3 images in good order.",
+    ]
 
 
 def test_nothing_rated_divides_by_nothing():
     statistics = figures([], seconds=0.0)
-    assert statistics.session_agreement == NONE
+    assert statistics.session.agreement == NONE
     assert "= (" not in statistics.report()
-    assert statistics.series.agreement == []
 
 
 def test_the_session_counts_alone_and_quality_over_all_sessions():
     statistics = figures(EVENTS[4:], past=EVENTS[:4])
-    assert statistics.session_choices == 4
-    assert (statistics.matched, statistics.contradicted, statistics.not_predicted) == (1, 1, 2)
-    assert statistics.self_consistency == Proportion(2, 3)
-    assert statistics.audit_agreement == Proportion(1, 2)
-    assert statistics.series.choice_number == [1, 2, 5, 6]
-    assert statistics.series.comparisons == [5, 3, 2]
+    assert statistics.session.answered == 4
+    assert statistics.session.agreement == Proportion(1, 2)
+    assert statistics.total.repeats == Proportion(2, 3)
+    assert statistics.total.audit == Proportion(1, 2)
+    assert statistics.total.running_agreement()[0].tolist() == [1, 2, 5, 6]
 
 
 def advice(**changes):

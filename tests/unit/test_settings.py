@@ -1,5 +1,6 @@
 """arguments.py and the command line become settings, or one clear message."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,12 @@ from pydantic import BaseModel
 
 from src.errors import SettingsError
 from src.script import exit_code
-from src.settings import AestheticTraining, load_settings
+from src.settings import AestheticTraining, ScoreImages, load_settings
 from src.settings.describe import help_text
 from src.settings.keys import ScriptSettings
 from src.settings.load import NESTED
 from src.settings.scripts import SCRIPTS
+from tests.unit.test_architecture import imports
 
 ROOT = Path(__file__).parents[2]
 
@@ -168,6 +170,40 @@ def test_help_names_every_key_with_its_meaning(kind):
         else:
             assert f"--{name}  (" in text
             assert field.description, f"{kind.script}: {name}"
+
+
+@pytest.mark.parametrize("kind", SCRIPTS)
+def test_every_setting_of_a_script_is_read_by_it(kind):
+    waiting, files = {ROOT / f"{kind.script}.py"}, set[Path]()
+    while waiting:
+        file = waiting.pop()
+        files.add(file)
+        for name in imports(file):
+            found = ROOT / f"{name.replace('.', '/')}.py"
+            if found.is_file() and "settings" not in name and found not in files:
+                waiting.add(found)
+    files.add(ROOT / f"{kind.__module__.replace('.', '/')}.py")
+    read = {
+        node.attr
+        for text in (file.read_text(encoding="utf-8") for file in files)
+        if "settings" in text
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Attribute)
+    }
+    evaluation = kind.model_fields.get("evaluation_args")
+    inner = evaluation.annotation.model_fields if evaluation else {}  # type: ignore[union-attr]
+    assert {*kind.model_fields, *inner} - read - {"training_args"} == set()
+
+
+def test_a_setting_of_another_script_in_evaluation_args_is_passed_over(tmp_path):
+    file = tmp_path / "arguments.py"
+    file.write_text("evaluation_args = {'bootstrap_samples': 7}", encoding="utf-8")
+    assert load_settings(ScoreImages, file).evaluation_args.per_device_eval_batch_size == 32
+    assert load_settings(AestheticTraining, file).evaluation_args.bootstrap_samples == 7
+    with pytest.raises(SettingsError, match=r"no use for 'evaluation_args\.report_images'"):
+        load_settings(ScoreImages, file, ["--evaluation_args.report_images=3"])
+    with pytest.raises(SettingsError, match="no 'report_image' that score_images supports"):
+        load_settings(ScoreImages, file, ["--evaluation_args.report_image=3"])
 
 
 class _Settings(ScriptSettings):

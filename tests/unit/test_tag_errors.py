@@ -7,11 +7,11 @@ import pytest
 from scipy.sparse import csr_array
 
 from src.errors import DataError
-from src.file_changes.journal import undo
+from src.file_changes.apply import apply, undo
 from src.tagging.errors import (
     TagError,
-    apply_errors,
     find_tag_errors,
+    plan_corrections,
     read_errors,
     write_errors,
 )
@@ -96,13 +96,19 @@ def folder_of(tmp_path):
     return images
 
 
-def test_corrections_are_written_and_taken_back(tmp_path):
+def correct(tmp_path, at_least=0.0):
+    plan = plan_corrections(tmp_path / "e.json", at_least=at_least)
+    apply(plan.folders, plan.changes, tmp_path / "undo.jsonl").report()
+    return len(plan.changes)
+
+
+def test_corrections_are_written_and_undone(tmp_path):
     images = folder_of(tmp_path)
     write_errors(tmp_path / "e.json", images, STYLE, errors())
-    assert apply_errors(tmp_path / "e.json", tmp_path / "j.json") == 2
+    assert correct(tmp_path) == 2
     assert read_tags(images / "a.jpg.txt", STYLE) == ["sofa", "dog"]
     assert read_tags(images / "b.jpg.txt", STYLE) == ["cat"]
-    undo(tmp_path / "j.json")
+    undo(tmp_path / "undo.jsonl").report()
     assert (images / "a.jpg.txt").read_text() == "sofa\ncat\n"
     assert not (images / "b.jpg.txt").exists()
 
@@ -114,7 +120,7 @@ def test_only_the_surest_and_only_those_left_in_the_list(tmp_path):
     del content["errors"][0]  # as a person does who disagrees
     (tmp_path / "e.json").write_text(json.dumps(content))
     assert read_errors(tmp_path / "e.json")[2] == errors()[1:]
-    assert apply_errors(tmp_path / "e.json", tmp_path / "j.json", at_least=0.5) == 1
+    assert correct(tmp_path, at_least=0.5) == 1
     assert read_tags(images / "a.jpg.txt", STYLE) == ["sofa"]
     assert not (images / "b.jpg.txt").exists()
 
@@ -125,7 +131,7 @@ def test_images_that_are_not_in_the_folder(tmp_path, image):
     (tmp_path / "secret.jpg").write_bytes(b"")
     write_errors(tmp_path / "e.json", images, STYLE, [TagError(image, "x", "missing", 1.0, 1.0)])
     with pytest.raises(DataError, match="there is no image"):
-        apply_errors(tmp_path / "e.json", tmp_path / "j.json")
+        plan_corrections(tmp_path / "e.json")
     assert not (tmp_path / "secret.jpg.txt").exists()
 
 
@@ -187,10 +193,9 @@ def test_calibration_recovers_a_known_curve():
     assert np.ptp(found[:, 1]) < 1e-6  # higher scores speak against it: flat
 
 
-def test_a_list_that_is_nowhere_as_sure_as_wanted_says_how_sure_it_is(tmp_path, caplog):
+def test_a_list_that_is_nowhere_as_sure_as_wanted_says_how_sure_it_is(tmp_path):
     errors = [TagError("a.png", "cat", "missing", 0.9, 0.25), TagError("b", "x", "wrong", 0.1, 0.5)]
     write_errors(tmp_path / "list.json", tmp_path, SidecarStyle(), errors)
-    with caplog.at_level("INFO"):
-        assert apply_errors(tmp_path / "list.json", tmp_path / "journal.json", at_least=0.8) == 0
-    assert "None of the 2 listed tags is as sure as 0.8; the surest is 0.500." in caplog.text
-    assert not (tmp_path / "journal.json").exists()
+    plan = plan_corrections(tmp_path / "list.json", at_least=0.8)
+    assert plan.changes == []
+    assert "None of the 2 listed tags is as sure as 0.8; the surest is 0.500." in plan.lines

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from src.errors import DataError, ModelError
+from src.file_changes.apply import undo
 from src.images import find_images
 from src.tagging.selected_tags import SelectedTag
 from src.tagging.tag_files import SidecarStyle
@@ -77,6 +78,8 @@ def test_every_image_gets_its_file_in_its_place(tmp_path):
     assert "wide" not in (tmp_path / "000.jpg.txt").read_text().split()
     assert not (tmp_path / "broken.png.txt").exists()
     assert not (tmp_path / PROGRESS_FILE).exists()
+    undo(done.undo_file).report()
+    assert not list(tmp_path.rglob("*.png.txt"))
 
 
 @pytest.mark.parametrize(
@@ -108,8 +111,11 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, existing):
     left = 2 if existing == "skip" else 3
     assert (done.written, tagger.seen) == (left, left)
     assert len(list(folder.glob("*.txt"))) == 7
+    assert done.undo_file == next(folder.glob("undo-*"))  # of both runs
     with table.open(newline="") as stream:
         rows = list(csv.reader(stream))
+    undo(done.undo_file).report()
+    assert [path.read_text() for path in folder.glob("*.txt")] == ["mine\n"]
     assert rows[0] == ["path", "dark", "wide", "never"]
     assert len({row[0] for row in rows[1:]}) == len(rows) - 1 == (6 if existing == "skip" else 7)
 

@@ -1,14 +1,15 @@
-"""Writing tag files for a folder tree, taking it back, and what is wrong with the images."""
+"""Writing tag files for a folder tree, undoing it, and what is wrong with the images."""
 
 import shutil
 
 import pytest
 
 from src.errors import DataError
-from src.file_changes.journal import undo, write_changes
+from src.file_changes.apply import apply, undo
+from src.file_changes.changes import Folders
 from src.tagging.dotenv import arguments_text, read_dotenv
 from src.tagging.prepare import check_images, count_tags, plan_tags
-from src.tagging.tag_files import SidecarStyle
+from src.tagging.tag_files import SidecarStyle, tag_changes
 from tests.conftest import make_images
 
 STYLE = SidecarStyle()
@@ -50,17 +51,18 @@ def test_two_images_never_share_a_file(tmp_path):
     assert plan.changes == {}
 
 
-def test_changes_are_taken_back_but_for_what_was_edited_since(tmp_path):
+def test_changes_are_undone_but_for_what_was_edited_since(tmp_path):
     (tmp_path / "a.jpg.txt").write_bytes(b"\r\n old \r\nold\r\n")
     (tmp_path / "b.jpg.txt").write_text("old")
     (tmp_path / "same.jpg.txt").write_text("new\n\n")
     changes = {name: ["new"] for name in ("a.jpg.txt", "b.jpg.txt", "c.jpg.txt", "same.jpg.txt")}
-    assert write_changes(tmp_path, changes, STYLE, tmp_path / "j.json") == 3
+    planned = tag_changes(tmp_path, changes, STYLE)
+    assert [change.path for change in planned] == ["a.jpg.txt", "b.jpg.txt", "c.jpg.txt"]
+    apply(Folders(tmp_path, tmp_path), planned, tmp_path / "j.jsonl").report()
     assert (tmp_path / "c.jpg.txt").read_text() == "new\n"
-    assert (tmp_path / "same.jpg.txt").read_text() == "new\n\n"
     (tmp_path / "b.jpg.txt").write_text("new\nand mine")
-    done = undo(tmp_path / "j.json")
-    assert (done.restored, done.removed, done.edited_since) == (1, 1, ["b.jpg.txt"])
+    done = undo(tmp_path / "j.jsonl")
+    assert (done.done, list(done.problems)) == (2, ["b.jpg.txt"])
     assert (tmp_path / "a.jpg.txt").read_bytes() == b"\r\n old \r\nold\r\n"
     assert (tmp_path / "b.jpg.txt").read_text() == "new\nand mine"
     assert not (tmp_path / "c.jpg.txt").exists()
@@ -69,16 +71,7 @@ def test_changes_are_taken_back_but_for_what_was_edited_since(tmp_path):
 def test_an_unreadable_tag_file_stops_before_anything_is_written(tmp_path):
     (tmp_path / "b.jpg.txt").write_bytes(b"\xff\xff")
     with pytest.raises(DataError, match=r"b\.jpg\.txt"):
-        write_changes(tmp_path, {"a.jpg.txt": ["x"], "b.jpg.txt": ["x"]}, STYLE, tmp_path / "j")
-    assert [path.name for path in tmp_path.iterdir()] == ["b.jpg.txt"]
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"kind": "other"}', None])
-def test_something_else_than_a_journal(tmp_path, content):
-    if content is not None:
-        (tmp_path / "j").write_text(content)
-    with pytest.raises(DataError):
-        undo(tmp_path / "j")
+        tag_changes(tmp_path, {"a.jpg.txt": ["x"], "b.jpg.txt": ["x"]}, STYLE)
 
 
 def test_counts():

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.dataset.duplicates import are_identical, labels_conflict
 from src.errors import DataError
 from src.features import open_store
+from src.file_changes.apply import apply, undo
 from src.file_changes.relabel import move_wrong, read_decisions, relabel_wrong
-from src.file_changes.undo import make, take_back
 from src.images import scan_images
-from src.reports.duplicates_report import Member, write_duplicates
+from src.reports.duplicates_report import write_duplicates
 from src.scoring.find_duplicates import find_duplicates, rows
 from tests.conftest import make_images
 
@@ -38,21 +39,18 @@ def test_groups_of_copies_and_of_similar_images(folder, tmp_path):
         found = find_duplicates(folder, keep=KEEP, delete=DELETE)
         assert found.images == 15
         torn, exact, near = found.groups
-        assert torn.torn and torn.exact and torn.labels == ("keep", "delete")
-        assert [f.path for f in exact.files] == ["rejected/001.png", "rejected/copy.png"]
-        assert exact.exact and not exact.torn
-        assert [f.path for f in near.files] == ["Keep/002.png", "Keep/smaller.jpg"]
-        assert not near.exact and near.bits[0] == 0 < near.bits[1] <= 47
+        assert labels_conflict(torn) and are_identical(torn)
+        assert [image.label for image in torn] == ["keep", "delete"]
+        assert [image.path for image in exact] == ["rejected/001.png", "rejected/copy.png"]
+        assert are_identical(exact) and not labels_conflict(exact)
+        assert [image.path for image in near] == ["Keep/002.png", "Keep/smaller.jpg"]
+        assert not are_identical(near)
+        assert near[0].different_bits == 0 < near[1].different_bits <= 47
         assert list(found.unreadable) == ["broken.jpg"]
-    table = rows(found)
+    table = rows(found.groups)
     assert len(table) == 7
     assert [row[1] for row in table[1:]] == ["exact"] * 5 + ["near"]
-    groups = [
-        [Member(f.path, s, f.size, label, b) for f, s, b, label in
-         zip(g.files, g.sha256s, g.bits, g.labels, strict=True)]
-        for g in found.groups
-    ]  # fmt: skip
-    write_duplicates(tmp_path / "out" / "duplicates.html", folder, groups, images=15)
+    write_duplicates(tmp_path / "out" / "duplicates.html", folder, found.groups, images=15)
     page = (tmp_path / "out" / "duplicates.html").read_text(encoding="utf-8")
     assert page.count("<figure") == 6 and "1 group holds" in page
     assert "../images/rejected/other%20name.png" in page
@@ -88,7 +86,7 @@ def test_kept_features_of_a_vision_model_join_images_too(folder):
                 vectors={known[path]: row for path, row in zip(paths, values, strict=True)},
             )
     (group,) = find_duplicates(folder).groups
-    assert {file.path for file in group.files} == {paths[2], paths[7]} and not group.exact
+    assert {image.path for image in group} == {paths[2], paths[7]} and not are_identical(group)
     assert find_duplicates(folder, similarity=0.96).groups == []
     assert find_duplicates(folder, similarity=1.0).groups == []
 
@@ -96,18 +94,18 @@ def test_kept_features_of_a_vision_model_join_images_too(folder):
 def test_wrong_labels_move_to_the_other_folder_and_back(folder, tmp_path):
     before = {path: path.read_bytes() for path in folder.rglob("*.png")}
     wrong = ["Keep/000.png", "rejected/005.png", "Keep/gone.png", "loose.png", "Keep/001.png"]
-    (folder / "rejected/001.png").replace(folder / "rejected/001 b.png")
-    (folder / "rejected/001 b.png").replace(folder / "rejected/001.png")
+    (folder / "Keep/000.xmp").write_text("stars")
     plan = move_wrong(folder, wrong, KEEP, DELETE)
-    # rejected/000.png and keep/005.png have files of that name already, as does 001.
-    assert plan.changes == [] and len(plan.problems) == 5
-    (folder / "Keep/000.png").rename(folder / "Keep/new.png")
-    plan = move_wrong(folder, ["Keep/new.png"], KEEP, DELETE)
-    assert [change.to for change in plan.changes] == ["rejected/new.png"]
-    make(folder, plan.changes, tmp_path / "undo.json")
-    assert (folder / "rejected/new.png").read_bytes() == before[folder / "Keep/000.png"]
-    assert take_back(tmp_path / "undo.json").restored == 1
-    assert (folder / "Keep/new.png").exists() and not (folder / "rejected/new.png").exists()
+    # rejected/000.png and the others are other images of that name.
+    assert [change.to for change in plan.changes] == [
+        "rejected/000 (2).png", "rejected/000 (2).xmp", "Keep/005 (2).png", "rejected/001 (2).png"
+    ]  # fmt: skip
+    assert "Keep/gone.png is not there any more" in plan.lines
+    assert any(line.startswith("loose.png stays") for line in plan.lines)
+    apply(plan.folders, plan.changes, tmp_path / "undo.jsonl").report()
+    assert (folder / "rejected/000 (2).png").read_bytes() == before[folder / "Keep/000.png"]
+    undo(tmp_path / "undo.jsonl").report()
+    assert {path: path.read_bytes() for path in folder.rglob("*.png")} == before
 
 
 def test_a_folder_of_the_other_kind_is_made_where_there_is_none(tmp_path):
@@ -122,12 +120,12 @@ def test_wrong_labels_of_a_table_are_turned_around(tmp_path, end):
     before = ("\ufeff" + end.join(lines) + end).encode()
     (tmp_path / "l.csv").write_bytes(before)
     plan = relabel_wrong(tmp_path, ["a.png", "b/c.png", "gone.png"], "l.csv")
-    assert plan.problems == {"gone.png": "it is not in l.csv"}
-    make(tmp_path, plan.changes, tmp_path / "undo.json")
+    assert plan.lines == ["2 labels to change in l.csv", "gone.png is not in l.csv"]
+    apply(plan.folders, plan.changes, tmp_path / "undo.jsonl").report()
     after = (tmp_path / "l.csv").read_bytes().decode()
     lines[1:3] = ["a.png,0,ü", 'b\\c.png,1,"x, y"']
     assert after == "\ufeff" + end.join(lines) + end
-    take_back(tmp_path / "undo.json")
+    undo(tmp_path / "undo.jsonl").report()
     assert (tmp_path / "l.csv").read_bytes() == before
 
 

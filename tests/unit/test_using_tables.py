@@ -12,10 +12,8 @@ from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
 from src.errors import DataError, ModelError, SettingsError
 from src.features import open_extractors
-from src.rating.storage.score_file import read_score_file
 from src.reports.gallery import relative_url, write_gallery, write_thumbnails
 from src.scoring.cuts import quantiles, steps
-from src.scoring.score_file import fill_score_file
 from src.scoring.scored import Scored, reopen_extractors, score_folder
 from src.scoring.table import histogram, summary, write_table
 from tests.conftest import make_images
@@ -81,20 +79,6 @@ def test_quantiles_give_equal_scores_one_step(tmp_path):
 def test_cuts_in_what_the_model_does_not_give(tmp_path):
     with pytest.raises(DataError, match="bce"):
         steps(scored(tmp_path, [1, 2]), [0.5], "probability")
-
-
-def test_a_score_file_keeps_ratings_and_marks_the_rest(tmp_path):
-    (tmp_path / "score.json").write_text(
-        json.dumps({"a.png": 0.8, "b.png": -0.8, "#meta#": {"evaluations": 7, "unrated": []},
-                    "#other#": "kept"}), encoding="utf-8")  # fmt: skip
-    change, count = fill_score_file(tmp_path, {"a.png": 2.0, "b.png": -2.0, "c.png": 0.5})
-    assert count == 1 and change is not None
-    change.make(tmp_path)
-    content = read_score_file(tmp_path / "score.json")
-    assert content.rated() == {"a.png": 0.8, "b.png": -0.8}
-    assert content.unrated() == {"c.png"} and content.scores["c.png"] > 0
-    assert content.meta["evaluations"] == 7 and content.meta["model_evals"] == 1
-    assert content.extra == {"#other#": "kept"}
 
 
 def test_platt_scaling_finds_the_logistic_that_made_the_labels():

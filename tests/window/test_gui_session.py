@@ -154,7 +154,7 @@ def test_escape_closes_one_thing_at_a_time(sitting):
 
 def test_statistics_are_reported_when_they_are_opened(sitting):
     sitting.press(Action.LEFT, Action.STATISTICS)
-    assert sitting.session.statistics.session_choices == 1
+    assert sitting.session.statistics.session.answered == 1
     assert sitting.reports == [sitting.session.statistics.report()]
 
 
@@ -199,7 +199,7 @@ def test_an_image_that_cannot_be_shown_is_left_out(sitting):
     path, other = sitting.pair
     sitting.session.unavailable(path, "cannot be read (truncated)")
     assert path not in sitting.pair
-    assert sitting.session.notice == f"{path} cannot be read (truncated); its score is kept"
+    assert sitting.session.notice == f"{path} cannot be read (truncated)"
     assert other in sitting.database.images
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.evaluation.proportion import Proportion
+from src.rating.report.statistics import ChoiceCounts
 from src.rating.session import RatingDatabase
 from src.window.footer import status_text
 from src.window.pair_view import shorten
@@ -27,13 +28,13 @@ def statistics(tmp_path):
 
 def test_status_before_anything_is_known(statistics):
     assert status_text(0, 100, None) == "0 of 100"
-    few = replace(statistics, audit_agreement=Proportion(0, 9))
+    few = replace(statistics, total=ChoiceCounts(audit=Proportion(0, 9)))
     assert status_text(12, 20, few) == "12 of 20"
 
 
 def test_status_says_of_what_the_share_is(statistics):
     # Wilson's interval of 22 of 30: 55.6 to 85.8 %
-    known = replace(statistics, audit_agreement=Proportion(22, 30))
+    known = replace(statistics, total=ChoiceCounts(audit=Proportion(22, 30)))
     expected = "scores predict 73 % of random pairs (56–86 %)"
     assert status_text(12, 20, known) == f"12 of 20    {expected}"
     assert status_text(21, 20, known) == f"21 (goal 20 reached)    {expected}"
@@ -47,14 +48,14 @@ def test_status_says_of_what_the_share_is(statistics):
     ],
 )
 def test_figures_of_the_statistics_page(statistics, measured, value, detail):
-    measured = replace(
+    matched = [True] * measured.successes + [False] * (measured.trials - measured.successes)
+    known = replace(
         statistics,
-        session_agreement=measured,
-        audit_agreement=measured,
-        self_consistency=measured,
+        session=ChoiceCounts(answered=12, matched=matched),
+        total=ChoiceCounts(audit=measured, repeats=measured),
         session_seconds=30.0,
     )
-    assert [tuple(figure) for figure in figures(measured)] == [
+    assert [tuple(figure) for figure in figures(known)] == [
         ("This session", "12", "of 20 · 24 a minute"),
         ("Session as predicted", value, detail),
         ("All sessions", "12", "4.0 for each image"),

@@ -265,7 +265,7 @@ def test_pages_stay_inside_the_window(colours, open_window, size):
 def test_reaching_the_goal_opens_the_statistics(colours, open_window):
     driver = open_window(colours, goal=2)
     driver.press("1", "2")
-    assert "2 comparisons: well done" in driver.text()
+    assert "2 comparisons reached" in driver.text()
     driver.press("Escape", "1")
     assert driver.session.done == 3
     assert driver.session.overlay is None

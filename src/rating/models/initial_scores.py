@@ -1,12 +1,24 @@
-"""A model's predictions made into starting scores for images that nobody has rated yet."""
+"""Scores that images have before any choice: of an old score file, or a model's predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from src.rating.models.comparison_graph import Floats
+
 DEFAULT_DEVIATION = 0.5
+
+
+@dataclass(frozen=True)
+class InitialScores:
+    """Scores of n images before any choice, logits; 0 where there is none."""
+
+    old: Floats  # from a score file without choices
+    old_comparisons: Floats  # how many comparisons stand behind each of them
+    model: Floats
 
 
 def rescale(
@@ -19,12 +31,8 @@ def rescale(
 
     Args:
         predictions: relative path → what the model gives, for all images, rated ones included.
-        existing: relative path → score from a person's choices; where there are fewer than two,
-            or all are equal, their standard deviation is taken as 0.5.
+        existing: relative path → score from a person's choices.
         unrated: the images to fill; those without a prediction are left out.
-
-    Returns:
-        relative path → score, for unrated images only.
 
     Raises:
         ValueError: a prediction is not finite.

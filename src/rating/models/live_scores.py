@@ -13,7 +13,7 @@ _FIT_AFTER = 20  # answers, and then whenever there are a twelfth more
 _TAKE_BACK = 20  # answers that are taken back without a fit
 
 
-class ScoreKeeper:
+class LiveScores:
     """Holds a method's scores, updates them at every answer, and fits all answers now and then.
 
     A fit runs without the lock; answers that arrive meanwhile are added to its result.
@@ -27,7 +27,7 @@ class ScoreKeeper:
     def __init__(self, scoring: Scoring, answers: Sequence[Answer], lock: threading.RLock) -> None:
         self.answers = list(answers)
         self.scoring = scoring.refitted(self.answers) if answers else scoring
-        self.fitted = len(self.answers)
+        self._fitted = len(self.answers)
         self._before: deque[Scoring] = deque(maxlen=_TAKE_BACK)
         self._taken_back = 0
         self._lock = lock
@@ -36,7 +36,7 @@ class ScoreKeeper:
     @property
     def due(self) -> bool:
         """Whether enough answers came since the last fit for another."""
-        return len(self.answers) - self.fitted >= max(_FIT_AFTER, self.fitted // 12)
+        return len(self.answers) - self._fitted >= max(_FIT_AFTER, self._fitted // 12)
 
     def add(self, answer: Answer, scoring: Scoring | None = None) -> None:
         """Take in an answer; `scoring` where it was computed already."""
@@ -48,7 +48,7 @@ class ScoreKeeper:
         """Forget the last answer."""
         self.answers.pop()
         self._taken_back += 1
-        self.fitted = min(self.fitted, len(self.answers))
+        self._fitted = min(self._fitted, len(self.answers))
         if self._before:
             self.scoring = self._before.pop()
         else:
@@ -71,9 +71,9 @@ class ScoreKeeper:
                 if space is not None:  # what was believed before was in other features
                     self._before.clear()
                 self.scoring = scoring
-                self.fitted = len(self.answers)
+                self._fitted = len(self.answers)
 
     def restart(self, scoring: Scoring) -> None:
-        """Begin again from other starting scores, with the same answers."""
+        """Begin again from other initial scores, with the same answers."""
         self.scoring = scoring.refitted(self.answers)
         self._before.clear()

@@ -1,7 +1,8 @@
-"""The two ways to turn choices into scores, with one interface: Elo and the posterior.
+"""The two ways to turn choices into scores, with the same methods: Elo and the posterior.
 
-Both are values: `after` and `refitted` return a new one, so that a pair can be prepared for an
-answer that has not been given, an answer be taken back, and a fit run beside the window.
+Both are values: `after`, `refitted` and `with_space` return a new one, so that a pair can be
+prepared for an answer that has not been given, an answer be taken back, and a fit run beside the
+window. Differences and variances are in logits, scores and deviations in Elo units.
 """
 
 from __future__ import annotations
@@ -9,43 +10,44 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple
 
 import numpy as np
 
 from src.rating.models import elo
 from src.rating.models.comparison_graph import Choices, Floats, Ints, sigmoid
 from src.rating.models.feature_space import FeatureSpace
+from src.rating.models.initial_scores import InitialScores
 from src.rating.models.posterior import Belief, Prior, fit
-from src.rating.pairs.expected_gain import SCORE_VARIANCE, independent_values, pair_values
+from src.rating.pairs.expected_gain import SCORE_VARIANCE, independent_gains, pair_gains
 
 LOGITS = math.log(10)
 """logits per Elo unit"""
-START_SLOPE_VARIANCE = 0.25
-"""of the factor, 1 at first, by which the starting scores are believed"""
+INITIAL_SLOPE_VARIANCE = 0.25
+"""of the factor, 1 at first, by which the initial scores are believed"""
 ANSWER_PRECISION = 0.15
 """mean p(1-p) of a choice: what one comparison of the old tool adds to what is known, logits⁻²"""
 MOST_SEARCHED = 5000
 """above this many choices the kind of taste is no longer searched for, but kept"""
 
 
-class Taste(NamedTuple):
+class FeaturePrior(NamedTuple):
     """How much of taste features explain, and how.
 
-    A component of mean square p has weights of variance proportional to p^steepness: 0 is plain
-    linear taste; with 1 taste goes with what images differ in most.
+    A component of mean square p has weights of variance proportional to p^spectrum_power: 0 is
+    plain linear taste; with 1 taste goes with what images differ in most.
     """
 
-    share: float  # of the scores' variance
-    steepness: float
-    plausible: float  # at first
+    variance_share: float  # of the scores' variance
+    spectrum_power: float
+    weight: float  # prior probability
 
 
-TASTES = (
-    Taste(0.50, 1.0, 0.25),
-    Taste(0.50, 0.0, 0.20),
-    Taste(0.15, 0.5, 0.25),
-    Taste(0.02, 0.5, 0.30),
+FEATURE_PRIORS = (
+    FeaturePrior(0.50, 1.0, 0.25),
+    FeaturePrior(0.50, 0.0, 0.20),
+    FeaturePrior(0.15, 0.5, 0.25),
+    FeaturePrior(0.02, 0.5, 0.30),
 )
 
 
@@ -58,87 +60,41 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Starts:
-    """Scores that images had before any choice, logits; n images.
-
-    Args:
-        old: from a score file without choices; 0 where there is none.
-        old_comparisons: how many comparisons stand behind each of them.
-        model: from a model; 0 where there is none.
-    """
-
-    old: Floats
-    old_comparisons: Floats
-    model: Floats
-
-
-class Scoring(Protocol):
-    """What the database asks of a method."""
-
-    def after(self, answer: Answer) -> Self:
-        """The scores after one more answer."""
-
-    def refitted(self, answers: Sequence[Answer]) -> Self:
-        """The scores that all answers give, as exactly as the method can."""
-
-    def with_space(self, space: FeatureSpace) -> Self:
-        """The same method on other features; to be refitted."""
-
-    def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
-        """(k,) mean and variance of the score differences of k pairs, logits."""
-
-    def worth(self, i: Ints, j: Ints) -> Floats:
-        """(k,) what the answers about k pairs are worth for the order of all images."""
-
-    def scores(self) -> Floats:
-        """(n,) scores, Elo units."""
-
-    def deviations(self, images: Ints) -> Floats:
-        """(k,) standard deviations of the scores of k images, Elo units."""
-
-
-def prediction(scoring: Scoring, left: int, right: int) -> float | None:
-    """The probability that left will be preferred; None where both are equal so far."""
-    mean, variance = scoring.difference(np.array([left]), np.array([right]))
-    if abs(mean[0]) < 1e-9:
-        return None
-    # MacKay 1992: a logistic averaged over a Gaussian.
-    return float(sigmoid(mean / np.sqrt(1 + math.pi / 8 * variance))[0])
-
-
-@dataclass(frozen=True)
 class EloScoring:
     """The seed's rule. Its uncertainty is a rule of thumb, since Elo has none."""
 
-    starts: Starts
+    initial: InitialScores
     values: Floats  # (n,) Elo units
     counts: Floats  # (n,) comparisons
 
     @classmethod
-    def begin(cls, starts: Starts) -> EloScoring:
+    def begin(cls, initial: InitialScores) -> EloScoring:
         """The scores before any choice."""
-        return cls(starts, (starts.old + starts.model) / LOGITS, starts.old_comparisons)
+        return cls(initial, (initial.old + initial.model) / LOGITS, initial.old_comparisons)
 
     def after(self, answer: Answer) -> EloScoring:
         return self._played([answer])
 
     def refitted(self, answers: Sequence[Answer]) -> EloScoring:
-        return self.begin(self.starts)._played(answers)
+        return self.begin(self.initial)._played(answers)
 
     def with_space(self, space: FeatureSpace) -> EloScoring:
         return self
 
     def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
+        """(k,) mean and variance of the score differences of k pairs."""
         variance = self._variances()
         return (self.values[i] - self.values[j]) * LOGITS, variance[i] + variance[j]
 
-    def worth(self, i: Ints, j: Ints) -> Floats:
-        return independent_values(self.values * LOGITS, self._variances(), i, j)
+    def expected_gains(self, i: Ints, j: Ints) -> Floats:
+        """(k,) what the answers about k pairs are worth for the order of all images."""
+        return independent_gains(self.values * LOGITS, self._variances(), i, j)
 
     def scores(self) -> Floats:
         return self.values
 
     def deviations(self, images: Ints) -> Floats:
+        """(k,) standard deviations of the scores of k images."""
         return np.asarray(np.sqrt(self._variances()[images]) / LOGITS)
 
     def _variances(self) -> Floats:
@@ -158,17 +114,21 @@ class EloScoring:
 class PosteriorScoring:
     """Gaussian-process preference learning (`posterior.py`) in the features at hand."""
 
-    starts: Starts
+    initial: InitialScores
     space: FeatureSpace
-    taste: Taste
+    feature_prior: FeaturePrior
     belief: Belief
 
     @classmethod
     def begin(
-        cls, starts: Starts, space: FeatureSpace, taste: Taste = TASTES[0]
+        cls,
+        initial: InitialScores,
+        space: FeatureSpace,
+        feature_prior: FeaturePrior = FEATURE_PRIORS[0],
     ) -> PosteriorScoring:
         """The belief before any choice."""
-        return cls(starts, space, taste, Belief.start(_prior(starts, space, taste)))
+        belief = Belief.start(_prior(initial, space, feature_prior))
+        return cls(initial, space, feature_prior, belief)
 
     def after(self, answer: Answer) -> PosteriorScoring:
         left, right, outcome = answer
@@ -181,30 +141,43 @@ class PosteriorScoring:
         return replace(self, belief=belief)
 
     def refitted(self, answers: Sequence[Answer]) -> PosteriorScoring:
+        """All answers fitted at once, under the feature prior of the greatest evidence."""
         choices = as_choices(answers)
         search = self.space.width and 0 < len(choices) <= MOST_SEARCHED
         best, most = self, -math.inf
-        for taste in TASTES if search else (self.taste,):
-            fitted = fit(_prior(self.starts, self.space, taste), choices, self.belief)
-            evidence = fitted.log_evidence + math.log(taste.plausible)
+        for prior in FEATURE_PRIORS if search else (self.feature_prior,):
+            fitted = fit(_prior(self.initial, self.space, prior), choices, self.belief)
+            evidence = fitted.log_evidence + math.log(prior.weight)
             if evidence > most:
-                best, most = replace(self, taste=taste, belief=fitted.belief), evidence
+                best, most = replace(self, feature_prior=prior, belief=fitted.belief), evidence
         return best
 
     def with_space(self, space: FeatureSpace) -> PosteriorScoring:
-        return self.begin(self.starts, space, self.taste)
+        return self.begin(self.initial, space, self.feature_prior)
 
     def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
         return self.belief.difference(i, j)
 
-    def worth(self, i: Ints, j: Ints) -> Floats:
-        return pair_values(self.belief, i, j)
+    def expected_gains(self, i: Ints, j: Ints) -> Floats:
+        return pair_gains(self.belief, i, j)
 
     def scores(self) -> Floats:
         return np.asarray(self.belief.mean / LOGITS)
 
     def deviations(self, images: Ints) -> Floats:
         return np.asarray(np.sqrt(self.belief.variance(images)) / LOGITS)
+
+
+Scoring = EloScoring | PosteriorScoring
+
+
+def prediction(scoring: Scoring, left: int, right: int) -> float | None:
+    """The probability that left will be preferred; None where both are equal so far."""
+    mean, variance = scoring.difference(np.array([left]), np.array([right]))
+    if abs(mean[0]) < 1e-9:
+        return None
+    # MacKay 1992: a logistic averaged over a Gaussian.
+    return float(sigmoid(mean / np.sqrt(1 + math.pi / 8 * variance))[0])
 
 
 def as_choices(answers: Sequence[Answer]) -> Choices:
@@ -222,18 +195,18 @@ def as_choices(answers: Sequence[Answer]) -> Choices:
     )
 
 
-def _prior(starts: Starts, space: FeatureSpace, taste: Taste) -> Prior:
-    """Features explain their share of the variance; each start is one more feature of weight 1."""
-    columns = [start for start in (starts.old, starts.model) if start.any()]
+def _prior(initial: InitialScores, space: FeatureSpace, feature_prior: FeaturePrior) -> Prior:
+    """Features explain their share; initial scores are one more feature, of weight 1."""
+    columns = [scores for scores in (initial.old, initial.model) if scores.any()]
     features = np.column_stack([space.features, *columns]) if columns else space.features
-    power = space.power
-    spread = power**taste.steepness
+    share, power = feature_prior.variance_share, space.power
+    spread = power**feature_prior.spectrum_power
     if space.width:
-        spread *= SCORE_VARIANCE * taste.share / (power @ spread)
-    own = np.where(space.known, SCORE_VARIANCE * (1 - taste.share), SCORE_VARIANCE)
+        spread *= SCORE_VARIANCE * share / (power @ spread)
+    own = np.where(space.known, SCORE_VARIANCE * (1 - share), SCORE_VARIANCE)
     return Prior(
         features=features,
         w_mean=np.concatenate([np.zeros(space.width), np.ones(len(columns))]),
-        w_var=np.concatenate([spread, np.full(len(columns), START_SLOPE_VARIANCE)]),
-        u_var=1.0 / (1.0 / own + ANSWER_PRECISION * starts.old_comparisons),
+        w_var=np.concatenate([spread, np.full(len(columns), INITIAL_SLOPE_VARIANCE)]),
+        u_var=1.0 / (1.0 / own + ANSWER_PRECISION * initial.old_comparisons),
     )

@@ -32,7 +32,7 @@ def density(mean: Floats, variance: Floats, centre: float) -> Floats:
     return np.asarray(np.exp(-((mean - centre) ** 2) / (2 * spread)) / np.sqrt(spread))
 
 
-def independent_values(mean: Floats, variance: Floats, i: Ints, j: Ints) -> Floats:
+def independent_gains(mean: Floats, variance: Floats, i: Ints, j: Ints) -> Floats:
     """(k,) what the answer about each of k pairs is worth where scores are independent.
 
     Args:
@@ -46,7 +46,7 @@ def independent_values(mean: Floats, variance: Floats, i: Ints, j: Ints) -> Floa
     return np.asarray(q / (1 + q * total) * gain)
 
 
-def pair_values(belief: Belief, i: Ints, j: Ints) -> Floats:
+def pair_gains(belief: Belief, i: Ints, j: Ints) -> Floats:
     """(k,) what the answer about each of k pairs is worth.
 
     That features carry it to all other images is counted through w, by a sample of the images;

@@ -97,7 +97,7 @@ class PairSchedule:
             if repeat is not None:
                 return Shown(*repeat, "repeat", prediction(scoring, *repeat))
         if self.selection == "active":
-            left, right = active_pair(allowed, scoring.worth, self._showings, rng, avoid)
+            left, right = active_pair(allowed, scoring.expected_gains, self._showings, rng, avoid)
         elif self.selection == "least_shown":
             left, right = least_shown_pair(allowed, self._shown, rng, avoid)
         else:

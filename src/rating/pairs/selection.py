@@ -19,8 +19,8 @@ MOST_SHOWINGS = 2
 """how often active selection shows one pair"""
 CANDIDATES = 2000
 
-Worth = Callable[[Ints, Ints], Floats]
-"""(i, j) → what the answer about each pair is worth"""
+Gains = Callable[[Ints, Ints], Floats]
+"""(i, j) → the expected gain of asking about each pair"""
 IndexPair = tuple[int, int]
 
 
@@ -30,7 +30,7 @@ def random_pair(allowed: Ints, rng: np.random.Generator, avoid: Collection[int] 
     Args:
         allowed: (n,) the images to choose from, at least two.
         rng: source of chance.
-        avoid: images just shown; left out where enough others remain.
+        avoid: images just shown; passed over where enough others remain.
     """
     pool = _without(allowed, avoid)
     left, right = rng.choice(len(pool), 2, replace=False)
@@ -58,24 +58,23 @@ def least_shown_pair(
 
 def active_pair(
     allowed: Ints,
-    worth: Worth,
+    gains: Gains,
     showings: Mapping[IndexPair, int],
     rng: np.random.Generator,
     avoid: Collection[int] = (),
     candidates: int = CANDIDATES,
 ) -> IndexPair:
-    """The pair among random candidates whose answer is worth most (`pair_value.py`).
+    """The pair among random candidates of the greatest expected gain (`expected_gain.py`).
 
     Args:
         allowed, rng, avoid: as in `random_pair`.
-        worth: what answers are worth.
         showings: how often each (smaller, larger) pair was shown.
         candidates: how many pairs are looked at.
     """
     pool = _without(allowed, avoid)
     i, j = _candidate_pairs(len(pool), candidates, rng)
     i, j = pool[i], pool[j]
-    gain = worth(i, j)
+    gain = gains(i, j)
     best = int(gain.argmax())
     at = best
     while showings.get((min(i[at], j[at]), max(i[at], j[at])), 0) >= MOST_SHOWINGS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from src.evaluation.proportion import Proportion, ceiling
 
@@ -14,8 +14,7 @@ ENOUGH = {True: 2.0, False: 3.0}
 _Z = 1.96
 
 
-@dataclass(frozen=True)
-class OddOneOut:
+class OddOneOut(NamedTuple):
     """Of the choices where person, scores and model did not all agree: who stood alone."""
 
     person: int

@@ -3,6 +3,10 @@
 One row per event, never changed and never deleted: taking a choice back is a row of its own. A row
 is on the disk when `append` returns (`synchronous=FULL`: one fsync of the write-ahead log).
 
+Each row carries a checksum of itself and its number, and the numbers have no gaps, so that a
+changed, a lost and a cut-off row are all noticed. A damaged log is set aside, and the rows that are
+whole go into a new one.
+
 The open log holds SQLite's exclusive lock on the file. That is what refuses a second window on the
 folder; the operating system drops the lock with the process, however it ends, so there is never a
 stale one. It also lets the write-ahead log do without shared memory, which network folders lack
@@ -11,14 +15,21 @@ stale one. It also lets the write-ahead log do without shared memory, which netw
 
 from __future__ import annotations
 
+import logging
+import math
+import os
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from src.errors import DataError
+from src.rating.storage.set_aside import set_aside
+
+logger = logging.getLogger(__name__)
 
 NAME = "score_choices.sqlite"
 VERSION = 1
@@ -36,7 +47,8 @@ CREATE TABLE events (
     response_time REAL,            -- seconds
     kind TEXT NOT NULL,            -- why the pair was shown: audit, repeat, active, ...
     prediction REAL,               -- probability given to "left" before the pair was shown
-    undoes INTEGER                 -- id of the event that an undo takes back
+    undoes INTEGER,                -- id of the event that an undo takes back
+    checksum INTEGER               -- of the other columns; NULL in rows of earlier versions
 ) STRICT;
 CREATE TABLE starts (
     id INTEGER PRIMARY KEY,
@@ -56,6 +68,11 @@ CREATE TRIGGER events_unchanged BEFORE UPDATE ON events
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
+_COLUMNS = (
+    'id, time, session, "left", "right", outcome, response_time, kind, prediction, undoes, checksum'
+)
+_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({', '.join('?' * 11)})"
+_TABLES = {"starts": "time, path, score, source", "state": "key, value"}
 
 
 class Event(NamedTuple):
@@ -79,31 +96,108 @@ class Start(NamedTuple):
     source: str
 
 
+class _Damaged(Exception):
+    """Rows of a log are missing or not as they were written."""
+
+
 class ChoiceLog:
     """The open log of one folder, owned by one process.
 
+    Attributes:
+        notices: what the user should know about the file, one line each.
+
     Raises:
-        DataError: the folder cannot be written, the log is open elsewhere, damaged, or made by a
-            newer version of this program.
+        DataError: the folder cannot be written, the log is open elsewhere, damaged beyond
+            reading, or made by a newer version of this program.
     """
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / NAME
+        self.notices: list[str] = []
+        self._connection = self._connect()
         try:
-            # Callers share the connection between threads under their own lock.
-            self._connection = sqlite3.connect(
-                self.path, timeout=0.5, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.Error as error:
-            raise self._explain(error) from error
-        try:
-            self._prepare()
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise self._explain(error) from error
-        except DataError:
+            with self._explained():
+                try:
+                    self._prepare()
+                except (_Damaged, sqlite3.DatabaseError, UnicodeDecodeError) as error:
+                    if not _is_damage(error):
+                        raise
+                    self._restore(error)
+        except BaseException:
             self._connection.close()
             raise
+
+    def append(self, event: Event, undoes: int | None = None) -> int:
+        """Write one event of this session; it is on the disk when this returns its id.
+
+        Raises:
+            DataError: nothing was written (disk full, folder gone …).
+        """
+        row = (
+            self._last + 1,
+            _now(),
+            self.session,
+            event.left,
+            event.right,
+            event.outcome,
+            None if event.response_time is None else float(event.response_time),
+            event.kind,
+            None if event.prediction is None else float(event.prediction),
+            undoes,
+        )
+        with self._explained():
+            self._connection.execute(_INSERT, (*row, _checksum(row)))
+        self._last += 1
+        return self._last
+
+    def undo(self, event: Event) -> None:
+        """Take an event back by a new row."""
+        self.append(event._replace(outcome="undo", prediction=None), undoes=event.id)
+
+    def events(self) -> list[Event]:
+        """All events that still stand, in the order they happened."""
+        return self._rows(
+            Event,
+            'SELECT "left", "right", outcome, kind, prediction, response_time, session, id'
+            " FROM events WHERE outcome != 'undo'"
+            " AND id NOT IN (SELECT undoes FROM events WHERE undoes IS NOT NULL) ORDER BY id",
+        )
+
+    def add_starts(self, starts: Iterable[Start]) -> None:
+        """Keep scores that images begin with; a later one for the same path counts."""
+        now = _now()
+        with self._explained(), self._transaction():
+            self._connection.executemany(
+                "INSERT INTO starts (time, path, score, source) VALUES (?, ?, ?, ?)",
+                [(now, *start) for start in starts],
+            )
+
+    def starts(self) -> dict[str, Start]:
+        """The score each image began with, where it had one."""
+        rows = self._rows(Start, "SELECT path, score, source FROM starts ORDER BY id")
+        return {row.path: row for row in rows if math.isfinite(row.score)}
+
+    def set_state(self, **values: str) -> None:
+        """Keep values by name, in this order, replacing earlier ones."""
+        with self._explained():
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)", list(values.items())
+            )
+
+    def state(self) -> dict[str, str]:
+        """The values kept by `set_state`."""
+        with self._explained():
+            return dict(self._connection.execute("SELECT key, value FROM state"))
+
+    def close(self) -> None:
+        """Release the folder; merges the write-ahead log into the file. May be called twice."""
+        self._connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        with self._explained():  # callers share it between threads under their own lock
+            return sqlite3.connect(
+                self.path, timeout=0.5, isolation_level=None, check_same_thread=False
+            )
 
     def _prepare(self) -> None:
         run = self._connection.execute
@@ -121,120 +215,96 @@ class ChoiceLog:
             )
         run("BEGIN IMMEDIATE")  # takes the lock, and fails where nothing can be written
         run("COMMIT")
-        (last,) = run("SELECT coalesce(max(session), 0) FROM events").fetchone()
-        self.session: int = last + 1
+        if "checksum" not in {column[1] for column in run("PRAGMA table_info(events)")}:
+            run("ALTER TABLE events ADD COLUMN checksum INTEGER")
+        ((verdict, *_), *_) = run("PRAGMA quick_check(1)").fetchall()
+        if verdict != "ok":
+            raise _Damaged(verdict)
+        self._last = self.session = 0
+        for row in run(f"SELECT {_COLUMNS} FROM events ORDER BY id"):
+            if not _is_whole(row) or row[0] != self._last + 1:
+                raise _Damaged(f"choice {self._last + 1:,} is missing or changed")
+            self._last, self.session = row[0], row[2]
+        if self._last < as_count(dict(run("SELECT key, value FROM state")).get("last_event")):
+            raise _Damaged("the last choices are missing")
+        self.session += 1
 
-    def append(self, event: Event, undoes: int | None = None) -> int:
-        """Write one event of this session; it is on the disk when this returns its id.
-
-        Raises:
-            DataError: nothing was written (disk full, folder gone …).
-        """
-        try:
-            cursor = self._connection.execute(
-                'INSERT INTO events (time, session, "left", "right", outcome, response_time, kind,'
-                " prediction, undoes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    datetime.now(UTC).isoformat(timespec="milliseconds"),
-                    self.session,
-                    event.left,
-                    event.right,
-                    event.outcome,
-                    event.response_time,
-                    event.kind,
-                    event.prediction,
-                    undoes,
-                ),
-            )
-        except sqlite3.Error as error:
-            raise self._explain(error) from error
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
-
-    def undo(self, event: Event) -> None:
-        """Take an event back by a new row."""
-        self.append(event._replace(outcome="undo", prediction=None), undoes=event.id)
-
-    def events(self) -> list[Event]:
-        """All events that still stand, in the order they happened."""
-        try:
-            rows = self._connection.execute(
-                'SELECT "left", "right", outcome, kind, prediction, response_time, session, id'
-                " FROM events WHERE outcome != 'undo'"
-                " AND id NOT IN (SELECT undoes FROM events WHERE undoes IS NOT NULL) ORDER BY id"
-            )
-            return [Event._make(row) for row in rows]
-        except sqlite3.Error as error:
-            raise self._explain(error) from error
-
-    def add_starts(self, starts: Iterable[Start]) -> None:
-        """Keep scores that images begin with; a later one for the same path counts."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                self._connection.executemany(
-                    "INSERT INTO starts (time, path, score, source) VALUES (?, ?, ?, ?)",
-                    [(now, *start) for start in starts],
-                )
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise self._explain(error) from error
-
-    def starts(self) -> dict[str, Start]:
-        """The score each image began with, where it had one."""
-        try:
-            rows = self._connection.execute("SELECT path, score, source FROM starts ORDER BY id")
-            return {row[0]: Start._make(row) for row in rows}
-        except sqlite3.Error as error:
-            raise self._explain(error) from error
-
-    def set_state(self, **values: str) -> None:
-        """Keep values by name, replacing earlier ones."""
-        try:
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)", list(values.items())
-            )
-        except sqlite3.Error as error:
-            raise self._explain(error) from error
-
-    def state(self) -> dict[str, str]:
-        """The values kept by `set_state`."""
-        try:
-            return dict(self._connection.execute("SELECT key, value FROM state"))
-        except sqlite3.Error as error:
-            raise self._explain(error) from error
-
-    def close(self) -> None:
-        """Release the folder; merges the write-ahead log into the file. May be called twice."""
+    def _restore(self, damage: Exception) -> None:
+        """Set the file aside and go on with a new one of the rows that are whole."""
+        with suppress(sqlite3.Error, ValueError):  # else nothing is read of a file that was cut off
+            self._connection.execute("PRAGMA writable_schema = ON")
+        rows, last = _rescued(self._connection)
+        if not rows:
+            raise DataError(
+                f"{self.path} is damaged ({damage}); it has not been changed. Put a backup in its "
+                "place, or rename it to go on from the scores in score.json"
+            ) from damage
+        tables = {name: _readable(self._connection, name, _TABLES[name]) for name in _TABLES}
         self._connection.close()
+        copy = set_aside(self.path)
+        fresh = self.path.with_name(f"{NAME}.restored")
+        fresh.unlink(missing_ok=True)
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as restored:
+            restored.executescript(_SCHEMA)
+            restored.execute("BEGIN")
+            restored.executemany(_INSERT, _renumbered(rows))
+            for name, content in tables.items():
+                if name == "state":  # score.json is to be written again
+                    content = [row for row in content if row[0] != "last_event"]
+                marks = ", ".join("?" * (1 + _TABLES[name].count(",")))
+                restored.executemany(
+                    f"INSERT INTO {name} ({_TABLES[name]}) VALUES ({marks})", content
+                )
+            restored.execute("COMMIT")
+        self.path.with_name(f"{NAME}-wal").unlink(missing_ok=True)
+        os.replace(fresh, self.path)
+        self._connection = self._connect()
+        self._prepare()
+        lost = f"at least {last - len(rows):,}" if last > len(rows) else "an unknown number"
+        notice = (
+            f"{self.path} was damaged ({damage}): {len(rows):,} choices are whole and kept, {lost} "
+            f"are lost; the damaged file is {copy.name}"
+        )
+        logger.warning(notice)
+        self.notices.append(notice)
 
-    def _explain(self, error: sqlite3.Error) -> DataError:
+    def _rows(self, kind: Any, query: str) -> list[Any]:
+        with self._explained():
+            return [kind._make(row) for row in self._connection.execute(query)]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise DataError(self._explanation(error)) from error
+
+    def _explanation(self, error: sqlite3.Error) -> str:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            text = (
+            return (
                 f"{self.path.parent} is open in another rating window or program: "
                 "close that one first"
             )
-        elif name.startswith("SQLITE_FULL"):
-            text = f"{self.path}: the disk is full. Free some space, then answer again"
-        elif name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            text = (
-                f"{self.path} is damaged ({error}); it has not been changed. Put a backup in its "
-                f"place, or rename it to go on from the scores in score.json"
-            )
-        elif name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-            text = (
+        if name.startswith("SQLITE_FULL"):
+            return f"{self.path}: the disk is full. Free some space, then answer again"
+        if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+            return (
                 f"{self.path.parent} cannot be written ({error}), so choices could not be kept: "
                 "mend the folder's permissions or copy the images elsewhere"
             )
-        else:
-            text = f"{self.path} cannot be used ({error}): check the disk, then try again"
-        return DataError(text)
+        return f"{self.path} cannot be used ({error}): check the disk, then try again"
 
 
 @contextmanager
@@ -251,3 +321,86 @@ def no_window(directory: Path) -> Iterator[None]:
         return
     with closing(ChoiceLog(directory)):
         yield
+
+
+def as_count(text: str | None) -> int:
+    """A count kept as text in the state; 0 where there is none that makes sense."""
+    return int(text) if text and text.isdecimal() else 0
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _checksum(row: tuple[Any, ...]) -> int:
+    """Of a row without its checksum."""
+    return zlib.crc32(repr(row).encode())
+
+
+def _is_whole(row: tuple[Any, ...]) -> bool:
+    """Whether a row is as it was written; one without a checksum only has to make sense."""
+    *written, checksum = row
+    if checksum is not None:
+        return bool(checksum == _checksum(tuple(written)))
+    number, _, session, left, right, outcome, _, kind, prediction, undoes = written
+    of_one = outcome in ("exclude", "undo")  # right is empty where only an image was excluded
+    return (
+        all(isinstance(text, str) for text in (left, right, kind))
+        and isinstance(session, int)
+        and outcome in (*ANSWERS, "skip", "exclude", "undo")
+        and left not in ("", right)
+        and (right != "" or of_one)
+        and (prediction is None or 0 <= prediction <= 1)
+        and (undoes in range(1, number) if outcome == "undo" else undoes is None)
+    )
+
+
+def _is_damage(error: Exception) -> bool:
+    name = getattr(error, "sqlite_errorname", "")
+    return (
+        isinstance(error, (_Damaged, UnicodeDecodeError))
+        or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+        or "decode" in str(error)  # text that is no UTF-8; it has no code
+    )
+
+
+def _rescued(connection: sqlite3.Connection) -> tuple[list[tuple[Any, ...]], int]:
+    """The rows of a damaged log that are whole, and the greatest number that any row has."""
+    found: dict[int, tuple[Any, ...]] = {}
+    last, missed = 0, 0
+    while missed < 1000:  # by number, since a damaged page ends every scan
+        number = last + missed + 1
+        with suppress(sqlite3.Error, ValueError, OverflowError):
+            row = connection.execute(
+                f"SELECT {_COLUMNS} FROM events WHERE id = ?", (number,)
+            ).fetchone()
+            if row is not None:
+                last, missed = number, 0
+                if _is_whole(row):
+                    found[number] = row
+                continue
+        missed += 1
+    with suppress(sqlite3.Error, ValueError):
+        state = dict(connection.execute("SELECT key, value FROM state"))
+        last = max(last, as_count(state.get("last_event")))
+    return list(found.values()), last
+
+
+def _readable(connection: sqlite3.Connection, table: str, columns: str) -> list[tuple[Any, ...]]:
+    """The rows of a table up to the first that cannot be read."""
+    rows: list[tuple[Any, ...]] = []
+    with suppress(sqlite3.Error, ValueError):
+        for row in connection.execute(f"SELECT {columns} FROM {table}"):
+            rows.append(row)
+    return rows
+
+
+def _renumbered(rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Numbers without gaps; an undo of a lost row is dropped with it."""
+    new: dict[int, int] = {}
+    for number, *middle, undoes, _ in rows:
+        if undoes is not None and undoes not in new:
+            continue
+        new[number] = len(new) + 1
+        row = (new[number], *middle, None if undoes is None else new[undoes])
+        yield (*row, _checksum(row))

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-import time
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -139,29 +137,3 @@ def write_score_file(path: Path, content: ScoreFile) -> None:
         DataError: the folder cannot be written or the disk is full; the old file is as it was.
     """
     write_text(path, as_text(content))
-
-
-def set_aside(path: Path, what: str = "damaged") -> Path:
-    """Copy a file to `NAME.damaged-TIME` beside it, once per content; returns the copy's path.
-
-    Raises:
-        DataError: the copy cannot be made.
-    """
-    try:
-        content = path.read_bytes()
-        for copy in sorted(path.parent.glob(f"{path.name}.{what}-*")):
-            if copy.read_bytes() == content:
-                return copy
-        name = f"{path.name}.{what}-{time.strftime('%Y%m%d-%H%M%S')}"
-        copy = path.with_name(name)
-        number = 1
-        while copy.exists():
-            number += 1
-            copy = path.with_name(f"{name}-{number}")
-        shutil.copy2(path, copy)
-    except OSError as error:
-        raise DataError(
-            f"{path} is {what}, and no copy of it could be set aside ({error.strerror}): "
-            "copy it yourself, then delete it"
-        ) from error
-    return copy

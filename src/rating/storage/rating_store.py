@@ -12,14 +12,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from src.errors import DataError
+from src.files import write_text
 from src.rating.storage import choice_log, score_file
-from src.rating.storage.choice_log import ANSWERS, ChoiceLog, Event, Start
+from src.rating.storage.choice_log import ANSWERS, ChoiceLog, Event, Start, as_count
 from src.rating.storage.score_file import DamagedScoreFile, ScoreFile
+from src.rating.storage.set_aside import set_aside
 
 logger = logging.getLogger(__name__)
 
 
-class FolderRecords:
+class RatingStore:
     """The open records of one folder.
 
     Attributes:
@@ -27,7 +29,6 @@ class FolderRecords:
         events: what stands in it, oldest first.
         starts: the scores that images had before any choice in the log.
         notices: what the user should know about the files, one line each.
-        stale: `score.json` lacks what the log holds.
 
     Raises:
         DataError: the log cannot be opened (see `ChoiceLog`), or `score.json` is damaged and
@@ -36,21 +37,32 @@ class FolderRecords:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / score_file.NAME
-        self.notices: list[str] = []
         self.log = ChoiceLog(directory)
         try:
+            for left_by_a_kill in directory.glob(f".{score_file.NAME}.*.tmp"):
+                left_by_a_kill.unlink(missing_ok=True)
+            self.notices = self.log.notices
             self.events: list[Event] = self.log.events()
             self.starts: dict[str, Start] = self.log.starts()
             self._state = self.log.state()
             self._kept = self._reconciled()
-            last = str(self.events[-1].id) if self.events else "0"
-            known = bool(self.events or self.starts)
-            self.stale = known and (
-                self._state.get("last_event", "0") != last or not self.path.exists()
-            )
+            written = self._state.get("last_event", "0")  # "" where it is to be written again
+            self._written = as_count(written) if written and self.path.exists() else None
+            if not self.events and not self.starts:
+                self._written = self.last_event
         except BaseException:
             self.log.close()
             raise
+
+    @property
+    def last_event(self) -> int:
+        """The number of the last event that stands; 0 before any."""
+        return self.events[-1].id if self.events else 0
+
+    @property
+    def stale(self) -> bool:
+        """Whether `score.json` lacks what the log holds."""
+        return self._written != self.last_event
 
     @property
     def answered(self) -> int:
@@ -60,7 +72,7 @@ class FolderRecords:
     @property
     def old_evaluations(self) -> int:
         """Comparisons of the old tool, of which only their number is known."""
-        return int(self._state.get("old_evaluations", 0))
+        return as_count(self._state.get("old_evaluations"))
 
     def append(self, event: Event) -> Event:
         """Keep an event; it is on the disk when this returns.
@@ -70,7 +82,6 @@ class FolderRecords:
         """
         event = event._replace(id=self.log.append(event), session=self.log.session)
         self.events.append(event)
-        self.stale = True
         return event
 
     def take_back(self) -> Event:
@@ -80,44 +91,51 @@ class FolderRecords:
             DataError: it could not be written, and nothing changed.
         """
         self.log.undo(self.events[-1])
-        self.stale = True
         return self.events.pop()
 
     def add_model_scores(self, scores: Mapping[str, float]) -> None:
         """Keep a model's scores as the start of these images."""
         self._add_starts([Start(path, float(score), "model") for path, score in scores.items()])
-        evaluated = int(self._state.get("model_evals", 0)) + len(scores)
+        evaluated = as_count(self._state.get("model_evals")) + len(scores)
         self._set_state(model_evals=str(evaluated))
-        self.stale = True
+        self._written = None
 
-    def write(self, scores: Mapping[str, float], unrated: Collection[str]) -> None:
-        """Write `score.json`, keeping what is unknown in it.
+    def content(self) -> ScoreFile:
+        """What `score.json` should hold beside scores: counts, and what is unknown in it."""
+        meta = {
+            **self._kept.meta,
+            "evaluations": self.old_evaluations + self.answered,
+            "model_evals": as_count(self._state.get("model_evals")),
+        }
+        return ScoreFile({}, meta, self._kept.extra)
+
+    def write(self, text: str, last_event: int) -> None:
+        """Write `score.json`.
+
+        Args:
+            text: of the whole file.
+            last_event: the last one that it takes into account.
 
         Raises:
             DataError: it cannot be written; it is as it was, and the choices are in the log.
         """
-        meta = {
-            **self._kept.meta,
-            "evaluations": self.old_evaluations + self.answered,
-            "model_evals": int(self._state.get("model_evals", 0)),
-            "unrated": sorted(unrated),
-        }
-        content = ScoreFile(dict(scores), meta, self._kept.extra)
-        digest = hashlib.sha256(score_file.as_text(content).encode("utf-8")).hexdigest()
-        last = self.events[-1].id if self.events else 0
+        digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
         try:
-            if self._is_foreign(_digest(self.path)):
-                copy = score_file.set_aside(self.path, "changed")
+            present = _digest(self.path)
+            if self._is_foreign(present):
+                copy = set_aside(self.path, "changed")
                 self._notice(f"{self.path} was changed by another program; a copy is {copy.name}")
-            self._set_state(next_sha256=digest)  # the process may end before the next but one line
-            score_file.write_score_file(self.path, content)
+            # The process may be killed after any of these lines, and again in the next session.
+            self._set_state(sha256=present)
+            self._set_state(next_sha256=digest)
+            write_text(self.path, text)
         except DataError as error:
             raise DataError(
                 f"{error}. The choices are safe in {choice_log.NAME}: "
                 "free disk space or mend the folder's permissions"
             ) from error
-        self._set_state(sha256=digest, last_event=str(last))
-        self.stale = False
+        self._set_state(sha256=digest, last_event=str(last_event))
+        self._written = last_event
 
     def close(self) -> None:
         """Release the folder."""
@@ -130,7 +148,7 @@ class FolderRecords:
         try:
             content = score_file.read_score_file(self.path)
         except DamagedScoreFile as error:
-            copy = score_file.set_aside(self.path)
+            copy = set_aside(self.path)
             if not known:
                 raise DataError(
                     f"{error}; a copy is {copy.name}, and there are no choices in "
@@ -147,29 +165,26 @@ class FolderRecords:
                 model_evals=str(content.count("model_evals")),
             )
         elif self._is_foreign(digest):
-            compared = {path for event in self.events for path in event[:2]}
-            evaluated = content.count("model_evals")
-            filled = evaluated > int(self._state.get("model_evals", 0))  # by a model, meanwhile
-            taken = content.scores if filled else content.rated()
-            starts = self._new_starts(content, taken.keys() - compared)
-            copy = score_file.set_aside(self.path, "changed")
-            self._add_starts(starts)
-            self._set_state(
-                sha256=digest,
-                last_event="",
-                **({"model_evals": str(evaluated)} if filled else {}),
-                old_evaluations=str(
-                    max(
-                        self.old_evaluations,
-                        content.count("evaluations") - self.answered,
-                    )
-                ),
-            )
-            self._notice(
-                f"{self.path} was changed by another program: {len(starts)} scores are taken "
-                f"from it, for images with choices the choices count; a copy is {copy.name}"
-            )
+            self._take_over(content, digest)
         return content
+
+    def _take_over(self, content: ScoreFile, digest: str) -> None:
+        """Take what another program wrote about images without choices into the log."""
+        compared = {path for event in self.events for path in event[:2]}
+        evaluated = content.count("model_evals")
+        filled = evaluated > as_count(self._state.get("model_evals"))  # by a model, meanwhile
+        taken = content.scores if filled else content.rated()
+        starts = self._new_starts(content, taken.keys() - compared)
+        copy = set_aside(self.path, "changed")
+        self._add_starts(starts)
+        old = max(self.old_evaluations, content.count("evaluations") - self.answered)
+        self._set_state(sha256=digest, last_event="", old_evaluations=str(old))
+        if filled:
+            self._set_state(model_evals=str(evaluated))
+        self._notice(
+            f"{self.path} was changed by another program: {len(starts)} scores are taken "
+            f"from it, for images with choices the choices count; a copy is {copy.name}"
+        )
 
     def _new_starts(self, content: ScoreFile, paths: Collection[str]) -> list[Start]:
         unrated = content.unrated()

@@ -1,0 +1,181 @@
+"""Models that training starts from, that are measured or replaced, and what they have seen."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from src.aesthetic.formats.pretrained_head import published_head
+from src.aesthetic.predictor import FILE_NAME, Predictor
+from src.aesthetic.rated_features import RatedFeatures
+from src.dataset.trained_on import TrainedOn
+from src.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+_PUBLISHED_FOR = "openai/clip-vit-large-patch14"
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """A saved model with what it, and the models that it comes from, have seen."""
+
+    name: str
+    predictor: Predictor
+    trained_on: TrainedOn
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """A model folder, the file in it, or the file of a published head.
+
+        Raises:
+            ModelError: nothing there, or a damaged or foreign file.
+        """
+        path = path.parent if path.name == FILE_NAME else path
+        return cls(path.name, Predictor.load(path), TrainedOn.load(path))
+
+    def seen(self, data: RatedFeatures) -> np.ndarray:
+        """Which images it has seen, (n,) bool.
+
+        A model made before models kept what they have seen names its split at least. If it was
+        trained in this folder, that split tells; in another folder too much is taken as seen.
+        """
+        seen = data.seen_by(self.trained_on)
+        made = self.predictor.provenance
+        if self.name in self.trained_on.unknown and "test_pick_seed" in made:
+            seen |= ~data.holder.test_mask(
+                data.sha256s,
+                data.groups,
+                fraction=float(made.get("fraction_for_test") or 0),
+                seed=int(made["test_pick_seed"]),
+                strata=data.holder.scores if data.binary else None,
+            )
+        return seen
+
+
+def choose_prior(
+    base_model: str, extractors: Sequence[Mapping[str, Any]], folder: Path
+) -> Ancestor | None:
+    """The model that training starts from, or None for from scratch.
+
+    Args:
+        base_model: a model file or folder; "" for none; "auto" for the published aesthetic head
+            where the features are those it was made for.
+        extractors: what the extractors say of themselves.
+        folder: where published heads are kept.
+
+    Raises:
+        ModelError: the model is not there, damaged, or cannot be fetched.
+    """
+    if not base_model:
+        return None
+    if base_model == "auto":
+        names = [extractor.get("name") for extractor in extractors]
+        if names != [_PUBLISHED_FOR] or extractors[0].get("hidden_states"):
+            return None
+        return Ancestor.load(published_head(folder))
+    path = Path(base_model)
+    if not path.exists() and path.parent == folder and path.suffix in {".safetensors", ".pth"}:
+        published = published_head(folder)
+        if published.stem == path.stem:
+            path = published
+    return Ancestor.load(path)
+
+
+class Start(NamedTuple):
+    """What training starts from.
+
+    Attributes:
+        data: with the test images chosen among those that it has not seen.
+        prior: a model whose scores are corrected, or whose weights are trained further.
+        afresh: the one to start from instead where the prior has seen training images.
+        trained_on: what the model to be trained, and all that it comes from, will have seen.
+    """
+
+    data: RatedFeatures
+    prior: Predictor | None
+    afresh: Predictor | None
+    trained_on: TrainedOn
+
+
+def choose_start(
+    data: RatedFeatures,
+    load_model: str,
+    base_model: str,
+    extractors: Sequence[Mapping[str, Any]],
+    *,
+    fraction_for_test: float,
+    test_pick_seed: int,
+    folder: Path = Path("models"),
+) -> Start:
+    """Find the model that training starts from, and split by what it has seen.
+
+    Args:
+        data: without a split.
+        load_model: the folder of a model to go on from; "" for none.
+        base_model, extractors, folder: as in `choose_prior`.
+
+    Raises:
+        DataError: too few images for a split.
+        ModelError: a model is not there, damaged, or cannot be fetched.
+    """
+    loaded = Ancestor.load(Path(load_model)) if load_model else None
+    prior, afresh = loaded or choose_prior(base_model, extractors, folder), None
+    if prior is not None:
+        data = replace(data, seen=prior.seen(data))
+    data = data.split(fraction_for_test, test_pick_seed)
+    if loaded is not None and (data.seen & data.train).any():
+        afresh = choose_prior(base_model, extractors, folder)
+    trained_on = data.trained_on()
+    for model in (prior, afresh):
+        trained_on |= model.trained_on if model else TrainedOn()
+    return Start(
+        data,
+        prior.predictor if prior else None,
+        afresh.predictor if afresh else None,
+        trained_on,
+    )
+
+
+def previous_model(
+    folder: Path, extractors: Sequence[Mapping[str, Any]], binary: bool
+) -> Ancestor | None:
+    """The model that is about to be replaced, if the new one can be compared with it."""
+    if not (folder / FILE_NAME).is_file():
+        return None
+    try:
+        model = Ancestor.load(folder)
+        check_extractors(model.predictor, extractors)
+    except ModelError as error:
+        logger.info("No comparison with the model that was there before: %s", error)
+        return None
+    was_binary = model.predictor.provenance.get("loss_model") == "bce"
+    return model if was_binary == binary else None
+
+
+def check_extractors(predictor: Predictor, extractors: Sequence[Mapping[str, Any]]) -> None:
+    """Make sure that a model was made for the features at hand.
+
+    The published heads do not say which copy of CLIP they were made for: any CLIP will do that
+    has their number of features.
+
+    Raises:
+        ModelError: it was made with other extractors.
+    """
+    made_for, at_hand = predictor.extractors, extractors
+    fits = len(made_for) == len(at_hand) and all(
+        made.get("identity") == given.get("identity")
+        if made.get("identity")
+        else given.get("model_type") == "clip" and not given.get("hidden_states")
+        for made, given in zip(made_for, at_hand, strict=True)
+    )
+    if not fits:
+        wanted = "+".join(str(extractor.get("name", "?")) for extractor in made_for)
+        given = "+".join(str(extractor.get("name", "?")) for extractor in at_hand)
+        raise ModelError(
+            f"the model was made for features of {wanted!r}, not of {given!r}: set "
+            f"feature_extractor to {wanted!r}, with the same hidden_states and model files"
+        )

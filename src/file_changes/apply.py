@@ -1,0 +1,184 @@
+"""Making planned changes, and undoing them.
+
+The undo file is on the disk before the first change. Undoing touches only what is still as the
+change left it, so it may be repeated, and it finishes what a kill left half done.
+"""
+
+import errno
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from src.errors import DataError
+from src.file_changes.changes import OLD_SCORES, Change, Folders, State, reason
+from src.file_changes.old_undo_files import parse_old
+from src.file_changes.sidecars import SUFFIXES
+from src.file_changes.undo_file import Recorded, UndoFile, parse
+from src.progress import progress_bar
+
+logger = logging.getLogger(__name__)
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of making or undoing changes.
+
+    Attributes:
+        verb: what was done with them: "made" or "undone".
+        done: how many.
+        nothing_to_do: changes that an interruption had left out, or that were undone before.
+        problems: files that were left as they are -> why.
+    """
+
+    verb: str
+    done: int = 0
+    nothing_to_do: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def report(self) -> str:
+        """What was done.
+
+        Raises:
+            DataError: something was not done; the message has the rest as well.
+        """
+        text = f"{self.done:,} {'change' if self.done == 1 else 'changes'} {self.verb}"
+        if self.nothing_to_do:
+            text += f"; {self.nothing_to_do:,} needed nothing"
+        if not self.problems:
+            return text
+        lines = [f"  {path}: {why}" for path, why in self.problems.items()][:_SHOWN]
+        if len(self.problems) > _SHOWN:
+            lines.append(f"  ... and {len(self.problems) - _SHOWN:,} more")
+        raise DataError("\n".join([f"{text}; {len(self.problems):,} not:", *lines]))
+
+
+def apply(folders: Folders, changes: Sequence[Change], undo_file: Path) -> Outcome:
+    """Write the undo file, then make the changes; one that fails does not stop the others.
+
+    Raises:
+        DataError: the undo file exists or cannot be written; nothing was changed then.
+    """
+    with UndoFile(undo_file, folders, changes, _new_folders(folders, changes)):
+        return make(folders, _shown(changes, "changing files"))
+
+
+def make(folders: Folders, changes: Iterable[Change]) -> Outcome:
+    """Make changes that an undo file holds already."""
+    done, problems = 0, {}
+    failed: set[str] = set()  # images by path, with and without suffix
+    full = ""
+    for change in changes:
+        path = PurePosixPath(change.path)
+        if full:
+            problems[change.path] = full
+            continue
+        if path.suffix.lower() in SUFFIXES and str(path.with_suffix("")) in failed:
+            problems[change.path] = "stays with its image"
+            continue
+        try:
+            change.make(folders)
+            done += 1
+        except (OSError, DataError) as error:
+            problems[change.path] = reason(error)
+            failed |= {change.path, str(path.with_suffix(""))}
+            if isinstance(error, OSError) and error.errno in _DISK_FULL:
+                full = f"not begun ({reason(error)})"
+    return Outcome("made", done, problems=problems)
+
+
+def undo(undo_file: Path) -> Outcome:
+    """Undo everything that an undo file holds, in the opposite order.
+
+    Raises:
+        DataError: the undo file is missing or damaged, its image folder is gone, or scores would
+            change under an open rating window.
+    """
+    recorded = read_undo_file(undo_file)
+    logger.info("Undoing in %s", " and ".join(dict.fromkeys(map(str, recorded.folders))))
+    with _no_window(recorded):
+        return _undo(recorded)
+
+
+def read_undo_file(file: Path) -> Recorded:
+    """What an undo file holds, of this version or of an earlier one.
+
+    Raises:
+        DataError: it is missing, damaged, or would act outside the folders that it names.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {reason(error)}") from None
+    recorded = parse(file, content) or parse_old(content, file.resolve().parent)
+    if recorded is None:
+        raise DataError(f"{file} is no undo file of this program, or damaged: nothing was undone")
+    (directory, into), changes, new_folders = recorded
+    for change in changes:
+        to = getattr(change, "to", None)
+        if to is not None and into / to == directory / change.path:
+            raise DataError(f"{file} is damaged: nothing was undone ({to} would be its own copy)")
+    for folder in new_folders:
+        if not (folder.is_relative_to(into) or into.is_relative_to(folder)):
+            raise DataError(f"{file} is damaged: nothing was undone ({folder} is elsewhere)")
+    if not directory.is_dir():
+        raise DataError(
+            f"{file} is about {directory}, which is not there: put the folder back in its place"
+        )
+    return recorded
+
+
+def _undo(recorded: Recorded) -> Outcome:
+    folders, changes, new_folders = recorded
+    done, nothing, problems = 0, 0, {}
+    for change in _shown(changes[::-1], "undoing"):
+        try:
+            for leftover in change.leftovers(folders):
+                leftover.unlink(missing_ok=True)
+            state = change.state(folders)
+            if state is State.AFTER:
+                change.undo(folders)
+        except (OSError, DataError) as error:
+            problems[change.path] = reason(error)
+            continue
+        done += state is State.AFTER
+        nothing += state is State.BEFORE
+        if state is State.OTHER:
+            problems[change.path] = state.value
+    for folder in reversed(new_folders):
+        try:
+            folder.rmdir()
+        except OSError:  # not empty, or gone
+            continue
+    return Outcome("undone", done, nothing, problems)
+
+
+def _shown(changes: Sequence[Change], what: str) -> Iterator[Change]:
+    with progress_bar(len(changes), what, "file") as bar:
+        for change in changes:
+            yield change
+            bar.update()
+
+
+def _new_folders(folders: Folders, changes: Sequence[Change]) -> list[Path]:
+    """The folders that the changes will make, each before those inside it."""
+    targets = {(folders.into / to).parent for c in changes if (to := getattr(c, "to", None))}
+    return sorted({folder for target in targets for folder in _missing(target)})
+
+
+def _missing(folder: Path) -> Iterator[Path]:
+    while not folder.exists():
+        yield folder
+        folder = folder.parent
+
+
+def _no_window(recorded: Recorded) -> AbstractContextManager[None]:
+    """Holds the rating window's lock where the scores of version bc9c4d7 are undone."""
+    from src.rating.storage.choice_log import no_window
+
+    scores = any(change.path == OLD_SCORES for change in recorded.changes)
+    return no_window(recorded.folders.directory) if scores else nullcontext()

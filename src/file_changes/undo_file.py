@@ -1,0 +1,161 @@
+"""The undo file: a line that names the folders, then a line for each change, written before it.
+
+An undo file is not trusted: it acts inside the folders that it names, on images, sidecars and
+tables only, and every value is checked before anything happens.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from src.errors import DataError
+from src.file_changes.changes import AnyChange, Change, Folders
+
+FORMAT: Literal["image-taste undo file"] = "image-taste undo file"
+
+
+def _absolute(path: str) -> str:
+    if not Path(path).is_absolute() or ".." in Path(path).parts or "\0" in path:
+        raise ValueError("no absolute path")
+    return path
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+
+
+class _Header(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    format: Literal["image-taste undo file"] = FORMAT
+    version: Literal[2] = 2
+    made: str
+    directory: AbsolutePath
+    into: AbsolutePath
+    new_folders: tuple[AbsolutePath, ...] = ()
+
+
+_CHANGE: TypeAdapter[AnyChange] = TypeAdapter(AnyChange)
+
+
+class Recorded(NamedTuple):
+    """What an undo file holds.
+
+    Attributes:
+        changes: in the order in which they were made.
+        new_folders: that were made for them, each before those inside it.
+    """
+
+    folders: Folders
+    changes: Sequence[Change]
+    new_folders: Sequence[Path] = ()
+
+
+class UndoFile:
+    """An undo file that is being written; what is added is on the disk when `add` returns.
+
+    Args:
+        file: its path; an existing one of the same folders is continued with `go_on`.
+        folders: where the changes are made.
+        changes: the first of them.
+        new_folders: that they will make.
+
+    Raises:
+        DataError: it exists already, or cannot be written.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        folders: Folders,
+        changes: Sequence[Change] = (),
+        new_folders: Iterable[Path] = (),
+        *,
+        go_on: bool = False,
+    ) -> None:
+        self._file = file
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if go_on and file.exists():
+                self._stream = file.open("rb+", buffering=0)
+                self._stream.truncate(file.read_bytes().rfind(b"\n") + 1)
+                self._append(changes)
+                return
+            self._stream = file.open("xb", buffering=0)
+        except FileExistsError:
+            raise DataError(f"{file} is there already: an undo file is never overwritten") from None
+        except OSError as error:
+            raise DataError(f"{file} cannot be written: {error.strerror or error}") from None
+        directory, into = folders
+        header = _Header(
+            made=time.strftime("%Y-%m-%d %H:%M:%S"),
+            directory=str(directory.resolve()),
+            into=str(into.resolve()),
+            new_folders=tuple(str(folder.resolve()) for folder in new_folders),
+        )
+        try:
+            self._append([header, *changes])
+        except DataError:
+            self._stream.close()
+            file.unlink(missing_ok=True)
+            raise
+
+    def add(self, changes: Sequence[Change]) -> None:
+        """Write changes down that are about to be made."""
+        self._append(changes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stream.close()
+
+    def _append(self, entries: Sequence[BaseModel]) -> None:
+        end = self._stream.seek(0, os.SEEK_END)
+        try:
+            self._stream.write(b"".join(e.model_dump_json().encode() + b"\n" for e in entries))
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            self._stream.truncate(end)
+            raise DataError(f"{self._file} cannot be written: {error.strerror or error}") from None
+
+
+def new_undo_file(folder: Path, what: str) -> Path:
+    """A path for an undo file, named after the action and the time, that does not exist yet."""
+    stem = f"undo-{what}-{time.strftime('%Y%m%d-%H%M%S')}"
+    names = (f"{stem}{'' if n == 1 else f'-{n}'}.jsonl" for n in range(1, 1000))
+    return next(path for name in names if not (path := folder / name).exists())
+
+
+def parse(file: Path, content: bytes) -> Recorded | None:
+    """What an undo file of this version holds; None if it is none.
+
+    Raises:
+        DataError: a line of it is damaged, or would act outside the folders that it names.
+    """
+    # A kill may have cut the last line off; its change was not begun then.
+    first, *lines = content[: content.rfind(b"\n") + 1].splitlines() or [b""]
+    try:
+        header = _Header.model_validate_json(first)
+    except ValidationError:
+        return None
+    changes: list[Change] = []
+    for number, line in enumerate(lines, start=2):
+        try:
+            changes.append(_CHANGE.validate_json(line))
+        except ValidationError as error:
+            why = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise DataError(
+                f"{file}, line {number}: nothing was undone, because this line is damaged or no "
+                f"change that this program makes ({why})"
+            ) from None
+    folders = Folders(Path(header.directory), Path(header.into))
+    return Recorded(folders, changes, [Path(folder) for folder in header.new_folders])

@@ -77,7 +77,7 @@ def fit_predictor(
 
     Args:
         data: features, scores and split.
-        head: "auto", "ridge", "kernel", "gp", "logistic", "pairwise" or "mlp".
+        head: "auto", "ridge", "kernel", "logistic", "pairwise" or "mlp".
         extractors: what the extractors say of themselves, for the model file.
         mlp: for the head of that name.
         prior: a model whose scores are corrected, or with "mlp" whose weights are trained on.

@@ -112,7 +112,7 @@ class FeatureStore:
     @contextmanager
     def _watched(self, *values: type[Exception]) -> Iterator[None]:
         """Errors of the database as one line; `values`: those that damaged values lead to."""
-        faults = (sqlite3.Error, *values)
+        faults: tuple[type[Exception], ...] = (sqlite3.Error, *values)
         try:
             yield
         except faults as error:

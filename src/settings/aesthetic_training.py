@@ -52,14 +52,14 @@ class AestheticTraining(
         )
     )
     head: Annotated[
-        Literal["auto", "ridge", "kernel", "gp", "logistic", "pairwise", "mlp"],
+        Literal["auto", "ridge", "kernel", "logistic", "pairwise", "mlp"],
         Searchable("head"),
     ] = Field(
         "auto",
-        description="What turns features into a score: 'ridge' (linear), 'kernel' and 'gp' "
-        "(curved), 'pairwise' (learns from your choices themselves), 'mlp' (the network of the "
-        "published heads, trained with training_args), or 'auto' (small networks, or whichever of "
-        "the first three does clearly better in cross-validation on the training images). "
+        description="What turns features into a score: 'ridge' (linear), 'kernel' (curved), "
+        "'pairwise' (learns from your choices themselves), 'mlp' (the network of the published "
+        "heads, trained with training_args), or 'auto' (small networks, or whichever of the first "
+        "two does clearly better in cross-validation on the training images). "
         "'logistic' is for loss_model 'bce', where 'auto' tries it instead of networks. Mode meta "
         "searches the settings of the 'mlp'.",
     )
@@ -129,9 +129,8 @@ class AestheticTraining(
         parts = [part.strip() for part in self.feature_extractor.split("+")]
         return "+".join([*parts, *(f"text:{part}" for part in parts)])
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "AestheticTraining":
-        problems = []
+    def contradictions(self) -> list[str]:
+        problems = super().contradictions()
         if not self.trains and not self.load_model:
             problems.append(f"mode {','.join(self.mode)!r} without 'train' needs load_model")
         binary = self.loss_model == "bce"
@@ -141,9 +140,7 @@ class AestheticTraining(
             problems.append("head 'pairwise' learns from choices, not with loss_model 'bce'")
         if binary and {"meta", "spotlight"} & set(self.mode):
             problems.append("modes 'meta' and 'spotlight' do not know loss_model 'bce'")
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
+        return problems
 
     @model_validator(mode="wrap")
     @classmethod

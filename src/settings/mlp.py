@@ -1,6 +1,6 @@
 """The settings of the mlp head: its network and its training, as `src/aesthetic/mlp` takes them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -87,7 +87,13 @@ class Mlp(Device):
     training_args: PredictorTrainingArgs = Field(default_factory=PredictorTrainingArgs)
 
     @model_validator(mode="after")
-    def _network_and_batches(self) -> "Mlp":
+    def _consistent(self) -> Self:
+        if problems := self.contradictions():
+            raise ValueError("; ".join(problems))
+        return self
+
+    def contradictions(self) -> list[str]:
+        """What cannot be, a sentence each."""
         problems = []
         if any(not 0 <= share < 1 for share in self.aesthetic_model_dropouts):
             problems.append("aesthetic_model_dropouts must lie between 0 and 1")
@@ -101,6 +107,4 @@ class Mlp(Device):
             problems.append("aesthetic_model_hidden must hold whole numbers from 1 on")
         if self.mlp_members == 2:
             problems.append("mlp_members must be 1 (a single mlp), or 3 and more")
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
+        return problems

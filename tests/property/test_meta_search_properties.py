@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from src.aesthetic.mlp.ensemble import _stacks
 from src.aesthetic.mlp.trainer import TrainingSet, train_mlps
-from src.aesthetic.search.space import candidate, combinations, text
+from src.aesthetic.search.space import combination, combinations, text
 from src.settings import AestheticTraining
 from src.settings.mlp import Mlp, PredictorTrainingArgs
 from src.settings.several_values import get_value, take_lists, with_value
@@ -59,7 +59,7 @@ def test_combinations_differ_in_the_table_and_reach_the_settings(epochs, rates, 
     rows = {tuple(text(value) for value in setting.values()) for setting in found}
     assert len(rows) == len(found)
     for setting in found:
-        mlp = candidate(Mlp(), setting).mlp
+        mlp = combination(Mlp(), setting).mlp
         assert mlp.training_args.num_train_epochs == setting["epochs"]
         assert mlp.aesthetic_model_hidden == setting["hidden"]
         assert float(text(setting["lr"])) == mlp.training_args.learning_rate

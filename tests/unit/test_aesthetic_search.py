@@ -14,7 +14,7 @@ from src.aesthetic.search import folds as folds_module
 from src.aesthetic.search import run as module
 from src.aesthetic.search.folds import InnerFolds, Stopped, mean_loss
 from src.aesthetic.search.run import search_settings
-from src.aesthetic.search.space import candidate, combinations, described
+from src.aesthetic.search.space import combination, combinations, described
 from src.errors import ModelError, SettingsError
 from src.settings import AestheticTraining
 from src.settings.mlp import Mlp
@@ -89,13 +89,13 @@ def test_every_combination_once_and_a_head_without_settings_once():
 
 def test_a_setting_reaches_the_settings_of_the_mlp():
     setting = {"epochs": 3, "weight_decay": 0.5, "hidden": [4, 2], "loss": "mse", "lr": None}
-    found = candidate(Mlp(), setting)
+    found = combination(Mlp(), setting)
     assert found.head == "mlp"
     assert found.mlp.training_args.num_train_epochs == 3
     assert found.mlp.training_args.weight_decay == 0.5
     assert found.mlp.training_args.learning_rate == 1e-4
     assert (found.mlp.aesthetic_model_hidden, found.mlp.loss_model) == ((4, 2), "mse")
-    assert candidate(Mlp(), {"head": "ridge", "epochs": None}).head == "ridge"
+    assert combination(Mlp(), {"head": "ridge", "epochs": None}).head == "ridge"
 
 
 def test_combinations_in_words():
@@ -128,7 +128,7 @@ def test_heads_are_trained_without_the_fold_they_are_measured_on(head, monkeypat
     images = InnerFolds(*rated())
     name = "train_mlps" if head == "mlp" else "fit_head"
     calls = spy_on(monkeypatch, folds_module, name)
-    mlp = candidate(Mlp(device="cpu"), {"head": head, "epochs": 1, "hidden": (8,)})
+    mlp = combination(Mlp(device="cpu"), {"head": head, "epochs": 1, "hidden": (8,)})
     score = images.score(mlp, 1, NEVER)
     (call,) = calls
     trained_on = call[0][0].features if head == "mlp" else call[1]
@@ -141,7 +141,7 @@ def test_a_training_stops_soon_after_it_is_told_to():
     stop.set()
     for head in ("mlp", "ridge"):
         with pytest.raises(Stopped):
-            InnerFolds(*rated()).score(candidate(Mlp(), {"head": head}), 0, stop)
+            InnerFolds(*rated()).score(combination(Mlp(), {"head": head}), 0, stop)
 
 
 # --- grid --------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def test_a_row_is_the_mean_over_folds(tmp_path):
     data = rated_features()
     found = search(tmp_path, data, meta_epochs=[3], meta_lr=[1e-2])
     images = module._inner_folds(data, settings(tmp_path), None)
-    accuracies = [images.score(candidate(found.mlp, {}), fold, NEVER).ab for fold in range(3)]
+    accuracies = [images.score(combination(found.mlp, {}), fold, NEVER).ab for fold in range(3)]
     assert found.ab == pytest.approx(np.mean(accuracies))
 
 

@@ -1,9 +1,10 @@
-"""How good a candidate is on folds of the training images."""
+"""How good a combination is on folds of the training images."""
 
 import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +14,7 @@ from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.mlp.batches import MARGIN, Loss
 from src.aesthetic.mlp.fitting import mlp_start
 from src.aesthetic.mlp.trainer import TrainingSet, train_mlps
-from src.aesthetic.search.space import Candidate
+from src.aesthetic.search.space import Combination
 from src.aesthetic.select import assign_folds, fit_auto
 from src.evaluation.rank_metrics import pairwise_accuracy
 
@@ -27,7 +28,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Score:
-    """How a candidate did; NaN where training diverged.
+    """How a combination did; NaN where training diverged.
 
     Attributes:
         train_loss: mean loss of the last epoch.
@@ -55,7 +56,7 @@ class InnerFolds:
         weights: (n,) or None.
         groups: (n,) images with the same number stay in one fold, or None.
         blocks: how many of the d features each extractor gives, or None for one.
-        start: a head that all candidates go on from (mlp), or correct (other heads).
+        start: a head that all combinations go on from (mlp), or correct (other heads).
         seed: of the cut.
 
     Raises:
@@ -80,16 +81,16 @@ class InnerFolds:
         if start is not None:
             start.check(self.images.features[:1])
 
-    def check(self, candidate: Candidate) -> None:
+    def check(self, combination: Combination) -> None:
         """Find out whether it can be trained, before anything is.
 
         Raises:
             ModelError: an mlp cannot go on from the start.
         """
-        if candidate.head == "mlp":
+        if combination.head == "mlp":
             mlp_start(self.start)
 
-    def score(self, candidate: Candidate, fold: int, stop: threading.Event) -> Score:
+    def score(self, combination: Combination, fold: int, stop: threading.Event) -> Score:
         """Train without a fold, and measure on it.
 
         Raises:
@@ -103,32 +104,34 @@ class InnerFolds:
         heed(0, 0)
         inside = self.images.only(self.fold != fold)
         rows = self.fold == fold
-        loss = candidate.mlp.loss_model
-        if candidate.head == "mlp":
+        loss = combination.mlp.loss_model
+        if combination.head == "mlp":
             start = mlp_start(self.start)
-            (trained,) = train_mlps([inside], candidate.mlp, start=start, progress=heed)
+            (trained,) = train_mlps([inside], combination.mlp, start=start, progress=heed)
             if trained.diverged:
                 return Score()
             head: Head = trained.head
             train_loss = trained.history[-1]["loss"]
         else:
-            head = self._fit(candidate, inside, self._groups[self.fold != fold])
+            head = self._fit(combination, inside, self._groups[self.fold != fold])
             train_loss = mean_loss(loss, inside.scores, head.predict(inside.features))
         predicted = head.predict(self.images.features[rows])
         given = self.images.scores[rows]
         ab = pairwise_accuracy(given, predicted)
         return Score(train_loss, mean_loss(loss, given, predicted), 0.5 if ab is None else ab)
 
-    def _fit(self, candidate: Candidate, images: TrainingSet, groups: np.ndarray) -> Head:
+    def _fit(self, combination: Combination, images: TrainingSet, groups: np.ndarray) -> Head:
         x, y, weights = images
-        seed, blocks, prior = candidate.mlp.training_args.seed, self._blocks, self.start
-        if candidate.head == "auto":
-            return fit_auto(
-                x, y, weights=weights, seed=seed, blocks=blocks, prior=prior, groups=groups
-            ).head
-        return fit_head(
-            candidate.head, x, y, weights=weights, seed=seed, blocks=blocks, prior=prior
-        )
+        options: dict[str, Any] = {
+            "weights": weights,
+            "groups": groups,
+            "seed": combination.mlp.training_args.seed,
+            "blocks": self._blocks,
+            "prior": self.start,
+        }
+        if combination.head == "auto":
+            return fit_auto(x, y, **options).head
+        return fit_head(combination.head, x, y, **options)
 
 
 def mean_loss(kind: Loss, given: FloatArray, predicted: FloatArray) -> float:

@@ -19,10 +19,10 @@ from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.search.folds import FOLDS, InnerFolds, Score
 from src.aesthetic.search.space import (
-    Candidate,
+    Combination,
     Setting,
     all_lists,
-    candidate,
+    combination,
     combinations,
     described,
     parameter,
@@ -69,7 +69,7 @@ class _Attempt(NamedTuple):
 
     trial: "optuna.Trial"
     setting: Setting
-    candidate: Candidate
+    combination: Combination
     score: Score | None = None
 
 
@@ -151,7 +151,7 @@ class _Search:
         self._ranges, self.names = settings.meta_search == "optuna", list(lists)
         self._grid = [] if self._ranges else combinations(lists)
         for setting in self._grid or [{}]:
-            images.check(candidate(settings, setting))
+            images.check(combination(settings, setting))
         self.study = open_study(images, settings, lists)
         self._running: list[optuna.Trial] = []
         if self._ranges:
@@ -187,13 +187,13 @@ class _Search:
         self._running.append(trial)
         setting = _plain(suggest(trial, self._lists, ranges=self._ranges))
         trial.set_user_attr("setting", setting)
-        return _Attempt(trial, setting, candidate(self._settings, setting))
+        return _Attempt(trial, setting, combination(self._settings, setting))
 
     def measure(self, attempt: _Attempt, stop: threading.Event) -> _Attempt:
         """Train without each fold in turn, and give up where Optuna thinks it poor."""
         scores: list[Score] = []
         for fold in range(FOLDS):
-            scores.append(self._images.score(attempt.candidate, fold, stop))
+            scores.append(self._images.score(attempt.combination, fold, stop))
             mean = Score.mean(scores)
             if math.isnan(mean.ab):
                 break
@@ -240,7 +240,7 @@ class _Search:
             f"Of {len(rows) + given_up} combinations{early} ({file}) the best is "
             f"{described(setting)}: AB {ab:.1%} on training images left out."
         )
-        best = candidate(self._settings, setting)
+        best = combination(self._settings, setting)
         return Found(best.head, best.mlp, setting, ab, rows, given_up, sentence)
 
     def _count(self) -> int:

@@ -27,14 +27,14 @@ Setting = Mapping[str, Any]  # {"epochs": 100, "lr": 1e-4, "batch": 8, "relu": T
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Combination:
     """One combination: a head of `HEADS`, and the settings of the mlp, for no other head."""
 
     head: str
     mlp: Mlp
 
 
-def candidate(mlp: Mlp, setting: Setting) -> Candidate:
+def combination(mlp: Mlp, setting: Setting) -> Combination:
     """The settings of the mlp with some things set otherwise.
 
     Raises:
@@ -45,7 +45,7 @@ def candidate(mlp: Mlp, setting: Setting) -> Candidate:
         if name != "head" and value is not None:
             plain = with_value(plain, KEYS[name], tuple(value) if type(value) is list else value)
     try:
-        return Candidate(setting.get("head", "mlp"), Mlp.model_validate(plain))
+        return Combination(setting.get("head", "mlp"), Mlp.model_validate(plain))
     except ValidationError as error:
         wrong = "; ".join(str(detail["msg"]) for detail in error.errors())
         raise SettingsError(f"mode 'meta': {described(setting)}: {wrong}") from None

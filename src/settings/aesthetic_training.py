@@ -81,16 +81,15 @@ class AestheticTraining(
     meta_search: Literal["grid", "optuna"] = Field(
         "grid",
         description="How mode meta searches: 'grid' tries every combination; 'optuna' looks for "
-        "the best between the least and the greatest value of each list (needs the package "
-        "optuna).",
+        "the best between the least and the greatest value of each list.",
     )
     meta_trials: int = Field(50, ge=1, description="With meta_search 'optuna': trials in all.")
     meta_storage: str = Field(
         "sqlite:///meta.db",
         pattern=r"^(\w[\w+]*://.*)?$",
-        description="With meta_search 'optuna': the database that keeps the trials, so that a "
-        "search goes on after an interruption. Machines that share one, such as "
-        "'postgresql://user@host/db', work on one search. '': none is kept.",
+        description="The database that keeps what mode meta has tried, so that a search goes on "
+        "after an interruption. Machines that share one, such as 'postgresql://user@host/db', "
+        "work on one search. '': none is kept.",
     )
 
     evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)

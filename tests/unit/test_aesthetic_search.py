@@ -15,6 +15,7 @@ from src.aesthetic.search import run as module
 from src.aesthetic.search.folds import InnerFolds, Stopped, mean_loss
 from src.aesthetic.search.run import search_settings
 from src.aesthetic.search.space import combination, combinations, described
+from src.aesthetic.search.study import open_study
 from src.errors import ModelError, SettingsError
 from src.settings import AestheticTraining
 from src.settings.mlp import Mlp
@@ -227,6 +228,14 @@ def test_an_interrupted_search_goes_on_where_it_stopped(tmp_path, monkeypatch):
     trained.clear()
     assert search(tmp_path).setting == found.setting
     assert not trained
+
+
+def test_what_a_stopped_run_left_waiting_takes_no_place(tmp_path):
+    only = settings(tmp_path)
+    images = module._inner_folds(rated_features(), only, None)
+    lists = {name: list(values) for name, values in only.meta_values.items()}
+    open_study(images, only, lists).enqueue_trial({"epochs": 2, "lr": 1e-5, "batch": 8})
+    assert len(search(tmp_path).rows) == 4
 
 
 def test_longer_lists_repeat_nothing(tmp_path, monkeypatch):

@@ -168,7 +168,11 @@ class _Search:
 
     def attempts(self) -> Iterator[_Attempt]:
         """What is to be tried, each begun when it is asked for."""
+        from optuna.trial import TrialState
+
         if not self._ranges:
+            while self._count(TrialState.WAITING):  # left by a run that was stopped
+                self.study.tell(self.study.ask(), state=TrialState.FAIL)
             for setting in self._grid:
                 given = {k: parameter(v) for k, v in setting.items() if v is not None}
                 self.study.enqueue_trial(given)
@@ -243,11 +247,11 @@ class _Search:
         best = combination(self._settings, setting)
         return Found(best.head, best.mlp, setting, ab, rows, given_up, sentence)
 
-    def _count(self) -> int:
-        """Trials that are done, the given-up ones included."""
+    def _count(self, *states: "optuna.trial.TrialState") -> int:
+        """Trials in some states; without any, those that are done, the given-up ones included."""
         from optuna.trial import TrialState
 
-        states = (TrialState.COMPLETE, TrialState.PRUNED)
+        states = states or (TrialState.COMPLETE, TrialState.PRUNED)
         return len(self.study.get_trials(deepcopy=False, states=states))
 
 

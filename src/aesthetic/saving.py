@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from src.aesthetic.formats import comfyui
 from src.aesthetic.predictor import Predictor

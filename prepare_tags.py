@@ -51,8 +51,8 @@ def prepare(settings: PrepareTags) -> None:
         if settings.dry_run:
             show("would write", [f"{file}: {', '.join(t)}" for file, t in plan.changes.items()])
         changes = tag_changes(directory, plan.changes, style)
-        plan_ = Plan(Folders(directory, directory), changes)
-        carry_out(plan_, settings.script, "", "tags", directory, dry_run=settings.dry_run)
+        to_write = Plan(Folders(directory, directory), changes)
+        carry_out(to_write, settings.script, "", "tags", directory, dry_run=settings.dry_run)
     report(settings, directory, images, style)
 
 

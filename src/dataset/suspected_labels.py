@@ -10,9 +10,8 @@ from src.files import write_csv
 
 FILE_NAME, PAGE = "suspected_labels.csv", "suspects.html"
 ADD, REMOVE = "add", "remove"
-KINDS = ("class", "keep_delete", "tag")
-
 Kind = Literal["class", "keep_delete", "tag"]
+_KINDS: dict[str, Kind] = {"class": "class", "keep_delete": "keep_delete", "tag": "tag"}
 
 
 class SuspectedLabel(NamedTuple):
@@ -76,8 +75,8 @@ def read_suspected(file: Path) -> list[SuspectedLabel]:
 
 def _suspect(row: dict[str, str]) -> SuspectedLabel:
     path = row["path"] if "path" in row else row["relative_path"]  # the page of version bc9c4d7
-    kind = row.get("kind", "keep_delete")
-    if kind not in KINDS or (kind == "tag" and row["suggested"] not in (ADD, REMOVE)):
+    kind = _KINDS[row.get("kind", "keep_delete")]
+    if kind == "tag" and row["suggested"] not in (ADD, REMOVE):
         raise ValueError
     return SuspectedLabel(
         path.replace("\\", "/"),

@@ -1,4 +1,4 @@
-"""Labels that a person found wrong, corrected: images moved to another folder, or a table changed."""
+"""Labels that a person found wrong: images moved to another folder, or a table changed."""
 
 import csv
 import io

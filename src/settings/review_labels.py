@@ -20,7 +20,8 @@ class ReviewLabels(ScriptSettings, ImageFolder, KeepDelete, TagFiles):
         0.0,
         ge=0,
         le=1,
-        description="Also change labels that you did not decide on, from this surprise on; 0: none.",
+        description="Also change labels that you did not decide on, from this surprise on; "
+        "0: none.",
     )
     review_table: str = Field(
         "",

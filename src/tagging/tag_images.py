@@ -271,7 +271,7 @@ def _table(
     with stream:
         rows = csv.writer(stream, lineterminator="\n")
         if not goes_on:
-            rows.writerow(["path", *(tags[index].name for index in columns)])
+            rows.writerow(["path", *(tags[index].name for index in columns.tolist())])
         yield lambda image, probabilities: rows.writerow(
             [image, *(f"{value:.4f}" for value in probabilities[columns])]
         )

@@ -107,8 +107,7 @@ def export(folder: Path) -> None:
     """Write model.onnx."""
     from src.image_models.export_onnx import export_onnx
 
-    difference = export_onnx(folder)
-    print(f"Wrote {folder / 'model.onnx'}; its probabilities differ by {difference:.1g} at most")
+    print(export_onnx(folder))
     print(f"Use it: python run.py tag_images --load_model={folder} --tag_backend=onnx")
 
 

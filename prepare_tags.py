@@ -34,7 +34,7 @@ def main(settings: PrepareTags) -> None:
 def prepare(settings: PrepareTags) -> None:
     """Write the tags that were asked for, then report."""
     directory = Path(settings.top_level_image_directory)
-    style = SidecarStyle(settings.tag_files == "image1.txt", settings.tag_commas)
+    style = SidecarStyle.of(settings)
     images = find_images(directory)
     if not images:
         raise DataError(f"there are no images in {directory}")

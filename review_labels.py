@@ -51,8 +51,7 @@ def corrections(settings: ReviewLabels, wrong: Sequence[SuspectedLabel]) -> Plan
         from src.tagging.errors import plan_corrections
         from src.tagging.tag_files import SidecarStyle
 
-        style = SidecarStyle(settings.tag_files == "image1.txt", settings.tag_commas)
-        return plan_corrections(directory, wrong, style)
+        return plan_corrections(directory, wrong, SidecarStyle.of(settings))
     if wrong[0].kind == "class":
         return move_to_folders(directory, {item.path: item.suggested for item in wrong})
     if settings.review_table:

@@ -8,6 +8,7 @@ from src.reports.html import write_page
 from src.reports.thumbnails import thumbnails
 
 _SHOWN = 500  # the list has all
+_TAGS = 12
 
 
 def write_suspects(
@@ -61,4 +62,6 @@ def _more(suspect: SuspectedLabel, tags: Mapping[str, Sequence[str]] | None) -> 
     text = f"“{suspect.label}” has a probability of {suspect.probability:.1%}"
     if tags is None:
         return text
-    return f"{text}; now: {', '.join(tags.get(suspect.path, ())) or 'no tags'}"
+    now = [*tags.get(suspect.path, ())]
+    names = now if len(now) <= _TAGS else [*now[: _TAGS - 1], "…"]
+    return f"{text}; now: {', '.join(names) or 'no tags'}"

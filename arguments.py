@@ -65,7 +65,7 @@ args = {
     "test_pick_seed": 42,
     # ---------------------------------------------------------------------------- training
     # What turns the numbers of an image into a score. "auto" tries small networks, "ridge"
-    # (linear), "kernel" and "gp" (curved) on parts of the training images: seconds. "pairwise"
+    # (linear) and "kernel" (curved) on parts of the training images: seconds. "pairwise"
     # learns from your choices in the A/B window themselves. "mlp" is the network of the published
     # heads, trained as training_args say; its own settings follow below.
     "head": "auto",

@@ -194,4 +194,4 @@ def test_sixteen_bits_on_a_processor_where_they_agree(monkeypatch, offset, agree
     whole, chosen = results
     assert (np.array_equal(whole, chosen)) is not agrees
     if agrees:
-        assert np.linalg.norm(chosen - whole) < 0.02 * np.linalg.norm(whole - whole.mean(0))
+        assert np.linalg.norm(chosen - whole) < 0.05 * np.linalg.norm(whole - whole.mean(0))

@@ -69,7 +69,6 @@ class ImageTable:
         return self._allowed
 
     def is_file(self, number: int) -> bool:
-        """Whether the image is still on the disk."""
         return (self._directory / self.names[number]).is_file()
 
     def check_enough(self) -> None:

@@ -69,7 +69,6 @@ class RatingDatabase:
         method: "posterior" (Bayesian, with features where there are any) or "elo" (K = 0.8).
         selection: "active" (most informative pairs), "least_shown" or "random".
         seed: makes the choice of pairs repeatable; None draws a new one.
-        model_scores: relative path → a trained model's score, for the odd-one-out statistics only.
         goal: comparisons this session aims at; only reported in the statistics.
 
     Raises:
@@ -87,7 +86,6 @@ class RatingDatabase:
         method: Method = "posterior",
         selection: Selection = "active",
         seed: int | None = None,
-        model_scores: Mapping[str, float] | None = None,
         goal: int = 100,
     ) -> None:
         if method not in ("posterior", "elo") or selection not in SELECTIONS:
@@ -114,7 +112,7 @@ class RatingDatabase:
             raise
         self._past = ChoiceCounts().add(events)
         self._first_event = len(events)
-        self._model_scores = model_scores
+        self._model_scores: Mapping[str, float] | None = None
         self._turn = len(events)  # numbers the pairs; never goes back
         self._shown: list[Shown] = []  # the pair on show last; before it those put off by an undo
         self._done: list[Shown | None] = []  # of each event of this session: what was on show
@@ -325,12 +323,6 @@ class RatingDatabase:
         with self._lock:
             return self._by_name(self._images.rateable, self._levelled(self._live.scoring))
 
-    def uncertainty(self) -> dict[str, float]:
-        """The standard deviation of each score, in the same unit."""
-        with self._lock:
-            deviations = self._live.scoring.deviations(np.arange(len(self._images)))
-            return self._by_name(self._images.rateable, deviations)
-
     def comparisons(self) -> dict[str, int]:
         """How often each image took part in a choice (skipped pairs do not count)."""
         with self._lock:
@@ -413,7 +405,6 @@ class RatingDatabase:
         self.close()
 
     def _before_choices(self) -> Scoring:
-        """The method before any answer in the log."""
         old, model, played = (np.zeros(len(self._images)) for _ in range(3))
         starts = self._store.starts.values()
         files = sum(start.source == "file" for start in starts)
@@ -457,7 +448,6 @@ class RatingDatabase:
         self._following = {}
 
     def _hide(self, number: int) -> None:
-        """Take pairs with this image off the show."""
         self._shown = [shown for shown in self._shown if number not in shown[:2]]
         self._following = {}
 

@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 
 class Action(Enum):
-    """What a key, or a click, asks for."""
-
     LEFT = auto()
     RIGHT = auto()
     TIE = auto()
@@ -24,8 +22,6 @@ class Action(Enum):
 
 
 class Key(NamedTuple):
-    """One row of the table."""
-
     action: Action
     keysyms: frozenset[str]  # Tk's names; single letters in lower case
     caps: tuple[str, ...]  # as printed on the keys; the first is in the footer
@@ -80,7 +76,6 @@ def action_of(keysym: str, *, command: bool = False) -> Action | None:
 
 
 def shown_keys() -> Iterable[Key]:
-    """The rows that footer and help list."""
     return (key for key in KEYS if key.label)
 
 

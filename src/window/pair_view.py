@@ -36,13 +36,11 @@ class PairView:
         self._ready: dict[int, tuple[Prepared, list[ImageTk.PhotoImage]]] = {}
 
     def frame(self, *, names: bool) -> Frame:
-        """The space there is for a pair, with or without the file names below."""
         px = self._style.px
         area = Rect(0, 0, max(self._canvas.winfo_width(), 2), max(self._canvas.winfo_height(), 2))
         return Frame(area, px(20), px(20), px(22) if names else 0)
 
     def side_at(self, x: int, y: int) -> str | None:
-        """Which picture is at a point: "left", "right" or None."""
         return self.layout.side_at(x, y) if self.layout else None
 
     def make_ready(self, prepared: list[Prepared]) -> None:
@@ -53,7 +51,6 @@ class PairView:
         self._ready = kept
 
     def show(self, prepared: Prepared, *, names: bool) -> None:
-        """Draw a pair."""
         self.stop_zoom()
         self._prepared, self.layout, self._names = prepared, prepared.layout, names
         _, photos = self._ready.pop(id(prepared), (prepared, None))
@@ -73,7 +70,6 @@ class PairView:
         self._draw(self._photo_pair((rough[0], rough[1])))
 
     def clear(self) -> None:
-        """Take the pair away."""
         self.stop_zoom()
         self._canvas.delete("pair")
         self._prepared, self.layout, self._photos = None, None, []
@@ -120,7 +116,6 @@ class PairView:
                     each.move(spot)
 
     def stop_zoom(self) -> None:
-        """Show the whole pictures again."""
         self._zooms = []
         self._canvas.delete("zoom")
         self._canvas.configure(cursor="")

@@ -143,7 +143,6 @@ def _draw_nothing_yet(panel: Panel, plot: Rect) -> None:
 
 
 def _edges(values: Sequence[float] | np.ndarray, whole: bool) -> np.ndarray:
-    """Borders of the bars."""
     if not len(values):
         return np.array([0.0, 1.0])
     low, high = float(min(values)), float(max(values))

@@ -103,7 +103,6 @@ class ChoiceLog:
         return self._last
 
     def undo(self, event: Event) -> None:
-        """Take an event back by a new row."""
         self.append(event._replace(outcome="undo", prediction=None), undoes=event.id)
 
     def events(self) -> list[Event]:
@@ -137,7 +136,6 @@ class ChoiceLog:
             )
 
     def state(self) -> dict[str, str]:
-        """The values kept by `set_state`."""
         with self._explained():
             return dict(self._connection.execute("SELECT key, value FROM state"))
 

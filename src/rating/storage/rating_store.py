@@ -95,7 +95,6 @@ class RatingStore:
         return self.events.pop()
 
     def add_model_scores(self, scores: Mapping[str, float]) -> None:
-        """Keep a model's scores as the start of these images."""
         self._add_starts([Start(path, float(score), "model") for path, score in scores.items()])
         evaluated = as_count(self._state.get("model_evals")) + len(scores)
         self._set_state(model_evals=str(evaluated))
@@ -139,7 +138,6 @@ class RatingStore:
         self._written = last_event
 
     def close(self) -> None:
-        """Release the folder."""
         self.log.close()
 
     def _reconciled(self) -> ScoreFile:

@@ -50,6 +50,10 @@ def rate(database: RatingDatabase, choices: int, *, ahead: bool = False) -> list
     return made
 
 
+def uncertainty(database: RatingDatabase) -> dict[str, float]:
+    return dict(zip(database.scores(), database.statistics().uncertainty.tolist(), strict=True))
+
+
 def saved(folder: Path) -> dict:
     return json.loads((folder / "score.json").read_text(encoding="utf-8"))
 
@@ -108,10 +112,10 @@ def test_a_session_goes_on_where_the_last_one_ended(folder):
     with RatingDatabase(folder, seed=0) as database:
         first = rate(database, 25)
         database.save()
-        scores, unsure = database.scores(), database.uncertainty()
+        scores, unsure = database.scores(), uncertainty(database)
     with RatingDatabase(folder, seed=1) as database:
         assert database.scores() == pytest.approx(scores, abs=1e-6)
-        assert database.uncertainty() == pytest.approx(unsure, abs=1e-6)
+        assert uncertainty(database) == pytest.approx(unsure, abs=1e-6)
         second = rate(database, 5)
         assert database.statistics().comparisons == 30
         assert database.statistics().session.answered == 5
@@ -313,7 +317,7 @@ def test_an_old_score_file_is_the_start(folder):
         assert "02.png" in database.unrated()
         assert {"sub/00.png", "01.png"}.isdisjoint(database.unrated())
         assert database.statistics().comparisons == 40
-        unsure = database.uncertainty()
+        unsure = uncertainty(database)
         assert unsure["01.png"] < unsure["sub/03.png"]
     assert (folder / "score.json").read_text(encoding="utf-8") == text  # nothing was rated
     with RatingDatabase(folder, seed=0) as database:
@@ -500,14 +504,14 @@ def test_features_carry_what_was_learned_to_images_never_shown(folder):
             database.record(left, right, "left" if left < right else "right")
         without = database.scores()
         assert without["045.png"] == pytest.approx(without["055.png"])
-        on_show, unsure = database.next_pair(), database.uncertainty()
+        on_show, unsure = database.next_pair(), uncertainty(database)
         thread = threading.Thread(target=database.set_features, args=(features,))
         thread.start()
         thread.join()
         assert database.next_pair() == on_show
         scores = database.scores()
         assert scores["045.png"] > scores["055.png"]
-        assert database.uncertainty()["050.png"] < unsure["050.png"] * 1.5
+        assert uncertainty(database)["050.png"] < unsure["050.png"] * 1.5
         rate(database, 5, ahead=True)
     assert "055.png" in saved(folder)
 
@@ -543,7 +547,8 @@ def test_choices_made_while_features_are_fitted_count(folder):
 
 def test_statistics_of_a_session(folder):
     model = {name: -float(number) for number, name in enumerate(sorted(make_folder(folder, 12)))}
-    with RatingDatabase(folder, seed=0, model_scores=model, goal=50) as database:
+    with RatingDatabase(folder, seed=0, goal=50) as database:
+        database.set_model_scores(model)
         rate(database, 60)
         statistics = database.statistics()
         assert statistics.session.answered == 60

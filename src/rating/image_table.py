@@ -38,11 +38,7 @@ class ImageTable:
         return len(self.names)
 
     def number(self, path: str) -> int:
-        """The number of an image.
-
-        Raises:
-            DataError: it is not among the images.
-        """
+        """The number of an image."""
         try:
             return self.index[path]
         except KeyError:

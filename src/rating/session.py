@@ -235,9 +235,6 @@ class RatingDatabase:
 
         None when there is nothing to take back. `next_pair` gives the same pair until it is
         answered, then the pair that was on show before the undo.
-
-        Raises:
-            DataError: the disk is full or the folder gone; nothing changed, so try again.
         """
         with self._lock:
             if not self._done:
@@ -259,11 +256,7 @@ class RatingDatabase:
         return self.next_pair()
 
     def exclude(self, path: str) -> None:
-        """Never show this image again; its score leaves `scores` and `score.json`.
-
-        Raises:
-            DataError: it is not in the folder, or the exclusion could not be written.
-        """
+        """Never show this image again; its score leaves `scores` and `score.json`."""
         with self._lock:
             number = self._images.number(path)
             if self._images.excluded[number]:
@@ -282,11 +275,7 @@ class RatingDatabase:
     # Features, a model's scores, what is known.
 
     def set_features(self, features: Mapping[str, ArrayLike]) -> None:
-        """Use these features from now on; meant to be called from a background thread.
-
-        Raises:
-            DataError: the vectors differ in length.
-        """
+        """Use these features from now on; meant to be called from a background thread."""
         if self._method == "posterior":
             space = feature_space(self._images.names, features)
             self._live.refit(space)
@@ -302,9 +291,6 @@ class RatingDatabase:
         """Take rescaled model scores (see `initial_scores.py`) as the start of unrated images.
 
         They are a prior for later choices, not ratings: the images stay unrated.
-
-        Raises:
-            DataError: an image is rated already, or is not in this folder.
         """
         with self._lock:
             unrated = self._unrated()
@@ -368,20 +354,12 @@ class RatingDatabase:
     # Saving and closing.
 
     def save(self) -> None:
-        """Refit all choices exactly and write `score.json` in one atomic step.
-
-        Raises:
-            DataError: the file cannot be written; the choices are safe in the log.
-        """
+        """Refit all choices exactly and write `score.json` in one atomic step."""
         self._live.refit()
         self._write()
 
     def close(self) -> None:
-        """Save what is new and release the folder; may be called twice.
-
-        Raises:
-            DataError: as `save`; the folder is released all the same.
-        """
+        """Save what is new and release the folder; may be called twice."""
         with self._lock:
             if self._closed:
                 return

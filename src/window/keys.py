@@ -63,12 +63,7 @@ _BY_KEYSYM = {keysym: key.action for key in KEYS for keysym in key.keysyms}
 
 
 def action_of(keysym: str, *, command: bool = False) -> Action | None:
-    """The action of a pressed key; None if it has none.
-
-    Args:
-        keysym: Tk's name of the key; Caps Lock makes no difference.
-        command: Ctrl (on a Mac: Command) is held as well.
-    """
+    """The action of a key by Tk's name; `command`: Ctrl (on a Mac Command) is held as well."""
     name = keysym.lower() if len(keysym) == 1 else keysym
     if command:
         return Action.UNDO if name == "z" else None

@@ -20,11 +20,7 @@ _POLL_MS = 10
 
 
 class PairView:
-    """Draws a prepared pair; everything it draws has the tag "pair".
-
-    Attributes:
-        layout: where the two pictures are; None while there are none.
-    """
+    """Draws a prepared pair; everything it draws has the tag "pair"."""
 
     def __init__(self, canvas: tk.Canvas, style: Theme, pictures: Pictures) -> None:
         self._canvas, self._style, self._pictures = canvas, style, pictures
@@ -89,11 +85,7 @@ class PairView:
         self._fade(canvas.find_withtag("flash"), 0)
 
     def start_zoom(self, x: int, y: int) -> bool:
-        """Fill the places of both pictures with their own pixels, at the same spot of each.
-
-        Returns:
-            Whether there is a picture at the point.
-        """
+        """Fill the places of both pictures with their own pixels, at the same spot of each."""
         if self.side_at(x, y) is None or self._prepared is None or self.layout is None:
             return False
         for index, path in enumerate(self._prepared.pair):

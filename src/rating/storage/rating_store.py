@@ -76,21 +76,13 @@ class RatingStore:
         return as_count(self._state.get("old_evaluations"))
 
     def append(self, event: Event) -> Event:
-        """Keep an event; it is on the disk when this returns.
-
-        Raises:
-            DataError: it could not be written, and nothing changed.
-        """
+        """Keep an event; it is on the disk when this returns."""
         event = event._replace(id=self.log.append(event), session=self.log.session)
         self.events.append(event)
         return event
 
     def take_back(self) -> Event:
-        """Take the last event back.
-
-        Raises:
-            DataError: it could not be written, and nothing changed.
-        """
+        """Take the last event back."""
         self.log.undo(self.events[-1])
         return self.events.pop()
 
@@ -115,9 +107,6 @@ class RatingStore:
         Args:
             text: of the whole file.
             last_event: the last one that it takes into account.
-
-        Raises:
-            DataError: it cannot be written; it is as it was, and the choices are in the log.
         """
         digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
         try:

@@ -78,15 +78,6 @@ def test_every_method_finds_the_order(folder, method, selection):
     assert saved(folder)["#meta#"] == {"evaluations": 120, "model_evals": 0, "unrated": []}
 
 
-def test_elo_scores_are_the_seeds(folder):
-    with RatingDatabase(folder, images=["01.png", "02.png"], method="elo") as database:
-        database.record("01.png", "02.png", "left")
-        assert database.scores() == {"01.png": 0.4, "02.png": -0.4}
-        database.record("01.png", "02.png", "left")
-        expected = 0.8 * (1 - 1 / (1 + 10**-0.8))
-        assert database.scores()["01.png"] == pytest.approx(0.4 + expected)
-
-
 def test_the_pair_on_show_stays_until_it_is_answered(folder):
     with RatingDatabase(folder) as database:
         assert database.next_pair() == database.next_pair()
@@ -177,14 +168,6 @@ def test_more_can_be_taken_back_than_is_remembered(folder):
         for _ in range(30):
             assert database.undo() is not None
         assert list(database.scores().values()) == pytest.approx([0.0] * 12)
-
-
-def test_undo_of_a_skip(folder):
-    with RatingDatabase(folder, seed=0) as database:
-        pair = database.next_pair()
-        database.record(*pair, "skip")
-        assert database.next_pair() != pair
-        assert database.undo() == pair
 
 
 def test_an_excluded_image_never_comes_back(folder):

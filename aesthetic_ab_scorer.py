@@ -24,8 +24,8 @@ BUILTIN_AT_A_TIME = 128  # images; between them the work can be stopped
 def main(settings: ABScorer) -> None:
     """Open the window on the image folder; report when it is closed."""
     from src.rating.session import RatingDatabase
-    from src.window.ahead import BackgroundTask
     from src.window.app import rate
+    from src.window.background import BackgroundTask
 
     directory = Path(settings.top_level_image_directory)
     store_folder = Path(settings.feature_store) if settings.feature_store else None

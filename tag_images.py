@@ -66,7 +66,7 @@ def tag(settings: TagImages) -> None:
         images,
         tagger,
         TagChoice(thresholds, allowed, settings.tag_top_k),
-        SidecarStyle(settings.tag_files == "image1.txt", settings.tag_commas),
+        SidecarStyle.of(settings),
         existing=settings.existing_tags,
         batch_size=settings.evaluation_args.per_device_eval_batch_size,
         probabilities=table,
@@ -107,8 +107,7 @@ def export(folder: Path) -> None:
     """Write model.onnx."""
     from src.image_models.export_onnx import export_onnx
 
-    difference = export_onnx(folder)
-    print(f"Wrote {folder / 'model.onnx'}; its probabilities differ by {difference:.1g} at most")
+    print(export_onnx(folder))
     print(f"Use it: python run.py tag_images --load_model={folder} --tag_backend=onnx")
 
 

@@ -30,9 +30,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from bench.photographs import MEGAPIXELS, write_photographs
-from src.image_models.augment import Augmentation, augment
-from src.image_models.batches import PixelDataset, collate, enlarged
+from src.image_models.augment import augment
+from src.image_models.batches import PixelDataset, collate, with_margin
 from src.images.preprocess import Preprocessing
+from src.settings.classifier import Augmenting
 
 SIDE, BATCH, ROUNDS = 224, 16, 5
 COUNTS = {"12": 16, "0.4": 128}
@@ -92,7 +93,7 @@ def dataset(files: list[Path], keep_bytes: int) -> PixelDataset:
         files[0].parent,
         names,
         np.zeros(len(files), np.int64),
-        enlarged(MODEL),
+        with_margin(MODEL),
         exact=False,
         keep_bytes=keep_bytes,
     )
@@ -100,7 +101,9 @@ def dataset(files: list[Path], keep_bytes: int) -> PixelDataset:
 
 def ours(images: PixelDataset, workers: int, vary: bool = True) -> float:
     scale, offset = (torch.tensor(values).view(3, 1, 1) for values in (SCALE, MODEL.offset))
-    how = Augmentation(rotation=0.0, colour=0.0)  # the same variations as the other way
+    how = Augmenting(
+        augment_rotation=0.0, augment_colour=0.0
+    )  # the same variations as the other way
     start = time.perf_counter()
     for batch in DataLoader(images, BATCH, num_workers=workers, collate_fn=collate):
         if vary:

@@ -13,11 +13,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from src.classifier.job import Job
-from src.image_models.fine_tune import Recipe
-from src.tagging.job import TagOptions
-from src.tagging.results import Measuring, find
-from src.tagging.train import train_head
+from src.image_models.train import train
+from src.settings.classifier import ClassifierTraining
+from src.tagging.results import measure, thresholds_of
+from src.tagging.target import Tags
 from tests.tag_set import make_tag_set, tile_backbone
 
 
@@ -25,32 +24,28 @@ def main(images: int, tags: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         truth = make_tag_set(base / "images", images=images, tags=tags, copies=images // 40)
-        job = Job(
-            directory=base / "images",
-            base_model=str(tile_backbone(base / "backbone")),
-            load_model="",
-            save_model=base / "model",
-            fraction_for_test=0.25,
-            fraction_for_validation=0.15,
-            seed=42,
-            balanced=False,
-            store=None,
-            recipe=Recipe(
-                training_args={"per_device_train_batch_size": 16, "report_to": []}, device="cpu"
-            ),
+        settings = ClassifierTraining.model_validate(
+            {
+                "top_level_image_directory": str(base / "images"),
+                "base_model": str(tile_backbone(base / "backbone")),
+                "save_model": str(base / "model"),
+                "tag_head_epochs": 10,
+                "device": "cpu",
+            }
         )
         start = time.perf_counter()
-        answers = train_head(job, TagOptions(head_epochs=10))
-        findings = find(answers, Measuring())
+        predictions = train(settings, Tags(settings))
+        assert predictions is not None
+        results = measure(predictions, thresholds_of(predictions, 20), settings)
         seconds = time.perf_counter() - start
     right = [
-        error.tag in truth.dropped[error.image]
-        if error.problem == "missing"
-        else error.tag not in truth.shown[error.image]
-        for error in findings.errors
+        error.label in truth.dropped[error.path]
+        if error.suggested == "add"
+        else error.label not in truth.shown[error.path]
+        for error in results.errors
     ]
-    part = dict(zip(answers.data.paths, answers.parts.tolist(), strict=True))
-    whole, rare = findings.figures["slices"]
+    part = dict(zip(predictions.data.paths, predictions.parts.tolist(), strict=True))
+    whole, rare = results.metrics["slices"]
     print(
         json.dumps(
             {
@@ -59,6 +54,8 @@ def main(images: int, tags: int) -> None:
                 "tags": tags,
                 "dropped": sum(map(len, truth.dropped.values())),
                 "suspicions": len(right),
+                "really_wrong": int(np.sum(right)),
+                "expected_wrong": results.metrics["suspected_labels"]["expected_wrong"],
                 "precision_at_100": float(np.mean(right[:100])),
                 "precision_at_500": float(np.mean(right[:500])),
                 "copies": len(truth.copies),

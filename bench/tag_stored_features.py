@@ -82,7 +82,7 @@ def prepare(folder: Path, images: int, side: int) -> None:
         ConvNextImageProcessorPil,
     )
 
-    from src.tagging.head_training import Whitening
+    from src.tagging.head import Whitening
 
     rng = np.random.default_rng(0)
     colours = rng.integers(0, 256, (TAGS, 1, 1, 3))
@@ -153,7 +153,6 @@ def f1(logits: np.ndarray, labels: np.ndarray) -> float:
 def arm(name: str, folder: Path, seed: int) -> None:
     import scipy.sparse  # noqa: F401
     import torch
-    import transformers.trainer  # noqa: F401
     from PIL import Image  # noqa: F401
     from transformers.models.resnet import modeling_resnet  # noqa: F401
 
@@ -177,34 +176,26 @@ def on_features(vectors: np.ndarray, labels: np.ndarray, folder: Path, seed: int
     """This project's training of a head."""
     from scipy.sparse import csr_array
 
-    from src.image_models.fine_tune import Recipe
     from src.image_models.head import LinearHead
-    from src.tagging.head_training import train_tag_head
-    from src.tagging.losses import MultilabelLoss
-    from src.tagging.objective import objective
+    from src.settings.classifier import ClassifierTraining
+    from src.tagging.head import fit_head
+    from src.tagging.losses import MultilabelLoss, objective
 
     half = len(labels) // 2
     tags = csr_array(labels.astype(np.uint8))
-    recipe = Recipe(
-        training_args={
-            "num_train_epochs": EPOCHS,
-            "learning_rate": RATE,
-            "lr_scheduler_type": "constant",
-            "per_device_train_batch_size": BATCH,
-            "report_to": [],
-            "seed": seed,
-        },
-        device="cpu",
+    settings = ClassifierTraining.model_validate(
+        {
+            "tag_head_epochs": EPOCHS,
+            "tag_head_learning_rate": RATE,
+            "eval_every_n_epochs": 1,
+            "training_args": {"per_device_train_batch_size": BATCH, "seed": seed},
+            "device": "cpu",
+        }
     )
-    _, head = train_tag_head(
-        LinearHead(np.zeros((TAGS, vectors.shape[1]), np.float32), np.zeros(TAGS, np.float32)),
-        (vectors[:half], tags[:half]),
-        (vectors[half:], tags[half:]),
-        objective(MultilabelLoss()),
-        recipe,
-        Path(tempfile.mkdtemp(dir=folder)),
-    )
-    return head.logits(vectors[half:])
+    start = LinearHead(np.zeros((TAGS, vectors.shape[1]), np.float32), np.zeros(TAGS, np.float32))
+    train, held_out = (vectors[:half], tags[:half]), (vectors[half:], tags[half:])
+    fit = fit_head(start, train, held_out, objective(MultilabelLoss()), settings)
+    return fit.head.logits(vectors[half:])
 
 
 def recompute(folder: Path, labels: np.ndarray, *, forward_only: bool) -> np.ndarray:

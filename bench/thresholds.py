@@ -76,7 +76,8 @@ def many_tags(k: int, n: int) -> None:
     metrics = measure_tags(scores, labels, thresholds.of(tags, "global"))
     measured = time.perf_counter()
     scored = against(scores, labels)
-    table = [summarise(metrics, tags=part.tags, scored=scored) for part in slices(tags)]
+    counts, kinds = np.array([tag.count for tag in tags]), [str(tag.category) for tag in tags]
+    table = [summarise(metrics, tags=part.tags, scored=scored) for part in slices(counts, kinds)]
     end = time.perf_counter()
     print(
         json.dumps(

@@ -7,9 +7,10 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from src.errors import DataError
 
@@ -64,6 +65,18 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
 def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
     """Write a CSV file as a whole; errors as for `write_text`."""
     write_text(path, csv_text(rows))
+
+
+def rows_of(columns: Mapping[str, Any]) -> list[list[object]]:
+    """Columns (lists or arrays) as rows for `write_csv`, numbers with six digits."""
+    lists = [
+        column.tolist() if hasattr(column, "tolist") else column for column in columns.values()
+    ]
+    rows = zip(*lists, strict=True)
+    return [
+        list(columns),
+        *([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row] for row in rows),
+    ]
 
 
 def is_writable(folder: Path) -> bool:

@@ -34,7 +34,6 @@ _CLOSED_FORM = {
     "ridge": "ridge",
     "logistic": "ridge",
     "kernel": "kernel",
-    "gp": "kernel",
     "networks": "kernel",
 }
 

@@ -1,4 +1,4 @@
-"""The objective of one category an image: weighted, smoothed cross-entropy, and its figures."""
+"""The objective of one category an image: weighted, smoothed cross-entropy, and its metrics."""
 
 from typing import Any
 
@@ -53,12 +53,11 @@ class CrossEntropy:
 
 
 def objective(weights: np.ndarray | None = None, smoothing: float = 0.0) -> Objective:
-    """Loss, figures and their wording for one category an image; arguments as `CrossEntropy`."""
-    return Objective(CrossEntropy(weights, smoothing), _figures, _describe)
+    """Loss, metrics and their wording for one category an image; arguments as `CrossEntropy`."""
+    return Objective(CrossEntropy(weights, smoothing), _metrics, _describe)
 
 
-def _figures(evaluated: Any) -> dict[str, float]:
-    logits, labels = np.asarray(evaluated.predictions), np.asarray(evaluated.label_ids)
+def _metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     right = softmax(logits)[np.arange(len(labels)), labels]
     return {
         "accuracy": float(np.mean(logits.argmax(axis=1) == labels)),
@@ -67,8 +66,8 @@ def _figures(evaluated: Any) -> dict[str, float]:
     }
 
 
-def _describe(figures: dict[str, float]) -> str:
+def _describe(metrics: dict[str, float]) -> str:
     return (
-        f"validation: {figures.get('accuracy', 0):.1%} right, "
-        f"log-loss {figures.get('log_loss', 0):.3f}"
+        f"validation: {metrics.get('accuracy', 0):.1%} right, "
+        f"log-loss {metrics.get('log_loss', 0):.3f}"
     )

@@ -1,61 +1,31 @@
-"""Measuring a trained classifier and writing what was found beside it."""
+"""Measuring what a classifier predicts, and writing it into a folder."""
 
-import csv
-import io
 import json
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from src.dataset.classes import CategorisedImages
+from src.classifier.report import write_report
 from src.dataset.parts import PART_NAMES, TEST, TRAIN
-from src.evaluation.classification import confusion_matrix, evaluate, reliability
-from src.evaluation.label_errors import Suspicion, suspected_labels
-from src.files import write_text
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A classifier's answers on labelled images.
-
-    Attributes:
-        data: the images.
-        parts: TRAIN, VALIDATION or TEST for each, (n,) int8.
-        probabilities: (n, classes).
-        features: what the last layer sees, (n, d).
-        unseen: probabilities by models that did not learn the image's label, (n, classes), NaN
-            where there are none.
-        history: what was logged in training.
-        provenance: what the model was made with, for the report.
-        notes: sentences on the data.
-    """
-
-    data: CategorisedImages
-    parts: np.ndarray
-    probabilities: np.ndarray
-    features: np.ndarray
-    unseen: np.ndarray
-    history: Sequence[Mapping[str, Any]] = ()
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    notes: Sequence[str] = ()
+from src.dataset.suspected_labels import FILE_NAME, PAGE, SuspectedLabel, write_suspected
+from src.evaluation.classification import confusion_matrix, evaluate
+from src.evaluation.label_errors import Suspicion, suspected_labels, wrong_probabilities
+from src.files import rows_of, write_csv, write_text
+from src.image_models.target import Predictions
+from src.reports.suspects import write_suspects
+from src.settings.keys import EvaluationArgs
 
 
 def write_results(
-    folder: Path, measured: Measured, *, bootstrap: int, images: int
+    folder: Path, predictions: Predictions, options: EvaluationArgs
 ) -> dict[str, Any]:
-    """Write metrics.json, predictions.csv, confusion_matrix.csv, label_errors.csv, report.html.
+    """Write metrics.json, tables, suspected_labels.csv, and the pages report and suspects.
 
     Args:
-        folder: the model's.
-        measured: its answers.
-        bootstrap: resamples behind the intervals.
-        images: thumbnails in each row of the report.
+        folder: where to.
+        predictions: of a classifier.
+        options: resamples behind the intervals, and thumbnails in each row of the report.
 
     Returns:
         What metrics.json holds.
@@ -63,133 +33,95 @@ def write_results(
     Raises:
         DataError: a file cannot be written.
     """
-    from src.reports.classifier_report import Results, write_report
-
-    data, parts = measured.data, measured.parts
-    metrics = measure(measured, bootstrap)
-    suspicions = suspected_labels(data.labels, measured.unseen)
+    data, parts = predictions.data, predictions.parts
+    suspicions = suspected_labels(data.labels, predictions.out_of_fold)
+    metrics = measure(predictions, options.bootstrap_samples)
+    metrics["suspected_labels"] = {
+        "n": len(suspicions),
+        "expected_wrong": _expected_wrong(predictions, suspicions),
+    }
     shown = TEST if (parts == TEST).any() else TRAIN
     chosen = parts == shown
-    predicted = measured.probabilities.argmax(axis=1)
-    matrix = confusion_matrix(data.labels[chosen], predicted[chosen], len(data.classes))
+    predicted = predictions.probabilities[chosen].argmax(axis=1)
+    matrix = confusion_matrix(data.labels[chosen], predicted, len(data.names))
     write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
-    write_text(folder / "predictions.csv", predictions_table(measured))
-    write_text(folder / "confusion_matrix.csv", _matrix_table(matrix, data.classes))
-    write_text(folder / "label_errors.csv", _suspicion_table(measured, suspicions))
+    write_csv(folder / "predictions.csv", rows_of(columns(predictions)))
+    rows = [[name, *counts] for name, counts in zip(data.names, matrix.tolist(), strict=True)]
+    write_csv(folder / "confusion_matrix.csv", [["label \\ predicted", *data.names], *rows])
+    suspected = _suspected(predictions, suspicions)
+    write_suspected(folder / FILE_NAME, suspected)
+    write_suspects(folder / PAGE, data.directory, suspected)
     write_report(
         folder / "report.html",
-        Results(
-            directory=data.directory,
-            paths=data.paths,
-            classes=data.classes,
-            labels=data.labels,
-            probabilities=measured.probabilities,
-            part_names=[PART_NAMES[part] for part in parts],
-            shown=PART_NAMES[shown],
-            metrics=metrics,
-            matrix=matrix,
-            reliability=reliability(data.labels[chosen], measured.probabilities[chosen]),
-            suspicions=[(item.image, item.suggested, item.quality) for item in suspicions],
-            history=measured.history,
-            notes=measured.notes,
-            provenance=measured.provenance,
-        ),
-        images=images,
+        predictions,
+        metrics,
+        matrix,
+        suspicions,
+        shown=shown,
+        images=options.report_images,
     )
     return metrics
 
 
-def measure(measured: Measured, bootstrap: int) -> dict[str, Any]:
-    """The figures of every part and of all images, with the classes and what training used."""
-    data, parts = measured.data, measured.parts
-    train = parts == TRAIN
-    counts = np.bincount(data.labels[train], minlength=len(data.classes))
+def measure(predictions: Predictions, bootstrap: int) -> dict[str, Any]:
+    """The metrics of every part and of all images, with the classes and what training used."""
+    data, parts = predictions.data, predictions.parts
+    counts = np.bincount(data.labels[parts == TRAIN], minlength=len(data.names))
     chances = counts / counts.sum() if counts.sum() else None
-    masks = {name: parts == part for part, name in enumerate(PART_NAMES)} | {
-        "all": np.ones(len(parts), dtype=bool)
-    }
-    figures = {
+    masks = {name: parts == part for part, name in enumerate(PART_NAMES)}
+    masks["all"] = np.ones(len(parts), dtype=bool)
+    metrics = {
         name: evaluate(
             data.labels[mask],
-            measured.probabilities[mask],
-            data.classes,
+            predictions.probabilities[mask],
+            data.names,
             chances=chances,
+            groups=predictions.images.groups[mask],
             bootstrap=bootstrap if name == "test" else 0,
         )
         for name, mask in masks.items()
-        if mask.any() or name == "test"
+        if mask.any() or name in ("train", "test")
     }
-    images = dict(zip(data.classes, data.counts.tolist(), strict=True))
-    return {"classes": images, **figures, "provenance": dict(measured.provenance)}
+    return {
+        "task": "classes",
+        **metrics,
+        "classes": dict(zip(data.names, data.counts.tolist(), strict=True)),
+        "provenance": dict(predictions.provenance),
+        "unknown_training_images": list(predictions.unknown),
+    }
 
 
-def predictions_table(measured: Measured) -> str:
-    """predictions.csv: path, part, label, prediction, probability of both, and of every class."""
-    data = measured.data
-    rows = io.StringIO()
-    writer = csv.writer(rows, lineterminator="\n")
-    writer.writerow(
-        ["path", "part", "label", "predicted", "correct", "probability", "probability_of_label"]
-        + [f"p({name})" for name in data.classes]
-    )
-    predicted = measured.probabilities.argmax(axis=1)
-    for index, (path, label) in enumerate(zip(data.paths, data.labels.tolist(), strict=True)):
-        shares = measured.probabilities[index]
-        guess = int(predicted[index])
-        writer.writerow(
-            [path, PART_NAMES[measured.parts[index]], data.classes[label], data.classes[guess]]
-            + [int(guess == label), f"{shares[guess]:.6f}", f"{shares[label]:.6f}"]
-            + [f"{share:.6f}" for share in shares]
-        )
-    return rows.getvalue()
-
-
-def columns(measured: Measured) -> dict[str, Any]:
-    """Columns of a table to look through: label, prediction, part, probabilities."""
-    data, shares = measured.data, measured.probabilities
+def columns(predictions: Predictions) -> dict[str, Any]:
+    """Part, label, prediction and all probabilities of each image, as columns of a table."""
+    data, shares = predictions.data, predictions.probabilities
     predicted = shares.argmax(axis=1)
     return {
-        "label": [data.classes[label] for label in data.labels],
-        "prediction": [data.classes[guess] for guess in predicted],
-        "correct": predicted == data.labels,
-        "part": [PART_NAMES[part] for part in measured.parts],
-        "probability of the label": shares[np.arange(len(shares)), data.labels],
-        "probability of the prediction": shares.max(axis=1),
-        **{f"p({name})": shares[:, index] for index, name in enumerate(data.classes)},
         "path": data.paths,
+        "part": [PART_NAMES[part] for part in predictions.parts.tolist()],
+        "label": [data.names[label] for label in data.labels.tolist()],
+        "predicted": [data.names[guess] for guess in predicted.tolist()],
+        "correct": (predicted == data.labels).astype(int),
+        "probability": shares.max(axis=1),
+        "probability_of_label": shares[np.arange(len(shares)), data.labels],
+        **{f"p({name})": shares[:, index] for index, name in enumerate(data.names)},
     }
 
 
-def recorded_parts(folder: Path) -> dict[str, int]:
-    """Image path -> part that a saved model's predictions.csv names; empty if there is none."""
-    try:
-        with (folder / "predictions.csv").open(encoding="utf-8", newline="") as stream:
-            return {
-                row["path"]: PART_NAMES.index(row["part"])
-                for row in csv.DictReader(stream)
-                if row.get("path") and row.get("part") in PART_NAMES
-            }
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return {}
+def _expected_wrong(predictions: Predictions, suspicions: list[Suspicion]) -> float:
+    wrong = wrong_probabilities(predictions.data.labels, predictions.out_of_fold)
+    return float(wrong[[item.image for item in suspicions]].sum())
 
 
-def _matrix_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
-    rows = io.StringIO()
-    writer = csv.writer(rows, lineterminator="\n")
-    writer.writerow(["label \\ predicted", *classes])
-    for name, counts in zip(classes, matrix.tolist(), strict=True):
-        writer.writerow([name, *counts])
-    return rows.getvalue()
-
-
-def _suspicion_table(measured: Measured, suspicions: Sequence[Suspicion]) -> str:
-    data = measured.data
-    rows = io.StringIO()
-    writer = csv.writer(rows, lineterminator="\n")
-    writer.writerow(["path", "part", "label", "suggested", "probability_of_label"])
-    for item in suspicions:
-        path, part = data.paths[item.image], PART_NAMES[measured.parts[item.image]]
-        label, suggested = data.labels[item.image], item.suggested
-        row = [path, part, data.classes[label], data.classes[suggested], f"{item.quality:.6f}"]
-        writer.writerow(row)
-    return rows.getvalue()
+def _suspected(predictions: Predictions, suspicions: list[Suspicion]) -> list[SuspectedLabel]:
+    data = predictions.data
+    return [
+        SuspectedLabel(
+            data.paths[item.image],
+            "class",
+            data.names[data.labels[item.image]],
+            data.names[item.suggested],
+            item.quality,
+            1 - item.quality,
+        )
+        for item in suspicions
+    ]

@@ -3,62 +3,22 @@
 import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 
+from src.dataset.labelled import LabelledImages, some
 from src.errors import DataError
 from src.images import EXTENSIONS, ImageFile, scan_images
 
 logger = logging.getLogger(__name__)
 
-_NAMED = 5  # how many names a message gives
 _FEW = 5  # images of a category below which it is pointed out
-
-
-@dataclass(frozen=True)
-class CategorisedImages:
-    """The images of a folder whose category is known.
-
-    Attributes:
-        directory: the image folder.
-        files: the images, sorted by path; everything below is in this order.
-        labels: index into `classes` for each image, (n,) int64.
-        classes: names of the categories, in the order of a model's outputs.
-    """
-
-    directory: Path
-    files: tuple[ImageFile, ...]
-    labels: np.ndarray
-    classes: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    @property
-    def paths(self) -> list[str]:
-        """Relative paths with forward slashes."""
-        return [file.path for file in self.files]
-
-    @property
-    def counts(self) -> np.ndarray:
-        """Images in each category, (classes,) int64."""
-        return np.bincount(self.labels, minlength=len(self.classes))
-
-    def only(self, paths: Collection[str]) -> Self:
-        """The same without the images that are not named; the categories stay."""
-        wanted = set(paths)
-        keep = [index for index, file in enumerate(self.files) if file.path in wanted]
-        return replace(
-            self, files=tuple(self.files[index] for index in keep), labels=self.labels[keep]
-        )
 
 
 def read_categories(
     directory: Path, known: Sequence[str] = (), *, only_known: bool = False
-) -> CategorisedImages:
+) -> LabelledImages:
     """The images of a folder, labelled by the name of the folder inside it that they lie in.
 
     Folders inside a category's folder belong to it. Names that begin with a dot, folders without
@@ -86,31 +46,31 @@ def read_categories(
     _report_changes(set(folders), known, only_known)
     index = {name: position for position, name in enumerate(classes)}
     used = [file for file in files if "/" in file.path and file.path.partition("/")[0] in index]
-    return CategorisedImages(
+    return LabelledImages(
         directory=directory,
         files=tuple(used),
         labels=np.array([index[file.path.partition("/")[0]] for file in used], np.int64),
-        classes=classes,
+        names=classes,
     )
 
 
-def check_counts(data: CategorisedImages) -> None:
+def check_counts(data: LabelledImages) -> None:
     """Point out small categories, and refuse those that cannot be learnt.
 
     Raises:
         DataError: a category has a single image, or none.
     """
-    counts = dict(zip(data.classes, data.counts.tolist(), strict=True))
+    counts = dict(zip(data.names, data.counts.tolist(), strict=True))
     lacking = [f"{name!r} ({count})" for name, count in counts.items() if count < 2]
     if lacking:
         raise DataError(
             f"{data.directory}: a category needs two usable images, one to train on and one to "
-            f"test on, and better twenty. Too few in: {_some(lacking)}. Add images, or take the "
+            f"test on, and better twenty. Too few in: {some(lacking)}. Add images, or take the "
             "folder away (a name that begins with a dot is passed over)."
         )
     few = [f"{name!r} ({count})" for name, count in counts.items() if count < _FEW]
     if few:
-        logger.warning("Very few images, so the results will be poor, in: %s", _some(few))
+        logger.warning("Very few images, so the results will be poor, in: %s", some(few))
 
 
 def _require_two(directory: Path, classes: Sequence[str]) -> None:
@@ -126,7 +86,7 @@ def _require_two(directory: Path, classes: Sequence[str]) -> None:
 def _require(directory: Path, found: set[str], known: Sequence[str]) -> None:
     if not found:
         raise DataError(
-            f"no folder in {directory} is named after one of the model's categories: {_some(known)}"
+            f"no folder in {directory} is named after one of the model's categories: {some(known)}"
         )
 
 
@@ -136,7 +96,7 @@ def _report_loose(directory: Path, files: Sequence[ImageFile], folders: Collecti
         logger.warning(
             "%d images lie outside the category folders and are not used: %s",
             len(loose),
-            _some(loose),
+            some(loose),
         )
     try:
         empty = sorted(
@@ -147,28 +107,23 @@ def _report_loose(directory: Path, files: Sequence[ImageFile], folders: Collecti
     except OSError:
         return
     if empty:
-        logger.warning("Folders without images are passed over: %s", _some(empty))
+        logger.warning("Folders without images are passed over: %s", some(empty))
 
 
 def _report_changes(folders: set[str], known: Sequence[str], only_known: bool) -> None:
     gone = [name for name in known if name not in folders]
     new = sorted(folders - set(known))
     if gone and only_known:
-        logger.warning("There are no images of these categories of the model: %s", _some(gone))
+        logger.warning("There are no images of these categories of the model: %s", some(gone))
     elif gone:
         logger.warning(
             "load_model knows categories that have no images any more; the new model will not "
             "know them: %s",
-            _some(gone),
+            some(gone),
         )
     if known and new and only_known:
         logger.warning(
-            "The model does not know these categories; their images are left out: %s", _some(new)
+            "The model does not know these categories; their images are left out: %s", some(new)
         )
     elif known and new:
-        logger.info("Categories that load_model did not know: %s", _some(new))
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+        logger.info("Categories that load_model did not know: %s", some(new))

@@ -13,28 +13,32 @@ PART_NAMES = ("train", "validation", "test")
 def split_parts(
     sha256s: Sequence[bytes],
     groups: np.ndarray,
-    labels: np.ndarray,
     *,
     fraction_for_test: float,
     fraction_for_validation: float,
     seed: int,
+    strata: np.ndarray | None = None,
+    given: np.ndarray | None = None,
+    seen: np.ndarray | None = None,
 ) -> np.ndarray:
-    """TRAIN, VALIDATION or TEST for each image, with the same share of every class.
+    """TRAIN, VALIDATION or TEST for each image, (n,) int8.
 
-    The best epoch is chosen on the validation images; the test images are only reported on.
+    The best epoch and the thresholds are chosen on the validation images; the test images are
+    only reported on.
 
     Args:
         sha256s: content of each image.
-        groups: group of duplicates that each image belongs to, (n,) int; never torn apart.
-        labels: class of each image, (n,) int.
+        groups: group of duplicates that each image belongs to, (n,) int; kept on one side.
         fraction_for_test: share of all images.
         fraction_for_validation: share of those that are not for testing.
         seed: another seed, another choice.
-
-    Returns:
-        (n,) int8.
+        strata: class of each image, (n,) int: every part has the same share of each.
+        given: a part for each image that is named one, otherwise -1; this overrides the draw. A
+            group that it would split goes to the test images rather than validation, and to
+            validation rather than training.
+        seen: images that an earlier model has seen, (n,) bool; they are never test images.
     """
-    test = split(sha256s, groups, fraction=fraction_for_test, seed=seed, strata=labels)
+    test = split(sha256s, groups, fraction=fraction_for_test, seed=seed, strata=strata, seen=seen)
     parts = np.where(test, TEST, TRAIN).astype(np.int8)
     rest = np.flatnonzero(~test)
     # The second draw must not depend on the first: another seed, and only among the others.
@@ -43,7 +47,12 @@ def split_parts(
         groups[rest],
         fraction=fraction_for_validation,
         seed=seed + 1_000_003,
-        strata=labels[rest],
+        strata=None if strata is None else strata[rest],
     )
     parts[rest[validation]] = VALIDATION
+    if given is not None:
+        for part in (TRAIN, VALIDATION, TEST):
+            parts[np.isin(groups, groups[given == part])] = part
+    if seen is not None:
+        parts[seen & (parts == TEST)] = TRAIN
     return parts

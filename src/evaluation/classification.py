@@ -1,14 +1,17 @@
-"""How good a classifier is: figures from labels and probabilities, nothing else."""
+"""How good a classifier is: metrics from labels and probabilities, nothing else."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from src.evaluation.proportion import Proportion
+from src.evaluation.resampling import intervals
+
 BINS = 15
 _LEAST = 1e-12  # probabilities below this count as this in the log-loss
 
-Figures = dict[str, Any]
+Metrics = dict[str, Any]
 
 
 def evaluate(
@@ -17,9 +20,9 @@ def evaluate(
     classes: Sequence[str],
     *,
     chances: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
     bootstrap: int = 0,
-    seed: int = 0,
-) -> Figures:
+) -> Metrics:
     """Everything that is measured on one part of the images.
 
     Args:
@@ -28,16 +31,16 @@ def evaluate(
         classes: their names.
         chances: share of each class among the training images, (classes,), behind the chance
             level; by default that among these images.
-        bootstrap: resamples behind the 95 % intervals; 0 leaves them out.
-        seed: of the resampling.
+        groups: near duplicates share a number, (n,) int; they are resampled together.
+        bootstrap: resamples behind the 95 % intervals; 0 leaves all out but that of accuracy.
 
     Returns:
         JSON values; None for what cannot be measured: n, accuracy, balanced_accuracy (mean of
         the recalls), mean_right (mean probability of the right label), log_loss, brier,
         macro_f1, calibration_error, chance (accuracy of guessing by the training shares),
         uniform_chance, majority (accuracy of always naming the commonest training class),
-        accuracy_interval, log_loss_interval, macro_f1_interval, and per_class, a list of name, n,
-        precision, recall, f1, mean_right.
+        accuracy_interval (Wilson), log_loss_interval, macro_f1_interval, and per_class, a list of
+        name, n, precision, recall, f1, mean_right.
     """
     n, count = len(labels), len(classes)
     if not n:
@@ -48,22 +51,32 @@ def evaluate(
     shares = np.bincount(labels, minlength=count) / n
     chances = shares if chances is None else chances
     per_class = _per_class(matrix, labels, right, classes)
-    figures: Figures = {
+    accuracy = Proportion(int(np.sum(predicted == labels)), n)
+    losses = -np.log(np.maximum(right, _LEAST))
+    metrics: Metrics = {
         "n": n,
-        "accuracy": float(np.mean(predicted == labels)),
+        "accuracy": accuracy.value,
+        "accuracy_interval": list(accuracy.interval),
         "balanced_accuracy": _mean([row["recall"] for row in per_class]),
         "macro_f1": _macro_f1(matrix),
         "mean_right": float(right.mean()),
-        "log_loss": _log_loss(right),
+        "log_loss": float(losses.mean()),
         "brier": float(np.mean((probabilities**2).sum(axis=1) - 2 * right + 1)),
         "calibration_error": calibration_error(labels, probabilities),
         "chance": float(shares @ chances),
         "uniform_chance": 1 / count,
         "majority": float(shares[int(np.argmax(chances))]),
     }
-    if bootstrap:
-        figures |= _intervals(labels, predicted, right, count, bootstrap, seed)
-    return figures | {"per_class": per_class}
+
+    def measure(counts: np.ndarray) -> dict[str, float]:
+        cells = np.bincount(labels * count + predicted, counts, minlength=count**2)
+        return {
+            "log_loss_interval": float(np.average(losses, weights=counts)),
+            "macro_f1_interval": _macro_f1(cells.reshape(count, count)) or 0.0,
+        }
+
+    metrics |= intervals(np.arange(n) if groups is None else groups, bootstrap, measure)
+    return metrics | {"per_class": per_class}
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -102,7 +115,7 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str,
 
 def _per_class(
     matrix: np.ndarray, labels: np.ndarray, right: np.ndarray, classes: Sequence[str]
-) -> list[Figures]:
+) -> list[Metrics]:
     hits = np.diag(matrix)
     actual, named = matrix.sum(axis=1), matrix.sum(axis=0)
     sums = np.bincount(labels, right, len(classes))
@@ -124,43 +137,6 @@ def _macro_f1(matrix: np.ndarray) -> float | None:
     sizes = matrix.sum(axis=0) + matrix.sum(axis=1)
     used = sizes > 0
     return float(np.mean(2 * np.diag(matrix)[used] / sizes[used])) if used.any() else None
-
-
-def _log_loss(right: np.ndarray) -> float:
-    return float(-np.log(np.maximum(right, _LEAST)).mean())
-
-
-def _intervals(
-    labels: np.ndarray,
-    predicted: np.ndarray,
-    right: np.ndarray,
-    classes: int,
-    samples: int,
-    seed: int,
-) -> Figures:
-    """95 % percentile intervals over resampled images."""
-    rng = np.random.default_rng(seed)
-    n = len(labels)
-    losses = -np.log(np.maximum(right, _LEAST))
-    cells = labels * classes + predicted
-    measures: dict[str, Callable[[np.ndarray], float | None]] = {
-        "accuracy_interval": lambda drawn: float(np.mean(labels[drawn] == predicted[drawn])),
-        "log_loss_interval": lambda drawn: float(losses[drawn].mean()),
-        "macro_f1_interval": lambda drawn: _macro_f1(
-            np.bincount(cells[drawn], minlength=classes**2).reshape(classes, classes)
-        ),
-    }
-    values: dict[str, list[float]] = {name: [] for name in measures}
-    for _ in range(samples):
-        drawn = rng.integers(0, n, n)
-        for name, measure in measures.items():
-            value = measure(drawn)
-            if value is not None:
-                values[name].append(value)
-    return {
-        name: [float(bound) for bound in np.quantile(found, (0.025, 0.975))]
-        for name, found in values.items()
-    }
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -1,6 +1,7 @@
-"""Images whose label is probably wrong, by confident learning."""
+"""Labels that are probably wrong: which (confident learning), and how many really are."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,6 +52,95 @@ def suspected_labels(labels: np.ndarray, probabilities: np.ndarray) -> list[Susp
         Suspicion(int(judged[row]), float(quality[row]), int(present[likeliest[row]]))
         for row in found[np.argsort(quality[found], kind="stable")]
     ]
+
+
+def wrong_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """How probably each label is wrong, (n,); NaN for images with NaN.
+
+    A model that is often unsure disagrees with many labels that are right. Here a label is drawn
+    from the model's probabilities, made softer or sharper by a temperature, unless it is wrong;
+    then it is any of the other classes. The temperature and the share of wrong labels are those
+    under which the given labels are likeliest.
+
+    Args:
+        labels: as given, (n,) int.
+        probabilities: (n, classes) from models that did not learn the image's own label.
+    """
+    result = np.full(len(labels), np.nan)
+    judged = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
+    if not len(judged):
+        return result
+    logs = np.log(np.maximum(probabilities[judged], 1e-12))
+    best = -np.inf
+    for temperature in np.geomspace(0.25, 8, 21):
+        powers = np.exp((logs - logs.max(axis=1, keepdims=True)) / temperature)
+        right = (powers / powers.sum(axis=1, keepdims=True))[np.arange(len(judged)), labels[judged]]
+        other = (1 - right) / max(probabilities.shape[1] - 1, 1)
+        share = 0.05
+        for _ in range(100):  # expectation maximisation
+            wrong = share * other / (share * other + (1 - share) * right)
+            share = float(wrong.mean())
+        likelihood = float(np.log(share * other + (1 - share) * right).sum())
+        if likelihood > best:
+            best, result[judged] = likelihood, wrong
+    return result
+
+
+def wrong_tag_probabilities(
+    labels: Any, probabilities: np.ndarray
+) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
+    """How probably a tag is missing, and how probably a given tag is wrong, by its probability.
+
+    As `wrong_probabilities`, for every decision whether an image has a tag; the share of tags that
+    are missing and that of tags which are there wrongly are two different ones.
+
+    Args:
+        labels: as given, sparse (n, k).
+        probabilities: (n, k) from models that did not learn the image's tags; rows with NaN are
+            passed over.
+
+    Returns:
+        Two functions of a tag's probability: that it is really there where it is not given, and
+        that it is really not there where it is given.
+    """
+    judged = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
+    edges = np.linspace(-15, 15, 601)
+    x = (edges[:-1] + edges[1:]) / 2
+    everything, given = np.zeros((2, len(x)))
+    for row in judged.tolist():
+        logits = _logit(probabilities[row])
+        own = labels.indices[labels.indptr[row] : labels.indptr[row + 1]]
+        everything += np.histogram(logits, edges)[0]
+        given += np.histogram(logits[own], edges)[0]
+    best = (-np.inf, 1.0, 0.0, 0.0)
+    for slope in np.geomspace(0.25, 4, 17):
+        q = 1 / (1 + np.exp(-slope * x))
+        missing, wrong = 0.05, 0.001
+        for _ in range(100):  # expectation maximisation
+            present = (1 - missing) * q + wrong * (1 - q)
+            lost = (everything - given) @ (missing * q / (1 - present))
+            false = given @ (wrong * (1 - q) / present)
+            missing = lost / (lost + given.sum() - false)
+            wrong = false / (false + (everything - given).sum() - lost)
+        likelihood = given @ np.log(present) + (everything - given) @ np.log1p(-present)
+        if likelihood > best[0]:
+            best = (likelihood, slope, missing, wrong)
+    _, slope, missing, wrong = best
+
+    def is_missing(p: np.ndarray) -> np.ndarray:
+        q = 1 / (1 + np.exp(-slope * _logit(p)))
+        return np.asarray(missing * q / (missing * q + (1 - wrong) * (1 - q)))
+
+    def is_wrong(p: np.ndarray) -> np.ndarray:
+        q = 1 / (1 + np.exp(-slope * _logit(p)))
+        return np.asarray(wrong * (1 - q) / (wrong * (1 - q) + (1 - missing) * q))
+
+    return is_missing, is_wrong
+
+
+def _logit(p: np.ndarray) -> np.ndarray:
+    clipped = np.clip(np.asarray(p, np.float64), 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(clipped / (1 - clipped)))
 
 
 def confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """How good tag predictions are: F1, F2, MCC and average precision, by tag, micro and macro.
 
-Micro figures pool the decisions of all tags; macro figures are the mean over the tags that at
+Micro metrics pool the decisions of all tags; macro metrics are the mean over the tags that at
 least one image has. Quotients without a denominator are 0, as is usual for F and MCC.
 """
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from src.evaluation.multilabel_scores import Scored, against, row_blocks, sorted_columns
-from src.tagging.selected_tags import SelectedTag, category_name
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -21,7 +20,7 @@ _POOLED = 1 << 25  # scores sorted at once for the pooled average precision
 
 @dataclass(frozen=True)
 class TagMetrics:
-    """Figures of each tag, all (k,); rates are float64, counts int64."""
+    """Metrics of each tag, all (k,); rates are float64, counts int64."""
 
     tp: np.ndarray
     fp: np.ndarray
@@ -69,7 +68,7 @@ def matthews(tp: Any, fp: Any, fn: Any, tn: Any) -> np.ndarray:
 def measure_tags(
     scores: np.ndarray, labels: "csr_array | np.ndarray", thresholds: np.ndarray
 ) -> TagMetrics:
-    """Figures of each tag.
+    """Metrics of each tag.
 
     Works in blocks: beside the scores it takes some 100 MB, however many there are.
 
@@ -139,26 +138,21 @@ class Slice(NamedTuple):
     tags: np.ndarray
 
 
-def slices(tags: Sequence[SelectedTag], ranks: Sequence[int] = ()) -> list[Slice]:
+def slices(counts: np.ndarray, kinds: Sequence[str], ranks: Sequence[int] = ()) -> list[Slice]:
     """All tags and each category, whole and from a popularity rank down.
 
     Args:
-        tags: with their counts.
+        counts: how many images each tag is on, (k,).
+        kinds: the category of each tag, (k).
         ranks: rank r leaves out the r most frequent tags of all, or of the category; without
             any, the rarer half is taken.
     """
-    order = sorted(range(len(tags)), key=lambda index: (-tags[index].count, tags[index].name))
-    kinds = sorted({tag.category for tag in tags})
+    order = np.argsort(-counts, kind="stable")
+    categories = np.array(kinds)
     groups = [("all", "all tags", order)]
-    if len(kinds) > 1:
-        groups += [
-            (
-                category_name(kind),
-                category_name(kind),
-                [i for i in order if tags[i].category == kind],
-            )
-            for kind in kinds
-        ]
+    if len(set(kinds)) > 1:
+        names = dict.fromkeys(kinds)
+        groups += [(name, name, order[categories[order] == name]) for name in names]
     found = []
     for group, name, members in groups:
         found.append(Slice(name, group, np.sort(members)))
@@ -171,7 +165,7 @@ def slices(tags: Sequence[SelectedTag], ranks: Sequence[int] = ()) -> list[Slice
 def summarise(
     metrics: TagMetrics, *, tags: np.ndarray | None = None, scored: Scored | None = None
 ) -> dict[str, Any]:
-    """Micro and macro figures of some tags, as JSON values; None where nothing can be measured.
+    """Micro and macro metrics of some tags, as JSON values; None where nothing can be measured.
 
     Args:
         metrics: of all tags.

@@ -1,4 +1,4 @@
-"""Varying whole batches of training images on the device they are trained on.
+"""Augmenting whole batches of training images on the device they are trained on.
 
 Cutting, turning and mirroring are one interpolation for the whole batch; colour, cut-out, MixUp
 and CutMix are a few operations on it. Everything random comes from torch's own generator, which
@@ -9,10 +9,11 @@ import functools
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as functional
+
+from src.settings.classifier import Augmenting
 
 _ASPECT = 4 / 3  # widest and narrowest part that is cut out, as in RandomResizedCrop
 _CPU_BATCH = 4  # images whose intermediate results stay in a processor's cache
@@ -25,37 +26,8 @@ Draw = dict[str, torch.Tensor]
 """What is drawn for each image, 0 to 1: (n, 1, 1, 1) each."""
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How strongly images are varied.
-
-    Attributes:
-        flip: mirror half of them, left to right.
-        crop: smallest share of the area that is cut out; 1 takes everything.
-        rotation: largest turn to either side, in degrees.
-        colour: largest relative change of brightness, contrast and saturation.
-        cutout: side of a square that is blanked out, as a share of the image's side
-            (DeVries and Taylor, "Improved regularization of CNNs with cutout", 2017).
-        mixup: alpha of MixUp (Zhang et al., 2018); 0 is off.
-        cutmix: alpha of CutMix (Yun et al., 2019); 0 is off. With both, each batch draws one.
-    """
-
-    flip: bool = True
-    crop: float = 0.6
-    rotation: float = 10.0
-    colour: float = 0.2
-    cutout: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-
-    @property
-    def blends(self) -> bool:
-        """Whether labels become shares."""
-        return self.mixup > 0 or self.cutmix > 0
-
-
-def augment(pixels: torch.Tensor, size: tuple[int, int], how: Augmentation) -> torch.Tensor:
-    """Vary each image of a batch on its own.
+def augment(pixels: torch.Tensor, size: tuple[int, int], how: Augmenting) -> torch.Tensor:
+    """Augment each image of a batch on its own.
 
     Args:
         pixels: (n, 3, height, width) uint8.
@@ -67,15 +39,15 @@ def augment(pixels: torch.Tensor, size: tuple[int, int], how: Augmentation) -> t
     """
     draws = torch.rand(len(_DRAWS), len(pixels), 1, 1, 1)
     if pixels.device.type != "cpu":
-        return _vary(pixels, size, how, draws.to(pixels.device))
-    varied = torch.empty(*pixels.shape[:2], *size)
+        return _augmented(pixels, size, how, draws.to(pixels.device))
+    result = torch.empty(*pixels.shape[:2], *size)
 
-    def vary(start: int) -> None:
+    def fill(start: int) -> None:
         part = slice(start, start + _CPU_BATCH)
-        varied[part] = _vary(pixels[part], size, how, draws[:, part])
+        result[part] = _augmented(pixels[part], size, how, draws[:, part])
 
-    list(_threads().map(vary, range(0, len(pixels), _CPU_BATCH)))
-    return varied
+    list(_threads().map(fill, range(0, len(pixels), _CPU_BATCH)))
+    return result
 
 
 @functools.cache
@@ -93,21 +65,21 @@ def _threads() -> ThreadPoolExecutor:
     return threads
 
 
-def _vary(
-    pixels: torch.Tensor, size: tuple[int, int], how: Augmentation, draws: torch.Tensor
+def _augmented(
+    pixels: torch.Tensor, size: tuple[int, int], how: Augmenting, draws: torch.Tensor
 ) -> torch.Tensor:
     draw = dict(zip(_DRAWS, draws, strict=True))
     # Interpolating is faster with whole channels one after the other.
     images = _cut(pixels.contiguous().float(), size, how, draw)
-    if how.colour:
-        images = _recolour(images, how.colour, draw)
-    if how.cutout:
-        images = _blank(images, how.cutout, draw)
+    if how.augment_colour:
+        images = _recolour(images, how.augment_colour, draw)
+    if how.augment_cutout:
+        images = _blank(images, how.augment_cutout, draw)
     return images
 
 
 def blend(
-    pixels: torch.Tensor, labels: torch.Tensor, classes: int, how: Augmentation
+    pixels: torch.Tensor, labels: torch.Tensor, classes: int, how: Augmenting
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """MixUp or CutMix: each image with another of the batch, and the labels in the same shares.
 
@@ -124,8 +96,8 @@ def blend(
     shares = labels.float() if labels.ndim == 2 else functional.one_hot(labels, classes).float()
     if not how.blends or len(pixels) < 2:
         return pixels, shares
-    pasting = how.cutmix > 0 and (how.mixup == 0 or torch.rand(()).item() < 0.5)
-    alpha = how.cutmix if pasting else how.mixup
+    pasting = how.augment_cutmix > 0 and (how.augment_mixup == 0 or torch.rand(()).item() < 0.5)
+    alpha = how.augment_cutmix if pasting else how.augment_mixup
     share = float(torch.distributions.Beta(alpha, alpha).sample())
     other = torch.randperm(len(pixels), device="cpu").to(pixels.device)
     if pasting:
@@ -140,19 +112,19 @@ def blend(
     return mixed, torch.lerp(shares[other], shares, share)
 
 
-def _cut(
-    images: torch.Tensor, size: tuple[int, int], how: Augmentation, draw: Draw
-) -> torch.Tensor:
+def _cut(images: torch.Tensor, size: tuple[int, int], how: Augmenting, draw: Draw) -> torch.Tensor:
     """Cut out, turn, mirror and resize, in one bilinear interpolation."""
     n, _, height, width = images.shape
-    area = how.crop + (1 - how.crop) * draw["area"]
-    slack = torch.ones_like(area) if how.crop == 1 else _ASPECT ** _either_way(draw["aspect"])
+    area = how.augment_crop + (1 - how.augment_crop) * draw["area"]
+    slack = (
+        torch.ones_like(area) if how.augment_crop == 1 else _ASPECT ** _either_way(draw["aspect"])
+    )
     across = (area * slack).sqrt().clamp(max=1)  # shares of the width and of the height
     down = (area / slack).sqrt().clamp(max=1)
     x = (1 - across) * _either_way(draw["x"])  # centres, in -1 ... 1
     y = (1 - down) * _either_way(draw["y"])
-    angle = math.radians(how.rotation) * _either_way(draw["angle"])
-    mirror = 1 - 2.0 * (draw["mirror"] < 0.5) if how.flip else torch.ones_like(area)
+    angle = math.radians(how.augment_rotation) * _either_way(draw["angle"])
+    mirror = 1 - 2.0 * (draw["mirror"] < 0.5) if how.augment_flip else torch.ones_like(area)
     # From places in the result to places in the image, both in -1 ... 1; the turn is one of
     # pixels, so the sides' ratio goes in and out again.
     ratio = width / height

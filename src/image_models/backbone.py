@@ -12,6 +12,7 @@ from src.devices import choose_device, half_precision
 from src.errors import ModelError
 from src.features.hub import resolve_model
 from src.files import write_text
+from src.image_models.head import LinearHead
 from src.image_models.model import find_head, need_timm, quieten, read_head
 from src.images.preprocess import Preprocessing
 from src.images.processors import load_preprocessing
@@ -49,7 +50,10 @@ class HeadInputs:
         record = _record(self.files.folder)
         self.features = record.get("features") or self.files.identity
         self.identity = f"classifier head input|{self.features}|v{VERSION}"
-        self._head_name = record.get("head")
+        self._head_name: str | None = record.get("head")
+        self._trained_here = bool(record) and (
+            "features" not in record or bool(record.get("features_trained_here"))
+        )
         self._preprocessing: Preprocessing | None = None
         self._model: torch.nn.Module | None = None
         self._seen: list[torch.Tensor] = []
@@ -59,6 +63,11 @@ class HeadInputs:
     def untouched(self) -> bool:
         """Whether the model's head alone was trained on the user's images."""
         return self.features != self.files.identity
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether more than the head was trained on a user's images, by this program."""
+        return self._trained_here
 
     @property
     def head_name(self) -> str:
@@ -91,11 +100,8 @@ class HeadInputs:
             return tensors
         self.load()
         assert self._model is not None
-        layer: Any = self._model.get_submodule(self.head_name)
-        weight = layer.weight.detach().float().cpu().numpy()
-        if layer.bias is None:
-            return weight, np.zeros(len(weight), np.float32)
-        return weight, layer.bias.detach().float().cpu().numpy()
+        head = LinearHead.of(self._model.get_submodule(self.head_name))
+        return head.weight, head.bias
 
     def load(self) -> None:
         """Load weights.
@@ -193,23 +199,26 @@ class HeadInputs:
         return {"name": self.files.name, "identity": self.identity}
 
 
-def write_record(folder: Path, head_name: str, features: str | None = None) -> None:
+def write_record(
+    folder: Path, head_name: str, features: str | None = None, *, trained_here: bool = False
+) -> None:
     """Note in a saved model's config.json what its last layer is called and works on.
 
     Args:
         folder: the saved model.
         head_name: the layer that makes the logits.
         features: where only the head was trained: `HeadInputs.features` of the backbone's model.
+        trained_here: see `HeadInputs.trained_here`.
     """
     file = folder / "config.json"
     config = json.loads(file.read_text(encoding="utf-8"))
     config[RECORD] = {"head": head_name, "weights": _digest(folder)}
     if features is not None:
-        config[RECORD]["features"] = features
+        config[RECORD] |= {"features": features, "features_trained_here": trained_here}
     write_text(file, json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def _record(folder: Path) -> dict[str, str]:
+def _record(folder: Path) -> dict[str, Any]:
     """Our record, if it was written for the very weights that lie beside it; otherwise empty."""
     try:
         record = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(RECORD)

@@ -14,12 +14,13 @@ from PIL import Image
 from torch.utils.data import Dataset, get_worker_info
 
 from src.errors import DataError
+from src.image_models.distributed import processes
 from src.image_models.model import input_size
 from src.images import UnreadableImage, open_image
 from src.images.preprocess import Preprocessing
 
-KEEP_BYTES = 2 << 30
-"""Pixels that one data set keeps in memory, so that later epochs need not decode them again."""
+_MOST_BYTES = 2 << 30
+_SHARE_OF_MEMORY = 1 / 8  # there are two data sets, and the model needs memory too
 
 TRAINING_MARGIN = 1.15  # how much larger training images are than the model's, to cut from
 
@@ -34,17 +35,18 @@ Item = dict[str, Any]
 class PixelDataset(Dataset[Item]):
     """Images of one size as bytes, with their labels; the model's own cutting, at any scale.
 
-    Normalising and varying are done on whole batches by the trainer: bytes take a quarter of the
+    Normalising and augmenting are done on whole batches by the trainer: bytes take a quarter of the
     memory and of the way to the device.
 
     Args:
         directory: the image folder.
         paths: relative to it.
         labels: (n,) int64, or (n, k) for several labels an image.
-        preprocessing: of the model; see `enlarged`.
+        preprocessing: of the model; see `with_margin`.
         exact: exactly the model's own preprocessing, as for measuring; otherwise a JPEG may be
             decoded at the size needed, not twice of it: faster, and a little less sharp.
-        keep_bytes: how much memory decoded images may take.
+        keep_bytes: how much memory decoded images may take, so that later epochs need not decode
+            them again; by default what there is room for, at most 2 GiB.
     """
 
     def __init__(
@@ -55,14 +57,15 @@ class PixelDataset(Dataset[Item]):
         preprocessing: Preprocessing,
         *,
         exact: bool,
-        keep_bytes: int = KEEP_BYTES,
+        keep_bytes: int | None = None,
     ) -> None:
         self._directory, self._paths, self._labels = directory, list(paths), labels
         self._preprocessing, self._exact = preprocessing, exact
         self._shape = (*input_size(preprocessing), 3)
         at_least = preprocessing.at_least
         self._at_least = at_least if exact or at_least is None else (at_least + 1) // 2
-        self._room = keep_bytes // int(np.prod(self._shape))
+        room = room_for_pixels() if keep_bytes is None else keep_bytes
+        self._room = room // int(np.prod(self._shape))
         self._kept: dict[int, np.ndarray] = {}
         self._pool: ThreadPoolExecutor | None = None
 
@@ -102,7 +105,15 @@ class PixelDataset(Dataset[Item]):
         return pixels
 
 
-def enlarged(preprocessing: Preprocessing, factor: float = TRAINING_MARGIN) -> Preprocessing:
+def room_for_pixels() -> int:
+    """Bytes of decoded images that one data set of one process may keep in memory."""
+    import psutil
+
+    available = psutil.virtual_memory().available
+    return min(_MOST_BYTES, int(available * _SHARE_OF_MEMORY / processes()))
+
+
+def with_margin(preprocessing: Preprocessing, factor: float = TRAINING_MARGIN) -> Preprocessing:
     """The same cut of an image with more pixels, so that parts of it can be cut out sharply."""
 
     def grow(size: int) -> int:

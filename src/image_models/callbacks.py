@@ -28,14 +28,14 @@ class Bar(ProgressCallback):
     """Transformers' progress bar, without its dictionaries in between."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        """Nothing: `Lines` tells it."""
+        """Nothing: `EpochLogger` says it."""
 
 
-class Lines(TrainerCallback):
+class EpochLogger(TrainerCallback):
     """One line to the log for every measurement, and for the loss where nothing is measured.
 
     Args:
-        describe: the measured figures, named as compute_metrics does, in words.
+        describe: the measured metrics, named as compute_metrics does, in words.
     """
 
     def __init__(self, describe: Describe) -> None:

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from src.devices import choose_device
+
 
 def processes() -> int:
     """How many processes train together."""
@@ -20,12 +22,12 @@ def main_process_first(device: str) -> Iterator[None]:
     """The main process goes through the block before the others begin it.
 
     Args:
-        device: `cpu`, or what the processes will train on.
+        device: see `choose_device`.
     """
     if processes() == 1:
         yield
         return
     from accelerate import PartialState
 
-    with PartialState(cpu=device == "cpu").main_process_first():
+    with PartialState(cpu=choose_device(device).type == "cpu").main_process_first():
         yield

@@ -1,4 +1,4 @@
-"""A tagging model as one ONNX file: bytes of pixels in, probabilities out, any batch size."""
+"""A classifier or tagger as an ONNX file: bytes of pixels in, probabilities out, in batches."""
 
 import json
 from pathlib import Path
@@ -8,28 +8,29 @@ import numpy as np
 
 from src.errors import ModelError
 from src.files import replacing
+from src.image_models.model import MULTI_LABEL
 from src.image_models.onnx_file import require_exporter, write_onnx
-from src.tagging.taggers import ONNX_FILE
 
 if TYPE_CHECKING:
     import torch
 
+FILE_NAME = "model.onnx"
 TOLERANCE = 1e-4  # of a probability, between the two
 _CHECKED_BATCHES = (1, 3)
 
 
-def export_onnx(folder: Path) -> float:
-    """Write model.onnx into a tagging model's folder, and check it against the model.
+def export_onnx(folder: Path) -> str:
+    """Write model.onnx into a model's folder, and check it against the model.
 
     Its input `pixels` is (n, height, width, 3) uint8, what `Preprocessing.pixels` makes of an
     image; normalising is part of the graph. Its output `probabilities` is (n, k) float32. The
-    preprocessing and the tags' names are in its metadata.
+    preprocessing and the names of the classes or tags are in its metadata.
 
     Returns:
-        The largest difference from the model's own probabilities.
+        A line for the user, with the largest difference from the model's own probabilities.
 
     Raises:
-        ModelError: no tagging model, one that cannot be exported, or the answers differ.
+        ModelError: no classifier or tagger, one that cannot be exported, or the answers differ.
         MissingExtra: onnx, onnxscript or onnxruntime is not installed.
     """
     require_exporter("exporting to ONNX")
@@ -49,7 +50,7 @@ def export_onnx(folder: Path) -> float:
         shape = (count, height, width, 3)
         return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
 
-    with replacing(folder / ONNX_FILE) as temporary:
+    with replacing(folder / FILE_NAME) as temporary:
         write_onnx(graph, pixels(2), temporary, output="probabilities", name=str(folder))
         model = onnx.load(str(temporary))
         notes = {
@@ -65,7 +66,7 @@ def export_onnx(folder: Path) -> float:
                 f"{folder}: the exported model's probabilities differ by {difference:.2g}; "
                 "nothing was written"
             )
-    return difference
+    return f"Exported: {folder / FILE_NAME} (probabilities differ by {difference:.1g} at most)"
 
 
 def _graph(folder: Path, scale: tuple[float, ...], offset: tuple[float, ...]) -> "torch.nn.Module":
@@ -76,6 +77,8 @@ def _graph(folder: Path, scale: tuple[float, ...], offset: tuple[float, ...]) ->
         folder, dtype=torch.float32
     )
 
+    several = model.config.problem_type == MULTI_LABEL
+
     class Probabilities(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -85,8 +88,8 @@ def _graph(folder: Path, scale: tuple[float, ...], offset: tuple[float, ...]) ->
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             values = pixels.permute(0, 3, 1, 2).float() * self.scale + self.offset
-            probabilities: torch.Tensor = self.model(pixel_values=values).logits.sigmoid()
-            return probabilities
+            logits: torch.Tensor = self.model(pixel_values=values).logits
+            return logits.sigmoid() if several else logits.softmax(dim=1)
 
     return Probabilities().eval()
 

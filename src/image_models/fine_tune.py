@@ -2,19 +2,19 @@
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from src.devices import choose_device
 from src.errors import ModelError, SettingsError
-from src.image_models.augment import Augmentation
 from src.images.preprocess import Preprocessing
+from src.settings.classifier import ClassifierTraining
 
 if TYPE_CHECKING:
-    from src.image_models.trainer import AveragingTrainer
+    from src.image_models.trainer import ImageTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -24,34 +24,7 @@ class LabelledPaths(NamedTuple):
 
     directory: Path
     paths: list[str]
-    labels: np.ndarray  # (n,) int64, or (n, k) float32
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train.
-
-    Attributes:
-        training_args: for TrainingArguments; what is given here is never changed.
-        eval_every_n_epochs: how often to measure and keep; 0 is never.
-        early_stopping_patience: measurements without a better one before stopping; 0 is never.
-        ema_decay: of the running average of the weights; 0 is off.
-        freeze_batch_norm: batch normalisation keeps the statistics of the base model.
-        augmentation: how training images are varied.
-        batch_size: images in one pass when measuring.
-        resume: go on from the last checkpoint of a run with the same settings.
-        device: `auto`, `cpu`, `cuda`, `mps`.
-    """
-
-    training_args: Mapping[str, Any] = field(default_factory=dict)
-    eval_every_n_epochs: int = 1
-    early_stopping_patience: int = 0
-    ema_decay: float = 0.0
-    freeze_batch_norm: bool = True
-    augmentation: Augmentation | None = field(default_factory=Augmentation)
-    batch_size: int = 32
-    resume: bool = True
-    device: str = "auto"
+    labels: Any  # labels[i] is a class, int64, or a row of tags, (k,) float32
 
 
 class Objective(NamedTuple):
@@ -60,12 +33,12 @@ class Objective(NamedTuple):
     Attributes:
         loss: (model output, labels, num_items_in_batch=...) to a scalar: the sum over the batch
             divided by num_items_in_batch, which counts labels over the steps accumulated.
-        metrics: for compute_metrics: logits and labels to named figures.
-        describe: those figures in words.
+        metrics: (logits, labels) to named metrics.
+        describe: those metrics in words.
     """
 
     loss: Callable[..., Any]
-    metrics: Callable[[Any], dict[str, float]]
+    metrics: Callable[[np.ndarray, Any], dict[str, float]]
     describe: Callable[[dict[str, float]], str]
 
 
@@ -75,7 +48,7 @@ def fine_tune(
     train: LabelledPaths,
     validation: LabelledPaths | None,
     objective: Objective,
-    recipe: Recipe,
+    settings: ClassifierTraining,
     checkpoints: Path,
     *,
     more_follows: bool = False,
@@ -90,7 +63,7 @@ def fine_tune(
         train: what to train on.
         validation: what to choose the best epoch on; None keeps the last one.
         objective: loss and metrics.
-        recipe: how to train.
+        settings: how to train.
         checkpoints: folder of this very run, unless training_args names an output_dir. If it
             holds a checkpoint, training goes on from it.
         more_follows: the processes will train together once more.
@@ -103,34 +76,38 @@ def fine_tune(
         ModelError: training diverges, or the memory of the device does not suffice.
         KeyboardInterrupt: stopped with Ctrl-C, after a checkpoint was written.
     """
-    from src.image_models.batches import PixelDataset, collate, enlarged
+    from src.image_models.batches import PixelDataset, collate, with_margin
     from src.image_models.trainer import ImageTrainer
 
-    varied = recipe.augmentation is not None
+    augmented = settings.augments
     trainer = ImageTrainer(
         preprocessing=preprocessing,
-        augmentation=recipe.augmentation,
-        ema_decay=recipe.ema_decay,
-        freeze_batch_norm=recipe.freeze_batch_norm,
+        augmentation=settings if augmented else None,
+        ema_decay=settings.ema_decay,
+        freeze_batch_norm=settings.freeze_batch_norm,
         model=model,
-        args=training_arguments(recipe, checkpoints, measured=validation is not None),
+        args=training_arguments(settings, checkpoints, measured=validation is not None),
         data_collator=collate,
         train_dataset=PixelDataset(
-            *train, enlarged(preprocessing) if varied else preprocessing, exact=not varied
+            *train,
+            with_margin(preprocessing) if augmented else preprocessing,
+            exact=not augmented,
         ),
         eval_dataset=validation and PixelDataset(*validation, preprocessing, exact=True),
         compute_loss_func=objective.loss,
-        compute_metrics=objective.metrics,
+        compute_metrics=lambda found: objective.metrics(
+            np.asarray(found.predictions), np.asarray(found.label_ids)
+        ),
     )
-    return run_trainer(trainer, objective, recipe, more_follows=more_follows)
+    return _run(trainer, objective, settings, more_follows=more_follows)
 
 
-def run_trainer(
-    trainer: "AveragingTrainer",
+def _run(
+    trainer: "ImageTrainer",
     objective: Objective,
-    recipe: Recipe,
+    settings: ClassifierTraining,
     *,
-    more_follows: bool = False,
+    more_follows: bool,
 ) -> dict[str, Any]:
     """Train to the end, from the last checkpoint if there is one; returns and raises as above."""
     import torch
@@ -139,26 +116,26 @@ def run_trainer(
 
     from src.image_models.callbacks import (
         Bar,
+        EpochLogger,
         EveryNthEpoch,
         KeepOnInterrupt,
-        Lines,
         StopWhenDiverged,
     )
 
-    arguments = trainer.args
+    arguments, given = trainer.args, settings.training_args.given
     keep = KeepOnInterrupt()
-    callbacks = [Lines(objective.describe), StopWhenDiverged()]
-    if recipe.eval_every_n_epochs > 1 and "eval_strategy" not in recipe.training_args:
-        callbacks.append(EveryNthEpoch(recipe.eval_every_n_epochs))
-    if recipe.early_stopping_patience:
-        callbacks.append(EarlyStoppingCallback(recipe.early_stopping_patience))
+    callbacks = [EpochLogger(objective.describe), StopWhenDiverged()]
+    if settings.eval_every_n_epochs > 1 and "eval_strategy" not in given:
+        callbacks.append(EveryNthEpoch(settings.eval_every_n_epochs))
+    if settings.early_stopping_patience:
+        callbacks.append(EarlyStoppingCallback(settings.early_stopping_patience))
     for callback in [*callbacks, keep]:
         trainer.add_callback(callback)
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     if not arguments.disable_tqdm:
         trainer.add_callback(Bar)
-    checkpoint = _checkpoint(recipe, Path(str(arguments.output_dir)))
+    checkpoint = _checkpoint(settings, Path(str(arguments.output_dir)))
     keep.watch(lambda interrupted: _agreed(trainer.accelerator, interrupted))
     try:
         trainer.train(resume_from_checkpoint=checkpoint)
@@ -185,12 +162,12 @@ def run_trainer(
     }
 
 
-def training_arguments(recipe: Recipe, checkpoints: Path, *, measured: bool) -> Any:
-    """TrainingArguments: all that the recipe gives, and our defaults for what it does not.
+def training_arguments(settings: ClassifierTraining, checkpoints: Path, *, measured: bool) -> Any:
+    """TrainingArguments: all that the settings give, and our defaults for what they do not.
 
     Args:
-        recipe: how to train.
-        checkpoints: where checkpoints go, unless the recipe says so.
+        settings: how to train.
+        checkpoints: where checkpoints go, unless the settings say so.
         measured: whether there are validation images.
 
     Raises:
@@ -199,7 +176,8 @@ def training_arguments(recipe: Recipe, checkpoints: Path, *, measured: bool) -> 
     import torch
     from transformers import TrainingArguments
 
-    given = dict(recipe.training_args)
+    given = settings.training_args.given
+    on_cpu = choose_device(settings.device).type == "cpu"
     if not measured:
         asking = [
             name
@@ -212,7 +190,7 @@ def training_arguments(recipe: Recipe, checkpoints: Path, *, measured: bool) -> 
             )
     strategy = given.get("eval_strategy")
     if strategy is None:
-        strategy = "epoch" if measured and recipe.eval_every_n_epochs else "no"
+        strategy = "epoch" if measured and settings.eval_every_n_epochs else "no"
     saving = given.get("save_strategy", "epoch" if strategy == "no" else strategy)
     defaults = {
         "output_dir": str(checkpoints),
@@ -221,17 +199,17 @@ def training_arguments(recipe: Recipe, checkpoints: Path, *, measured: bool) -> 
         "logging_strategy": "epoch",
         "load_best_model_at_end": strategy != "no" and saving in (strategy, "best"),
         "save_total_limit": 1,
-        "per_device_eval_batch_size": recipe.batch_size,
-        "use_cpu": recipe.device == "cpu",
+        "per_device_eval_batch_size": settings.evaluation_args.per_device_eval_batch_size,
+        "use_cpu": on_cpu,
         "disable_tqdm": not sys.stderr.isatty(),
-        "dataloader_pin_memory": torch.cuda.is_available() and recipe.device != "cpu",
+        "dataloader_pin_memory": torch.cuda.is_available() and not on_cpu,
         "dataloader_persistent_workers": bool(given.get("dataloader_num_workers")),
-        "restore_callback_states_from_checkpoint": bool(recipe.early_stopping_patience),
+        "restore_callback_states_from_checkpoint": bool(settings.early_stopping_patience),
     }
-    if recipe.device.startswith("cuda:"):
+    if settings.device.startswith("cuda:"):
         raise SettingsError(
-            f"device {recipe.device!r}: training a whole model takes all GPUs it can see; set the "
-            "environment variable CUDA_VISIBLE_DEVICES instead, and device to 'auto'"
+            f"device {settings.device!r}: training a whole model takes all GPUs it can see; set "
+            "the environment variable CUDA_VISIBLE_DEVICES instead, and device to 'auto'"
         )
     try:
         return TrainingArguments(**(defaults | given))
@@ -239,17 +217,18 @@ def training_arguments(recipe: Recipe, checkpoints: Path, *, measured: bool) -> 
         raise SettingsError(f"training_args: {str(error).strip().splitlines()[0]}") from None
 
 
-def _checkpoint(recipe: Recipe, folder: Path) -> str | None:
-    """Where to go on from, if anywhere."""
-    named = recipe.training_args.get("resume_from_checkpoint")
+def _checkpoint(settings: ClassifierTraining, folder: Path) -> str | None:
+    """Where to resume, if anywhere."""
+    given = settings.training_args.given
+    named = given.get("resume_from_checkpoint")
     if isinstance(named, str):
         if not (Path(named) / "trainer_state.json").is_file():
             raise SettingsError(f"training_args.resume_from_checkpoint: {named} is no checkpoint")
         return named
     # The state is written last: without it the checkpoint was interrupted itself.
     whole = [file.parent for file in folder.glob("checkpoint-*/trainer_state.json")]
-    own = "output_dir" not in recipe.training_args
-    if not whole or not (named or (recipe.resume and own)):
+    own = "output_dir" not in given
+    if not whole or not (named or (settings.resume and own)):
         return None
     last = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]))
     logger.info("Going on from %s.", last)

@@ -3,6 +3,7 @@
 import warnings
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -35,6 +36,26 @@ class LinearHead:
         """(n, d) to (n, classes)."""
         result: np.ndarray = features @ self.weight.T + self.bias
         return result
+
+    @classmethod
+    def of(cls, layer: Any) -> Self:
+        """A copy of the weights of a torch layer."""
+        weight = layer.weight.detach().float().cpu().numpy().copy()
+        if layer.bias is None:
+            return cls(weight, np.zeros(len(weight), np.float32))
+        return cls(weight, layer.bias.detach().float().cpu().numpy().copy())
+
+    def put_into(self, layer: Any) -> None:
+        """Make a torch layer of the same size compute this."""
+        import torch
+
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(self.weight))
+            if layer.bias is None:
+                device = layer.weight.device
+                layer.bias = torch.nn.Parameter(torch.from_numpy(self.bias).to(device))
+            else:
+                layer.bias.copy_(torch.from_numpy(self.bias))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

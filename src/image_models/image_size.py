@@ -47,7 +47,7 @@ def with_image_size(source: Path, size: int, target: Path) -> Path:
     return target
 
 
-def fitted(model: Any, preprocessing: Preprocessing, name: str) -> Any:
+def resize_model(model: Any, preprocessing: Preprocessing, name: str) -> Any:
     """A model with the same weights that takes images of this size: often the model itself.
 
     A vision transformer has one position embedding for each patch; between those that it has
@@ -64,7 +64,7 @@ def fitted(model: Any, preprocessing: Preprocessing, name: str) -> Any:
         ModelError: the model cannot take images of this size.
     """
     height, width = input_size(preprocessing)
-    if _takes(model, height, width):
+    if _accepts(model, height, width):
         return model
     found = [key for key in model.state_dict() if key.endswith("embeddings.position_embeddings")]
     config = copy.deepcopy(model.config)
@@ -83,7 +83,7 @@ def fitted(model: Any, preprocessing: Preprocessing, name: str) -> Any:
         resized = type(model)(config)
         resized.load_state_dict(weights)
         resized.train(model.training).to(next(model.parameters()).device)
-        if _takes(resized, height, width):
+        if _accepts(resized, height, width):
             return resized
     raise ModelError(
         f"{name!r} ({type(model).__name__}) cannot be trained at another image size than its own: "
@@ -91,7 +91,7 @@ def fitted(model: Any, preprocessing: Preprocessing, name: str) -> Any:
     )
 
 
-def _takes(model: Any, height: int, width: int) -> bool:
+def _accepts(model: Any, height: int, width: int) -> bool:
     import torch
 
     training = model.training

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
 
-_NEW_WEIGHTS = 0.02  # standard deviation of an untrained head, as in transformers
-
 
 def load_classifier(
     folder: Path,
@@ -30,8 +28,8 @@ def load_classifier(
     """A model whose head gives one value for each class, in this order, and that head's name.
 
     What the head already knows by the same class names is kept, as when going on from a model of
-    one's own; the rest of it starts from random values, and so does the whole head of a model
-    that was trained on other classes.
+    one's own; the rest of it starts from zero, and so does the whole head of a model that was
+    trained on other classes.
 
     Args:
         folder: the model's files.
@@ -186,11 +184,11 @@ def quieten() -> None:
 
 
 def _refill(head: Any, old: Any, known: Sequence[str], classes: Sequence[str]) -> None:
-    """Random rows for new classes; the old row for a class that the old head knew by name."""
+    """Zeros for new classes; the old row for a class that the old head knew by name."""
     import torch
 
     with torch.no_grad():
-        head.weight.normal_(std=_NEW_WEIGHTS)
+        head.weight.zero_()
         if head.bias is not None:
             head.bias.zero_()
         for row, label in enumerate(classes):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from src.dataset.trained_on import FILE_NAME as TRAINED_ON
 from src.errors import DataError, ModelError
 from src.files import write_text
 from src.image_models.backbone import write_record
@@ -22,7 +23,13 @@ RESULT_FILES = (
     "report.html",
     "predictions.csv",
     "confusion_matrix.csv",
-    "label_errors.csv",
+    "suspected_labels.csv",
+    "suspects.html",
+    TRAINED_ON,
+)
+_OF_TAGGERS = (
+    *("model.onnx", "ensemble.json", "selected_tags.csv", "thresholds.json", "tags.csv"),
+    *("label_errors.csv", "tag_errors.json"),  # of version bc9c4d7
 )
 
 
@@ -49,6 +56,7 @@ def save_classifier(
     head_name: str,
     *,
     features: str | None = None,
+    trained_here: bool = False,
 ) -> None:
     """Save a model so that each file is there as a whole, and results of an older one are not.
 
@@ -59,6 +67,7 @@ def save_classifier(
         processor_from: folder with the preprocessing that the model was trained with.
         head_name: the model's last layer.
         features: where only the head was trained: `HeadInputs.features` of the backbone.
+        trained_here: see `HeadInputs.trained_here`.
 
     Raises:
         DataError: the folder cannot be written.
@@ -73,10 +82,10 @@ def save_classifier(
                 json.dumps({"categories": list(classes)}, indent=2, ensure_ascii=False) + "\n",
                 encoding="utf-8",
             )
-            write_record(temporary, head_name, features)
+            write_record(temporary, head_name, features, trained_here=trained_here)
             # safetensors gives its file to the owner alone; all four are to be as readable.
             shutil.copymode(temporary / CATEGORIES, temporary / "model.safetensors")
-            for file in RESULT_FILES:
+            for file in (*RESULT_FILES, *_OF_TAGGERS):
                 (folder / file).unlink(missing_ok=True)
             for file in MODEL_FILES:
                 (temporary / file).replace(folder / file)

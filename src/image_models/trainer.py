@@ -1,4 +1,4 @@
-"""transformers' Trainer on batches of bytes: varied, normalised and averaged on the device."""
+"""transformers' Trainer on batches of bytes: augmented, normalised and averaged on the device."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,23 +10,48 @@ from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel
 from transformers import Trainer, TrainerCallback
 
-from src.image_models.augment import Augmentation, augment, blend
+from src.image_models.augment import augment, blend
 from src.image_models.model import input_size
 from src.images.preprocess import Preprocessing
+from src.settings.classifier import Augmenting
 
 AVERAGE_FILE = "average.safetensors"
 
 
-class AveragingTrainer(Trainer):
-    """A Trainer that keeps a running average of the weights, if asked to.
+class ImageTrainer(Trainer):
+    """A Trainer whose batches are pixels as bytes, (n, height, width, 3).
 
     Args:
-        ema_decay: of the average, which is what is measured and kept in the end; 0 is off.
+        preprocessing: of the model: the size it is given, and the normalisation.
+        augmentation: how training images are augmented; None leaves them as they are.
+        freeze_batch_norm: batch normalisation keeps its statistics. Those of a few images are a
+            poor stand-in for them, and in models whose normalisation was folded into other layers
+            (as conversion tools do) they are something else altogether.
+        ema_decay: of a running average of the weights, which is then what is measured and kept in
+            the end; 0 is off.
         options: as for Trainer.
     """
 
-    def __init__(self, *, ema_decay: float = 0.0, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        preprocessing: Preprocessing,
+        augmentation: Augmenting | None = None,
+        freeze_batch_norm: bool = False,
+        ema_decay: float = 0.0,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
+        self._size = input_size(preprocessing)
+        device = self.args.device
+        self._scale = torch.tensor(preprocessing.scale, device=device).view(3, 1, 1)
+        self._offset = torch.tensor(preprocessing.offset, device=device).view(3, 1, 1)
+        self._augmentation = augmentation
+        self._frozen = [
+            layer
+            for layer in self._network.modules()
+            if freeze_batch_norm and isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)
+        ]
         self._average = running_average(self._network, ema_decay) if ema_decay else None
         if self._average is not None:
             self._average.to(self.args.device)
@@ -77,13 +102,13 @@ class AveragingTrainer(Trainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
-        self._load_whole(resume_from_checkpoint)
+        self._load_again(resume_from_checkpoint)
 
     def _load_best_model(self) -> None:
         super()._load_best_model()
-        self._load_whole(str(self.state.best_model_checkpoint))
+        self._load_again(str(self.state.best_model_checkpoint))
 
-    def _load_whole(self, checkpoint: str) -> None:
+    def _load_again(self, checkpoint: str) -> None:
         """Load a checkpoint's weights and average, whatever names they have in the files.
 
         transformers 5 saves some models (ViT for one) under the names they had in version 4, and
@@ -93,56 +118,9 @@ class AveragingTrainer(Trainer):
         if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
             saved = type(self._network).from_pretrained(checkpoint)
             self._network.load_state_dict(saved.state_dict())
-        self._load_average(checkpoint)
-
-    def _load_average(self, checkpoint: str) -> None:
         file = Path(checkpoint) / AVERAGE_FILE
         if self._average is not None and file.is_file():
             self._average.load_state_dict(load_file(file))
-
-
-class _Averaging(TrainerCallback):
-    """Takes the weights into the average after every step of the optimiser."""
-
-    def __init__(self, trainer: AveragingTrainer) -> None:
-        self._trainer = trainer
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """One more step."""
-        self._trainer.step_done()
-
-
-class ImageTrainer(AveragingTrainer):
-    """A trainer whose batches are pixels as bytes, (n, height, width, 3).
-
-    Args:
-        preprocessing: of the model: the size it is given, and the normalisation.
-        augmentation: how training images are varied; None leaves them as they are.
-        freeze_batch_norm: batch normalisation keeps its statistics. Those of a few images are a
-            poor stand-in for them, and in models whose normalisation was folded into other layers
-            (as conversion tools do) they are something else altogether.
-        options: as for AveragingTrainer.
-    """
-
-    def __init__(
-        self,
-        *,
-        preprocessing: Preprocessing,
-        augmentation: Augmentation | None = None,
-        freeze_batch_norm: bool = False,
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
-        self._size = input_size(preprocessing)
-        device = self.args.device
-        self._scale = torch.tensor(preprocessing.scale, device=device).view(3, 1, 1)
-        self._offset = torch.tensor(preprocessing.offset, device=device).view(3, 1, 1)
-        self._augmentation = augmentation
-        self._frozen = [
-            layer
-            for layer in self._network.modules()
-            if freeze_batch_norm and isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)
-        ]
 
     def training_step(
         self,
@@ -150,7 +128,7 @@ class ImageTrainer(AveragingTrainer):
         inputs: dict[str, Any],
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """Vary the batch, then a step as usual."""
+        """Augment the batch, then a step as usual."""
         inputs = Trainer._prepare_inputs(self, inputs)
         if self._augmentation is not None:
             pixels = augment(_channels_first(inputs), self._size, self._augmentation)
@@ -178,6 +156,17 @@ class ImageTrainer(AveragingTrainer):
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
         return pixels.mul_(self._scale).add_(self._offset)  # no second copy of the batch
+
+
+class _Averaging(TrainerCallback):
+    """Takes the weights into the average after every step of the optimiser."""
+
+    def __init__(self, trainer: ImageTrainer) -> None:
+        self._trainer = trainer
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """One more step."""
+        self._trainer.step_done()
 
 
 def running_average(model: torch.nn.Module, decay: float) -> AveragedModel:

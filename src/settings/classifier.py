@@ -43,6 +43,18 @@ class Augmenting(Group):
         0.0, ge=0, description="Alpha of CutMix, which pastes a part of another image; 0: off."
     )
 
+    @property
+    def blends(self) -> bool:
+        """Whether images are blended, so that labels become proportions."""
+        return self.augment_mixup > 0 or self.augment_cutmix > 0
+
+    @property
+    def augments(self) -> bool:
+        """Whether training images are changed in any way."""
+        moved = self.augment_flip or self.augment_crop < 1 or self.augment_rotation > 0
+        recoloured = self.augment_colour > 0 or self.augment_cutout > 0
+        return moved or recoloured or self.blends
+
 
 class ClassifierTraining(
     ScriptSettings, ImageFolder, Split, Models, Computing, Augmenting, TagTraining
@@ -109,9 +121,17 @@ class ClassifierTraining(
     evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)
 
     @property
-    def base(self) -> str:
-        """The name of the base model, `auto` resolved."""
-        return "google/vit-base-patch16-224-in21k" if self.base_model == "auto" else self.base_model
+    def start(self) -> str:
+        """The model that training starts from."""
+        automatic = self.base_model == "auto"
+        return self.load_model or (
+            "google/vit-base-patch16-224-in21k" if automatic else self.base_model
+        )
+
+    @property
+    def trains(self) -> bool:
+        """Whether a model is trained, not only evaluated."""
+        return "train" in self.mode or not self.mode
 
     @model_validator(mode="after")
     def _consistent(self) -> "ClassifierTraining":
@@ -124,6 +144,8 @@ class ClassifierTraining(
             problems.append(
                 "early_stopping_patience needs eval_every_n_epochs and fraction_for_validation"
             )
+        if "spotlight" in self.mode and self.label_source == "tags":
+            problems.append("mode 'spotlight' shows classifiers: label_source must be 'folders'")
         if problems:
             raise ValueError("; ".join(problems))
         return self

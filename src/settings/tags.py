@@ -62,8 +62,8 @@ class TagTraining(TagFiles):
     asl_clip: float = Field(
         0.0, ge=0, lt=1, description="Absent tags less probable than this do not count in asl."
     )
-    tag_head_epochs: float = Field(
-        30, gt=0, description="With train_backbone False: passes through the training images."
+    tag_head_epochs: int = Field(
+        30, ge=1, description="With train_backbone False: passes through the training images."
     )
     tag_head_learning_rate: float = Field(
         1e-2, gt=0, description="With train_backbone False: highest step size of the optimiser."
@@ -90,5 +90,5 @@ class TagTraining(TagFiles):
         "the rarer half.",
     )
     export_onnx: bool = Field(
-        False, description="True: write model.onnx as well, for tagging without torch."
+        False, description="True: write model.onnx as well, for use without torch."
     )

@@ -1,20 +1,20 @@
-"""Images with several tags each: the labels of multi-label training, and their split."""
+"""Images with several tags each: the labels of multi-label training."""
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from src.dataset.parts import PART_NAMES, TEST, TRAIN, VALIDATION
-from src.dataset.split import split
+from src.dataset.labelled import LabelledImages, some
+from src.dataset.parts import PART_NAMES, TEST, VALIDATION
 from src.errors import DataError, SettingsError
-from src.images import ImageFile, scan_images
+from src.images import scan_images
 from src.tagging.selected_tags import SelectedTag, read_selected_tags, select_tags
-from src.tagging.sources import TagSource, read_source
+from src.tagging.sources import read_source
 from src.tagging.tag_files import SidecarStyle
 
 if TYPE_CHECKING:
@@ -27,93 +27,50 @@ _ID_RANGES = re.compile(r"(\d{1,3})-(\d{1,3}),\s*(\d{1,3})-(\d{1,3})")
 
 
 @dataclass(frozen=True)
-class TaggedImages:
+class TaggedImages(LabelledImages):
     """The images of a folder whose tags are known.
 
     Attributes:
-        directory: the image folder.
-        files: the images, sorted by path; everything below is in this order.
         tags: the tags, in the order of the label columns.
-        labels: (n, k) uint8, 1 where the image has the tag; sparse, for thousands of tags.
-        parts: "train", "validation" or "test" where the source says so, otherwise "".
-        source: where the tags come from, for messages.
-        notes: what did not fit together, each a line for the user.
+        given_parts: the part that the source names for each image, as in `split_parts`, (n,) int8.
     """
 
-    directory: Path
-    files: tuple[ImageFile, ...]
-    tags: tuple[SelectedTag, ...]
-    labels: "csr_array"
-    parts: tuple[str, ...]
-    source: str
-    notes: tuple[str, ...]
+    tags: tuple[SelectedTag, ...] = ()
+    given_parts: np.ndarray | None = None
 
-    def __len__(self) -> int:
-        return len(self.files)
-
-    @property
-    def paths(self) -> list[str]:
-        """Relative paths with forward slashes."""
-        return [file.path for file in self.files]
-
-    @property
-    def names(self) -> list[str]:
-        """The tags' names, in the order of the label columns."""
-        return [tag.name for tag in self.tags]
-
-    def only(self, paths: Sequence[str]) -> Self:
+    def only(self, paths: Collection[str]) -> Self:
         """The same without the images that are not named; the tags stay."""
         wanted = set(paths)
-        keep = [index for index, file in enumerate(self.files) if file.path in wanted]
-        return replace(
-            self,
-            files=tuple(self.files[index] for index in keep),
-            labels=self.labels[keep],
-            parts=tuple(self.parts[index] for index in keep),
-        )
-
-    def report(self) -> None:
-        """Log what was found, and what does not fit together."""
-        logger.info(
-            "%d images in %s with %d tags, %.1f an image (from %s).",
-            len(self),
-            self.directory,
-            len(self.tags),
-            self.labels.nnz / max(len(self), 1),
-            self.source,
-        )
-        for note in self.notes:
-            logger.warning("%s", note)
-        few = int((np.asarray(self.labels.sum(axis=0)) < _LEARNABLE).sum())
-        if few:
-            logger.info(
-                "%d of the tags are on fewer than %d images and hard to learn: "
-                "tag_min_count leaves such tags out.",
-                few,
-                _LEARNABLE,
-            )
+        assert self.given_parts is not None
+        keep = [path in wanted for path in self.paths]
+        return replace(super().only(paths), given_parts=self.given_parts[keep])
 
 
-def load(
+def read_tagged_images(
     directory: Path,
     *,
     source: str = "",
     style: SidecarStyle | None = None,
     min_count: int = 1,
     tag_list: Path | None = None,
+    id_ranges: str = "",
 ) -> TaggedImages:
-    """Read the tags of a folder of images.
+    """Read the tags of a folder of images, and log what was found.
 
     Args:
         directory: the image folder.
-        source: see `tag_sources.read_source`.
+        source: see `sources.read_source`.
         style: how tag files are named and written.
         min_count: tags of fewer images are left out.
         tag_list: a selected_tags.csv: its tags, in its order, and no others (`min_count` does
             not apply).
+        id_ranges: "900-949,950-999" takes images whose id (the file name's number) modulo 1000
+            lies in the first range for validation, in the second for testing, and trains on the
+            others; what the source says overrides it.
 
     Raises:
         DataError: no images, no tags, or a damaged source.
+        SettingsError: the ranges cannot be read.
     """
     files = scan_images(directory)
     if not files:
@@ -129,24 +86,52 @@ def load(
         tags = read_selected_tags(tag_list)
     else:
         tags = select_tags(
-            found.tags.values(),
-            min_count=min_count,
-            categories=found.categories,
-            ids=found.ids,
+            found.tags.values(), min_count=min_count, categories=found.categories, ids=found.ids
         )
     if not tags:
         raise DataError(f"no tag is on {min_count} images or more: lower tag_min_count")
-    used = [file for file in files if file.path in found.tags]
-    labels = binary_labels([found.tags[file.path] for file in used], [tag.name for tag in tags])
-    return TaggedImages(
+    used = tuple(file for file in files if file.path in found.tags)
+    names = tuple(tag.name for tag in tags)
+    given = [found.parts.get(file.path, "") for file in used]
+    parts = np.array([PART_NAMES.index(part) if part else -1 for part in given], np.int8)
+    if id_ranges:
+        parts = np.where(parts < 0, _by_id([file.path for file in used], id_ranges), parts)
+    data = TaggedImages(
         directory=directory,
-        files=tuple(used),
+        files=used,
+        labels=binary_labels([found.tags[file.path] for file in used], names),
+        names=names,
+        notes=tuple(found.notes),
         tags=tuple(tags),
-        labels=labels,
-        parts=tuple(found.parts.get(file.path, "") for file in used),
-        source=found.name,
-        notes=(*found.notes, *_unused(tags, labels, found)),
+        given_parts=parts,
     )
+    absent = [name for name, count in zip(names, data.counts.tolist(), strict=True) if not count]
+    if absent:
+        note = f"{len(absent)} of the listed tags are on no image in {found.name}: {some(absent)}"
+        data = replace(data, notes=(*data.notes, note))
+    _report(data, found.name)
+    return data
+
+
+def _report(data: TaggedImages, source: str) -> None:
+    logger.info(
+        "%d images in %s with %d tags, %.1f an image (from %s).",
+        len(data),
+        data.directory,
+        len(data.tags),
+        data.labels.nnz / max(len(data), 1),
+        source,
+    )
+    for note in data.notes:
+        logger.warning("%s", note)
+    few = int((data.counts < _LEARNABLE).sum())
+    if few:
+        logger.info(
+            "%d of the tags are on fewer than %d images and hard to learn: "
+            "tag_min_count leaves such tags out.",
+            few,
+            _LEARNABLE,
+        )
 
 
 def binary_labels(tag_lists: Sequence[Sequence[str]], names: Sequence[str]) -> "csr_array":
@@ -160,56 +145,6 @@ def binary_labels(tag_lists: Sequence[Sequence[str]], names: Sequence[str]) -> "
     return csr_array(
         (np.ones(len(columns), np.uint8), columns, starts), shape=(len(rows), len(names))
     )
-
-
-def split_parts(
-    data: TaggedImages,
-    sha256s: Sequence[bytes],
-    groups: np.ndarray,
-    *,
-    fraction_for_test: float,
-    fraction_for_validation: float,
-    seed: int,
-    id_ranges: str = "",
-) -> np.ndarray:
-    """TRAIN, VALIDATION or TEST for each image, (n,) int8.
-
-    Thresholds and the best epoch are chosen on the validation images; the test images are only
-    reported on. Groups of duplicates stay together. Where the source names a part, or an image's
-    id lies in a range, that goes before the draw; a group that is torn so goes to the test
-    images rather than validation, and to validation rather than training.
-
-    Args:
-        data: the images.
-        sha256s: content of each image.
-        groups: group of duplicates that each image belongs to, (n,) int.
-        fraction_for_test: share of all images.
-        fraction_for_validation: share of those that are not for testing.
-        seed: another seed, another choice.
-        id_ranges: "900-949,950-999" takes images whose id (the file name's number) modulo 1000
-            lies in the first range for validation, in the second for testing, and trains on the
-            others; "" draws by the fractions.
-
-    Raises:
-        SettingsError: the ranges cannot be read.
-    """
-    given = np.array([PART_NAMES.index(part) if part else -1 for part in data.parts], np.int8)
-    if id_ranges:
-        given = np.where(given < 0, _by_id(data.paths, id_ranges), given)
-    test = split(sha256s, groups, fraction=fraction_for_test, seed=seed)
-    rest = np.flatnonzero(~test)
-    parts = np.where(test, TEST, TRAIN).astype(np.int8)
-    # The second draw must not depend on the first: another seed, and only among the others.
-    validation = split(
-        [sha256s[index] for index in rest.tolist()],
-        groups[rest],
-        fraction=fraction_for_validation,
-        seed=seed + 1_000_003,
-    )
-    parts[rest[validation]] = VALIDATION
-    for part in (TRAIN, VALIDATION, TEST):
-        parts[np.isin(groups, groups[given == part])] = part
-    return parts
 
 
 def _by_id(paths: Sequence[str], id_ranges: str) -> np.ndarray:
@@ -229,15 +164,3 @@ def _by_id(paths: Sequence[str], id_ranges: str) -> np.ndarray:
                 TEST if test_low <= last <= test_high else VALIDATION if low <= last <= high else 0
             )
     return parts
-
-
-def _unused(tags: Sequence[SelectedTag], labels: "csr_array", found: TagSource) -> list[str]:
-    absent = [
-        tag.name
-        for tag, count in zip(tags, np.asarray(labels.sum(axis=0)).ravel(), strict=True)
-        if not count
-    ]
-    if not absent:
-        return []
-    some = ", ".join(absent[:5])
-    return [f"{len(absent)} of the listed tags are on no image in {found.name}: {some}"]

@@ -1,4 +1,4 @@
-"""Losses for images with several tags, from logits; and what goes with them.
+"""Losses for images with several tags, from logits; and what is measured in training.
 
 All are linear in the labels, so that soft labels, as MixUp makes them, give the same mixture of
 losses. They use log sigmoid(x) and log sigmoid(-x) and never the logarithm of a clamped
@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from src.evaluation.multilabel import f_beta
+from src.image_models.fine_tune import Objective
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +31,7 @@ class MultilabelLoss:
         alpha, gamma: of the focal loss.
         gamma_neg, gamma_pos, clip: of the asymmetric loss.
         weights: one factor for each tag, (k,); see `frequency_weights`.
+        smoothing: labels are drawn so far towards one half.
     """
 
     name: LossName = "bce"
@@ -37,6 +41,7 @@ class MultilabelLoss:
     gamma_pos: float = 0.0
     clip: float = 0.0
     weights: np.ndarray | None = None
+    smoothing: float = 0.0
 
     def __call__(self, outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
         """The loss of a batch, a scalar tensor; the signature is the Trainer's.
@@ -57,6 +62,7 @@ class MultilabelLoss:
         import torch
 
         logits, labels = logits.float(), labels.to(logits.device, torch.float32)
+        labels = labels + self.smoothing * (0.5 - labels)
         if self.name == "bce":
             parts = torch.nn.functional.binary_cross_entropy_with_logits(
                 logits, labels, reduction="none"
@@ -123,3 +129,41 @@ def frequency_weights(counts: np.ndarray, power: float = 0.5) -> np.ndarray:
     """
     weights: np.ndarray = np.power(np.maximum(counts, 1).astype(np.float64), -power)
     return np.asarray(weights / weights.mean(), np.float32)
+
+
+def objective(loss: MultilabelLoss) -> Objective:
+    """Loss, metrics and their wording."""
+    return Objective(loss, _metrics, _describe)
+
+
+_ROWS = 4096  # images counted at once
+_COUNTS = ("tp", "fp", "fn", "tn")
+
+
+def _metrics(logits: np.ndarray, labels: Any) -> dict[str, float]:
+    """Counts of this very measurement at probability 1/2, and F1 from them."""
+    tp, fp, fn = np.zeros((3, labels.shape[1]), np.int64)
+    for start in range(0, len(logits), _ROWS):
+        rows = labels[start : start + _ROWS]
+        true = (rows if isinstance(rows, np.ndarray) else rows.toarray()) > 0.5
+        given = logits[start : start + _ROWS] >= 0
+        tp += (given & true).sum(axis=0)
+        fp += (given & ~true).sum(axis=0)
+        fn += (~given & true).sum(axis=0)
+    occurs = tp + fn > 0
+    return {
+        "tp": int(tp.sum()),
+        "fp": int(fp.sum()),
+        "fn": int(fn.sum()),
+        "tn": int(logits.size - tp.sum() - fp.sum() - fn.sum()),
+        "f1_micro": float(f_beta(tp.sum(), fp.sum(), fn.sum(), 1)),
+        "f1_macro": float(f_beta(tp, fp, fn, 1)[occurs].mean()) if occurs.any() else 0.0,
+    }
+
+
+def _describe(metrics: dict[str, float]) -> str:
+    counts = " ".join(f"{name.upper()} {metrics.get(name, 0):.0f}" for name in _COUNTS)
+    return (
+        f"validation loss {metrics.get('loss', 0):.4f}, {counts}, "
+        f"F1 {metrics.get('f1_micro', 0):.3f} micro {metrics.get('f1_macro', 0):.3f} macro"
+    )

@@ -1,155 +1,164 @@
-"""Measuring a tagging model and writing what was found beside it."""
+"""Measuring what a tagger predicts, and writing it into a folder."""
 
-import csv
-import io
 import json
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from src.dataset.parts import PART_NAMES, TEST, TRAIN, VALIDATION
+from src.dataset.parts import PART_NAMES, TRAIN, VALIDATION
+from src.dataset.suspected_labels import ADD, FILE_NAME, PAGE, SuspectedLabel, write_suspected
 from src.errors import DataError
-from src.evaluation.multilabel import TagMetrics, measure_tags, slices, summarise
-from src.evaluation.multilabel_scores import against
-from src.files import write_text
-from src.tagging.errors import FILE_NAME as ERRORS_FILE
-from src.tagging.errors import TagError, find_tag_errors, write_errors
-from src.tagging.job import TagAnswers
+from src.evaluation.label_errors import wrong_tag_probabilities
+from src.evaluation.multilabel import TagMetrics, f_beta, measure_tags, slices, summarise
+from src.evaluation.multilabel_scores import Scored, against, row_blocks
+from src.evaluation.resampling import intervals
+from src.files import rows_of, write_csv, write_text
+from src.image_models.target import Predictions
+from src.reports.suspects import write_suspects
+from src.settings.classifier import ClassifierTraining
+from src.tagging.data import TaggedImages
+from src.tagging.errors import find_tag_errors
+from src.tagging.report import write_report
 from src.tagging.selected_tags import SelectedTag, category_name
-from src.tagging.tag_files import SidecarStyle
-from src.tagging.thresholds import Scope, Thresholds, choose_thresholds, save_thresholds
+from src.tagging.thresholds import SCOPES, Scope, Thresholds, choose_thresholds
 
-logger = logging.getLogger(__name__)
-
-SCOPES: tuple[Scope, ...] = ("global", "category", "tag")
+_STRIP = 5  # images beside a tag, in one row of the page's table
+_COLUMNS = ("threshold", "f1_micro", "f2_micro", "mcc_micro", "map_micro", "f1_macro", "map_macro")
 
 
-@dataclass(frozen=True)
-class Measuring:
-    """How answers are measured.
+class Results(NamedTuple):
+    """What a tagger's predictions amount to.
 
     Attributes:
-        scope: which thresholds the tables of tags are at.
-        min_support: validation images that a threshold of a tag's own takes.
-        ranks: popularity ranks that tables begin at; see `multilabel_metrics.slices`.
-        images: thumbnails for each tag on the page.
-    """
-
-    scope: Scope = "global"
-    min_support: int = 20
-    ranks: Sequence[int] = ()
-    images: int = 6
-
-
-@dataclass(frozen=True)
-class TagFindings:
-    """What a tagging model's answers amount to.
-
-    Attributes:
-        thresholds: chosen on the validation images.
-        figures: what metrics.json holds.
-        by_tag: figures of each tag on the images that are reported on.
-        at: the thresholds those figures are at, (k,).
+        metrics: what metrics.json holds.
+        by_tag: metrics of each tag on the images that are reported on.
+        at: the thresholds those are at, (k,).
         errors: tags that are probably missing or wrong.
     """
 
-    thresholds: Thresholds
-    figures: dict[str, Any]
+    metrics: dict[str, Any]
     by_tag: TagMetrics
     at: np.ndarray
-    errors: list[TagError]
+    errors: list[SuspectedLabel]
 
 
-def find(answers: TagAnswers, how: Measuring) -> TagFindings:
-    """Choose thresholds on the validation images and report on the test images.
-
-    Without validation images the thresholds come from the training images; without test images
-    the report is on the validation images.
+def thresholds_of(predictions: Predictions, min_support: int) -> Thresholds:
+    """Thresholds chosen on the validation images; without any, on the training images.
 
     Raises:
-        DataError: there is nothing to choose thresholds by.
+        DataError: there is nothing to choose by.
     """
-    data = answers.data
-    chosen_on = VALIDATION if _tagged(answers, VALIDATION) else TRAIN
-    if not _tagged(answers, chosen_on):
-        raise DataError("no tagged images are left to choose thresholds by: add images")
-    mask = answers.parts == chosen_on
-    thresholds = choose_thresholds(
-        answers.probabilities[mask], data.labels[mask], data.tags, min_support=how.min_support
+    data, parts = predictions.data, predictions.parts
+    for part in (VALIDATION, TRAIN):
+        chosen = parts == part
+        if data.labels[chosen].nnz:
+            return choose_thresholds(
+                predictions.probabilities[chosen],
+                data.labels[chosen],
+                data.tags,
+                min_support=min_support,
+                chosen_on=PART_NAMES[part],
+            )
+    raise DataError("no tagged images are left to choose thresholds by: add images")
+
+
+def measure(
+    predictions: Predictions, thresholds: Thresholds, settings: ClassifierTraining
+) -> Results:
+    """Metrics of every part, and details of the test images.
+
+    Without test images the details are those of the validation images, or else of all.
+    """
+    data, parts = predictions.data, predictions.parts
+    masks = {name: parts == part for part, name in enumerate(PART_NAMES)}
+    masks["all"] = np.ones(len(parts), dtype=bool)
+    reported = next(
+        name for name in ("test", "validation", "train", "all") if data.labels[masks[name]].nnz
     )
-    reported = next((p for p in (TEST, VALIDATION) if _tagged(answers, p)), TRAIN)
-    mask = answers.parts == reported
-    scores, labels = answers.probabilities[mask], data.labels[mask]
+    at = thresholds.of(data.tags, settings.threshold_scope)
+    metrics: dict[str, Any] = {"task": "tags"}
+    for name, mask in masks.items():
+        if mask.any() or name in ("train", "test"):
+            bootstrap = settings.evaluation_args.bootstrap_samples if name == "test" else 0
+            metrics[name] = _part(predictions, mask, at, bootstrap)
+    chosen = masks[reported]
+    scores, labels = predictions.probabilities[chosen], data.labels[chosen]
     by_scope = {
         scope: measure_tags(scores, labels, thresholds.of(data.tags, scope)) for scope in SCOPES
     }
-    scored = against(scores, labels)
-    table = []
-    for part in slices(data.tags, how.ranks):
-        scope: Scope = "global" if part.group == "all" else "category"
-        at = thresholds.of(data.tags, scope)[part.tags[0]]
-        row = summarise(by_scope[scope], tags=part.tags, scored=scored)
-        table.append({"slice": part.name, "threshold": float(at), **row})
-    figures = {
-        "images": {name: int((answers.parts == p).sum()) for p, name in enumerate(PART_NAMES)},
+    errors = find_tag_errors(data.paths, data.names, data.labels, predictions.out_of_fold)
+    metrics |= {
+        "images": {name: int(np.sum(masks[name])) for name in PART_NAMES},
         "tags": len(data.tags),
-        "thresholds_chosen_on": PART_NAMES[chosen_on],
-        "reported_on": PART_NAMES[reported],
-        "slices": table,
+        "thresholds_chosen_on": thresholds.chosen_on,
+        "reported_on": reported,
+        "slices": _slices(data.tags, settings, thresholds, by_scope, against(scores, labels)),
         "by_threshold_scope": {scope: summarise(by_scope[scope]) for scope in SCOPES},
-        "provenance": dict(answers.provenance),
+        "suspected_labels": {
+            "n": len(errors),
+            "expected_wrong": _expected_wrong(predictions, errors),
+        },
+        "provenance": dict(predictions.provenance),
+        "unknown_training_images": list(predictions.unknown),
     }
-    errors = find_tag_errors(data.paths, data.names, data.labels, answers.unseen)
-    return TagFindings(
-        thresholds, figures, by_scope[how.scope], thresholds.of(data.tags, how.scope), errors
-    )
+    return Results(metrics, by_scope[settings.threshold_scope], at, errors)
 
 
 def write_results(
     folder: Path,
-    answers: TagAnswers,
-    style: SidecarStyle,
-    how: Measuring,
+    predictions: Predictions,
+    thresholds: Thresholds,
+    settings: ClassifierTraining,
     *,
     compared: Sequence[dict[str, Any]] = (),
-) -> TagFindings:
-    """Write thresholds.json, metrics.json, tags.csv, tag_errors.json and report.html.
+) -> Results:
+    """Write metrics.json, tags.csv, suspected_labels.csv, suspects.html and report.html.
 
     Args:
-        folder: the model's.
-        answers: its answers.
-        style: how the images' tag files are named.
-        how: how answers are measured.
+        folder: where to.
+        predictions: of a tagger.
+        thresholds: its own.
+        settings: how results are measured.
         compared: rows of a table of several models, for an ensemble.
 
     Raises:
-        DataError: a file cannot be written, or there is nothing to choose thresholds by.
+        DataError: a file cannot be written.
     """
-    from src.tagging.report import write_report
-
-    findings = find(answers, how)
+    results = measure(predictions, thresholds, settings)
     if compared:
-        findings.figures["models"] = list(compared)
-    save_thresholds(folder, findings.thresholds)
-    text = json.dumps(findings.figures, indent=2, ensure_ascii=False)
+        results.metrics["models"] = list(compared)
+    data = predictions.data
+    text = json.dumps(results.metrics, indent=2, ensure_ascii=False)
     write_text(folder / "metrics.json", text + "\n")
-    rows = tag_rows(answers.data.tags, findings)
-    write_text(folder / "tags.csv", _csv(rows))
-    write_errors(folder / ERRORS_FILE, answers.data.directory, style, findings.errors)
+    rows = tag_rows(data.tags, results)
+    write_csv(folder / "tags.csv", rows_of({key: [row[key] for row in rows] for key in rows[0]}))
+    write_suspected(folder / FILE_NAME, results.errors)
+    write_suspects(folder / PAGE, data.directory, results.errors, tags=_tags_now(data))
     write_report(
-        folder / "report.html", answers, findings.figures, rows, findings.errors, style,
-        images=how.images,
-    )  # fmt: skip
-    return findings
+        folder / "report.html",
+        predictions,
+        results.metrics,
+        rows,
+        images=min(settings.evaluation_args.report_images, _STRIP),
+    )
+    return results
 
 
-def tag_rows(tags: Sequence[SelectedTag], findings: TagFindings) -> list[dict[str, Any]]:
-    """Figures of each tag as rows; None where a tag is on none of the images reported on."""
-    by_tag = findings.by_tag
+def compare(found: Sequence[tuple[str, Results]]) -> list[dict[str, Any]]:
+    """The metrics of several models, slice by slice, as rows of one table."""
+    rows = []
+    for number, part in enumerate(found[0][1].metrics["slices"]):
+        for name, results in found:
+            row = results.metrics["slices"][number]
+            rows.append({"slice": part["slice"], "model": name} | {k: row[k] for k in _COLUMNS})
+    return rows
+
+
+def tag_rows(tags: Sequence[SelectedTag], results: Results) -> list[dict[str, Any]]:
+    """Metrics of each tag as rows; None where a tag is on none of the images reported on."""
+    by_tag = results.by_tag
     columns = {
         "precision": by_tag.precision,
         "recall": by_tag.recall,
@@ -166,7 +175,7 @@ def tag_rows(tags: Sequence[SelectedTag], findings: TagFindings) -> list[dict[st
             "category": category_name(tag.category),
             "images": tag.count,
             "tested": int(support[rank]),
-            "threshold": float(findings.at[rank]),
+            "threshold": float(results.at[rank]),
             **{
                 name: float(values[rank]) if support[rank] else None
                 for name, values in columns.items()
@@ -176,19 +185,74 @@ def tag_rows(tags: Sequence[SelectedTag], findings: TagFindings) -> list[dict[st
     ]
 
 
-def _tagged(answers: TagAnswers, part: int) -> bool:
-    return bool(answers.data.labels[answers.parts == part].nnz)
+def _tags_now(data: TaggedImages) -> dict[str, list[str]]:
+    """The tags of each image."""
+    rows = np.split(data.labels.indices, data.labels.indptr[1:-1])
+    return {
+        path: [data.tags[tag].name for tag in row.tolist()]
+        for path, row in zip(data.paths, rows, strict=True)
+    }
 
 
-def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(
-            {
-                k: f"{v:.4f}" if isinstance(v, float) else "" if v is None else v
-                for k, v in row.items()
-            }
-        )
-    return text.getvalue()
+def _part(
+    predictions: Predictions, mask: np.ndarray, at: np.ndarray, bootstrap: int
+) -> dict[str, Any]:
+    """The metrics of some of the images."""
+    labels, scores = predictions.data.labels[mask], predictions.probabilities[mask]
+    if not mask.any():
+        return {"n": 0, "micro_f1": None}
+    by_tag = measure_tags(scores, labels, at)
+    summary = summarise(by_tag)
+    true = np.diff(labels.indptr)
+    rows = np.repeat(np.arange(len(scores)), true)
+    right = np.bincount(rows, scores[rows, labels.indices] >= at[labels.indices], len(scores))
+    given = np.concatenate([(block >= at).sum(axis=1) for block in row_blocks(scores)])
+    counts = np.stack([right, given, true], axis=1)
+
+    def measure(drawn: np.ndarray) -> dict[str, float]:
+        hits, named, there = drawn @ counts
+        return {
+            "micro_f1_interval": float(f_beta(hits, named - hits, there - hits, 1)),
+            "precision_interval": float(hits / max(named, 1)),
+            "recall_interval": float(hits / max(there, 1)),
+        }
+
+    return {
+        "n": int(mask.sum()),
+        "micro_f1": summary["f1_micro"],
+        "macro_f1": summary["f1_macro"],
+        "map": summary["map_macro"],
+        "precision": summary["precision_micro"],
+        "recall": summary["recall_micro"],
+        "threshold": float(at[0]) if len(set(at.tolist())) == 1 else None,
+        **intervals(predictions.images.groups[mask], bootstrap, measure),
+    }
+
+
+def _slices(
+    tags: Sequence[SelectedTag],
+    settings: ClassifierTraining,
+    thresholds: Thresholds,
+    by_scope: dict[Scope, TagMetrics],
+    scored: Scored,
+) -> list[dict[str, Any]]:
+    """All tags, rarer tags and categories, each at its common threshold."""
+    counts = np.array([tag.count for tag in tags])
+    kinds = [category_name(tag.category) for tag in tags]
+    table = []
+    for part in slices(counts, kinds, settings.tag_ranks):
+        scope: Scope = "global" if part.group == "all" else "category"
+        at = thresholds.of(tags, scope)[part.tags[0]]
+        row = summarise(by_scope[scope], tags=part.tags, scored=scored)
+        table.append({"slice": part.name, "threshold": float(at), **row})
+    return table
+
+
+def _expected_wrong(predictions: Predictions, errors: Sequence[SuspectedLabel]) -> float | None:
+    """How many of the suspected tags are expected to be really missing or wrong."""
+    if not errors:
+        return None
+    missing, wrong = wrong_tag_probabilities(predictions.data.labels, predictions.out_of_fold)
+    p = np.array([error.probability for error in errors])
+    absent = np.array([error.suggested == ADD for error in errors])
+    return float(np.where(absent, missing(p), wrong(p)).sum())

@@ -1,97 +1,109 @@
-"""Tagging, from the job to the model folder: train or measure, write, say what came out."""
+"""A tagger, from the settings to the lines for the user."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from src.classifier.job import Job
-from src.image_models.distributed import is_main
-from src.tagging.job import TagOptions
-from src.tagging.losses import MultilabelLoss
-from src.tagging.results import Measuring, write_results
-from src.tagging.tag_files import SidecarStyle
-from src.tagging.train import measure_saved, train_all, train_head
+import numpy as np
+
+from src.dataset.trained_on import TrainedOn
+from src.errors import ModelError
+from src.evaluation.label_verdicts import tagging_verdicts
+from src.files import write_text
+from src.image_models.run import last_lines, train_or_evaluate
+from src.image_models.target import Predictions
+from src.settings.classifier import ClassifierTraining
+from src.tagging import selected_tags
+from src.tagging.results import compare, measure, thresholds_of, write_results
+from src.tagging.selected_tags import write_selected_tags
+from src.tagging.taggers import ENSEMBLE_FILE, ensemble_note, members
+from src.tagging.target import Tags
+from src.tagging.thresholds import Thresholds, load_thresholds, save_thresholds
+
+_SHOWN = ("threshold", "f1_micro", "f2_micro", "map_micro", "f1_macro")
 
 
-def options_of(settings: Any) -> tuple[TagOptions, Measuring]:
-    """What to train, and how it is measured, from the settings of custom_classifier_training."""
-    options = TagOptions(
-        source=settings.tag_source,
-        style=SidecarStyle(settings.tag_files == "image1.txt", settings.tag_commas),
-        min_count=settings.tag_min_count,
-        tag_list=Path(settings.tag_list) if settings.tag_list else None,
-        id_ranges=settings.split_by_id,
-        loss=MultilabelLoss(
-            settings.tag_loss,
-            alpha=settings.focal_alpha,
-            gamma=settings.focal_gamma,
-            gamma_neg=settings.asl_gamma_neg,
-            gamma_pos=settings.asl_gamma_pos,
-            clip=settings.asl_clip,
-        ),
-        head_epochs=settings.tag_head_epochs,
-        head_learning_rate=settings.tag_head_learning_rate,
-        image_sizes=settings.image_sizes,
-    )
-    how = Measuring(
-        scope=settings.threshold_scope,
-        min_support=settings.threshold_min_support,
-        ranks=settings.tag_ranks,
-        images=min(settings.evaluation_args.report_images, _STRIP),
-    )
-    return options, how
+def run(settings: ClassifierTraining) -> Iterator[str]:
+    """Train or evaluate, write what came out, and give the lines as they become known.
 
-
-def run_tags(job: Job, settings: Any) -> Iterator[str]:
-    """Do the job; gives the lines for the user as they become known.
-
-    Without "train" in the mode, `load_model` is measured. It may name several folders joined by
-    "+": they are measured together, and `save_model` becomes their ensemble.
+    `load_model` may name several folders joined by "+": they are evaluated together, and
+    `save_model` becomes their ensemble.
 
     Raises:
-        DataError, ModelError, SettingsError, MissingExtra: as the parts it is made of.
+        DataError, ModelError, SettingsError, MissingExtra: one line for the user.
     """
-    options, how = options_of(settings)
-    train = "train" in settings.mode or not settings.mode
-    whole_model = settings.train_backbone
-    if not is_main() and not (train and whole_model):
-        return  # one process is enough
-    folder, rows = job.save_model, list[dict[str, Any]]()
-    several = [Path(part.strip()) for part in job.load_model.split("+")]
-    if train and whole_model:
-        trained = train_all(job, options)
-        if trained is None:
-            return
-        answers = trained
-    elif train:
-        answers = train_head(job, options)
-    elif len(several) > 1:
-        from src.tagging.ensemble import combine
-
-        answers, rows = combine(several, job, options, how)
+    loaded = Path(settings.load_model)
+    several = [Path(part.strip()) for part in settings.load_model.split("+")]
+    joining = not settings.trains and len(several) > 1 and not loaded.is_dir()
+    if joining:
+        _check_ensemble(Path(settings.save_model), several)
+    models = several if joining else [loaded]
+    if (loaded / ENSEMBLE_FILE).is_file():
+        models = members(loaded)
+    outcome = train_or_evaluate(settings, Tags(settings), models)
+    if outcome is None:
+        return
+    predictions, model, results = outcome.predictions[0], outcome.model, outcome.results
+    if settings.trains:
+        thresholds = thresholds_of(predictions, settings.threshold_min_support)
+        save_thresholds(model, thresholds)
     else:
-        answers, folder = measure_saved(job, options), several[0]
-    findings = write_results(folder, answers, options.style, how, compared=rows)
-    figures = findings.figures
-    yield f"{figures['tags']} tags, {figures['images'][figures['reported_on']]} images of the " + (
-        f"{figures['reported_on']} part:"
-    )
-    yield from _table(rows or figures["slices"])
-    if settings.export_onnx and train:
+        own = [load_thresholds(each) for each in models]
+        thresholds = Thresholds.mean(own) if joining or len(own) == 1 else load_thresholds(model)
+    rows: list[dict[str, Any]] = []
+    if len(models) > 1:
+        predictions = _mean(outcome.predictions, models)
+        found = [("ensemble", measure(predictions, thresholds, settings))]
+        found += [
+            (folder.name, measure(each, at, settings))
+            for folder, each, at in zip(models, outcome.predictions, own, strict=True)
+        ]
+        rows = compare(found)
+    if joining:
+        model = results = Path(settings.save_model)
+        _save_ensemble(model, models, predictions, thresholds)
+    if settings.export_onnx and settings.trains:
         from src.image_models.export_onnx import export_onnx
 
-        difference = export_onnx(folder)
-        yield f"Exported: {folder / 'model.onnx'} (probabilities differ by {difference:.1g})"
-    yield f"Tags that are probably missing or wrong: {len(findings.errors)}, to look at in the page"
-    yield f"Results: {folder / 'report.html'}"
-    yield f"Model: {folder}"
-    yield (
-        f"Use it: python run.py tag_images --load_model={folder} --top_level_image_directory=FOLDER"
+        yield export_onnx(model)
+    measured = "evaluate" in settings.mode
+    if measured:
+        written = write_results(results, predictions, thresholds, settings, compared=rows)
+        yield from tagging_verdicts(written.metrics)
+        yield from _table(rows or written.metrics["slices"])
+    yield from last_lines(settings, model, results if measured else None, "tag_images")
+
+
+def _check_ensemble(folder: Path, models: Sequence[Path]) -> None:
+    for model in models:
+        if not model.is_dir():
+            raise ModelError(f"there is no model folder {str(model)!r}: correct load_model")
+    if (folder / "model.safetensors").is_file():
+        raise ModelError(f"{folder} holds a model: set save_model to another folder")
+
+
+def _mean(found: Sequence[Predictions], models: Sequence[Path]) -> Predictions:
+    """The predictions of an ensemble."""
+    return replace(
+        found[0],
+        probabilities=np.stack([each.probabilities for each in found]).mean(axis=0),
+        out_of_fold=np.stack([each.out_of_fold for each in found]).mean(axis=0),
+        provenance={"ensemble of": ", ".join(map(str, models))},
     )
 
 
-_STRIP = 5  # images beside a tag, in one row of the page's table
-_SHOWN = ("threshold", "f1_micro", "f2_micro", "map_micro", "f1_macro")
+def _save_ensemble(
+    folder: Path, models: Sequence[Path], predictions: Predictions, thresholds: Thresholds
+) -> None:
+    """Name the models in the ensemble's folder; it holds no weights."""
+    write_selected_tags(folder / selected_tags.FILE_NAME, predictions.data.tags)
+    write_text(folder / ENSEMBLE_FILE, ensemble_note(folder, models))
+    save_thresholds(folder, thresholds)
+    trained_on = TrainedOn()
+    for model in models:
+        trained_on |= TrainedOn.load(model)
+    trained_on.save(folder)
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:

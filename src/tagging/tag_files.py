@@ -5,10 +5,12 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from src.errors import DataError
 from src.file_changes.changes import Change, Write
 from src.images import EXTENSIONS
+from src.settings.tags import TagFiles
 
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -24,6 +26,11 @@ class SidecarStyle:
 
     replaces_extension: bool = False
     commas: bool = False
+
+    @classmethod
+    def of(cls, settings: TagFiles) -> Self:
+        """As the settings tag_files and tag_commas say."""
+        return cls(settings.tag_files == "image1.txt", settings.tag_commas)
 
 
 @dataclass(frozen=True)

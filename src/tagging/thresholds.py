@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "thresholds.json"
 Scope = Literal["global", "category", "tag"]
+SCOPES: tuple[Scope, ...] = ("global", "category", "tag")
 
 _COUNTED_AT_ONCE = 1 << 23
 
@@ -72,12 +73,14 @@ class Thresholds:
         categories: category -> threshold of its tags.
         tags: tag -> its own threshold, where enough images had it.
         min_support: how many images that is.
+        chosen_on: "validation" or "train", the images that they were chosen on; "" if unknown.
     """
 
     overall: float
     categories: dict[int, float] = field(default_factory=dict)
     tags: dict[str, float] = field(default_factory=dict)
     min_support: int = 0
+    chosen_on: str = ""
 
     def of(self, tags: Sequence[SelectedTag], scope: Scope) -> np.ndarray:
         """One threshold for each tag, (k,) float64.
@@ -102,8 +105,9 @@ class Thresholds:
             "category_names": {str(key): category_name(key) for key in sorted(self.categories)},
             "tags": self.tags,
             "min_support": self.min_support,
+            "chosen_on": self.chosen_on,
             "rule": "a tag is given where score >= threshold; precision equals recall on the "
-            "validation images",
+            "images that it was chosen on",
         }
 
     @classmethod
@@ -118,6 +122,20 @@ class Thresholds:
             categories={int(key): float(value) for key, value in content["categories"].items()},
             tags={str(key): float(value) for key, value in content["tags"].items()},
             min_support=int(content["min_support"]),
+            chosen_on=str(content.get("chosen_on", "")),
+        )
+
+    @classmethod
+    def mean(cls, members: Sequence[Self]) -> Self:
+        """Those of an ensemble: nothing new is chosen, so that no image is used up for it."""
+        categories = set.intersection(*(set(member.categories) for member in members))
+        tags = set.intersection(*(set(member.tags) for member in members))
+        return cls(
+            overall=_mean([member.overall for member in members]),
+            categories={c: _mean([m.categories[c] for m in members]) for c in sorted(categories)},
+            tags={tag: _mean([member.tags[tag] for member in members]) for tag in sorted(tags)},
+            min_support=max(member.min_support for member in members),
+            chosen_on=" and ".join(dict.fromkeys(member.chosen_on for member in members)),
         )
 
 
@@ -127,6 +145,7 @@ def choose_thresholds(
     tags: Sequence[SelectedTag],
     *,
     min_support: int = 20,
+    chosen_on: str = "",
 ) -> Thresholds:
     """Precision = recall over all tags, over each category, and for each tag on enough images.
 
@@ -137,6 +156,7 @@ def choose_thresholds(
         labels: (n, k), nonzero where the image has the tag.
         tags: the k tags.
         min_support: tags on fewer of these images get no threshold of their own.
+        chosen_on: what these images are called.
 
     Raises:
         ValueError: there are no positives at all, or the shapes differ.
@@ -158,7 +178,11 @@ def choose_thresholds(
         for tag, column, positive in sorted_columns(scored)
         if positive.size >= max(min_support, 1)
     }
-    return Thresholds(overall, by_category, by_tag, min_support)
+    return Thresholds(overall, by_category, by_tag, min_support, chosen_on)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def save_thresholds(folder: Path, thresholds: Thresholds) -> None:

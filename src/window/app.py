@@ -9,7 +9,7 @@ from typing import Any
 from src.rating.report.statistics import Statistics
 from src.rating.session import RatingDatabase
 from src.window import theme
-from src.window.ahead import Ahead, BackgroundTask
+from src.window.background import Background, BackgroundTask
 from src.window.controls import Controls
 from src.window.footer import Footer, status_text
 from src.window.help_panel import draw_help
@@ -43,24 +43,13 @@ def rate(
         height: of the window, in pixels of a 96-dpi screen.
         report: is given the console report whenever the statistics are opened.
         behind: work to do in the background once the first pair is shown, in this order.
-
-    Raises:
-        UserError: there is no screen.
     """
     root, scale = open_root()
     Window(root, scale, Session(database, report=report), height=height, behind=behind).run()
 
 
 class Window:
-    """One window with its session; all Tk calls are made by the thread that made it.
-
-    Args:
-        root: the main window, still hidden.
-        scale: screen pixels for one pixel of a 96-dpi screen.
-        session: what to show.
-        height: of the window, in pixels of a 96-dpi screen.
-        behind: work to start once the first pair is shown.
-    """
+    """One window with its session; all Tk calls are made by the thread that made it."""
 
     def __init__(
         self,
@@ -86,7 +75,7 @@ class Window:
         self.canvas = tk.Canvas(root, background=theme.SURROUND, highlightthickness=0)
         self.footer = Footer(root, self._style)
         self.view = PairView(self.canvas, self._style, self._pictures)
-        self._ahead = Ahead(root, session.database, self._pictures, self.view)
+        self._background = Background(root, session.database, self._pictures, self.view)
         self._overlay = Panel(self.canvas, self._style, "overlay")
         self._note = Panel(self.canvas, self._style, "note")
         self._problem = Panel(self.canvas, self._style, "problem")
@@ -95,11 +84,7 @@ class Window:
         self.canvas.bind("<Configure>", self._resized)
 
     def run(self) -> None:
-        """Show the window until it is closed.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C in the terminal.
-        """
+        """Show the window until it is closed."""
         self.start()
         self.root.mainloop()
         self.finish()
@@ -112,12 +97,11 @@ class Window:
     def finish(self) -> None:
         """End the threads, once the window is closed; raises what went wrong in the loop."""
         self._pictures.close()
-        self._ahead.close()
+        self._background.close()
         if self._fault is not None:
             raise self._fault
 
     def act(self, action: Action) -> None:
-        """Do what a key or click asks for and show it."""
         self.session.act(action)
         self._update()
 
@@ -131,7 +115,7 @@ class Window:
         top = (root.winfo_screenheight() - tall) // 3
         root.geometry(f"{width}x{tall}+{left}+{top}")
         root.minsize(px(560), px(400))
-        self.footer.configure(height=self.footer.height_for(width))
+        self.footer.fit(width)
         self.footer.pack(side="bottom", fill="x")
         self.canvas.pack(side="top", fill="both", expand=True)
         if str(root.tk.call("tk", "windowingsystem")) == "aqua":
@@ -147,9 +131,8 @@ class Window:
         self._update()
 
     def _heartbeat(self) -> None:
-        news = self._ahead.news()
-        if news is not None:
-            self.session.notice = news
+        if self._background.problems:
+            self.session.notice = self._background.problems.pop(0)
             self._update()
         self.root.after(_HEARTBEAT_MS, self._heartbeat)
 
@@ -210,7 +193,7 @@ class Window:
         future = self._pictures.prepare(session.pair, asked[1])
         if not future.done():
             self.root.after(_PATIENCE_MS, lambda: self._clear_old(asked))
-        self._ahead.when_done(future, lambda done: self._draw_pair(asked, done))
+        self._background.when_done(future, lambda done: self._draw_pair(asked, done))
 
     def _clear_old(self, asked: tuple[int, Frame]) -> None:
         if asked == self._asked and self._drawn_serial != asked[0]:
@@ -230,12 +213,12 @@ class Window:
         if self._drawn_serial != asked[0]:
             self._drawn_serial = asked[0]
             self.session.shown(prepared.stamps)
-        self._ahead.look(asked[1], self._tell_statistics)
+        self._background.prefetch(asked[1], self._show_statistics)
         if self._behind:
-            self._ahead.work(self._behind)
+            self._background.run(self._behind)
             self._behind = ()
 
-    def _tell_statistics(self, statistics: Statistics) -> None:
+    def _show_statistics(self, statistics: Statistics) -> None:
         self.session.statistics = statistics
         self.session.take_notices()
         self._update()
@@ -276,9 +259,7 @@ class Window:
     # Changes of size: rough pictures at once, sharp ones when the size settles.
 
     def _resized(self, event: "tk.Event[tk.Canvas]") -> None:
-        needed = self.footer.height_for(event.width)
-        if needed != self.footer.winfo_reqheight():
-            self.footer.configure(height=needed)
+        self.footer.fit(event.width)
         if self._settle is not None:
             self.root.after_cancel(self._settle)
         self._settle = self.root.after(_SETTLE_MS, self._settled)

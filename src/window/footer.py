@@ -21,34 +21,48 @@ class _Item(NamedTuple):
     width: int
 
 
+class Status(NamedTuple):
+    """How far the session is, and how well the scores know the person; the latter may be ""."""
+
+    progress: str
+    agreement: str
+
+
+_LONGEST = Status("100 of 100", "88 % of random pairs predicted (88–88 %)")
+
+
 class Footer(tk.Canvas):
-    """Progress line, progress in words, keys; as many rows as the width needs."""
+    """Progress line, progress in words, keys; as many rows, and as high, as the width needs."""
 
     def __init__(self, parent: tk.Misc, style: Theme) -> None:
         super().__init__(parent, background=theme.FOOTER, highlightthickness=0, borderwidth=0)
         self._style = style
-        self._status = ""
+        self._status = Status("", "")
         self._share = 0.0
         self._row = style.px(28)
-        self._pad, self._gap = style.px(16), style.px(13)
+        self._pad, self._gap = style.px(14), style.px(8)
         self._line = max(2, style.px(3))
         self._caps: dict[int, ImageTk.PhotoImage] = {}
-        font = style.font(_TEXT_SIZE)
+        self._font, self._bold = style.font(_TEXT_SIZE), style.font(_TEXT_SIZE, bold=True)
         self._items = []
         for key in shown_keys():
-            cap = max(font.measure(key.caps[0]) + style.px(12), style.px(20))
-            self._items.append(_Item(key, cap, cap + style.px(6) + font.measure(key.label)))
+            cap = max(self._font.measure(key.caps[0]) + style.px(12), style.px(20))
+            width = cap + style.px(5) + self._font.measure(key.label)
+            self._items.append(_Item(key, cap, width))
         self.bind("<Configure>", lambda event: self._draw())
 
-    def show(self, status: str, share: float) -> None:
+    def show(self, status: Status, share: float) -> None:
         """Progress in words, and as a share (0 … 1) of the goal."""
         if (status, share) != (self._status, self._share):
             self._status, self._share = status, share
+            self.fit(self.winfo_width())
             self._draw()
 
-    def height_for(self, width: int) -> int:
-        """The height that is needed at a width."""
-        return self._line + self._row * len(self._rows(width)) + self._style.px(4)
+    def fit(self, width: int) -> None:
+        """Take the height that is needed at a width."""
+        needed = self._line + self._row * len(self._rows(width)) + self._style.px(4)
+        if needed != self.winfo_reqheight():
+            self.configure(height=needed)
 
     def _rows(self, width: int) -> list[list[_Item]]:
         """The keys in as few rows as fit, of about one length; the first begins with the status."""
@@ -63,7 +77,9 @@ class Footer(tk.Canvas):
 
     def _fill(self, width: int) -> list[list[_Item]]:
         rows: list[list[_Item]] = [[]]
-        used = 2 * self._pad + self._status_width() + self._gap
+        # The rows must not jump while the numbers grow.
+        status = max(self._status_width(self._status), self._status_width(_LONGEST))
+        used = 2 * self._pad + status + self._gap
         for item in self._items:
             if rows[-1] and used + item.width > width:
                 rows.append([])
@@ -72,12 +88,10 @@ class Footer(tk.Canvas):
             used += item.width + self._gap
         return rows
 
-    def _status_width(self) -> int:
-        # The rows must not jump while the numbers grow.
-        longest = max(
-            self._status, "100 of 100    scores predict 88 % of random pairs (88–88 %)", key=len
+    def _status_width(self, status: Status) -> int:
+        return (
+            self._bold.measure(status.progress) + self._pad + self._font.measure(status.agreement)
         )
-        return self._style.font(_TEXT_SIZE, bold=True).measure(longest)
 
     def _draw(self) -> None:
         self.delete("all")
@@ -88,14 +102,10 @@ class Footer(tk.Canvas):
         filled = round(width * min(self._share, 1.0))
         self.create_rectangle(0, 0, filled, self._line, fill=theme.FOOTER_FAINT, width=0)
         middle = self._line + self._style.px(2) + self._row // 2
-        self.create_text(
-            self._pad,
-            middle,
-            text=self._status,
-            anchor="w",
-            fill=theme.FOOTER_TEXT,
-            font=self._style.font(_TEXT_SIZE, bold=True),
-        )
+        progress, agreement = self._status
+        self._text(self._pad, middle, progress, theme.FOOTER_TEXT, bold=True)
+        beside = 2 * self._pad + self._bold.measure(progress)
+        self._text(beside, middle, agreement, theme.FOOTER_TEXT)
         for row in self._rows(width):
             x = width - self._pad - sum(item.width + self._gap for item in row) + self._gap
             for item in row:
@@ -109,35 +119,25 @@ class Footer(tk.Canvas):
             shape = rounded((item.cap, px(20)), px(4), theme.CAP)
             self._caps[item.cap] = ImageTk.PhotoImage(shape, master=self)
         self.create_image(x, middle, image=self._caps[item.cap], anchor="w")
-        self.create_text(
-            x + item.cap // 2,
-            middle,
-            text=item.key.caps[0],
-            fill=theme.FOOTER_TEXT,
-            font=self._style.font(_TEXT_SIZE),
-        )
-        self.create_text(
-            x + item.cap + px(6),
-            middle,
-            text=item.key.label,
-            anchor="w",
-            fill=theme.FOOTER_FAINT,
-            font=self._style.font(_TEXT_SIZE),
-        )
+        cap = item.key.caps[0]
+        self._text(x + (item.cap - self._font.measure(cap)) // 2, middle, cap, theme.FOOTER_TEXT)
+        self._text(x + item.cap + px(5), middle, item.key.label, theme.FOOTER_FAINT)
+
+    def _text(self, x: int, middle: int, text: str, colour: str, *, bold: bool = False) -> None:
+        font = self._bold if bold else self._font
+        self.create_text(x, middle, text=text, anchor="w", fill=colour, font=font)
 
 
-def status_text(done: int, goal: int, statistics: Statistics | None) -> str:
+def status_text(done: int, goal: int, statistics: Statistics | None) -> Status:
     """Progress, and how often random pairs were predicted, in words.
 
     The pairs that are chosen for what they tell are hard to predict on purpose; how well the
     scores know the person shows in the random ones among them.
     """
-    progress = f"{done} of {goal}" if done <= goal else f"{done} (goal {goal} reached)"
+    progress = f"{done:,} of {goal:,}"
     audit = statistics.total.audit if statistics else None
     if audit is None or audit.value is None or audit.trials < FEWEST:
-        return progress
+        return Status(progress, "")
     low, high = (100 * bound for bound in audit.interval)
-    return (
-        f"{progress}    scores predict {100 * audit.value:.0f} % of random pairs "
-        f"({low:.0f}–{high:.0f} %)"
-    )
+    share = f"{100 * audit.value:.0f} %"
+    return Status(progress, f"{share} of random pairs predicted ({low:.0f}–{high:.0f} %)")

@@ -15,11 +15,9 @@ class Rect(NamedTuple):
 
     @property
     def size(self) -> Size:
-        """(width, height)."""
         return self.width, self.height
 
     def contains(self, x: int, y: int) -> bool:
-        """Whether a point lies inside."""
         return 0 <= x - self.x < self.width and 0 <= y - self.y < self.height
 
 
@@ -81,23 +79,21 @@ def _relative_scales(left: Size, right: Size) -> tuple[float, float]:
 
 
 def zoom_box(
-    place: Rect, full: Size, pointer: tuple[int, int]
+    shown: Size, full: Size, spot: tuple[float, float]
 ) -> tuple[float, float, float, float]:
     """The part of a picture that fills its place when zoomed: (left, upper, right, lower).
 
-    The spot under the pointer stays under it. One pixel of the picture becomes one of the
-    screen; a picture that is shown larger than that already is doubled.
+    One pixel of the picture becomes one of the screen; a picture that is shown larger than that
+    already is doubled.
 
     Args:
-        place: where the whole picture is on the screen.
+        shown: the size of the whole picture on the screen.
         full: the picture's own size; the box is in these pixels.
-        pointer: a point on the screen, brought inside `place`.
+        spot: what stays where it is, as shares of width and height.
     """
-    shown = place.width / full[0]
-    scale = 1.0 if shown < 1 else 2 * shown
+    scale = 1.0 if shown[0] < full[0] else 2 * shown[0] / full[0]
     box = []
-    for start, length, whole, at in zip(place[:2], place[2:], full, pointer, strict=True):
-        share = min(max((at - start) / length, 0.0), 1.0)
+    for length, whole, share in zip(shown, full, spot, strict=True):
         visible = min(length / scale, whole)
         box.append((share * (whole - visible), visible))
     (x, width), (y, height) = box

@@ -3,6 +3,8 @@
 import tkinter as tk
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
+from tkinter.font import Font
 
 from PIL import Image, ImageTk
 
@@ -20,11 +22,6 @@ _POLL_MS = 10
 class PairView:
     """Draws a prepared pair; everything it draws has the tag "pair".
 
-    Args:
-        canvas: where to draw.
-        style: fonts and lengths.
-        pictures: gives the full picture for the zoom.
-
     Attributes:
         layout: where the two pictures are; None while there are none.
     """
@@ -35,7 +32,7 @@ class PairView:
         self.layout: Layout | None = None
         self._photos: list[ImageTk.PhotoImage] = []
         self._names = False
-        self._zoom: _Zoom | None = None
+        self._zooms: list[_Zoom] = []
         self._ready: dict[int, tuple[Prepared, list[ImageTk.PhotoImage]]] = {}
 
     def frame(self, *, names: bool) -> Frame:
@@ -96,41 +93,40 @@ class PairView:
         self._fade(canvas.find_withtag("flash"), 0)
 
     def start_zoom(self, x: int, y: int) -> bool:
-        """Fill the place of the picture at a point with its pixels, one to one.
+        """Fill the places of both pictures with their own pixels, at the same spot of each.
 
         Returns:
             Whether there is a picture at the point.
         """
-        side = self.side_at(x, y)
-        if side is None or self._prepared is None or self.layout is None:
+        if self.side_at(x, y) is None or self._prepared is None or self.layout is None:
             return False
-        index = ("left", "right").index(side)
-        path, full = self._prepared.pair[index], self._prepared.full[index]
-        known = self._pictures.decoded(path)
-        preview = known.image if known else self._prepared.images[index]
-        self._zoom = _Zoom(self._canvas, self.layout[index], full, preview)
-        self._zoom.move(x, y)
-        self._await_full(self._zoom, self._pictures.full(path))
+        for index, path in enumerate(self._prepared.pair):
+            full = self._prepared.full[index]
+            known = self._pictures.decoded(path)
+            preview = known.image if known else self._prepared.images[index]
+            zoom = _Zoom(self._canvas, self.layout[index], full, preview)
+            self._zooms.append(zoom)
+            self._await_full(zoom, self._pictures.full(path))
+        self.move_zoom(x, y)
         return True
 
     def move_zoom(self, x: int, y: int) -> None:
-        """Follow the mouse; zooms the other picture when the mouse gets there."""
-        if self._zoom is None:
-            return
-        if self.layout and self.side_at(x, y) and not self._zoom.place.contains(x, y):
-            self.stop_zoom()
-            self.start_zoom(x, y)
-        else:
-            self._zoom.move(x, y)
+        """Follow the mouse, in whichever picture it is; beside them nothing moves."""
+        for zoom in self._zooms:
+            if zoom.place.contains(x, y):
+                place = zoom.place
+                spot = (x - place.x) / place.width, (y - place.y) / place.height
+                for each in self._zooms:
+                    each.move(spot)
 
     def stop_zoom(self) -> None:
-        """Show the whole picture again."""
-        if self._zoom is not None:
-            self._zoom.end()
-            self._zoom = None
+        """Show the whole pictures again."""
+        self._zooms = []
+        self._canvas.delete("zoom")
+        self._canvas.configure(cursor="")
 
     def _await_full(self, zoom: "_Zoom", future: "Future[Picture]") -> None:
-        if zoom is not self._zoom:
+        if zoom not in self._zooms:
             future.cancel()
         elif not future.done():
             self._canvas.after(_POLL_MS, lambda: self._await_full(zoom, future))
@@ -144,28 +140,36 @@ class PairView:
         return [ImageTk.PhotoImage(image, master=self._canvas) for image in images]
 
     def _draw(self, photos: list[ImageTk.PhotoImage]) -> None:
-        assert self.layout is not None and self._prepared is not None
+        assert self.layout is not None
         canvas = self._canvas
         canvas.delete("pair")
         for place, photo in zip(self.layout, photos, strict=True):
             canvas.create_image(place.x, place.y, image=photo, anchor="nw", tags="pair")
         if self._names:
-            for place, path in zip(self.layout, self._prepared.pair, strict=True):
-                self._draw_name(place, path)
+            self._draw_names()
         canvas.tag_lower("pair")
         self._photos = photos
 
-    def _draw_name(self, place: Rect, path: str) -> None:
+    def _draw_names(self) -> None:
+        """The names below the pictures, each on its own side of the middle between them."""
+        assert self.layout is not None and self._prepared is not None
+        left, right = self.layout
+        between = (left.x + left.width + right.x) // 2
+        edges = (0, between, self._canvas.winfo_width())
         font, px = self._style.font(12), self._style.px
-        room = max(place.width, self._canvas.winfo_width() // 2 - px(40))
-        self._canvas.create_text(
-            place.x + place.width // 2,
-            place.y + place.height + px(14),
-            text=shorten(path, lambda text: font.measure(text) <= room),
-            fill=theme.BRIGHT,
-            font=font,
-            tags="pair",
-        )
+        for side, path in enumerate(self._prepared.pair):
+            place = self.layout[side]
+            middle = place.x + place.width // 2
+            free = 2 * min(middle - edges[side], edges[side + 1] - middle) - px(12)
+            name = shorten(path, partial(_fits, font, free))
+            self._canvas.create_text(
+                middle,
+                place.y + place.height + px(14),
+                text=name,
+                fill=theme.BRIGHT,
+                font=font,
+                tags="pair",
+            )
 
     def _fade(self, items: tuple[int, ...], step: int) -> None:
         if not items or self._canvas.find_withtag("flash") != items:
@@ -179,7 +183,7 @@ class PairView:
 
 
 class _Zoom:
-    """A picture's own pixels over its place, following the pointer."""
+    """A picture's own pixels over its place, around a spot of it."""
 
     def __init__(
         self, canvas: tk.Canvas, place: Rect, full: tuple[int, int], preview: Image.Image
@@ -187,26 +191,22 @@ class _Zoom:
         self.place = place
         self._canvas, self._full, self._source = canvas, full, preview
         self._photo = ImageTk.PhotoImage("RGB", place.size, master=canvas)
-        self._pointer = (place.x, place.y)
+        self._spot = (0.5, 0.5)
         self._pending = False
-        canvas.create_image(place.x, place.y, image=self._photo, anchor="nw", tags="zoom")
+        self._item = canvas.create_image(
+            place.x, place.y, image=self._photo, anchor="nw", tags="zoom"
+        )
         canvas.configure(cursor="crosshair")
 
-    def move(self, x: int, y: int) -> None:
-        """Show the surroundings of a point."""
-        self._pointer = (x, y)
+    def move(self, spot: tuple[float, float]) -> None:
+        """Show the surroundings of a spot: shares of width and height."""
+        self._spot = spot
         self._redraw_soon()
 
     def sharpen(self, source: Image.Image) -> None:
         """Go on with a better decoding of the picture."""
         self._source = source
         self._redraw_soon()
-
-    def end(self) -> None:
-        """Take it away."""
-        self._canvas.delete("zoom")
-        self._canvas.configure(cursor="")
-        self._full = (0, 0)
 
     def _redraw_soon(self) -> None:
         if not self._pending:
@@ -215,24 +215,26 @@ class _Zoom:
 
     def _redraw(self) -> None:
         self._pending = False
-        if self._full == (0, 0):
+        if not self._canvas.type(self._item):  # zooming has ended
             return
         across = self._source.width / self._full[0]
         down = self._source.height / self._full[1]
-        left, upper, right, lower = zoom_box(self.place, self._full, self._pointer)
+        left, upper, right, lower = zoom_box(self.place.size, self._full, self._spot)
         box = (left * across, upper * down, right * across, lower * down)
         if across == down == 1 and abs(right - left - self.place.width) < 1:
-            whole = round(box[0]), round(box[1])
-            part = self._source.crop(
-                (*whole, whole[0] + self.place.width, whole[1] + self.place.height)
-            )
+            x, y = round(box[0]), round(box[1])
+            part = self._source.crop((x, y, x + self.place.width, y + self.place.height))
         else:
             part = self._source.resize(self.place.size, Image.Resampling.BILINEAR, box=box)
         self._photo.paste(to_srgb(part))
 
 
+def _fits(font: Font, width: int, text: str) -> bool:
+    return font.measure(text) <= width
+
+
 def shorten(path: str, fits: Callable[[str], bool]) -> str:
-    """A path with its middle left out until it fits; the end of the name stays."""
+    """A path with its middle replaced by … until it fits; the end of the name stays."""
     if fits(path):
         return path
     for kept in range(len(path) - 2, 3, -1):

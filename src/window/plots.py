@@ -30,7 +30,7 @@ def draw_agreement(
     px = panel.style.px
     enough = len(choices) > 1
     aside = "blue: last 50 choices, green: all random pairs" if enough else ""
-    axis = panel.measure("100 %", 10) + px(6)
+    axis = panel.measure("100 %", 11) + px(6)
     plot = _draw_card(panel, card, "Agreement over time", aside, axis)
     if len(choices) > 2 * _UNSTEADY:
         choices, shares = choices[_UNSTEADY:], shares[_UNSTEADY:]
@@ -48,7 +48,7 @@ def draw_agreement(
     for level in _LEVELS:
         y = plot.y + round(height(level))
         panel.rectangle(Rect(plot.x, y, plot.width, 1), theme.RULE)
-        panel.text(plot.x - px(6), y, f"{100 * level:.0f} %", 10, colour=theme.FAINT, anchor="e")
+        panel.text(plot.x - px(6), y, f"{100 * level:.0f} %", 11, colour=theme.FAINT, anchor="e")
     if not enough:
         _draw_nothing_yet(panel, plot)
         return
@@ -118,9 +118,9 @@ def _draw_card(panel: Panel, card: Rect, title: str, aside: str, axis: int = 0) 
     px = panel.style.px
     panel.box(card, theme.CARD, radius=8)
     panel.text(card.x + px(14), card.y + px(9), title, 12, bold=True)
-    if panel.measure(title, 12, bold=True) + panel.measure(aside, 10) + px(44) <= card.width:
+    if panel.measure(title, 12, bold=True) + panel.measure(aside, 11) + px(44) <= card.width:
         right = card.x + card.width - px(14)
-        panel.text(right, card.y + px(10), aside, 10, colour=theme.FAINT, anchor="ne")
+        panel.text(right, card.y + px(10), aside, 11, colour=theme.FAINT, anchor="ne")
     return Rect(
         card.x + px(14) + axis,
         card.y + px(36),
@@ -131,10 +131,10 @@ def _draw_card(panel: Panel, card: Rect, title: str, aside: str, axis: int = 0) 
 
 def _draw_tick(panel: Panel, plot: Rect, x: int, text: str) -> None:
     """A label below the plot, kept within its width."""
-    half = panel.measure(text, 10) // 2
+    half = panel.measure(text, 11) // 2
     middle = plot.x + max(min(x, plot.width - half), half)
     below = plot.y + plot.height + panel.style.px(4)
-    panel.text(middle, below, text, 10, colour=theme.FAINT, anchor="n")
+    panel.text(middle, below, text, 11, colour=theme.FAINT, anchor="n")
 
 
 def _draw_nothing_yet(panel: Panel, plot: Rect) -> None:

@@ -18,8 +18,6 @@ _interpreters: list[Any] = []
 def open_root() -> tuple[tk.Tk, float]:
     """The main window, hidden until it is filled, and the screen's scale.
 
-    The scale is the number of screen pixels for one pixel of a 96-dpi screen, 1 … 4.
-
     Raises:
         UserError: there is no screen to open a window on.
     """
@@ -42,8 +40,16 @@ def open_root() -> tuple[tk.Tk, float]:
     root.iconphoto(True, ImageTk.PhotoImage(_icon(64), master=root))  # type: ignore[arg-type]
     if sys.platform == "darwin":  # scales by itself
         return root, 1.0
-    scale = (desktop_dpi or root.winfo_fpixels("1i")) / 96
-    return root, 1.0 if scale < 1.15 else min(scale, 4.0)
+    return root, scale_of(desktop_dpi, root.winfo_fpixels("1i"), root.winfo_screenheight())
+
+
+def scale_of(desktop_dpi: float | None, screen_dpi: float, rows: int) -> float:
+    """Screen pixels for one pixel of a 96-dpi screen, 1 … 4.
+
+    Where the desktop names none, a screen of many rows is taken for a fine one: most claim 96 dpi.
+    """
+    scale = desktop_dpi / 96 if desktop_dpi else max(screen_dpi / 96, rows / 1200)
+    return 1.0 if scale < 1.15 else min(scale, 4.0)
 
 
 def _xft_dpi() -> float | None:

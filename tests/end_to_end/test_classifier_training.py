@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -85,6 +86,10 @@ def table(file):
         return list(csv.DictReader(stream))
 
 
+def read(folder):
+    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
 def weights(folder):
     return load_file(folder / "model.safetensors")
 
@@ -96,11 +101,11 @@ def test_a_whole_model_is_tuned_saved_and_measured(digits, tmp_path, architectur
     done = run(*command(digits, base, saved, *words))
     assert {file.name for file in saved.iterdir()} == {*MODEL_FILES, *RESULT_FILES}
     assert not (tmp_path / "saved.checkpoints").exists()
-    metrics = json.loads((saved / "metrics.json").read_text(encoding="utf-8"))
+    metrics = read(saved)
     rows = table(saved / "predictions.csv")
-    tested = [row for row in rows if row["part"] == "test"]
-    assert metrics["test"]["n"] == len(tested) > 20
-    assert metrics["test"]["accuracy"] == np.mean([int(row["correct"]) for row in tested])
+    correct = [int(row["correct"]) for row in rows if row["part"] == "test"]
+    assert metrics["test"]["n"] == len(correct) > 20
+    assert metrics["test"]["accuracy"] == np.mean(correct)
     assert {row["part"] for row in rows} == {"train", "validation", "test"}
     losses = [float(loss) for loss in re.findall(r"training loss ([\d.]+)", done.stderr)]
     assert len(losses) == 4
@@ -123,16 +128,8 @@ def test_a_head_alone_leaves_the_rest_and_is_measured_and_continued(digits, conv
         if not key.startswith("classifier"):
             np.testing.assert_array_equal(value, before[key])
     assert after["classifier.weight"].shape[0] == 3
-    first = json.loads((saved / "metrics.json").read_text(encoding="utf-8"))
+    first = read(saved)
     assert first["test"]["accuracy"] > first["test"]["chance"]
-
-    # Measured again, under other settings: images that it was trained on are no test images.
-    again = command(images, convnext, tmp_path / "unused", "--mode=evaluate")
-    run(*again, f"--load_model={saved}", "--test_pick_seed=7")
-    second = json.loads((saved / "metrics.json").read_text(encoding="utf-8"))
-    assert second["test"]["n"] == first["test"]["n"]
-    assert second["test"]["log_loss"] == pytest.approx(first["test"]["log_loss"], abs=1e-5)
-    assert not (tmp_path / "unused").exists()
 
     # Going on with a category less and another one more.
     shutil.rmtree(images / "one")
@@ -143,6 +140,63 @@ def test_a_head_alone_leaves_the_rest_and_is_measured_and_continued(digits, conv
     assert "deux" in done.stderr
     classes = json.loads((tmp_path / "next" / "categories.json").read_text(encoding="utf-8"))
     assert classes["categories"] == ["zero", "deux"]
+
+
+def contents(folder):
+    """Every file of a folder, but not of folders in it."""
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+def tested(folder):
+    return {row["path"] for row in table(folder / "predictions.csv") if row["part"] == "test"}
+
+
+def test_no_round_of_the_loop_tests_on_what_was_trained_on(digits, convnext, tmp_path):
+    first = tmp_path / "first"
+    run(*command(digits, convnext, first))
+    metrics, own, before = read(first), tested(first), contents(first)
+    assert metrics["test"]["n"] == len(own) > 20
+
+    # Other files of the same pictures: renamed, moved, half of them encoded anew and larger.
+    other = tmp_path / "other"
+    for number, file in enumerate(sorted(digits.rglob("*.png"))):
+        target = other / file.parent.name / "deeper" / f"{number}{('.png', '.jpg')[number % 2]}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if number % 2:
+            image = Image.open(file)
+            image.resize((64, 64), Image.Resampling.BICUBIC).save(target, quality=92)
+        else:
+            shutil.copy(file, target)
+    words = ["--mode=evaluate", f"--load_model={first}", "--test_pick_seed=7"]
+    for images, saved, results in (
+        (digits, tmp_path / "again", tmp_path / "again"),
+        (other, first, first / "evaluation-other"),
+        (digits, first, first / f"evaluation-{digits.name}"),
+    ):
+        done = run(*command(images, convnext, saved, *words))
+        found = read(results)
+        assert (found["task"], found["test"]["n"]) == ("classes", len(own))
+        assert contents(first) == before
+        assert "training never saw" in done.stdout
+        if images == digits:
+            assert tested(results) == own
+            assert found["test"]["log_loss"] == pytest.approx(metrics["test"]["log_loss"], abs=1e-5)
+    following = re.search(r"^Next: python run.py (\w+) (.*)$", done.stdout, re.MULTILINE)
+    run(f"{following[1]}.py", *shlex.split(following[2]), f"--classify_table={tmp_path / 't.csv'}")
+    assert len(table(tmp_path / "t.csv")) == 108
+
+    # Two generations, one through load_model and one through base_model.
+    second, third = tmp_path / "second", tmp_path / "third"
+    run(*command(digits, convnext, second, f"--load_model={first}", "--test_pick_seed=7"))
+    assert tested(second) <= own
+    run(*command(digits, second, third, "--test_pick_seed=3", "--fraction_for_test=0.1"))
+    assert 0 < len(tested(third)) < len(tested(second))
+    assert tested(third) <= tested(second)
+
+    # A model of an older version does not say what it was trained on.
+    (first / "trained_on.safetensors").unlink()
+    done = run(*command(digits, convnext, first, *words))
+    assert "first does not say which images it was trained on" in done.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -226,10 +280,10 @@ def test_one_category_alone_is_told_before_anything_is_computed(digits, convnext
 
 @pytest.mark.real_assets
 def test_a_head_on_a_real_backbone_knows_the_photographs_categories(real_assets, tmp_path):
-    from src.classifier.job import Job
-    from src.classifier.train import train_head
+    from src.classifier.target import Classes
     from src.dataset.parts import TEST
-    from src.image_models.fine_tune import Recipe
+    from src.image_models.train import train
+    from tests.training import training
 
     photographs = real_assets / "rated-photos"
     for row in table(photographs / "scores.csv"):
@@ -237,20 +291,13 @@ def test_a_head_on_a_real_backbone_knows_the_photographs_categories(real_assets,
         shutil.copy(photographs / row["relative_path"], tmp_path / "images" / row["category"])
     accuracies = []
     for seed in range(5):
-        measured = train_head(
-            Job(
-                directory=tmp_path / "images",
-                base_model=str(real_assets / "backbones" / "mobilenet_v2"),
-                load_model="",
-                save_model=tmp_path / "saved",
-                fraction_for_test=0.25,
-                fraction_for_validation=0.15,
-                seed=seed,
-                balanced=False,
-                store=None,
-                recipe=Recipe(device="cpu"),
-            )
+        settings = training(
+            top_level_image_directory=tmp_path / "images",
+            base_model=real_assets / "backbones" / "mobilenet_v2",
+            save_model=tmp_path / "saved",
+            test_pick_seed=seed,
         )
+        measured = train(settings, Classes(settings))
         test = measured.parts == TEST
         right = measured.probabilities.argmax(axis=1) == measured.data.labels
         accuracies.append(right[test].mean())

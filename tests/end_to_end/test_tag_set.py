@@ -3,61 +3,55 @@
 import numpy as np
 import pytest
 
-from src.classifier.job import Job
-from src.image_models.fine_tune import Recipe
-from src.tagging.job import TagOptions
-from src.tagging.results import Measuring, write_results
-from src.tagging.train import train_head
+from src.image_models.train import train
+from src.tagging.results import measure, thresholds_of
+from src.tagging.target import Tags
 from tests.tag_set import make_tag_set, tile_backbone
+from tests.training import training
 
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory):
     base = tmp_path_factory.mktemp("tag_set")
     truth = make_tag_set(base / "images", images=900, tags=40, copies=30)
-    job = Job(
-        directory=base / "images",
-        base_model=str(tile_backbone(base / "backbone")),
-        load_model="",
+    settings = training(
+        top_level_image_directory=base / "images",
+        base_model=tile_backbone(base / "backbone"),
         save_model=base / "model",
-        fraction_for_test=0.25,
         fraction_for_validation=0.2,
-        seed=42,
-        balanced=False,
-        store=None,
-        recipe=Recipe(
-            training_args={"per_device_train_batch_size": 32, "report_to": []}, device="cpu"
-        ),
+        tag_head_epochs=40,
+        training_args={"per_device_train_batch_size": 32},
     )
-    options = TagOptions(head_epochs=40)
-    answers = train_head(job, options)
-    findings = write_results(job.save_model, answers, options.style, Measuring(images=2))
-    return truth, answers, findings
+    predictions = train(settings, Tags(settings))
+    return truth, predictions, measure(predictions, thresholds_of(predictions, 20), settings)
 
 
 def test_every_planted_duplicate_is_on_one_side(outcome):
-    truth, answers, _ = outcome
-    part = dict(zip(answers.data.paths, answers.parts.tolist(), strict=True))
+    truth, predictions, _ = outcome
+    part = dict(zip(predictions.data.paths, predictions.parts.tolist(), strict=True))
     assert len(truth.copies) == 30
     assert all(part[copy] == part[original] for copy, original in truth.copies.items())
     assert len(set(part.values())) == 3
 
 
 def test_the_surest_suspicions_are_right(outcome):
-    truth, _, findings = outcome
+    truth, _, results = outcome
     right = [
         error.tag in truth.dropped[error.image]
         if error.problem == "missing"
         else error.tag not in truth.shown[error.image]
-        for error in findings.errors[:100]
+        for error in results.errors[:100]
     ]
     assert len(right) == 100
     assert np.mean(right) >= 0.8
+    everything = [e.tag in truth.dropped[e.image] for e in results.errors if e.problem == "missing"]
+    expected = results.metrics["suspected_labels"]["expected_wrong"]
+    assert expected == pytest.approx(sum(everything), rel=0.35)
 
 
-def test_figures_of_rare_tags(outcome):
-    _, _, findings = outcome
-    whole, rare = findings.figures["slices"]
+def test_metrics_of_rare_tags(outcome):
+    _, _, results = outcome
+    whole, rare = results.metrics["slices"]
     assert rare["slice"] == "all tags from #20 down"
     assert whole["f1_micro"] > 0.45  # guessing reaches 0.15
     assert 0.1 < rare["f1_macro"] < whole["f1_macro"]

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 
 from tests import tiny_models
 from tests.conftest import IN_CI
@@ -91,9 +93,11 @@ def test_what_training_says_and_writes(trained):
         "preprocessor_config.json",
         "report.html",
         "selected_tags.csv",
-        "tag_errors.json",
+        "suspected_labels.csv",
+        "suspects.html",
         "tags.csv",
         "thresholds.json",
+        "trained_on.safetensors",
     }
     assert re.search(r"epoch 40: .*validation loss .*TP \d+ FP \d+ FN \d+ TN \d+", done.stderr)
     assert f"Model: {model}" in done.stdout
@@ -198,7 +202,7 @@ def test_measuring_several_models_together(trained, tmp_path):
     assert "all tags, ensemble" in done.stdout
     figures = json.loads((tmp_path / "both" / "metrics.json").read_text("utf-8"))
     alone = json.loads((base / "model" / "metrics.json").read_text("utf-8"))
-    # The mean of a model and its copy is the model; the parts are drawn as in training.
+    # The mean of a model and its copy is the model; what neither has seen is the test.
     assert figures["slices"][0]["f1_micro"] == pytest.approx(alone["slices"][0]["f1_micro"])
     assert {row["model"] for row in figures["models"]} == {"ensemble", "model", "other"}
     folder = tmp_path / "images"
@@ -208,20 +212,93 @@ def test_measuring_several_models_together(trained, tmp_path):
     assert (folder / "005.png.txt").is_file()
 
 
+def read(folder):
+    return json.loads((folder / "metrics.json").read_text("utf-8"))
+
+
+def hidden(model, images):
+    """Images that a model has not seen."""
+    known = {row.tobytes() for row in load_file(model / "trained_on.safetensors")["sha256s"]}
+    files = [file for file in images.rglob("*.png")]
+    return {file for file in files if sha256(file.read_bytes()).digest() not in known}
+
+
+def test_no_round_of_the_loop_tests_on_what_was_trained_on(trained, tmp_path):
+    base, _ = trained
+    model = shutil.copytree(base / "model", tmp_path / "model")
+    before = {file.name: file.read_bytes() for file in model.iterdir()}
+    first = read(model)
+    assert first["test"]["n"] == len(hidden(model, base / "images")) > 10
+
+    other = tmp_path / "other"  # the same pictures under other names, half of them encoded anew
+    other.mkdir()
+    for number, file in enumerate(sorted((base / "images").glob("*.png"))):
+        target = other / f"{number}{('.png', '.jpg')[number % 2]}"
+        if number % 2:
+            Image.open(file).resize((96, 80), Image.Resampling.BICUBIC).save(target, quality=92)
+        else:
+            shutil.copy(file, target)
+        shutil.copy(f"{file}.txt", f"{target}.txt")
+
+    def script(images, saved, *words):
+        run(
+            "custom_classifier_training",
+            *("--label_source=tags", "--device=cpu", "--tag_head_epochs=3"),
+            f"--top_level_image_directory={images}",
+            f"--save_model={saved}",
+            *words,
+        )
+
+    evaluating = ["--mode=evaluate", f"--load_model={model}", "--test_pick_seed=7"]
+    for images, saved, results in (
+        (base / "images", tmp_path / "again", tmp_path / "again"),
+        (other, model, model / "evaluation-other"),
+        (base / "images", model, model / "evaluation-images"),
+    ):
+        script(images, saved, *evaluating)
+        found = read(results)
+        assert (found["task"], found["test"]["n"]) == ("tags", first["test"]["n"])
+        assert found["test"]["threshold"] == first["test"]["threshold"]
+        if images != other:
+            for name in ("micro_f1", "macro_f1", "map", "precision", "recall"):
+                assert found["test"][name] == pytest.approx(first["test"][name], abs=1e-5)
+        assert {
+            file.name: file.read_bytes() for file in model.iterdir() if file.is_file()
+        } == before
+
+    second, third = tmp_path / "second", tmp_path / "third"
+    script(base / "images", second, f"--load_model={model}", "--test_pick_seed=7")
+    script(base / "images", third, f"--base_model={second}", "--fraction_for_test=0.1")
+    ages = [hidden(each, base / "images") for each in (third, second, model)]
+    assert ages[0] < ages[1] <= ages[2]
+    assert read(second)["test"]["n"] == len(ages[1]) > 0
+    assert read(third)["test"]["n"] == len(ages[0]) > 0
+
+
 def test_corrections_from_the_list_and_back(trained, tmp_path):
     base, _ = trained
     images = tmp_path / "images"
     shutil.copytree(base / "images", images)
     before = tagged(images)
-    listed = json.loads((base / "model" / "tag_errors.json").read_text("utf-8"))
-    listed["directory"] = str(images)
-    listed["errors"] = [
-        {"image": "004.png", "tag": "new", "problem": "missing", "probability": 1, "sureness": 1}
+    heading, *_ = (base / "model" / "suspected_labels.csv").read_text("utf-8").splitlines()
+    rows = [
+        "004.png,tag,new,add,1,1,wrong",
+        "005.png,tag,new,add,1,0.9,",
+        "005.png,tag,x,add,1,1,right",
     ]
-    (tmp_path / "chosen.json").write_text(json.dumps(listed), encoding="utf-8")
-    done = run("prepare_tags", f"--apply_tag_errors={tmp_path / 'chosen.json'}")
-    assert tagged(images)["004.png.txt"] == [*before["004.png.txt"], "new"]
-    run("prepare_tags", re.search(r"--undo=.*", done.stdout)[0])
+    (tmp_path / "chosen.csv").write_text("\n".join([heading, *rows]) + "\n", encoding="utf-8")
+    words = (
+        f"--review_decisions={tmp_path / 'chosen.csv'}",
+        f"--top_level_image_directory={images}",
+    )
+    assert "1 tag files" in run("review_labels", *words).stdout and tagged(images) == before
+    done = run("review_labels", *words, "--review_dry_run=False")
+    changed = tagged(images)
+    assert changed["004.png.txt"] == [*before["004.png.txt"], "new"]
+    assert changed["005.png.txt"] == before["005.png.txt"]
+    run("review_labels", re.search(r"--review_undo=.*", done.stdout)[0])
+    assert tagged(images) == before
+    assert "2 tag files" in run("review_labels", *words, "--review_at_least=0.9").stdout
     assert tagged(images) == before
 
 
@@ -447,7 +524,7 @@ def test_the_page_tags_an_image_and_the_slider_chooses(trained, server, browser)
 
 
 @pytest.mark.browser
-def test_the_report_sorts_filters_and_saves_the_ticked(trained, browser):
+def test_the_report_sorts_and_filters(trained, browser):
     base, _ = trained
     browser.get((base / "model" / "report.html").as_uri())
 
@@ -464,6 +541,6 @@ def test_the_report_sorts_filters_and_saves_the_ticked(trained, browser):
     browser.find_element("id", "filter").send_keys("d")
     assert names() == ["red"]
     assert browser.find_elements("css selector", "#tags tbody img")
-    browser.find_element("id", "all").click()
-    boxes = browser.find_elements("css selector", "#errors input")
-    assert browser.find_element("id", "ticked").text == f"{len(boxes)} ticked"
+    assert (
+        browser.find_element("link text", "look at them").get_attribute("href").startswith("file")
+    )

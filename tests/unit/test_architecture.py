@@ -25,18 +25,17 @@ ALLOWED: dict[str, set[str]] = {
     "script": {"errors", "settings"},
     "demo": LOWEST | {"images"},
     "features": LOWEST | {"images"},
-    "evaluation": LOWEST | {"aesthetic", "tagging"},
+    "evaluation": LOWEST | {"aesthetic"},
     "rating": LOWEST | {"images", "evaluation"},
     "window": LOWEST | {"images", "rating", "evaluation"},
     "dataset": LOWEST | {"images", "rating"},
     "file_changes": LOWEST | {"images", "rating"},
     "aesthetic": LOWEST | {"dataset", "evaluation", "features", "images", "rating"},
-    "image_models": LOWEST | {"dataset", "evaluation", "features", "images", "tagging"},
-    "classifier": LOWEST
-    | {"dataset", "evaluation", "features", "image_models", "images", "reports"},
+    "image_models": LOWEST | {"dataset", "features", "images", "settings"},
+    "classifier": LOWEST | {"dataset", "evaluation", "image_models", "reports", "settings"},
     "tagging": LOWEST
-    | {"classifier", "dataset", "evaluation", "features", "file_changes", "image_models", "images"}
-    | {"reports"},
+    | {"dataset", "evaluation", "features", "file_changes", "image_models", "images"}
+    | {"reports", "settings"},
     "reports": LOWEST | {"aesthetic", "dataset", "evaluation", "features", "images", "rating"},
     "scoring": LOWEST
     | {"aesthetic", "dataset", "evaluation", "features", "file_changes", "image_models"}

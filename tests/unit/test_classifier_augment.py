@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from src.image_models import augment as augment_module
-from src.image_models.augment import Augmentation, augment, blend
+from src.image_models.augment import augment, blend
+from src.settings.classifier import Augmenting
 
-OFF = Augmentation(flip=False, crop=1.0, rotation=0.0, colour=0.0)
+OFF = Augmenting(augment_flip=False, augment_crop=1.0, augment_rotation=0.0, augment_colour=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +28,11 @@ def test_with_everything_off_images_stay_as_they_are():
 
 def test_mirrored_images_are_exactly_mirrored_and_about_half_are():
     pixels = batch(64)
-    varied = augment(pixels, (32, 32), Augmentation(True, 1.0, 0.0, 0.0))
+    varied = augment(
+        pixels,
+        (32, 32),
+        Augmenting(augment_flip=True, augment_crop=1.0, augment_rotation=0.0, augment_colour=0.0),
+    )
     same = [torch.allclose(a, b.float(), atol=0.05) for a, b in zip(varied, pixels, strict=True)]
     mirrored = [
         torch.allclose(a, b.float().flip(2), atol=0.05) for a, b in zip(varied, pixels, strict=True)
@@ -41,7 +46,11 @@ def test_a_turn_is_a_turn_of_the_picture_also_where_it_is_not_square(monkeypatch
     pixels = torch.zeros(1, 3, 20, 40)
     pixels[:, :, :, 19:21] = 255
     monkeypatch.setattr(torch, "rand", lambda *size: torch.ones(size) * 0.999999)
-    turned = augment(pixels, (20, 40), Augmentation(False, 1.0, 90.0, 0.0))
+    turned = augment(
+        pixels,
+        (20, 40),
+        Augmenting(augment_flip=False, augment_crop=1.0, augment_rotation=90.0, augment_colour=0.0),
+    )
     assert turned[0, 0, 9:11, 12:28].min() > 200
     assert turned[0, 0, :7, :].max() < 50
 
@@ -52,7 +61,11 @@ def test_parts_are_cut_out_of_the_image_and_are_as_large_as_asked():
     rows = torch.arange(height).float()[:, None].expand(height, width)
     columns = torch.arange(width).float().expand(height, width)
     pixels = torch.stack([rows, columns, columns]).expand(200, 3, height, width)
-    cut = augment(pixels, (30, 30), Augmentation(False, 0.25, 0.0, 0.0))
+    cut = augment(
+        pixels,
+        (30, 30),
+        Augmenting(augment_flip=False, augment_crop=0.25, augment_rotation=0.0, augment_colour=0.0),
+    )
     tall = (cut[:, 0, -1, 0] - cut[:, 0, 0, 0]) * 30 / 29 / height
     wide = (cut[:, 1, 0, -1] - cut[:, 1, 0, 0]) * 30 / 29 / width
     areas = tall * wide
@@ -65,15 +78,29 @@ def test_parts_are_cut_out_of_the_image_and_are_as_large_as_asked():
 
 def test_colours_change_within_the_limit_and_stay_colours():
     pixels = torch.full((200, 3, 8, 8), 100.0)
-    varied = augment(pixels, (8, 8), Augmentation(False, 1.0, 0.0, 0.3))
+    varied = augment(
+        pixels,
+        (8, 8),
+        Augmenting(augment_flip=False, augment_crop=1.0, augment_rotation=0.0, augment_colour=0.3),
+    )
     assert 69.9 <= varied.min() < 80
     assert 120 < varied.max() <= 130.1
-    assert augment(batch(), (32, 32), Augmentation(colour=0.9)).max() <= 255
+    assert augment(batch(), (32, 32), Augmenting(augment_colour=0.9)).max() <= 255
 
 
 def test_cutout_blanks_a_square_of_the_right_size():
     pixels = batch(300, 40, 40)
-    varied = augment(pixels, (40, 40), Augmentation(False, 1.0, 0.0, 0.0, cutout=0.5))
+    varied = augment(
+        pixels,
+        (40, 40),
+        Augmenting(
+            augment_flip=False,
+            augment_crop=1.0,
+            augment_rotation=0.0,
+            augment_colour=0.0,
+            augment_cutout=0.5,
+        ),
+    )
     blanked = ((varied - pixels).abs().amax(dim=1) > 1).sum(dim=(1, 2))
     assert blanked.max() <= 20 * 20 + 41
     assert blanked.max() > 0.9 * 20 * 20
@@ -84,7 +111,7 @@ def test_mixup_blends_pixels_and_labels_in_the_same_share():
     pixels = torch.zeros(2, 3, 4, 4)
     pixels[1] = 100
     for _ in range(10):
-        mixed, shares = blend(pixels, torch.tensor([0, 2]), 3, Augmentation(mixup=0.5))
+        mixed, shares = blend(pixels, torch.tensor([0, 2]), 3, Augmenting(augment_mixup=0.5))
         torch.testing.assert_close(mixed[:, 0, 0, 0] / 100, shares[:, 2])
         torch.testing.assert_close(shares.sum(dim=1), torch.ones(2))
         assert (shares[:, 1] == 0).all()
@@ -94,7 +121,7 @@ def test_cutmix_shares_are_those_of_the_pasted_area():
     pixels = torch.zeros(2, 3, 16, 16)
     pixels[1] = 1
     for _ in range(20):
-        mixed, shares = blend(pixels, torch.tensor([0, 1]), 2, Augmentation(cutmix=1.0))
+        mixed, shares = blend(pixels, torch.tensor([0, 1]), 2, Augmenting(augment_cutmix=1.0))
         torch.testing.assert_close(mixed.mean(dim=(1, 2, 3)), shares[:, 1])
         assert set(mixed.unique().tolist()) <= {0.0, 1.0}
 
@@ -102,13 +129,15 @@ def test_cutmix_shares_are_those_of_the_pasted_area():
 def test_several_tags_an_image_are_blended_tag_by_tag():
     tags = torch.tensor([[1, 0, 1], [0, 0, 1]])
     pixels = torch.stack([torch.zeros(3, 4, 4), torch.ones(3, 4, 4)])
-    mixed, shares = blend(pixels, tags, 3, Augmentation(mixup=0.5))
+    mixed, shares = blend(pixels, tags, 3, Augmenting(augment_mixup=0.5))
     torch.testing.assert_close(shares[:, 2], torch.ones(2))  # both have it
     torch.testing.assert_close(shares[:, 0], 1 - mixed[:, 0, 0, 0])
 
 
 def test_a_batch_of_one_has_no_partner():
-    mixed, shares = blend(torch.ones(1, 3, 2, 2), torch.tensor([1]), 3, Augmentation(mixup=1.0))
+    mixed, shares = blend(
+        torch.ones(1, 3, 2, 2), torch.tensor([1]), 3, Augmenting(augment_mixup=1.0)
+    )
     assert shares.tolist() == [[0, 1, 0]]
     assert (mixed == 1).all()
 
@@ -119,12 +148,12 @@ def test_the_parts_a_batch_is_varied_in_do_not_show(monkeypatch):
     for part in (1, 4, 7):
         monkeypatch.setattr(augment_module, "_CPU_BATCH", part)
         torch.manual_seed(3)
-        results.append(augment(pixels, (16, 16), Augmentation(cutout=0.3)))
+        results.append(augment(pixels, (16, 16), Augmenting(augment_cutout=0.3)))
     assert torch.allclose(results[0], results[1], atol=1e-3)
     assert torch.allclose(results[0], results[2], atol=1e-3)
 
 
 def test_varying_leaves_torch_its_threads():
     threads = torch.get_num_threads()
-    augment(torch.zeros(9, 3, 8, 8, dtype=torch.uint8), (8, 8), Augmentation())
+    augment(torch.zeros(9, 3, 8, 8, dtype=torch.uint8), (8, 8), Augmenting())
     assert torch.get_num_threads() == threads

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from src.dataset.classes import check_counts, read_categories
-from src.dataset.deduplicate import clean
+from src.dataset.deduplicate import deduplicate
 from src.dataset.parts import TEST, TRAIN, VALIDATION, split_parts
 from src.errors import DataError
 from tests.conftest import make_image, make_images
@@ -21,7 +21,7 @@ def test_folders_are_categories_whatever_the_case_of_the_extension(tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "read.txt").write_text("no image", encoding="utf-8")
     data = read_categories(tmp_path)
-    assert data.classes == ("cat", "dog")
+    assert data.names == ("cat", "dog")
     assert data.paths == [
         "cat/000.png",
         "cat/001.png",
@@ -66,7 +66,7 @@ def test_going_on_keeps_the_models_order_drops_what_vanished_and_adds_what_is_ne
         make_images(tmp_path / name, 1, seed=seed)
     with caplog.at_level(logging.INFO):
         data = read_categories(tmp_path, ["cow", "gone", "bee"])
-    assert data.classes == ("cow", "bee", "ant")
+    assert data.names == ("cow", "bee", "ant")
     assert "gone" in caplog.text
     assert "ant" in caplog.text
 
@@ -76,7 +76,7 @@ def test_measuring_keeps_the_models_categories_as_they_are(tmp_path, caplog):
         make_images(tmp_path / name, 1, seed=seed)
     with caplog.at_level(logging.WARNING):
         data = read_categories(tmp_path, ["bee", "cow"], only_known=True)
-    assert data.classes == ("bee", "cow")
+    assert data.names == ("bee", "cow")
     assert data.paths == ["bee/000.png"]
     assert "cow" in caplog.text
     assert "ant" in caplog.text
@@ -99,21 +99,21 @@ def test_copies_are_left_out_and_contradictions_are_used_nowhere(tmp_path, caplo
     data = labelled(tmp_path, [0, 0, 0, 1, 1])  # 000, 001, 002 in c0, 003, 004 in c1
     content = [b"same", b"same", b"both", b"both", b"own"]
     with caplog.at_level(logging.WARNING):
-        cleaned = clean(data, content, hashes(5))
+        cleaned = deduplicate(data, content, hashes(5))
     assert cleaned.data.paths == ["c0/000.png", "c1/004.png"]
     assert cleaned.kept.tolist() == [0, 4]
-    assert cleaned.copies == ["c0/001.png"]
-    assert cleaned.conflicts == [["c0/002.png", "c1/003.png"]]
-    assert "c0/002.png = c1/003.png" in caplog.text
-    assert len(cleaned.notes()) == 2
+    conflicts, copies = cleaned.data.notes
+    assert "c0/002.png = c1/003.png" in conflicts
+    assert copies == "1 copies of other images are left out: c0/001.png."
+    assert conflicts in caplog.text
 
 
 def test_lookalikes_in_different_categories_are_pointed_out(tmp_path):
     data = labelled(tmp_path, [0, 0, 1, 1])
     looks = hashes(4)
     looks[3] = looks[0]
-    cleaned = clean(data, [b"a", b"b", b"c", b"d"], looks)
-    assert cleaned.lookalikes == [["c0/000.png", "c1/003.png"]]
+    cleaned = deduplicate(data, [b"a", b"b", b"c", b"d"], looks)
+    assert "c0/000.png ~ c1/003.png" in cleaned.data.notes[0]
     assert cleaned.groups[0] == cleaned.groups[3]
     assert len(set(cleaned.groups.tolist())) == 3
 
@@ -126,7 +126,7 @@ def test_every_part_has_its_share_of_every_class_and_groups_stay_whole():
     groups[[60, 61, 62, 63]] = 60
     sha256s = [rng.bytes(32) for _ in labels]
     parts = split_parts(
-        sha256s, groups, labels, fraction_for_test=0.25, fraction_for_validation=0.2, seed=7
+        sha256s, groups, strata=labels, fraction_for_test=0.25, fraction_for_validation=0.2, seed=7
     )
     for group in np.unique(groups):
         assert len(set(parts[groups == group].tolist())) == 1
@@ -138,7 +138,7 @@ def test_every_part_has_its_share_of_every_class_and_groups_stay_whole():
     again = split_parts(
         sha256s[::-1],
         groups[::-1],
-        labels[::-1],
+        strata=labels[::-1],
         fraction_for_test=0.25,
         fraction_for_validation=0.0,
         seed=7,

@@ -6,7 +6,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from src.errors import DataError
-from src.image_models.batches import PixelDataset, collate, enlarged, fast_pixels
+from src.image_models.batches import PixelDataset, collate, fast_pixels, with_margin
 from src.images import open_image
 from src.images.preprocess import Preprocessing
 from tests.conftest import make_image, make_images
@@ -56,8 +56,8 @@ def test_what_was_decoded_once_is_kept_as_far_as_there_is_room(tmp_path):
 
 
 def test_training_images_are_the_same_cut_with_more_pixels():
-    assert enlarged(SQUARE, 1.5).resize == (48, 36)
-    assert (enlarged(CROPPED, 1.5).resize, enlarged(CROPPED, 1.5).crop) == (60, (48, 48))
+    assert with_margin(SQUARE, 1.5).resize == (48, 36)
+    assert (with_margin(CROPPED, 1.5).resize, with_margin(CROPPED, 1.5).crop) == (60, (48, 48))
 
 
 @pytest.mark.parametrize("size", [(90, 70), (37, 300), (20, 20)])

@@ -90,10 +90,24 @@ def test_an_impossible_label_costs_much_but_not_infinitely():
 def test_intervals_cover_the_truth_as_often_as_they_say():
     rng = np.random.default_rng(2)
     hits = 0
-    for seed in range(60):
+    for _ in range(60):
         right = rng.uniform(size=150) < 0.7
         shares = np.where(right[:, None], [0.9, 0.1], [0.1, 0.9])
-        figures = evaluate(np.zeros(150, int), shares, ["a", "b"], bootstrap=200, seed=seed)
+        figures = evaluate(np.zeros(150, int), shares, ["a", "b"])
         low, high = figures["accuracy_interval"]
         hits += low <= 0.7 <= high
     assert hits >= 50  # 57 expected of 60
+
+
+def test_no_wrong_answer_among_few_is_not_certainty():
+    figures = evaluate(np.zeros(24, int), np.tile([1.0, 0.0], (24, 1)), ["a", "b"])
+    assert figures["accuracy_interval"] == pytest.approx([0.8620, 1.0], abs=1e-4)
+
+
+def test_copies_make_no_interval_narrower():
+    rng = np.random.default_rng(3)
+    labels, shares = rng.integers(0, 2, 40), rng.dirichlet([1, 1], 40)
+    alone = evaluate(labels, shares, ["a", "b"], bootstrap=300)
+    groups = np.repeat(np.arange(40), 5)
+    copied = evaluate(labels[groups], shares[groups], ["a", "b"], groups=groups, bootstrap=300)
+    assert copied["log_loss_interval"] == pytest.approx(alone["log_loss_interval"])

@@ -2,8 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
-from src.evaluation.label_errors import suspected_labels
+from src.evaluation.label_errors import (
+    suspected_labels,
+    wrong_probabilities,
+    wrong_tag_probabilities,
+)
 from src.image_models.head import out_of_fold
 
 
@@ -68,3 +73,33 @@ def test_the_confident_joint_by_hand():
     # Thresholds: 0.6 for class 0 and 0.683 for class 1. Labelled 0: two sure of 0, one of 1;
     # labelled 1: two sure of 1 and one sure of neither, so two count for three.
     assert confident_joint(labels, shares).tolist() == [[2, 1], [0, 3]]
+
+
+def test_how_many_suspicions_are_really_wrong():
+    """A model that is often unsure disagrees with many labels that are right."""
+    expected, really = [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        shares = rng.dirichlet([0.7, 0.7, 0.7], 600)
+        truth = np.array([rng.choice(3, p=row) for row in shares])
+        clean = [item.image for item in suspected_labels(truth, shares)]
+        assert len(clean) > 100
+        assert wrong_probabilities(truth, shares)[clean].sum() < 1
+        given = truth.copy()
+        given[:20] = (given[:20] + 1) % 3
+        found = [item.image for item in suspected_labels(given, shares)]
+        expected.append(wrong_probabilities(given, shares)[found].sum())
+        really.append(np.sum(given[found] != truth[found]))
+    assert np.mean(expected) == pytest.approx(np.mean(really), rel=0.4)
+
+
+def test_how_many_tags_are_really_missing():
+    rng = np.random.default_rng(1)
+    p = 1 / (1 + np.exp(-rng.normal(-2, 3, (2000, 20))))
+    truth = rng.random(p.shape) < p
+    given = truth & (rng.random(p.shape) > 0.1)
+    missing, wrong = wrong_tag_probabilities(csr_array(given.astype(np.uint8)), p)
+    suspected = ~given & (p > 0.5)
+    really = truth[suspected]
+    assert missing(p[suspected]).sum() == pytest.approx(really.sum(), rel=0.15)
+    assert wrong(p[given]).sum() < 0.01 * given.sum()

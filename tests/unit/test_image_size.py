@@ -7,15 +7,14 @@ import pytest
 import torch
 import transformers
 
-from src.classifier.job import Job
 from src.errors import ModelError
-from src.image_models.fine_tune import Recipe
-from src.image_models.image_size import fitted, with_image_size
+from src.image_models.image_size import resize_model, with_image_size
+from src.image_models.train import train
 from src.images.preprocess import Preprocessing
-from src.tagging.job import TagOptions
-from src.tagging.train import train_all
+from src.tagging.target import Tags
 from tests import tiny_models
 from tests.conftest import make_images
+from tests.training import training
 
 SMALL = {
     "hidden_size": 16,
@@ -62,7 +61,7 @@ def test_a_vision_transformer_at_another_size_is_what_transformers_interpolates(
     pixels = torch.rand(2, 3, side, side)
     with torch.inference_mode():
         expected = model.eval()(pixel_values=pixels, interpolate_pos_encoding=True).logits
-        resized = fitted(model, square(side), "x")
+        resized = resize_model(model, square(side), "x")
         torch.testing.assert_close(resized(pixel_values=pixels).logits, expected)
         resized.save_pretrained(tmp_path)
         again = transformers.ViTForImageClassification.from_pretrained(tmp_path)
@@ -73,7 +72,7 @@ def test_a_vision_transformer_at_another_size_is_what_transformers_interpolates(
 def test_two_class_tokens_stay_as_they_are():
     config = transformers.DeiTConfig(**SMALL, num_labels=3)
     model = transformers.DeiTForImageClassification(config)
-    resized = fitted(model, square(64), "x")
+    resized = resize_model(model, square(64), "x")
     before, after = (m.deit.embeddings.position_embeddings for m in (model, resized))
     assert after.shape == (1, 2 + 64, 16)
     torch.testing.assert_close(after[:, :2], before[:, :2])
@@ -92,48 +91,39 @@ def test_two_class_tokens_stay_as_they_are():
 )
 def test_models_that_take_any_size_stay_as_they_are(config):
     model = transformers.AutoModelForImageClassification.from_config(config)
-    assert fitted(model, square(48), "x") is model
+    assert resize_model(model, square(48), "x") is model
 
 
 def test_sizes_that_cannot_be():
     model = transformers.ViTForImageClassification(transformers.ViTConfig(**SMALL))
     with pytest.raises(ModelError, match="whole patches of 8 pixels, not 36 x 36"):
-        fitted(model, square(36), "x")
+        resize_model(model, square(36), "x")
     vision = transformers.CLIPVisionConfig(**SMALL)
     config = transformers.CLIPConfig(vision_config=vision.to_dict())
     model = transformers.CLIPForImageClassification(config)
     with pytest.raises(ModelError, match="cannot be trained at another image size"):
-        fitted(model, square(48), "x")
+        resize_model(model, square(48), "x")
 
 
 def test_a_vision_transformer_grows_while_it_trains(tmp_path):
     images = tmp_path / "images"
     for index, path in enumerate(make_images(images, 24)):
         path.with_name(f"{path.name}.txt").write_text("ab"[index % 2])
-    job = Job(
-        directory=images,
-        base_model=str(tiny_models.vit(tmp_path / "base", 2)),
-        load_model="",
+    settings = training(
+        top_level_image_directory=images,
+        base_model=tiny_models.vit(tmp_path / "base", 2),
         save_model=tmp_path / "model",
-        fraction_for_test=0.25,
         fraction_for_validation=0.25,
-        seed=1,
-        balanced=False,
-        store=None,
-        recipe=Recipe(
-            training_args={
-                "num_train_epochs": 1,
-                "per_device_train_batch_size": 8,
-                "report_to": [],
-            },
-            ema_decay=0.5,
-            device="cpu",
-        ),
+        test_pick_seed=1,
+        train_backbone=True,
+        image_sizes=(32, 48),
+        ema_decay=0.5,
+        training_args={"num_train_epochs": 1, "per_device_train_batch_size": 8, "report_to": []},
     )
-    answers = train_all(job, TagOptions(image_sizes=[32, 48]))
-    assert answers is not None
-    assert np.isfinite(answers.probabilities).all()
-    saved = transformers.AutoModelForImageClassification.from_pretrained(job.save_model)
+    predictions = train(settings, Tags(settings))
+    assert predictions is not None
+    assert np.isfinite(predictions.probabilities).all()
+    saved = transformers.AutoModelForImageClassification.from_pretrained(tmp_path / "model")
     assert saved.config.image_size == 48
-    processor = json.loads((job.save_model / "preprocessor_config.json").read_text("utf-8"))
+    processor = json.loads(((tmp_path / "model") / "preprocessor_config.json").read_text("utf-8"))
     assert processor["size"] == {"height": 48, "width": 48}

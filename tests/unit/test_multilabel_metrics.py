@@ -15,7 +15,6 @@ from src.evaluation.multilabel import (
     summarise,
 )
 from src.evaluation.multilabel_scores import against
-from src.tagging.selected_tags import SelectedTag
 from src.tagging.thresholds import balanced_threshold
 
 
@@ -146,9 +145,9 @@ def test_wrong_shapes_and_no_numbers():
 
 
 def test_slices_by_rank_and_category():
-    counts, kinds = [5, 9, 1, 7], [0, 4, 0, 0]
-    tags = [SelectedTag(i, f"t{i}", kinds[i], counts[i]) for i in range(4)]
-    found = {part.name: (part.group, part.tags.tolist()) for part in slices(tags, ranks=[1])}
+    counts, kinds = np.array([5, 9, 1, 7]), ["general", "character", "general", "general"]
+    parts = slices(counts, kinds, ranks=[1])
+    found = {part.name: (part.group, part.tags.tolist()) for part in parts}
     assert found == {
         "all tags": ("all", [0, 1, 2, 3]),
         "all tags from #1 down": ("all", [0, 2, 3]),  # without t1, the most frequent
@@ -156,5 +155,5 @@ def test_slices_by_rank_and_category():
         "general from #1 down": ("general", [0, 2]),  # without t3
         "character": ("character", [1]),
     }
-    assert [part.name for part in slices(tags[:1])] == ["all tags"]
-    assert slices(tags)[1].tags.tolist() == [0, 2]  # the rarer half
+    assert [part.name for part in slices(counts[:1], kinds[:1])] == ["all tags"]
+    assert slices(counts, kinds)[1].tags.tolist() == [0, 2]  # the rarer half

@@ -1,4 +1,4 @@
-"""Training heads on features: what is learnt, kept, blended, resumed; the figures of each epoch."""
+"""Fitting heads on features: what is learnt and kept; the metrics of each epoch."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,12 @@ import torch
 from scipy.sparse import csr_array
 
 from src.errors import ModelError
-from src.image_models.augment import Augmentation, blend
-from src.image_models.fine_tune import Recipe
+from src.image_models.augment import blend
 from src.image_models.head import LinearHead
-from src.tagging.head_training import Whitening, train_tag_head
-from src.tagging.losses import MultilabelLoss
-from src.tagging.objective import objective
+from src.settings.classifier import Augmenting
+from src.tagging.head import Whitening, fit_head
+from src.tagging.losses import MultilabelLoss, objective
+from tests.training import training
 
 N, D, K = 240, 6, 3
 
@@ -23,44 +23,31 @@ def table(seed=0):
     return features, csr_array(labels.astype(np.uint8))
 
 
-def recipe(**options):
-    training = {
-        "num_train_epochs": 3,
-        "learning_rate": 0.05,
-        "per_device_train_batch_size": 16,
-        "seed": 1,
-        "report_to": [],
-    }
-    others = {key: options.pop(key) for key in list(options) if key not in _RECIPE}
-    return Recipe(training_args=training | others, augmentation=None, device="cpu", **options)
+def zero_head(width=D):
+    return LinearHead(np.zeros((K, width), np.float32), np.zeros(K, np.float32))
 
 
-_RECIPE = {"eval_every_n_epochs", "early_stopping_patience", "ema_decay", "resume"}
-
-
-def zero_head():
-    return LinearHead(np.zeros((K, D), np.float32), np.zeros(K, np.float32))
-
-
-def run(tmp_path, how, seed=0, loss=None):
-    features, labels = table(seed)
-    train, held_out = slice(0, 160), slice(160, N)
-    return train_tag_head(
-        zero_head(),
-        (features[train], labels[train]),
-        (features[held_out], labels[held_out]),
+def fit(features, labels, split, loss=None, validation_labels=None, **settings):
+    known = labels if validation_labels is None else validation_labels
+    return fit_head(
+        zero_head(features.shape[1]),
+        (features[:split], labels[:split]),
+        (features[split:], known[split:]),
         objective(loss or MultilabelLoss()),
-        how,
-        tmp_path / "checkpoints",
+        training(eval_every_n_epochs=1, **settings),
     )
 
 
-def test_figures_by_hand():
-    class Evaluated:
-        predictions = np.array([[2.0, -1.0], [0.5, 3.0], [-2.0, 0.1]])
-        label_ids = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+def bce(head, features, labels):
+    logits = torch.from_numpy(head.logits(features))
+    truth = torch.from_numpy(labels.toarray()).float()
+    return torch.nn.functional.binary_cross_entropy_with_logits(logits, truth).item()
 
-    found = objective(MultilabelLoss()).metrics(Evaluated)
+
+def test_metrics_by_hand():
+    logits = np.array([[2.0, -1.0], [0.5, 3.0], [-2.0, 0.1]])
+    labels = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    found = objective(MultilabelLoss()).metrics(logits, labels)
     # First tag: TP 1, FP 1, FN 1; second: TP 1, FP 1, FN 0, TN 1.
     assert [found[name] for name in ("tp", "fp", "fn", "tn")] == [2, 2, 1, 1]
     assert found["f1_micro"] == pytest.approx(4 / 7)
@@ -68,66 +55,69 @@ def test_figures_by_hand():
 
 
 @pytest.mark.parametrize("name", ["bce", "focal", "asl"])
-def test_a_head_learns_on_features_of_any_scale(tmp_path, name):
-    how = recipe(learning_rate=0.2)
-    trained, head = run(tmp_path, how, loss=MultilabelLoss(name, gamma_neg=1.0))
+def test_a_head_learns_on_features_of_any_scale(name):
     features, labels = table()
-    right = (head.logits(features[160:]) > 0) == labels[160:].toarray()
+    loss = MultilabelLoss(name, gamma_neg=1.0)
+    found = fit(features, labels, 160, loss, tag_head_epochs=3, tag_head_learning_rate=0.2)
+    right = (found.head.logits(features[160:]) > 0) == labels[160:].toarray()
     assert right.mean() > 0.9
-    epochs = [entry for entry in trained["history"] if "eval_loss" in entry]
-    assert len(epochs) == 3
-    for entry in epochs:  # of that epoch alone: always the same number of decisions
+    assert [entry["epoch"] for entry in found.history] == [1, 2, 3]
+    for entry in found.history:  # of that epoch alone: always the same number of decisions
         assert sum(entry[f"eval_{count}"] for count in ("tp", "fp", "fn", "tn")) == 80 * K
 
 
-def test_the_best_epoch_by_validation_loss_is_what_is_kept(tmp_path):
+def test_the_best_epoch_by_validation_loss_is_what_is_kept():
     features, labels = table()
-    nonsense = labels[np.random.default_rng(5).permutation(160)]  # learning it makes things worse
-    trained, head = train_tag_head(
-        zero_head(),
-        (features[:160], nonsense),
-        (features[160:], labels[160:]),
-        objective(MultilabelLoss()),
-        recipe(num_train_epochs=6, learning_rate=0.5, lr_scheduler_type="constant"),
-        tmp_path / "checkpoints",
-    )
-    losses = [entry["eval_loss"] for entry in trained["history"] if "eval_loss" in entry]
+    nonsense = labels[np.random.default_rng(5).permutation(N)]  # learning it makes things worse
+    settings = {"tag_head_epochs": 6, "tag_head_learning_rate": 0.5}
+    found = fit(features, nonsense, 160, validation_labels=labels, **settings)
+    losses = [entry["eval_loss"] for entry in found.history]
     assert min(losses) < losses[-1]  # otherwise this would show nothing
-    logits = torch.from_numpy(head.logits(features[160:]))
-    kept = torch.nn.functional.binary_cross_entropy_with_logits(
-        logits, torch.from_numpy(labels[160:].toarray()).float()
+    assert bce(found.head, features[160:], labels[160:]) == pytest.approx(min(losses), rel=1e-3)
+    patient = fit(
+        features, nonsense, 160, validation_labels=labels, early_stopping_patience=1, **settings
     )
-    assert kept.item() == pytest.approx(min(losses), rel=1e-3)
+    assert len(patient.history) == int(np.argmin(losses)) + 2
 
 
-def test_a_diverging_run_stops_with_a_line(tmp_path):
-    broken = MultilabelLoss(weights=np.full(K, np.nan))
-    with pytest.raises(ModelError, match="diverged"):
-        run(tmp_path, recipe(), loss=broken)
+def test_it_ends_near_the_optimum_of_its_convex_loss():
+    from sklearn.linear_model import LogisticRegression
 
-
-def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path):
-    _, whole = run(tmp_path / "a", recipe(num_train_epochs=4, lr_scheduler_type="constant"))
-    run(tmp_path / "b", recipe(num_train_epochs=2, lr_scheduler_type="constant"))
-    how = recipe(num_train_epochs=4, lr_scheduler_type="constant")
-    trained, gone_on = run(tmp_path / "b", how)
-    assert trained["epochs"] == 4
-    assert gone_on.weight == pytest.approx(whole.weight, rel=1e-3, abs=1e-5)
-
-
-def test_the_running_average_is_used(tmp_path):
-    _, plain = run(tmp_path / "a", recipe())
-    _, averaged = run(tmp_path / "b", recipe(ema_decay=0.9))
-    assert not np.allclose(plain.weight, averaged.weight)
     features, labels = table()
-    assert ((averaged.logits(features) > 0) == labels.toarray()).mean() > 0.85
+    rng = np.random.default_rng(2)
+    noisy = csr_array((labels.toarray() ^ (rng.random((N, K)) < 0.2)).astype(np.uint8))
+    found = fit(features, noisy, 200, tag_head_epochs=60)
+    best = [
+        LogisticRegression(C=1e6, max_iter=5000).fit(features[:200], column)
+        for column in noisy[:200].toarray().T
+    ]
+    weight = np.concatenate([model.coef_ for model in best]).astype(np.float32)
+    bias = np.concatenate([model.intercept_ for model in best]).astype(np.float32)
+    optimum = bce(LinearHead(weight, bias), features[:200], noisy[:200])
+    assert bce(found.head, features[:200], noisy[:200]) < optimum + 0.01
+
+
+def test_smoothed_labels_keep_a_head_from_being_certain():
+    features, labels = table()
+    sizes = []
+    for smoothing in (0.0, 0.2):
+        loss = MultilabelLoss(smoothing=smoothing)
+        head = fit(features, labels, 160, loss, tag_head_epochs=40, tag_head_learning_rate=0.2).head
+        sizes.append(np.abs(head.logits(features[:160])).max())
+    assert sizes[1] < 0.5 * sizes[0]
+
+
+def test_a_diverging_fit_stops_with_a_line():
+    features, labels = table()
+    with pytest.raises(ModelError, match="diverged"):
+        fit(features, labels, 160, MultilabelLoss(weights=np.full(K, np.nan)))
 
 
 def test_blending_multi_hot_labels():
     torch.manual_seed(0)
     inputs = torch.eye(5)
     labels = torch.tensor([[1.0, 1, 0], [1, 0, 0], [1, 0, 1], [1, 1, 1], [1, 0, 0]])
-    mixed, soft = blend(inputs, labels, 3, Augmentation(mixup=1.0, cutmix=0.0))
+    mixed, soft = blend(inputs, labels, 3, Augmenting(augment_mixup=1.0))
     assert torch.allclose(soft[:, 0], torch.ones(5))  # a tag of both images keeps its label
     assert torch.allclose(soft, mixed @ labels)  # else each label gets its image's share
     assert ((soft > 0) & (soft < 1)).any()
@@ -155,20 +145,12 @@ def test_few_images_in_many_dimensions_are_hardly_turned():
     assert np.isfinite(constant.matrix).all()
 
 
-def test_rounding_errors_are_not_learnt(tmp_path):
+def test_rounding_errors_are_not_learnt():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(120, 200)).astype(np.float32) + 5  # fewer images than dimensions
     labels = csr_array((features[:, :K] > 5).astype(np.uint8))
     found = []
     for turn in range(2):
         rounded = features + turn * rng.normal(size=features.shape).astype(np.float32) * 1e-6
-        _, head = train_tag_head(
-            LinearHead(np.zeros((K, 200), np.float32), np.zeros(K, np.float32)),
-            (rounded[:60], labels[:60]),
-            (rounded[60:], labels[60:]),
-            objective(MultilabelLoss()),
-            recipe(num_train_epochs=10),
-            tmp_path / str(turn),
-        )
-        found.append(head.logits(features[60:]))
+        found.append(fit(rounded, labels, 60, tag_head_epochs=10).head.logits(features[60:]))
     np.testing.assert_allclose(found[0], found[1], atol=1e-3)

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image, ImageGrab
 
 from src.rating.session import RatingDatabase
-from src.window.ahead import BackgroundTask
 from src.window.app import Window
+from src.window.background import BackgroundTask
 from src.window.keys import Action
 from src.window.screen import open_root
 from src.window.session import Session

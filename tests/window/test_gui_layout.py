@@ -72,23 +72,26 @@ def test_pictures_fit_apart_and_fill_the_area_one_way(space, left, right, captio
     assert width_used >= space[0] - 62 or height_used >= space[1] - 42 - caption
 
 
-def test_zoom_shows_as_many_pixels_as_the_screen_has():
-    place = Rect(100, 50, 400, 300)
-    assert zoom_box(place, (4000, 3000), (100, 50)) == (0, 0, 400, 300)
-    assert zoom_box(place, (4000, 3000), (500, 350)) == (3600, 2700, 4000, 3000)
-    assert zoom_box(place, (4000, 3000), (9999, -5)) == (3600, 0, 4000, 300)
+@pytest.mark.parametrize(
+    ("spot", "box"),
+    [
+        ((0, 0), (0, 0, 400, 300)),
+        ((1, 1), (3600, 2700, 4000, 3000)),
+        ((0.5, 0), (1800, 0, 2200, 300)),
+    ],
+)
+def test_zoom_shows_as_many_pixels_as_the_screen_has(spot, box):
+    assert zoom_box((400, 300), (4000, 3000), spot) == box
 
 
 def test_zoom_doubles_what_is_shown_enlarged_already():
-    assert zoom_box(Rect(0, 0, 400, 300), (200, 150), (0, 0)) == (0, 0, 100, 75)
+    assert zoom_box((400, 300), (200, 150), (0, 0)) == (0, 0, 100, 75)
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(401, 9000))
 def test_the_spot_under_the_pointer_stays_there(across, down, width):
-    place = Rect(30, 40, 400, 300)
     full = width, width * 3 // 4
-    x, y = 30 + 400 * across, 40 + 300 * down
-    left, upper, right, lower = zoom_box(place, full, (x, y))
+    left, upper, right, lower = zoom_box((400, 300), full, (across, down))
     assert 0 <= left <= right <= full[0] + 1e-6
     assert left + (right - left) * across == pytest.approx(full[0] * across, abs=1e-6)
     assert upper + (lower - upper) * down == pytest.approx(full[1] * down, abs=1e-6)

@@ -5,12 +5,15 @@ import os
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from src.errors import ModelError
+from src.evaluation.proportion import Proportion
+from src.rating.report.statistics import ChoiceCounts
 from src.window.keys import shown_keys
 from src.window.theme import SURROUND
 
@@ -211,17 +214,36 @@ def test_names_on_request(colours, open_window):
     assert not set(driver.session.pair) & set(driver.text().splitlines())
 
 
-def test_the_footer_shows_every_key_and_the_progress(colours, open_window):
-    driver = open_window(colours)
-    driver.press("1", "2")
+@pytest.mark.parametrize("size", ["700x420", "1200x600", "1500x600"])
+def test_the_footer_shows_every_key_and_the_progress_past_the_goal_too(colours, open_window, size):
+    driver = open_window(colours, goal=1)
+    driver.resize(size)
+    driver.press("1", "Escape", "2")
+    audit = Proportion(88_888, 100_000)
+    driver.session.statistics = replace(driver.session.statistics, total=ChoiceCounts(audit=audit))
+    driver.session.done = 12_345
+    driver.window._show_status()
+    driver.idle(0.2)
     footer = driver.window.footer
     words = {footer.itemcget(i, "text") for i in footer.find_all() if footer.type(i) == "text"}
     for key in shown_keys():
         assert {key.caps[0], key.label} <= words
-    assert any(text.startswith("2 of 100") for text in words)
+    assert {"12,345 of 1", "89 % of random pairs predicted (89–89 %)"} <= words
     inside = footer.bbox("all")
     assert inside[2] <= footer.winfo_width() + 1
     assert inside[3] <= footer.winfo_height() + 1
+
+
+def test_long_names_stay_on_their_side(tmp_path, open_window):
+    for name, size in (("a" * 120, (100, 900)), ("b" * 120, (900, 300))):
+        Image.new("RGB", size, "red").save(tmp_path / f"{name}.png")
+    driver = open_window(tmp_path)
+    driver.press("n")
+    canvas, layout = driver.window.canvas, driver.window.view.layout
+    names = [item for item in canvas.find_withtag("pair") if canvas.type(item) == "text"]
+    (left, right) = sorted(canvas.bbox(name) for name in names)
+    assert 0 <= left[0] < left[2] < layout.right.x
+    assert layout.left.x + layout.left.width < right[0] < right[2] <= canvas.winfo_width()
 
 
 def test_help_lists_every_key(colours, open_window):
@@ -289,11 +311,11 @@ def test_zoom_shows_single_pixels_while_it_is_held(tmp_path, open_window, how):
         driver.input.button(3, down=True)
     driver.idle(1.0)  # the key repeats itself meanwhile
     shot = np.asarray(driver.screenshot().convert("RGB"))
-    shown = shot[place.y : place.y + place.height, place.x : place.x + place.width]
-    source = pixels[driver.session.pair[0]]
     x = round(100 / place.width * (1600 - place.width))
     y = round(50 / place.height * (1200 - place.height))
-    assert np.array_equal(shown, source[y : y + place.height, x : x + place.width])
+    for path, here in zip(driver.session.pair, driver.window.view.layout, strict=True):
+        shown = shot[here.y : here.y + here.height, here.x : here.x + here.width]
+        assert np.array_equal(shown, pixels[path][y : y + here.height, x : x + here.width])
     if how == "z":
         driver.input.key("z", down=False)
     else:

@@ -6,7 +6,6 @@ import threading
 import tkinter as tk
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from queue import Empty, SimpleQueue
 from typing import Any
 
 from src.errors import UserError
@@ -22,24 +21,21 @@ _POLL_MS = 4
 _NICER = 10  # how far longer work steps back behind the window, in Unix's unit
 
 
-class Ahead:
+class Background:
     """Works beside the window's own thread, and calls back on it.
 
-    Args:
-        root: the window.
-        database: asked for statistics and pairs.
-        pictures: decodes them.
-        view: brings them to the screen's memory.
+    Attributes:
+        problems: what went wrong in longer work, for the window to show and take away.
     """
 
     def __init__(
         self, root: tk.Tk, database: RatingDatabase, pictures: Pictures, view: PairView
     ) -> None:
+        self.problems: list[str] = []
         self._root, self._database = root, database
         self._pictures, self._view = pictures, view
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._stop = threading.Event()
-        self._news: SimpleQueue[str] = SimpleQueue()
         self._turn = 0
 
     def close(self) -> None:
@@ -47,34 +43,27 @@ class Ahead:
         self._stop.set()
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def look(self, frame: Frame, tell: Callable[[Statistics], None]) -> None:
-        """Compute the statistics, tell them, and get the next pairs ready for a frame."""
+    def prefetch(self, frame: Frame, show: Callable[[Statistics], None]) -> None:
+        """Compute the statistics, show them, and get the next pairs ready for a frame."""
         self._turn += 1
         turn = self._turn
 
-        def told(done: "Future[tuple[Statistics, list[Pair]]]") -> None:
+        def computed(done: "Future[tuple[Statistics, list[Pair]]]") -> None:
             if turn != self._turn:
                 return
             try:
                 statistics, pairs = done.result()
             except UserError as error:
-                self._news.put(str(error))
+                self.problems.append(str(error))
                 return
-            tell(statistics)
+            show(statistics)
             self._make_ready(turn, [self._pictures.prepare(pair, frame) for pair in pairs])
 
-        self.when_done(self._thread.submit(self._think), told)
+        self.when_done(self._thread.submit(self._compute), computed)
 
-    def work(self, tasks: Sequence[BackgroundTask]) -> None:
+    def run(self, tasks: Sequence[BackgroundTask]) -> None:
         """Start longer work, one task after the other."""
-        threading.Thread(target=self._work, args=(tasks,), daemon=True).start()
-
-    def news(self) -> str | None:
-        """What went wrong in longer work since the last call."""
-        try:
-            return self._news.get_nowait()
-        except Empty:
-            return None
+        threading.Thread(target=self._run, args=(tasks,), daemon=True).start()
 
     def when_done(self, future: "Future[Any]", then: "Callable[[Future[Any]], None]") -> None:
         """Call back on the window's thread; at once if there is nothing to wait for."""
@@ -85,7 +74,7 @@ class Ahead:
         else:
             self._root.after(_POLL_MS, lambda: self.when_done(future, then))
 
-    def _think(self) -> tuple[Statistics, list[Pair]]:
+    def _compute(self) -> tuple[Statistics, list[Pair]]:
         following = self._database.following_pairs()
         return self._database.statistics(), list(dict.fromkeys(following.values()))
 
@@ -104,11 +93,11 @@ class Ahead:
         for count in range(1, len(pairs) + 1):
             self._root.after_idle(self._view.make_ready, pairs[:count])
 
-    def _work(self, tasks: Sequence[BackgroundTask]) -> None:
+    def _run(self, tasks: Sequence[BackgroundTask]) -> None:
         if sys.platform == "linux":  # here a thread has a priority of its own
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICER)
         for task in tasks:
             try:
                 task(self._stop)
             except UserError as error:
-                self._news.put(str(error))
+                self.problems.append(str(error))

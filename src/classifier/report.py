@@ -1,0 +1,221 @@
+"""report.html of a classifier: how good it is, what it mixes up, which labels may be wrong."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import Markup
+
+from src.dataset.parts import PART_NAMES
+from src.evaluation.classification import reliability
+from src.evaluation.label_errors import Suspicion
+from src.evaluation.label_verdicts import classification_verdicts
+from src.image_models.target import Predictions
+from src.reports.html import write_page
+from src.reports.plots import BLUE, GREY, ORANGE, plot
+from src.reports.thumbnails import thumbnails
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_NUMBERED = 25  # classes up to which the confusion matrix shows numbers
+_TABLED = 60  # and up to which it is a table as well
+
+
+def write_report(
+    path: Path,
+    predictions: Predictions,
+    metrics: Mapping[str, Any],
+    matrix: np.ndarray,
+    suspicions: Sequence[Suspicion],
+    *,
+    shown: int,
+    images: int,
+) -> None:
+    """Write the page.
+
+    Args:
+        path: where to.
+        predictions: what the page is about.
+        metrics: as in metrics.json.
+        matrix: counts of the part shown, a row for each true class, (classes, classes).
+        suspicions: labels that are probably wrong, the worst first.
+        shown: the part that the matrix and the plots are of.
+        images: thumbnails in each row.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    data = predictions.data
+    part = PART_NAMES[shown]
+    write_page(
+        path,
+        "classifier.html",
+        title="Your classifier",
+        subtitle=f"{len(data)} images in {len(data.names)} categories of "
+        f"{data.directory.resolve().name}",
+        headline=_headline(metrics["test"]),
+        summary=[*classification_verdicts(metrics), *data.notes],
+        parts={
+            name: metrics[name] for name in (*PART_NAMES, "all") if metrics.get(name, {}).get("n")
+        },
+        per_class=metrics[part]["per_class"],
+        images_per_class=metrics["classes"],
+        shown=part,
+        plots=_plots(predictions, matrix, shown),
+        matrix=list(zip(data.names, matrix.tolist(), strict=True))
+        if len(data.names) <= _TABLED
+        else [],
+        classes=data.names,
+        galleries=_galleries(predictions, suspicions, shown, images),
+        provenance=predictions.provenance,
+    )
+
+
+def _headline(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    if not test["n"]:
+        return [("not measured", "–", "no test images")]
+    low, high = test.get("accuracy_interval") or (None, None)
+    interval = f"95 % interval {low:.1%} to {high:.1%}" if low is not None else ""
+    return [
+        ("of test images put into the right category", f"{test['accuracy']:.1%}", interval),
+        ("by guessing", f"{test['chance']:.1%}", "chance level"),
+        ("log-loss", f"{test['log_loss']:.3f}", "0 is perfect"),
+        ("test images", f"{test['n']:,}", "never seen in training"),
+    ]
+
+
+def _plots(
+    predictions: Predictions, matrix: np.ndarray, shown: int
+) -> list[tuple[str, Markup, str]]:
+    names, history = predictions.data.names, predictions.history
+    chosen = predictions.parts == shown
+    bins = reliability(predictions.data.labels[chosen], predictions.probabilities[chosen])
+    side = min(max(3.4, 0.34 * len(names) + 1.6), 9.0)
+    pictures = [
+        (
+            "Confusion matrix",
+            plot(
+                lambda axes: _confusion(axes, matrix, names),
+                width=max(side + 0.8, 5.2),
+                height=side,
+            ),
+            f"Rows are the given categories, columns the predicted ones; {PART_NAMES[shown]} "
+            "images. The darker a field, the larger its share of the row.",
+        ),
+        (
+            "Can its probabilities be trusted?",
+            plot(lambda axes: _reliability(axes, bins)),
+            "Points below the line: the model is surer of itself than it should be. Larger points "
+            "stand for more images.",
+        ),
+    ]
+    if sum("eval_log_loss" in row for row in history) > 1:
+        pictures.append(
+            (
+                "Training",
+                plot(lambda axes: _curve(axes, history)),
+                "The epoch with the lowest validation loss was kept.",
+            )
+        )
+    return pictures
+
+
+def _confusion(axes: "Axes", matrix: np.ndarray, classes: Sequence[str]) -> None:
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    axes.grid(False)
+    count = len(classes)
+    axes.set(xlabel="predicted", ylabel="given")
+    if count <= 2 * _NUMBERED:
+        names = [name if len(name) < 18 else name[:16] + "…" for name in classes]
+        axes.set_xticks(range(count), names, rotation=60, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(count), names)
+    if count <= _NUMBERED:
+        for row, column in np.argwhere(matrix > 0):
+            axes.text(
+                column,
+                row,
+                str(matrix[row, column]),
+                ha="center",
+                va="center",
+                color="white" if shares[row, column] > 0.5 else "#1d2126",
+            )
+
+
+def _reliability(axes: "Axes", rows: Sequence[Mapping[str, float]]) -> None:
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":")
+    largest = max((row["n"] for row in rows), default=1)
+    axes.scatter(
+        [row["confidence"] for row in rows],
+        [row["accuracy"] for row in rows],
+        s=[15 + 140 * row["n"] / largest for row in rows],
+        color=BLUE,
+        alpha=0.75,
+        linewidths=0,
+    )
+    axes.set(xlabel="probability it gives its answer", ylabel="share of right answers")
+    axes.set_xlim(0, 1.03)
+    axes.set_ylim(-0.03, 1.03)
+
+
+def _curve(axes: "Axes", history: Sequence[Mapping[str, Any]]) -> None:
+    for key, colour, label in (
+        ("loss", GREY, "training loss"),
+        ("eval_log_loss", BLUE, "validation log-loss"),
+        ("eval_accuracy", ORANGE, "validation accuracy"),
+    ):
+        points = [(row["epoch"], row[key]) for row in history if key in row]
+        if points:
+            axes.plot(*zip(*points, strict=True), color=colour, label=label, marker=".")
+    axes.set(xlabel="epoch")
+    axes.set_ylim(bottom=0)
+    axes.legend()
+
+
+def _galleries(
+    predictions: Predictions, suspicions: Sequence[Suspicion], shown: int, count: int
+) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    if not count:
+        return []
+    data, shares = predictions.data, predictions.probabilities
+    predicted, right = shares.argmax(axis=1), shares[np.arange(len(data)), data.labels]
+    part = predictions.parts == shown
+    wrong, unsure = np.flatnonzero(part & (predicted != data.labels)), np.flatnonzero(part)
+    mistakes = wrong[np.argsort(right[wrong], kind="stable")].tolist()
+    doubtful = unsure[np.argsort(shares.max(axis=1)[unsure], kind="stable")].tolist()
+    rows: list[tuple[str, str, list[Suspicion]]] = [
+        (
+            "Labels that may be wrong",
+            "Judged by models that did not learn the image's own label. All of them are on the "
+            "page suspects.html beside this one, to decide on; then train again.",
+            list(suspicions[:count]),
+        ),
+        (
+            "The clearest mistakes",
+            f"Images of the {PART_NAMES[shown]} part whose given category seemed least probable.",
+            [Suspicion(i, float(right[i]), int(predicted[i])) for i in mistakes[:count]],
+        ),
+        (
+            "What it is least sure of",
+            "More images like these teach it most.",
+            [Suspicion(i, float(right[i]), int(predicted[i])) for i in doubtful[:count]],
+        ),
+    ]
+    wanted = sorted({item.image for _, _, items in rows for item in items})
+    files = [data.directory / data.paths[index] for index in wanted]
+    pictures = dict(zip(wanted, thumbnails(files), strict=True))
+
+    def card(item: Suspicion) -> dict[str, Any]:
+        label = data.labels[item.image]
+        return {
+            "path": data.paths[item.image],
+            "thumbnail": pictures[item.image],
+            "given": data.names[label],
+            "share": item.quality,
+            "other": data.names[item.suggested] if item.suggested != label else "",
+            "part": PART_NAMES[predictions.parts[item.image]],
+        }
+
+    return [(heading, note, [card(item) for item in items]) for heading, note, items in rows]

@@ -1,0 +1,42 @@
+"""A classifier, from the settings to the lines for the user."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from src.classifier.results import columns, write_results
+from src.classifier.target import Classes
+from src.evaluation.label_verdicts import classification_verdicts
+from src.image_models.run import last_lines, train_or_evaluate
+from src.settings.classifier import ClassifierTraining
+
+
+def run(settings: ClassifierTraining) -> Iterator[str]:
+    """Train or evaluate, write what came out, and give the lines as they become known.
+
+    Raises:
+        DataError, ModelError, SettingsError, MissingExtra: one line for the user.
+    """
+    outcome = train_or_evaluate(settings, Classes(settings))
+    if outcome is None:
+        return
+    (predictions,), results = outcome.predictions, Path(outcome.results)
+    if settings.export_onnx and settings.trains:
+        from src.image_models.export_onnx import export_onnx
+
+        yield export_onnx(outcome.model)
+    measured = {"evaluate", "spotlight"} & set(settings.mode)
+    if measured:
+        metrics = write_results(results, predictions, settings.evaluation_args)
+        yield from classification_verdicts(metrics)
+    yield from last_lines(settings, outcome.model, results if measured else None, "classify_images")
+    if "spotlight" in settings.mode:
+        from src.reports import spotlight
+
+        data = predictions.data
+        spotlight.show(
+            [data.directory / path for path in data.paths],
+            columns(predictions),
+            label="label",
+            prediction="predicted",
+            embedding=predictions.images.features,
+        )

@@ -1,0 +1,110 @@
+"""One class for each image, the name of its folder, as a target of training and evaluation."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.classifier.cross_entropy import balanced_weights, objective
+from src.dataset.classes import check_counts, read_categories
+from src.dataset.deduplicate import Deduplicated, deduplicate
+from src.dataset.labelled import LabelledImages, some
+from src.dataset.parts import TEST, TRAIN
+from src.errors import DataError
+from src.image_models.fine_tune import Objective
+from src.image_models.head import LinearHead, choose_penalty, fit_head, out_of_fold, softmax
+from src.image_models.model import SINGLE_LABEL
+from src.image_models.save import read_classes
+from src.image_models.target import HeadFit, Images
+from src.settings.classifier import ClassifierTraining
+
+logger = logging.getLogger(__name__)
+
+
+class Classes:
+    """See `src.image_models.target.Target`."""
+
+    problem_type = SINGLE_LABEL
+
+    def __init__(self, settings: ClassifierTraining) -> None:
+        self._settings = settings
+        self._options: Any = {
+            "balanced": settings.weight_category_loss,
+            "seed": settings.test_pick_seed,
+        }
+
+    def read(self, known: Path | None, *, only_known: bool = False) -> LabelledImages:
+        """The images of the categories' folders; the model's categories come first."""
+        directory = Path(self._settings.top_level_image_directory)
+        classes = read_classes(known) if known else ()
+        data = read_categories(directory, classes, only_known=only_known)
+        if not only_known:
+            check_counts(data)
+        counts = [
+            f"{name} {count}" for name, count in zip(data.names, data.counts.tolist(), strict=True)
+        ]
+        logger.info(
+            "%d images in %d categories: %s", len(data), len(data.names), some(counts, most=20)
+        )
+        return data
+
+    def deduplicate(
+        self, data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarray
+    ) -> Deduplicated:
+        """Each image once."""
+        return deduplicate(data, sha256s, hashes)
+
+    def check_parts(self, data: LabelledImages, parts: np.ndarray) -> None:
+        """Every class needs an image to train on."""
+        for part, setting in ((TRAIN, 1.0), (TEST, self._settings.fraction_for_test)):
+            counts = np.bincount(data.labels[parts == part], minlength=len(data.names))
+            lacking = [
+                name for name, count in zip(data.names, counts.tolist(), strict=True) if not count
+            ]
+            if lacking and part == TRAIN:
+                raise DataError(
+                    f"no image is left to train on in: {some(lacking)}. Add images, or lower "
+                    "fraction_for_test"
+                )
+            if lacking and setting:
+                logger.warning(
+                    "No image is left to test on, since all look alike or were seen by load_model, "
+                    "in: %s",
+                    some(lacking),
+                )
+
+    def start_head(self, layer: Any, labels: Any) -> None:
+        """Nothing: the layer begins with equal probabilities."""
+
+    def objective(self, labels: Any) -> Objective:
+        """Cross-entropy, weighted and smoothed as the settings say."""
+        smoothing = self._settings.training_args.given.get("label_smoothing_factor", 0.0)
+        weighted = self._settings.weight_category_loss
+        weights = balanced_weights(labels, int(labels.max()) + 1) if weighted else None
+        return objective(weights, float(smoothing))
+
+    def fit_head(self, start: LinearHead, images: Images, parts: np.ndarray) -> HeadFit:
+        """A logistic regression; its penalty is chosen by cross-validation."""
+        train, classes = parts == TRAIN, len(images.data.names)
+        features = images.features
+        assert features is not None
+        labelled = features[train], images.data.labels[train], classes
+        penalty = choose_penalty(*labelled, images.groups[train], **self._options)
+        balanced = self._settings.weight_category_loss
+        head = fit_head(*labelled, penalty=penalty, balanced=balanced)
+        return HeadFit(head, (), {"penalty": f"{penalty:.3g}"})
+
+    def out_of_fold(self, images: Images) -> np.ndarray:
+        """By logistic regressions, with a penalty of their own."""
+        labelled: Any = images.features, images.data.labels, len(images.data.names), images.groups
+        penalty = choose_penalty(*labelled, **self._options)
+        return out_of_fold(*labelled, penalty=penalty, **self._options)
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Softmax."""
+        return softmax(logits)
+
+    def save(self, folder: Path, data: LabelledImages) -> None:
+        """Nothing: the classes are in categories.json."""

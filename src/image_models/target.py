@@ -1,0 +1,113 @@
+"""What training and evaluation work on and end in, whether classes or tags are learnt."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from src.dataset.deduplicate import Deduplicated
+from src.dataset.labelled import LabelledImages
+from src.image_models.fine_tune import Objective
+from src.image_models.head import LinearHead
+
+
+@dataclass(frozen=True)
+class Images:
+    """Labelled images that can be read, and what they are known by.
+
+    Attributes:
+        data: the images; everything below is in their order.
+        sha256s: content of each, (n).
+        hashes: perceptual hashes, (n, bytes) uint8.
+        groups: near duplicates share a number, (n,) int.
+        features: what the last layer is given, (n, d) float32; None if that changes in training.
+    """
+
+    data: LabelledImages
+    sha256s: list[bytes]
+    hashes: np.ndarray
+    groups: np.ndarray
+    features: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of labelled images.
+
+    Attributes:
+        images: with the features that the last layer is given.
+        parts: TRAIN, VALIDATION or TEST for each, (n,) int8.
+        probabilities: (n, k) float.
+        out_of_fold: probabilities by models that have not seen the image, (n, k); NaN where there
+            is none.
+        history: what was logged in training.
+        provenance: what the model was made with, for the report.
+        unknown: models that do not say which images they were trained on.
+    """
+
+    images: Images
+    parts: np.ndarray
+    probabilities: np.ndarray
+    out_of_fold: np.ndarray
+    history: Sequence[Mapping[str, Any]] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    unknown: Sequence[str] = ()
+
+    @property
+    def data(self) -> Any:
+        """The labelled images."""
+        return self.images.data
+
+
+class HeadFit(NamedTuple):
+    """A trained last layer, what was logged on the way, and details for the report."""
+
+    head: LinearHead
+    history: Sequence[Mapping[str, Any]]
+    details: dict[str, Any]
+
+
+class Target(Protocol):
+    """What is learnt: one class for each image, or any number of tags.
+
+    Attributes:
+        problem_type: SINGLE_LABEL or MULTI_LABEL of `src.image_models.model`.
+    """
+
+    problem_type: str
+
+    def read(self, known: Path | None, *, only_known: bool = False) -> LabelledImages:
+        """The labelled images.
+
+        Args:
+            known: a model's folder, whose classes or tags come first.
+            only_known: only those, in that order.
+        """
+
+    def deduplicate(
+        self, data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarray
+    ) -> Deduplicated:
+        """The images to use, and which are near duplicates of each other."""
+
+    def check_parts(self, data: LabelledImages, parts: np.ndarray) -> None:
+        """Raise DataError if too little is left to train on."""
+
+    def start_head(self, layer: Any, labels: Any) -> None:
+        """Set what a new last layer begins with, given the labels of the training images."""
+
+    def objective(self, labels: Any) -> Objective:
+        """Loss and metrics, given the labels of the training images."""
+
+    def fit_head(self, start: LinearHead, images: Images, parts: np.ndarray) -> HeadFit:
+        """Train the last layer alone, on features."""
+
+    def out_of_fold(self, images: Images) -> np.ndarray:
+        """Each image's probabilities by heads that were fitted without it and its duplicates."""
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """(n, k) to (n, k)."""
+
+    def save(self, folder: Path, data: LabelledImages) -> None:
+        """Write what the model's folder needs beside the model itself."""

@@ -1,0 +1,253 @@
+"""Training a classifier or a tagger: its last layer on cached features, or all of it."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from src.dataset.parts import TEST, TRAIN, VALIDATION
+from src.dataset.trained_on import FILE_NAME, TrainedOn
+from src.image_models.backbone import HeadInputs
+from src.image_models.distributed import is_main, main_process_first
+from src.image_models.fine_tune import LabelledPaths, fine_tune
+from src.image_models.head import LinearHead
+from src.image_models.image_size import resize_model, with_image_size
+from src.image_models.images import draw_parts, features_of, look_at
+from src.image_models.model import load_classifier
+from src.image_models.predict import open_classifier
+from src.image_models.save import check_target, remove_checkpoints, save_classifier
+from src.image_models.target import Images, Predictions, Target
+from src.images.processors import load_preprocessing
+from src.settings.classifier import ClassifierTraining
+
+logger = logging.getLogger(__name__)
+
+
+def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
+    """Train a model, save it, and let it predict the labels of all images.
+
+    Returns:
+        None in the processes beside the main one of a `torchrun`.
+
+    Raises:
+        DataError, ModelError, SettingsError: one line for the user.
+        KeyboardInterrupt: stopped with Ctrl-C; the next call with the same settings goes on.
+    """
+    check_target(Path(settings.save_model))
+    data = target.read(Path(settings.load_model) if settings.load_model else None)
+    if settings.train_backbone:
+        with main_process_first(settings.device):
+            images = look_at(settings, target, data)
+    _set_seed(settings)
+    backbone = HeadInputs(settings.start, device=settings.device)
+    model, head_name = load_classifier(
+        backbone.files.folder,
+        data.names,
+        backbone.preprocessing,
+        name=settings.start,
+        problem_type=target.problem_type,
+    )
+    if not settings.train_backbone:
+        backbone.use(model, head_name)
+        images = look_at(settings, target, data, backbone)
+    ancestors = seen_by_ancestors(settings, backbone)
+    seen = ancestors.seen(images.sha256s, images.hashes, images.groups)
+    parts = draw_parts(settings, target, images, seen)
+    target.start_head(model.get_submodule(head_name), images.data.labels[parts == TRAIN])
+    run = _Run(settings, target, images, parts, backbone, model, head_name)
+    predictions = _train_whole(run) if settings.train_backbone else _train_head(run)
+    if predictions is None:
+        return None
+    used = np.flatnonzero(parts != TEST)
+    own = TrainedOn.of([images.sha256s[index] for index in used.tolist()], images.hashes[used])
+    (ancestors | own).save(Path(settings.save_model))
+    hidden = seen if settings.train_backbone or backbone.trained_here else np.zeros_like(seen)
+    if ancestors.unknown and backbone.trained_here:
+        hidden = np.ones_like(seen)  # nobody knows which images it has seen
+    predictions.out_of_fold[hidden] = np.nan
+    return predictions
+
+
+def seen_by_ancestors(settings: ClassifierTraining, backbone: HeadInputs) -> TrainedOn:
+    """What the model that training starts from has seen; published models have seen nothing."""
+    if settings.load_model:
+        return TrainedOn.load(Path(settings.load_model))
+    if (backbone.files.folder / FILE_NAME).is_file() or backbone.trained_here:
+        return TrainedOn.load(backbone.files.folder)
+    return TrainedOn()
+
+
+class _Run(NamedTuple):
+    """A training that is under way."""
+
+    settings: ClassifierTraining
+    target: Target
+    images: Images
+    parts: np.ndarray
+    backbone: HeadInputs
+    model: Any
+    head_name: str
+
+    def save(self, model: Any, processor_from: Path, features: str | None = None) -> Path:
+        """Save the model and what belongs to it."""
+        folder, names = Path(self.settings.save_model), self.images.data.names
+        save_classifier(
+            folder,
+            model.cpu(),
+            names,
+            processor_from,
+            self.head_name,
+            features=features,
+            trained_here=features is None or self.backbone.trained_here,
+        )
+        self.target.save(folder, self.images.data)
+        return folder
+
+
+def _train_head(run: _Run) -> Predictions:
+    layer = run.model.get_submodule(run.head_name)
+    fit = run.target.fit_head(LinearHead.of(layer), run.images, run.parts)
+    fit.head.put_into(layer)
+    run.save(run.model, run.backbone.files.folder, run.backbone.features)
+    return Predictions(
+        images=run.images,
+        parts=run.parts,
+        probabilities=run.target.probabilities(fit.head.logits(_given(run.images.features))),
+        out_of_fold=run.target.out_of_fold(run.images),
+        history=fit.history,
+        provenance=provenance(run.settings, "its last layer", fit.details),
+    )
+
+
+def _train_whole(run: _Run) -> Predictions | None:
+    settings, images, source = run.settings, run.images, run.backbone.files.folder
+    labels = images.data.labels[run.parts == TRAIN]
+    objective = run.target.objective(labels)
+    checkpoints = _checkpoints(run)
+    history: list[Mapping[str, Any]] = []
+    model = run.model
+    with TemporaryDirectory() as name:
+        sizes = settings.image_sizes or (0,)
+        folders = [
+            with_image_size(source, size, Path(name) / str(size)) if size else source
+            for size in sizes
+        ]
+        stages = [load_preprocessing(folder) for folder in folders]
+        if settings.image_sizes:  # what cannot be done is said before the first epoch
+            for preprocessing in stages:
+                resize_model(model, preprocessing, settings.start)
+        for number, (size, preprocessing) in enumerate(zip(sizes, stages, strict=True), start=1):
+            if size:
+                model = resize_model(model, preprocessing, settings.start)
+            trained = fine_tune(
+                model,
+                preprocessing,
+                _part(images, run.parts == TRAIN),
+                _part(images, run.parts == VALIDATION) if (run.parts == VALIDATION).any() else None,
+                objective,
+                settings,
+                checkpoints / str(size) if size else checkpoints,
+                more_follows=number < len(sizes),
+            )
+            history += trained["history"]
+        if not is_main():
+            return None
+        folder = run.save(model, folders[-1])
+    if "output_dir" not in settings.training_args.given:
+        remove_checkpoints(checkpoints)
+    logger.info("Measuring what was saved.")
+    classifier = open_classifier(str(folder), device=settings.device)
+    features = features_of(settings, classifier, images)
+    probabilities = run.target.probabilities(classifier.head.logits(features))
+    details = {"epochs trained": f"{trained['epochs']:.4g}", "steps": trained["steps"]}
+    return Predictions(
+        images=Images(images.data, images.sha256s, images.hashes, images.groups, features),
+        parts=run.parts,
+        probabilities=probabilities,
+        out_of_fold=np.where((run.parts == TRAIN)[:, None], np.nan, probabilities),
+        history=history,
+        provenance=provenance(settings, "the whole model", details),
+    )
+
+
+def provenance(
+    settings: ClassifierTraining, trained: str, details: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a model was made with, for its report and metrics.json."""
+    import torch
+    import transformers
+
+    return {
+        "model": settings.start,
+        "trained": trained,
+        **details,
+        "fraction_for_test": settings.fraction_for_test,
+        "test_pick_seed": settings.test_pick_seed,
+        "weight_category_loss": settings.weight_category_loss,
+        "versions": f"torch {torch.__version__}, transformers {transformers.__version__}",
+    }
+
+
+_FREE = {
+    *("mode", "save_model", "device", "feature_store", "resume", "evaluation_args"),
+    *("training_args", "export_onnx", "threshold_scope", "threshold_min_support", "tag_ranks"),
+}
+"""settings that may be others when an interrupted training is resumed"""
+
+
+def _checkpoints(run: _Run) -> Path:
+    """A folder that only a training on the same data with the same settings has."""
+    data, settings = run.images.data, run.settings
+    given = settings.training_args.given
+    described = {
+        "start": run.backbone.files.identity,
+        "names": data.names,
+        "paths": data.paths,
+        "settings": settings.model_dump(mode="json", exclude=_FREE),
+        "training_args": {k: v for k, v in given.items() if k != "resume_from_checkpoint"},
+    }
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode())
+    sparse = data.labels.ndim > 1
+    for array in (data.labels.indices, data.labels.indptr) if sparse else (data.labels,):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(run.parts.tobytes())
+    saved = Path(settings.save_model)
+    return saved.with_name(f"{saved.name}.checkpoints") / digest.hexdigest()[:12]
+
+
+class _DenseRows:
+    """Sparse labels that become dense one image at a time."""
+
+    def __init__(self, labels: Any) -> None:
+        self._labels = labels
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        row = np.zeros(self._labels.shape[1], np.float32)
+        first, last = self._labels.indptr[index : index + 2]
+        row[self._labels.indices[first:last]] = 1
+        return row
+
+
+def _part(images: Images, chosen: np.ndarray) -> LabelledPaths:
+    data = images.data
+    paths = [path for path, wanted in zip(data.paths, chosen.tolist(), strict=True) if wanted]
+    labels = data.labels[chosen]
+    return LabelledPaths(
+        data.directory, paths, labels if data.labels.ndim == 1 else _DenseRows(labels)
+    )
+
+
+def _given(features: np.ndarray | None) -> np.ndarray:
+    assert features is not None  # a head is trained on features
+    return features
+
+
+def _set_seed(settings: ClassifierTraining) -> None:
+    import transformers
+
+    transformers.set_seed(int(settings.training_args.given.get("seed", 42)))

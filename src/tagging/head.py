@@ -1,0 +1,205 @@
+"""A linear head for tags on cached features, fitted by minibatches: seconds, without the Trainer.
+
+The loss is convex in the head (binary cross-entropy), so that it does not matter where it starts
+as long as it is small: new tags start from zero weights.
+"""
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from src.devices import choose_device
+from src.errors import ModelError
+from src.image_models.fine_tune import Objective
+from src.image_models.head import LinearHead
+from src.image_models.target import HeadFit
+from src.progress import progress_bar
+from src.settings.classifier import ClassifierTraining
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+logger = logging.getLogger(__name__)
+
+_ROUNDING = 1e-6  # variances below this share of the largest are errors of float32
+_BATCH = 16
+_MEASURED_AT_ONCE = 4096
+
+Labelled = tuple[np.ndarray, "csr_array"]
+"""Features (n, d) and labels (n, k)."""
+
+
+def fit_head(
+    start: LinearHead,
+    train: Labelled,
+    validation: Labelled | None,
+    objective: Objective,
+    settings: ClassifierTraining,
+) -> HeadFit:
+    """Train a head from where it is; the best measured weights are kept, or the last.
+
+    Features are whitened (see `Whitening`), so that a learning rate means the same for every
+    backbone and all directions are learnt at one pace; the result takes plain features.
+
+    Args:
+        start: where training starts.
+        train: what to train on.
+        validation: what to choose the best epoch on; None keeps the last one.
+        objective: loss and metrics.
+        settings: tag_head_epochs, tag_head_learning_rate, eval_every_n_epochs,
+            early_stopping_patience, device; of training_args the batch size and the seed.
+
+    Raises:
+        ModelError: training diverges.
+    """
+    import torch
+
+    whitening, device = Whitening.of(train[0]), choose_device(settings.device)
+    head = whitening.inwards(start)
+    tags, width = head.weight.shape
+    layer = torch.nn.Linear(width, tags, device=device)
+    head.put_into(layer)
+    features = torch.from_numpy(whitening.apply(train[0]) * whitening.seen)
+    given = settings.training_args.given
+    batch = int(given.get("per_device_train_batch_size", _BATCH))
+    epochs, every = settings.tag_head_epochs, settings.eval_every_n_epochs
+    steps = math.ceil(len(features) / batch) * epochs
+    optimiser = torch.optim.AdamW(
+        layer.parameters(), settings.tag_head_learning_rate, weight_decay=0.0, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, steps)
+    shuffle = torch.Generator().manual_seed(int(given.get("seed", 42)))
+    best, since_best, history = (math.inf, head), 0, list[dict[str, Any]]()
+    with progress_bar(epochs, "training the head", "epoch") as bar:
+        for epoch in range(1, epochs + 1):
+            total = torch.zeros((), device=device)
+            order = torch.randperm(len(features), generator=shuffle)
+            for rows in torch.split(order, batch):
+                labels = _dense(train[1], rows.numpy(), device)
+                loss = objective.loss({"logits": layer(features[rows].to(device))}, labels)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+                total += loss.detach() * len(rows)
+            entry = {"epoch": epoch, "loss": _finite(total.item() / len(features), epoch)}
+            bar.update()
+            head = LinearHead.of(layer)
+            if validation and every and (epoch % every == 0 or epoch == epochs):
+                entry |= _measured(whitening.outwards(head), validation, objective, device)
+                since_best += 1
+                if entry["eval_loss"] < best[0]:
+                    best, since_best = (entry["eval_loss"], head), 0
+            history.append(entry)
+            _log(entry, objective)
+            if since_best and since_best == settings.early_stopping_patience:
+                break
+    kept = best[1] if math.isfinite(best[0]) else head
+    return HeadFit(
+        whitening.outwards(kept),
+        history,
+        {"loss": repr(objective.loss), "epochs trained": str(epoch)},
+    )
+
+
+def _measured(
+    head: LinearHead, validation: Labelled, objective: Objective, device: Any
+) -> dict[str, float]:
+    """The loss and the metrics on the validation images, named as the Trainer names them."""
+    import torch
+
+    features, labels = validation
+    logits = np.asarray(head.logits(features), np.float32)
+    total = 0.0
+    for first in range(0, len(logits), _MEASURED_AT_ONCE):
+        rows = np.arange(first, min(first + _MEASURED_AT_ONCE, len(logits)))
+        outputs = {"logits": torch.from_numpy(logits[rows]).to(device)}
+        total += objective.loss(outputs, _dense(labels, rows, device)).item() * len(rows)
+    metrics = objective.metrics(logits, labels)
+    loss = _finite(total / len(logits), 0)
+    return {"eval_loss": loss, **{f"eval_{name}": value for name, value in metrics.items()}}
+
+
+def _dense(labels: "csr_array", rows: np.ndarray, device: Any) -> Any:
+    import torch
+
+    return torch.from_numpy(labels[rows].toarray().astype(np.float32)).to(device)
+
+
+def _finite(loss: float, epoch: int) -> float:
+    if not math.isfinite(loss):
+        raise ModelError(
+            f"training has diverged in epoch {epoch} (the loss is {loss}): lower "
+            "tag_head_learning_rate"
+        )
+    return loss
+
+
+def _log(entry: dict[str, Any], objective: Objective) -> None:
+    measured = {
+        name.removeprefix("eval_"): value
+        for name, value in entry.items()
+        if name.startswith("eval_")
+    }
+    if measured:
+        logger.info(
+            "epoch %d: training loss %.4f, %s",
+            entry["epoch"],
+            entry["loss"],
+            objective.describe(measured),
+        )
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """Features without correlations and of equal variance: z = (x - mean) @ matrix.
+
+    Variances are raised by d / n of their mean first, as much as the noise of n images in d
+    dimensions makes them uncertain: with few images little is changed but the scale.
+
+    Attributes:
+        mean: (d,) float32.
+        matrix: (d, d) float32.
+        inverse: (d, d) float32.
+        seen: (d,) bool, directions in which these images differ by more than rounding. With fewer
+            images than dimensions most are not; an optimiser that gives all directions the same
+            pace would learn rounding errors there, and other images do differ in them.
+    """
+
+    mean: np.ndarray
+    matrix: np.ndarray
+    inverse: np.ndarray
+    seen: np.ndarray
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> Self:
+        """The whitening of these features, (n, d)."""
+        n, d = features.shape
+        mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+        centred = features - mean
+        values, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64) / n)
+        values = np.maximum(values, 0)
+        lengths = np.sqrt(values + (values.mean() or 1.0) * d / n)
+        return cls(
+            mean,
+            (vectors / lengths).astype(np.float32),
+            (vectors * lengths).T.astype(np.float32),
+            values > values.max() * _ROUNDING,
+        )
+
+    def apply(self, features: np.ndarray) -> np.ndarray:
+        """Whitened features, (n, d) float32."""
+        result: np.ndarray = (features - self.mean) @ self.matrix
+        return result
+
+    def inwards(self, head: LinearHead) -> LinearHead:
+        """The head that does with whitened features what this one does with plain ones."""
+        return LinearHead(head.weight @ self.inverse.T, head.bias + head.weight @ self.mean)
+
+    def outwards(self, head: LinearHead) -> LinearHead:
+        """The inverse of `inwards`."""
+        weight = head.weight @ self.matrix.T
+        return LinearHead(weight, head.bias - weight @ self.mean)

@@ -137,12 +137,12 @@ def _refit(data: RatedFeatures, fitted: Fitted, mlp: MlpSettings, seed: int) -> 
         if method == "mlp":
             part = replace(data, test=~rows)
             return fit_mlp(part, features, y, mlp, start).head.predict(features)
+        x, y, groups = features[rows], y[rows], data.groups[rows]
         with few_threads(len(y)):
             if method == NETWORKS:
-                x, groups = features[rows], data.groups[rows]
-                return fit_networks(x, y[rows], groups=groups, seed=seed).head.predict(features)
+                return fit_networks(x, y, groups=groups, seed=seed).head.predict(features)
             options: dict[str, Any] = {"seed": seed, "blocks": data.blocks, "prior": start}
-            return fit_head(method, features[rows], y[rows], **options).predict(features)
+            return fit_head(method, x, y, groups=groups, **options).predict(features)
 
     return fit
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from src.aesthetic.lineage import Ancestor, Start
     from src.aesthetic.rated_features import RatedFeatures
     from src.aesthetic.train import Fitted
+    from src.settings.mlp import Mlp
 
 logger = logging.getLogger(__name__)
 
@@ -93,24 +94,20 @@ def fit(
     settings: AestheticTraining, start: "Start", descriptions: list[dict[str, Any]]
 ) -> "Fitted":
     """Search the settings if asked for, then train."""
-    from src.aesthetic.mlp.fitting import MlpSettings
-    from src.aesthetic.mlp.training_options import TrainingOptions
     from src.aesthetic.train import fit_predictor
 
-    options = TrainingOptions.from_mapping(settings.training_args.model_dump())
-    head, mlp = str(settings.head), MlpSettings(options, **settings.mlp)
+    head: str = settings.head
+    mlp: Mlp = settings
     made_with = settings.made_with | {"scores_from": start.data.holder.source}
     if "meta" in settings.mode:
-        from src.aesthetic.search.run import Plan, search_settings
+        from src.aesthetic.search.run import search_settings
         from src.reports import meta_report
 
         if (start.data.seen & start.data.train).any():  # inner folds would not be new to it
             start = start._replace(prior=start.afresh)
-        search = settings.meta_search, settings.meta_trials, settings.meta_storage
-        plan = Plan(settings.meta_values, *search)
-        found = search_settings(start.data, mlp, plan, start.prior)
+        found = search_settings(start.data, settings, start.prior)
         head, mlp = found.head, found.mlp
-        made_with |= {"head": head, "loss_model": mlp.loss, "search": found.sentence}
+        made_with |= {"head": head, "loss_model": mlp.loss_model, "search": found.sentence}
         page = Path(settings.save_model) / meta_report.REPORT
         meta_report.write(page, found)
         logger.info("%s All of them: %s", found.sentence, page)

@@ -13,7 +13,7 @@ from src.aesthetic.heads import EnsembleHead, Head
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.pairwise import fit_pairwise
 from src.aesthetic.lineage import check_extractors
-from src.aesthetic.mlp.fitting import MlpSettings, fit_mlp, mlp_left_out
+from src.aesthetic.mlp.fitting import fit_mlp, mlp_out_of_fold
 from src.aesthetic.mlp.small_networks import fit_automatic
 from src.aesthetic.predictor import Predictor, prepared
 from src.aesthetic.rated_features import RatedFeatures
@@ -21,6 +21,7 @@ from src.aesthetic.select import CANDIDATES, FEWEST, fit_auto
 from src.errors import ModelError
 from src.evaluation import verdicts
 from src.evaluation.rank_metrics import pairwise_accuracy
+from src.settings.mlp import Mlp
 
 _SMALL = 2_000  # images
 
@@ -67,7 +68,7 @@ def fit_predictor(
     head: str,
     *,
     extractors: Sequence[Mapping[str, Any]],
-    mlp: MlpSettings,
+    mlp: Mlp,
     prior: Predictor | None = None,
     afresh: Predictor | None = None,
     seed: int = 42,
@@ -97,7 +98,7 @@ def fit_predictor(
     if data.binary and head != "mlp":
         prior = afresh = None
     if head == "mlp":
-        fit = _fit_mlp(data, mlp, prior, seed)
+        fit = _fit_mlp(data, mlp, prior)
     elif head == "pairwise":
         fit = _fit_pairwise(data)
     elif prior is None or not (data.seen & data.train).any():
@@ -112,20 +113,20 @@ def targets(data: RatedFeatures) -> FloatArray:
     return data.holder.scores if data.binary else data.scaled_scores()
 
 
-def _fit_mlp(data: RatedFeatures, mlp: MlpSettings, prior: Predictor | None, seed: int) -> _Fit:
+def _fit_mlp(data: RatedFeatures, mlp: Mlp, prior: Predictor | None) -> _Fit:
     features, scores = _features(data, prior), targets(data)
     start = prior.head if prior else None
     seen = data.seen[data.train]
     fit = fit_mlp(data, features, scores, mlp, start)
-    fitted, out_of_fold = fit.head, fit.left_out
+    fitted, out_of_fold = fit.head, fit.out_of_fold
     if start is not None and seen.any():
         if out_of_fold is not None:
             out_of_fold = np.where(seen, np.nan, out_of_fold)
         if isinstance(fitted, EnsembleHead):  # its errors were measured on images it knew
             fitted = replace(fitted, residual_std=None)
         start = None
-    if data.binary and not fit.interrupted and fit.left_out is None:
-        out_of_fold = mlp_left_out(data, features, scores, mlp, start, seed)
+    if data.binary and not fit.interrupted and fit.out_of_fold is None:
+        out_of_fold = mlp_out_of_fold(data, features, scores, mlp, start)
     notes = (fit.problem,) if fit.problem else ()
     return _Fit(fitted, "mlp", prior, fit.history, notes, out_of_fold, fit.interrupted)
 

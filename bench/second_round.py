@@ -42,7 +42,7 @@ Figure = tuple[float, tuple[float, float], float]  # reported, its interval, tru
 
 
 def part(data: RatedFeatures, rows: np.ndarray) -> RatedFeatures:
-    """Some of the images as a folder of their own."""
+    """Some of the images, by sorted rows, as a folder of their own."""
     return replace(
         data,
         holder=data.holder.only([data.holder.paths[row] for row in rows]),
@@ -149,7 +149,7 @@ def main() -> None:
         data = load_rated_features(holder, extractors, store_folder=cache)
         for seed in range(args.first, args.first + args.seeds):
             order = np.random.default_rng(seed).permutation(len(data.holder))
-            inside, outside = part(data, np.sort(order[:INSIDE])), part(data, order[INSIDE:])
+            inside, outside = (part(data, np.sort(o)) for o in np.split(order, [INSIDE]))
             for each in (1, 2):
                 for features in (False, True):
                     name = f"{each} an image, {'with' if features else 'without'} features"

@@ -137,7 +137,8 @@ def _fit_pairwise(data: RatedFeatures) -> _Fit:
             "head 'pairwise' learns from choices in the A/B window, and this folder has none: "
             "rate with aesthetic_ab_scorer, or set head to 'auto'"
         )
-    return _Fit(fit_pairwise(_features(data, None), choices), "pairwise")
+    with few_threads(int(data.train.sum())):
+        return _Fit(fit_pairwise(_features(data, None), choices), "pairwise")
 
 
 def _fit_auto(

@@ -110,11 +110,12 @@ class FeatureStore:
             self._connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()
 
     @contextmanager
-    def _watched(self, *more: type[Exception]) -> Iterator[None]:
-        """Errors of the database as one line; `more`: those that damaged values lead to."""
+    def _watched(self, *values: type[Exception]) -> Iterator[None]:
+        """Errors of the database as one line; `values`: those that damaged values lead to."""
+        faults: tuple[type[Exception], ...] = (sqlite3.Error, *values)
         try:
             yield
-        except (sqlite3.Error, *more) as error:
+        except faults as error:
             raise self._problem(error) from None
 
     def _problem(self, error: Exception) -> DataError:

@@ -1,6 +1,5 @@
 """Kept and deleted images: labels, the logistic head, figures, the report."""
 
-import csv
 import json
 import shutil
 
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from src.aesthetic.evaluate_labels import SUSPECTS, SUSPECTS_TABLE, evaluate_labels
+from src.aesthetic.evaluate_labels import evaluate_labels
 from src.aesthetic.heads.logistic import fit_logistic
 from src.aesthetic.heads.scaling import Scaler
 from src.aesthetic.mlp.fitting import MlpSettings
@@ -20,6 +19,7 @@ from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import load_rated_features
 from src.aesthetic.train import Fitted, fit_predictor
 from src.dataset.keep_delete import distinct, labelled_images
+from src.dataset.suspected_labels import FILE_NAME, PAGE, read_suspected
 from src.errors import DataError, ModelError
 from src.evaluation.binary_metrics import average_precision, cut_table, evaluate_binary, reliability
 from src.features import open_extractors
@@ -232,17 +232,17 @@ def test_a_model_gives_probabilities_that_it_keeps(folder, tmp_path, head):
 def test_the_two_wrong_labels_are_suspected_most(folder, tmp_path):
     data, fitted = load(folder, "logistic")
     results = publish(tmp_path, data, fitted)
-    with (tmp_path / SUSPECTS_TABLE).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    surprise = [float(row["surprise"]) for row in rows]
+    rows = read_suspected(tmp_path / FILE_NAME)
+    surprise = [row.surprise for row in rows]
     assert surprise == sorted(surprise, reverse=True) and surprise[-1] > 0.5
-    lightest = {row["relative_path"] for row in rows[:2] if row["label"] == "0"}
+    assert {row.kind for row in rows} == {"keep_delete"}
+    lightest = {row.path for row in rows[:2] if (row.label, row.suggested) == ("delete", "keep")}
     holder = data.holder
     wrong = [path for path, score in zip(holder.paths, holder.scores, strict=True) if score == 0]
     assert lightest and lightest <= set(wrong)
-    page = (tmp_path / SUSPECTS).read_text(encoding="utf-8")
+    page = (tmp_path / PAGE).read_text(encoding="utf-8")
     content = json.loads(page.split('id="content">')[1].split("</script>")[0])
-    assert [image["path"] for image in content["images"]] == [r["relative_path"] for r in rows]
+    assert [suspect["row"][0] for suspect in content["suspects"]] == [row.path for row in rows]
     assert len(results.suspects()) == len(rows)
 
 

@@ -43,7 +43,7 @@ class OnnxNetwork:
             self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
         except Exception as error:  # onnxruntime's own classes have no common one
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ModelError(f"{file} cannot be opened: {reason}") from None
+            raise ModelError(f"{file} cannot be loaded: {reason}") from None
         self.notes: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
 
     def __call__(self, prepared: Sequence[np.ndarray]) -> np.ndarray:

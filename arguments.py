@@ -65,7 +65,7 @@ args = {
     "test_pick_seed": 42,
     # ---------------------------------------------------------------------------- training
     # What turns the numbers of an image into a score. "auto" tries small networks, "ridge"
-    # (linear), "kernel" and "gp" (curved) on parts of the training images: seconds. "pairwise"
+    # (linear) and "kernel" (curved) on parts of the training images: seconds. "pairwise"
     # learns from your choices in the A/B window themselves. "mlp" is the network of the published
     # heads, trained as training_args say; its own settings follow below.
     "head": "auto",
@@ -126,9 +126,11 @@ args = {
     # Images whose features have this cosine or more look alike, too, where a vision model's
     # features of them are kept; 1: look at the images alone.
     "duplicates_similarity": 0.9,
-    # review_labels: what the page suspects.html of a model saved. Images whose label is wrong are
-    # moved to the other folder, or changed in a table of labels.
+    # review_labels: suspected_labels.csv as the page suspects.html of a model saved it. Images
+    # whose label is wrong are moved to the other folder, or changed in a table of labels; tags are
+    # changed in their tag files.
     "review_decisions": "",
+    "review_at_least": 0.0,  # 0.8: also those that you did not decide on, if they are that clear
     "review_table": "",
     "review_dry_run": True,
     "review_undo": "",
@@ -212,8 +214,6 @@ args = {
     "tags_from_folders": False,
     "write_tag_list": "",
     "undo": "",  # prepare_tags and tag_images: an undo file, to undo everything in it
-    "apply_tag_errors": "",  # a list of suspicious tags, as the report's page saves it
-    "apply_sureness": 0.0,  # of that list, leave out what is less sure than this
     "convert_env": "",
 }
 

@@ -13,7 +13,6 @@ from src.images import find_images
 from src.script import run
 from src.settings.prepare_tags import PrepareTags
 from src.tagging.dotenv import write_arguments
-from src.tagging.errors import plan_corrections
 from src.tagging.prepare import check_images, count_tags, plan_tags
 from src.tagging.selected_tags import select_tags, write_selected_tags
 from src.tagging.sources import read_sidecars
@@ -23,12 +22,9 @@ SHOWN = 20
 
 
 def main(settings: PrepareTags) -> None:
-    """Convert, correct, undo, or write tag files and report on what is there."""
+    """Convert, undo, or write tag files and report on what is there."""
     if settings.convert_env:
         convert(Path(settings.convert_env))
-    elif settings.apply_tag_errors:
-        file = Path(settings.apply_tag_errors)
-        change(settings, plan_corrections(file, at_least=settings.apply_sureness), file.parent)
     elif settings.undo:
         print(undo(Path(settings.undo)).report())
     else:
@@ -38,7 +34,7 @@ def main(settings: PrepareTags) -> None:
 def prepare(settings: PrepareTags) -> None:
     """Write the tags that were asked for, then report."""
     directory = Path(settings.top_level_image_directory)
-    style = SidecarStyle(settings.tag_files == "image1.txt", settings.tag_commas)
+    style = SidecarStyle.of(settings)
     images = find_images(directory)
     if not images:
         raise DataError(f"there are no images in {directory}")
@@ -55,7 +51,8 @@ def prepare(settings: PrepareTags) -> None:
         if settings.dry_run:
             show("would write", [f"{file}: {', '.join(t)}" for file, t in plan.changes.items()])
         changes = tag_changes(directory, plan.changes, style)
-        change(settings, Plan(Folders(directory, directory), changes), directory)
+        to_write = Plan(Folders(directory, directory), changes)
+        carry_out(to_write, settings.script, "", "tags", directory, dry_run=settings.dry_run)
     report(settings, directory, images, style)
 
 
@@ -81,11 +78,6 @@ def report(
             "Next: python run.py custom_classifier_training --label_source=tags "
             f"--top_level_image_directory={directory}"
         )
-
-
-def change(settings: PrepareTags, plan: Plan, undo_folder: Path) -> None:
-    """Write tag files, or say which."""
-    carry_out(plan, settings.script, "", "tags", undo_folder, dry_run=settings.dry_run)
 
 
 def convert(file: Path) -> None:

@@ -1,19 +1,20 @@
-"""Correct labels of kept and deleted images that you found wrong on the page suspects.html."""
+"""Correct labels that you found wrong on the page suspects.html of a model."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from src.dataset.suspected_labels import SuspectedLabel, read_suspected
+from src.errors import SettingsError
+from src.file_changes.apply import undo
+from src.file_changes.carry_out import carry_out
+from src.file_changes.plan import Plan
 from src.script import run
 from src.settings import ReviewLabels
 
 
 def main(settings: ReviewLabels) -> None:
-    """Read the decisions, then move the images or change the table; or undo that."""
-    from src.errors import SettingsError
-    from src.file_changes.apply import undo
-    from src.file_changes.carry_out import carry_out
-    from src.file_changes.relabel import move_wrong, read_decisions, relabel_wrong
-
+    """Read the decisions, then move images, change the table or the tag files; or undo that."""
     if settings.review_undo:
         print(undo(Path(settings.review_undo)).report())
         return
@@ -23,15 +24,40 @@ def main(settings: ReviewLabels) -> None:
             "keys R, W and S, save, and name the saved file here"
         )
     decisions = Path(settings.review_decisions)
-    directory = Path(settings.top_level_image_directory)
-    wrong = [path for path, word in read_decisions(decisions).items() if word == "wrong"]
+    suspects, at_least = read_suspected(decisions), settings.review_at_least
+    wrong = [
+        suspect
+        for suspect in suspects
+        if suspect.decision == "wrong"
+        or (at_least and not suspect.decision and suspect.surprise >= at_least)
+    ]
+    if not wrong:
+        print(f"None of the {len(suspects):,} labels in {decisions} is to be changed")
+        return
+    undo_folder, dry_run = decisions.resolve().parent, settings.review_dry_run
+    plan = corrections(settings, wrong)
+    if carry_out(plan, settings.script, "review_", "labels", undo_folder, dry_run=dry_run):
+        print("Next: train again; see --help of the script that trained the model")
+
+
+def corrections(settings: ReviewLabels, wrong: Sequence[SuspectedLabel]) -> Plan:
+    """What is to be changed; a list is of one kind of label."""
+    from src.file_changes.relabel import move_to_folders, other_folders, relabel_wrong
+
+    directory, paths = Path(settings.top_level_image_directory), [item.path for item in wrong]
+    if not directory.is_dir():
+        raise SettingsError(f"there is no folder {str(directory)!r}: set top_level_image_directory")
+    if wrong[0].kind == "tag":
+        from src.tagging.errors import plan_corrections
+        from src.tagging.tag_files import SidecarStyle
+
+        return plan_corrections(directory, wrong, SidecarStyle.of(settings))
+    if wrong[0].kind == "class":
+        return move_to_folders(directory, {item.path: item.suggested for item in wrong})
     if settings.review_table:
-        plan = relabel_wrong(directory, wrong, settings.review_table)
-    else:
-        plan = move_wrong(directory, wrong, settings.keep_folders, settings.delete_folders)
-    output, dry_run = decisions.resolve().parent, settings.review_dry_run
-    if carry_out(plan, settings.script, "review_", "labels", output, dry_run=dry_run):
-        print("Next: python run.py aesthetic_predictor_training --loss_model=bce")
+        return relabel_wrong(directory, paths, settings.review_table)
+    folders = other_folders(directory, paths, settings.keep_folders, settings.delete_folders)
+    return move_to_folders(directory, folders)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def tag(settings: TagImages) -> None:
         images,
         tagger,
         TagChoice(thresholds, allowed, settings.tag_top_k),
-        SidecarStyle(settings.tag_files == "image1.txt", settings.tag_commas),
+        SidecarStyle.of(settings),
         existing=settings.existing_tags,
         batch_size=settings.evaluation_args.per_device_eval_batch_size,
         probabilities=table,

@@ -56,7 +56,7 @@ def main() -> None:
         figures: dict[str, list[dict[str, float]]] = {}
         for seed in SEEDS:
             data = load_rated_features(holder, extractors, binary=True).split(0.25, seed)
-            for head in ("auto", "logistic", "ridge", "kernel", "gp"):
+            for head in ("auto", "logistic", "ridge", "kernel"):
                 fitted = fit_predictor(
                     data, head, extractors=descriptions, mlp=MlpSettings(TrainingOptions(), "bce")
                 )

@@ -39,9 +39,9 @@ def main(images: int, tags: int) -> None:
         results = measure(predictions, thresholds_of(predictions, 20), settings)
         seconds = time.perf_counter() - start
     right = [
-        error.tag in truth.dropped[error.image]
-        if error.problem == "missing"
-        else error.tag not in truth.shown[error.image]
+        error.label in truth.dropped[error.path]
+        if error.suggested == "add"
+        else error.label not in truth.shown[error.path]
         for error in results.errors
     ]
     part = dict(zip(predictions.data.paths, predictions.parts.tolist(), strict=True))

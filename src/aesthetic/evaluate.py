@@ -33,7 +33,6 @@ _CLOSED_FORM = {
     "ridge": "ridge",
     "logistic": "ridge",
     "kernel": "kernel",
-    "gp": "kernel",
     "networks": "kernel",
 }
 

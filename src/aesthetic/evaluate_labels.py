@@ -19,12 +19,10 @@ from src.aesthetic.lineage import Ancestor
 from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.saving import write_table
 from src.aesthetic.train import Fitted
+from src.dataset.suspected_labels import FILE_NAME, PAGE, SuspectedLabel, write_suspected
 from src.errors import ModelError
 from src.evaluation import verdicts
 from src.evaluation.binary_metrics import contradicted, cut_table, evaluate_binary
-
-SUSPECTS = "suspects.html"
-SUSPECTS_TABLE = "suspects.csv"
 
 
 @dataclass(frozen=True)
@@ -64,9 +62,19 @@ class LabelResults:
         """How far each probability is from the label, (n,) 0 to 1."""
         return np.asarray(np.abs(self.probabilities - self.labels))
 
-    def suspects(self) -> np.ndarray:
-        """Indexes of images whose label is the less likely one, the greatest surprise first."""
-        return suspects(self.surprise)
+    def suspects(self) -> list[SuspectedLabel]:
+        """Labels that are the less likely ones, the greatest surprise first."""
+        return [
+            SuspectedLabel(
+                self.paths[i],
+                "keep_delete",
+                "keep" if self.labels[i] else "delete",
+                "delete" if self.labels[i] else "keep",
+                1 - float(self.surprise[i]),
+                float(self.surprise[i]),
+            )
+            for i in suspects(self.surprise).tolist()
+        ]
 
     @property
     def useful(self) -> bool:
@@ -75,7 +83,7 @@ class LabelResults:
         return verdicts.level(test["auc"], test["auc_interval"]) != "chance"
 
     def save(self, folder: Path, fitted: Fitted, data: RatedFeatures) -> None:
-        """Write metrics.json, predictions.csv (lowest first) and suspects.csv.
+        """Write metrics.json, predictions.csv (lowest first) and suspected_labels.csv.
 
         Raises:
             DataError: a file cannot be written.
@@ -90,7 +98,7 @@ class LabelResults:
         }
         order = np.argsort(self.probabilities, kind="stable")
         write_table(folder / "predictions.csv", columns, order.tolist())
-        write_table(folder / SUSPECTS_TABLE, columns, self.suspects().tolist())
+        write_suspected(folder / FILE_NAME, self.suspects())
 
     def table(self) -> str:
         """The figures and the cuts for the console."""
@@ -116,7 +124,7 @@ class LabelResults:
             for row in self.cuts
             if row["n"]
         ]
-        return "\n".join([*lines, f"{self.suspected} See {SUSPECTS} in the model folder."])
+        return "\n".join([*lines, f"{self.suspected} See {PAGE} in the model folder."])
 
 
 def suspects(surprise: np.ndarray) -> np.ndarray:

@@ -166,9 +166,11 @@ class Predictor:
         try:
             if metadata.get("format") == FORMAT:
                 return cls._restore(arrays, metadata)
-            from src.aesthetic.formats.pretrained_head import read_published
+            from src.aesthetic.formats.pretrained_head import read_pretrained
 
-            return cls(**read_published(arrays, metadata, path.name))
+            found = read_pretrained(arrays, metadata)
+            provenance = {"published_as": path.name}
+            return cls(**vars(found), provenance=provenance)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from None
 

@@ -35,18 +35,19 @@ def save_predictor(
     predictor.save(folder)
     models = [str(extractor["name"]) for extractor in predictor.extractors]
     if all(_is_plain_clip(extractor) for extractor in predictor.extractors):
-        export = comfyui.export(
+        agreement = comfyui.export(
             predictor,
             folder / COMFYUI_FILE,
             clip_models=models,
             features=data.features[data.train],
+            held_out=data.features[data.test],
         )
-        if export.agreement < 1:
+        if agreement != 1:
             logger.info(
-                "%s for the ComfyUI nodes, which know linear layers only, orders %.1f %% of the "
-                "pairs as the model does.",
+                "%s for the ComfyUI nodes, which know no such head, imitates the model: it orders "
+                "%s of the pairs of test images as the model does.",
                 COMFYUI_FILE,
-                100 * export.agreement,
+                "an unknown share" if agreement is None else f"{agreement:.1%}",
             )
 
 

@@ -77,7 +77,7 @@ def fit_predictor(
 
     Args:
         data: features, scores and split.
-        head: "auto", "ridge", "kernel", "gp", "logistic", "pairwise" or "mlp".
+        head: "auto", "ridge", "kernel", "logistic", "pairwise" or "mlp".
         extractors: what the extractors say of themselves, for the model file.
         mlp: for the head of that name.
         prior: a model whose scores are corrected, or with "mlp" whose weights are trained on.
@@ -163,8 +163,12 @@ def _fit_auto(
             auto = fit_auto(x, y, candidates=("logistic", *CANDIDATES), **options)
         else:
             auto = fit_automatic(x, y, **options)
-    notes = (f"Head chosen: {auto.reason}.",) if head == "auto" else ()
-    return _Fit(auto.head, auto.method, prior, (), notes, auto.left_out)
+    notes = (
+        (verdicts.head_chosen(auto.method, auto.accuracies, auto.clearly_worse),)
+        if head == "auto"
+        else ()
+    )
+    return _Fit(auto.head, auto.method, prior, (), notes, auto.out_of_fold)
 
 
 def _fit_after_seen(

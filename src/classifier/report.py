@@ -188,9 +188,8 @@ def _galleries(
     rows: list[tuple[str, str, list[Suspicion]]] = [
         (
             "Labels that may be wrong",
-            "Judged by models that did not learn the image's own label. Where the suggestion is "
-            "right, move the image to that folder and train again. The whole list is in "
-            "label_errors.csv.",
+            "Judged by models that did not learn the image's own label. All of them are on the "
+            "page suspects.html beside this one, to decide on; then train again.",
             list(suspicions[:count]),
         ),
         (

@@ -8,17 +8,19 @@ import numpy as np
 
 from src.classifier.report import write_report
 from src.dataset.parts import PART_NAMES, TEST, TRAIN
+from src.dataset.suspected_labels import FILE_NAME, PAGE, SuspectedLabel, write_suspected
 from src.evaluation.classification import confusion_matrix, evaluate
 from src.evaluation.label_errors import Suspicion, suspected_labels, wrong_probabilities
 from src.files import rows_of, write_csv, write_text
 from src.image_models.target import Predictions
+from src.reports.suspects import write_suspects
 from src.settings.keys import EvaluationArgs
 
 
 def write_results(
     folder: Path, predictions: Predictions, options: EvaluationArgs
 ) -> dict[str, Any]:
-    """Write metrics.json, predictions.csv, confusion_matrix.csv, label_errors.csv, report.html.
+    """Write metrics.json, tables, suspected_labels.csv, and the pages report and suspects.
 
     Args:
         folder: where to.
@@ -46,7 +48,9 @@ def write_results(
     write_csv(folder / "predictions.csv", rows_of(columns(predictions)))
     rows = [[name, *counts] for name, counts in zip(data.names, matrix.tolist(), strict=True)]
     write_csv(folder / "confusion_matrix.csv", [["label \\ predicted", *data.names], *rows])
-    write_csv(folder / "label_errors.csv", rows_of(_suspicion_columns(predictions, suspicions)))
+    suspected = _suspected(predictions, suspicions)
+    write_suspected(folder / FILE_NAME, suspected)
+    write_suspects(folder / PAGE, data.directory, suspected)
     write_report(
         folder / "report.html",
         predictions,
@@ -108,13 +112,16 @@ def _expected_wrong(predictions: Predictions, suspicions: list[Suspicion]) -> fl
     return float(wrong[[item.image for item in suspicions]].sum())
 
 
-def _suspicion_columns(predictions: Predictions, suspicions: list[Suspicion]) -> dict[str, Any]:
+def _suspected(predictions: Predictions, suspicions: list[Suspicion]) -> list[SuspectedLabel]:
     data = predictions.data
-    images = [item.image for item in suspicions]
-    return {
-        "path": [data.paths[image] for image in images],
-        "part": [PART_NAMES[predictions.parts[image]] for image in images],
-        "label": [data.names[data.labels[image]] for image in images],
-        "suggested": [data.names[item.suggested] for item in suspicions],
-        "probability_of_label": [item.quality for item in suspicions],
-    }
+    return [
+        SuspectedLabel(
+            data.paths[item.image],
+            "class",
+            data.names[data.labels[item.image]],
+            data.names[item.suggested],
+            item.quality,
+            1 - item.quality,
+        )
+        for item in suspicions
+    ]

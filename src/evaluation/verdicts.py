@@ -248,24 +248,32 @@ def suspects(count: int, contradicted: Proportion, images: int) -> str:
     )
 
 
+_HEADS = {
+    "networks": "the small networks are",
+    "kernel": "the kernel is",
+    "ridge": "ridge regression is",
+    "logistic": "logistic regression is",
+}
+
+
 def head_chosen(chosen: str, accuracies: Mapping[str, float], clearly_worse: Sequence[str]) -> str:
     """Which head `auto` took, and how it compares in cross-validation.
 
     Args:
         chosen: its name.
-        accuracies: AB of each candidate on training images left out of its fit.
+        accuracies: AB of each candidate on training images left out of its fit; empty where the
+            images were too few, or their scores too much alike, to compare.
         clearly_worse: candidates whose paired difference from the chosen one is beyond chance.
     """
-    shown = ", ".join(
-        f"{name} {accuracies[name]:.1%}"
-        for name in sorted(accuracies, key=lambda m: -accuracies[m])
-    )
-    level_with = [name for name in accuracies if name not in {chosen, *clearly_worse}]
-    if len(accuracies) < 2:
-        verdict = f"{chosen} is used"
-    elif not level_with:
-        verdict = f"{chosen} is clearly the best and is used"
+    used = f"{_HEADS.get(chosen, f'{chosen} is')} used"
+    if not accuracies:
+        return f"Too few images, or different scores, to compare methods: {used}."
+    ordered = sorted(accuracies, key=lambda name: -accuracies[name])
+    shown = ", ".join(f"{name} {accuracies[name]:.1%}" for name in ordered)
+    level = len(accuracies) - len(clearly_worse)
+    if level == 1:
+        verdict = f"{used[0].upper()}{used[1:]}: clearly the best"
     else:
-        number = ("", "two", "three", "four", "five")[min(len(level_with), 4)]
-        verdict = f"{number} methods are level; {chosen} is used"
-    return f"{verdict[0].upper()}{verdict[1:]} (pairs of left-out images ordered right: {shown})."
+        number = {2: "Two", 3: "Three", 4: "Four"}.get(level, str(level))
+        verdict = f"{number} methods are level; {used}"
+    return f"{verdict} (pairs of left-out images ordered right: {shown})."

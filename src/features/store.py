@@ -6,24 +6,28 @@ time of change are as they were is not read again.
 """
 
 import logging
+import os
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from src.errors import DataError
 from src.files import is_writable, user_cache
 from src.images import ImageFile
+from src.images.perceptual_hash import HASH_BYTES
 
 logger = logging.getLogger(__name__)
 
 FILE_NAME = ".features.sqlite"  # the dot keeps it out of sight and out of the image scan
 _FORMAT = 1
 _NO_FEATURES = "fingerprints|v1"  # zeros, which find_duplicates once kept beside the hashes
+_CHECKED_BYTES = 32 << 20  # a store of up to this size is checked whole on opening
 _PATIENCE = 60.0  # seconds to wait for another process
 
 _SCHEMA = """
@@ -41,35 +45,100 @@ CREATE TABLE IF NOT EXISTS features (
 """
 
 
-def _is_busy(error: sqlite3.Error) -> bool:
+def _code(error: Exception) -> int | None:
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return None if code is None else code & 0xFF
+
+
+def _is_busy(error: Exception) -> bool:
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the file itself is at fault, not the disk or its permissions."""
+    return _code(error) not in (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    )
+
+
+def _is_blob(value: object) -> bool:
+    """Whether a value is a sha256 or perceptual hash; of damaged rows it may be anything."""
+    return isinstance(value, bytes) and len(value) == HASH_BYTES
 
 
 class FeatureStore:
     """An open feature store. Two processes may have the same one open.
 
+    A damaged file is kept under another name and a new one is made: on opening if the damage shows
+    then, otherwise by the next run.
+
     Args:
         file: the SQLite file; made if it does not exist.
 
-    Raises:
-        DataError: the file is damaged, of a newer version, or cannot be written.
+    Raises (on reading and writing, too):
+        DataError: the file is in use, damaged, of a newer version, or cannot be written.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
         try:
-            self._connection = sqlite3.connect(file, timeout=_PATIENCE, check_same_thread=False)
-            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > _FORMAT:
-                raise DataError(f"{file} was made by a newer version of this program: update it")
-            self._prepare(version)
-        except sqlite3.DatabaseError as error:
-            if _is_busy(error):
-                raise DataError(f"{file} is in use by another program: try again later") from None
-            raise DataError(
-                f"{file} cannot be used ({error}): delete it, and features are computed anew"
-            ) from None
+            self._open()
+        except (sqlite3.Error, ValueError) as error:
+            if not _is_damage(error):
+                raise self._problem(error) from None
+            logger.warning(self._set_aside())
+            with self._watched():
+                self._open()
+
+    def _open(self) -> None:
+        self._connection = sqlite3.connect(self.file, timeout=_PATIENCE, check_same_thread=False)
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > _FORMAT:
+            raise DataError(f"{self.file} was made by a newer version of this program: update it")
+        self._prepare(version)
+        if self.file.stat().st_size <= _CHECKED_BYTES:
+            (result,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+            if result != "ok":
+                raise sqlite3.DatabaseError(result)
+        for table in ("files", "images", "features JOIN extractors"):
+            self._connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()
+
+    @contextmanager
+    def _watched(self, *values: type[Exception]) -> Iterator[None]:
+        """Errors of the database as one line; `values`: those that damaged values lead to."""
+        faults: tuple[type[Exception], ...] = (sqlite3.Error, *values)
+        try:
+            yield
+        except faults as error:
+            raise self._problem(error) from None
+
+    def _problem(self, error: Exception) -> DataError:
+        if _is_busy(error):
+            return DataError(f"{self.file} is in use by another program: try again later")
+        if _is_damage(error):
+            return DataError(f"{self._set_aside()}. Run this again")
+        return DataError(f"features cannot be kept in {self.file}: {error}")
+
+    def _set_aside(self) -> str:
+        """Rename a damaged file; returns what to tell the user."""
+        self.close()
+        number, aside = 1, self.file.with_name(f"{self.file.name}.damaged")
+        while aside.exists():
+            number += 1
+            aside = self.file.with_name(f"{self.file.name}.damaged-{number}")
+        try:
+            for end in ("", "-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    os.replace(f"{self.file}{end}", f"{aside}{end}")
+        except OSError:  # another program has it open, on Windows
+            raise DataError(f"{self.file} is damaged: delete it, and run this again") from None
+        return f"{self.file} was damaged: it is now {aside.name}, and features are computed anew"
 
     def _prepare(self, version: int) -> None:
         # SQLite does not wait for a lock by itself where the journal's mode is changed.
@@ -104,26 +173,22 @@ class FeatureStore:
 
     def known_files(self, files: Iterable[ImageFile]) -> dict[str, bytes]:
         """path -> sha256 of the files whose size and time of change are as recorded."""
-        recorded = {
-            path: (size, mtime_ns, sha256)
-            for path, size, mtime_ns, sha256 in self._connection.execute(
-                "SELECT path, size, mtime_ns, sha256 FROM files"
-            )
-        }
+        recorded = {row[0]: row[1:] for row in self._rows("SELECT * FROM files")}
         known = {}
         for file in files:
             row = recorded.get(file.path)
-            if row is not None and row[:2] == (file.size, file.mtime_ns):
+            if row is not None and row[:2] == (file.size, file.mtime_ns) and _is_blob(row[2]):
                 known[file.path] = row[2]
         return known
 
     def perceptual_hashes(self) -> dict[bytes, bytes]:
         """sha256 -> perceptual hash of every image seen so far."""
-        return dict(self._connection.execute("SELECT sha256, perceptual_hash FROM images"))
+        rows = self._rows("SELECT sha256, perceptual_hash FROM images")
+        return {sha256: look for sha256, look in rows if _is_blob(look)}
 
     def holds(self, identity: str) -> set[bytes]:
         """sha256 of every image that has features of this extractor."""
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT sha256 FROM features JOIN extractors ON extractor = id WHERE identity = ?",
             (identity,),
         )
@@ -135,7 +200,7 @@ class FeatureStore:
             "SELECT identity, COUNT(*) FROM features JOIN extractors ON extractor = id "
             "WHERE identity != ? GROUP BY identity"
         )
-        return dict(self._connection.execute(query, (_NO_FEATURES,)))
+        return dict(self._rows(query, (_NO_FEATURES,)))
 
     def vectors(self, identity: str, sha256s: Sequence[bytes]) -> np.ndarray:
         """Features of the given images in the given order, (n, d) float32.
@@ -143,17 +208,24 @@ class FeatureStore:
         Raises:
             KeyError: one of them has none.
         """
-        rows = self._connection.execute(
-            "SELECT sha256, vector FROM features JOIN extractors ON extractor = id "
-            "WHERE identity = ?",
-            (identity,),
-        )
         wanted = set(sha256s)
-        blobs = {sha256: vector for sha256, vector in rows if sha256 in wanted}
-        if not sha256s:
-            return np.empty((0, 0), np.float32)
-        joined = b"".join([blobs[sha256] for sha256 in sha256s])
-        return np.frombuffer(joined, "<f4").reshape(len(sha256s), -1).astype(np.float32)
+        with self._watched(TypeError, ValueError):
+            rows = self._connection.execute(
+                "SELECT sha256, vector FROM features JOIN extractors ON extractor = id "
+                "WHERE identity = ?",
+                (identity,),
+            )
+            blobs = {sha256: vector for sha256, vector in rows if sha256 in wanted}
+            if not sha256s:
+                return np.empty((0, 0), np.float32)
+            joined = b"".join([blobs[sha256] for sha256 in sha256s])
+            if len({len(blob) for blob in blobs.values()}) > 1:
+                raise ValueError("vectors of different lengths")
+            return np.frombuffer(joined, "<f4").reshape(len(sha256s), -1).astype(np.float32)
+
+    def _rows(self, query: str, values: Sequence[str] = ()) -> list[Any]:
+        with self._watched(TypeError, ValueError):
+            return self._connection.execute(query, values).fetchall()
 
     def put(
         self,
@@ -168,31 +240,28 @@ class FeatureStore:
         Raises:
             DataError: the disk is full or the file cannot be written.
         """
-        try:
-            with self._connection as connection:
-                connection.executemany(
-                    "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
-                    [(file.path, file.size, file.mtime_ns, sha256) for file, sha256 in files],
+        with self._watched(), self._connection as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
+                [(file.path, file.size, file.mtime_ns, sha256) for file, sha256 in files],
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO images VALUES (?, ?)", (perceptual_hashes or {}).items()
+            )
+            if identity is not None and vectors:
+                connection.execute(
+                    "INSERT OR IGNORE INTO extractors (identity) VALUES (?)", (identity,)
                 )
+                (extractor,) = connection.execute(
+                    "SELECT id FROM extractors WHERE identity = ?", (identity,)
+                ).fetchone()
                 connection.executemany(
-                    "INSERT OR REPLACE INTO images VALUES (?, ?)", (perceptual_hashes or {}).items()
+                    "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
+                    [
+                        (extractor, sha256, vector.astype("<f4").tobytes())
+                        for sha256, vector in vectors.items()
+                    ],
                 )
-                if identity is not None and vectors:
-                    connection.execute(
-                        "INSERT OR IGNORE INTO extractors (identity) VALUES (?)", (identity,)
-                    )
-                    (extractor,) = connection.execute(
-                        "SELECT id FROM extractors WHERE identity = ?", (identity,)
-                    ).fetchone()
-                    connection.executemany(
-                        "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
-                        [
-                            (extractor, sha256, vector.astype("<f4").tobytes())
-                            for sha256, vector in vectors.items()
-                        ],
-                    )
-        except sqlite3.Error as error:
-            raise DataError(f"features cannot be kept in {self.file}: {error}") from None
 
     def prune(self, present: Iterable[ImageFile]) -> dict[str, int]:
         """Forget files that are gone, and features and hashes that no present file has.
@@ -201,7 +270,7 @@ class FeatureStore:
             How many files, images and features were forgotten, and the bytes given back.
         """
         before = self.file.stat().st_size
-        with self._connection as connection:
+        with self._watched(), self._connection as connection:
             connection.execute("CREATE TEMP TABLE present (path TEXT PRIMARY KEY)")
             connection.executemany(
                 "INSERT INTO present VALUES (?)", [(file.path,) for file in present]
@@ -236,12 +305,14 @@ def open_store(images: Path, elsewhere: Path | None = None) -> FeatureStore:
     Raises:
         DataError: the store is damaged, or no place for it can be written.
     """
-    if elsewhere is not None:
-        elsewhere.mkdir(parents=True, exist_ok=True)
-        return FeatureStore(elsewhere / FILE_NAME)
-    if is_writable(images):
-        return FeatureStore(images / FILE_NAME)
-    cache = user_cache(images)
-    logger.info("%s cannot be written: its features are kept in %s", images, cache)
-    cache.mkdir(parents=True, exist_ok=True)
-    return FeatureStore(cache / FILE_NAME)
+    folder = elsewhere or images
+    if elsewhere is None and not is_writable(images):
+        folder = user_cache(images)
+        logger.info("%s cannot be written: its features are kept in %s", images, folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise DataError(f"feature_store {folder} is a file: name a folder") from None
+    except OSError as error:
+        raise DataError(f"feature_store {folder} cannot be made: {error.strerror}") from None
+    return FeatureStore(folder / FILE_NAME)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from src.errors import DataError
-from src.file_changes.changes import OLD_SCORES, Change, Folders, State, reason
+from src.file_changes.changes import OLD_SCORES, Change, Folders, State
 from src.file_changes.old_undo_files import parse_old
 from src.file_changes.sidecars import SUFFIXES
 from src.file_changes.undo_file import Recorded, UndoFile, parse
@@ -182,3 +182,8 @@ def _no_window(recorded: Recorded) -> AbstractContextManager[None]:
 
     scores = any(change.path == OLD_SCORES for change in recorded.changes)
     return no_window(recorded.folders.directory) if scores else nullcontext()
+
+
+def reason(error: Exception) -> str:
+    """Why a change was not made or undone, without the names of temporary files."""
+    return getattr(error, "strerror", None) or str(error)

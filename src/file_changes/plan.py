@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from src.errors import DataError
-from src.file_changes.changes import Change, Copy, Folders, Link, Move, reason
+from src.file_changes.changes import Change, Copy, Folders, Link, Move
 from src.file_changes.sidecars import names_beside, renamed, sidecars
 from src.images import ImageFile
 
@@ -75,7 +75,7 @@ def place(directory: Path, targets: Mapping[str, str], into: Path, how: How) -> 
                 else:
                     plan.changes.append((Copy if how == "copy" else Link)(path=file, to=to))
         except OSError as error:
-            raise DataError(f"{directory / image}: {reason(error)}") from None
+            raise DataError(f"{directory / image}: {error.strerror or error}") from None
         counts[PurePosixPath(target).parts[0]] += 1
         moved_sidecars += len(beside[image])
     plan.lines.extend(

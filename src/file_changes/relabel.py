@@ -1,8 +1,8 @@
-"""Labels that a person found wrong, put right: moved to the other folder, or changed in a table."""
+"""Labels that a person found wrong: images moved to another folder, or a table changed."""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from src.errors import DataError
@@ -10,32 +10,35 @@ from src.file_changes.changes import Folders, Write
 from src.file_changes.plan import Plan, place
 
 
-def read_decisions(file: Path) -> dict[str, str]:
-    """What the review page saved: relative path -> "right" or "wrong".
-
-    Raises:
-        DataError: no such file, or not one of the page.
-    """
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        return {row["relative_path"].replace("\\", "/"): row["decision"].strip() for row in rows}
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}") from None
-    except (KeyError, AttributeError, UnicodeDecodeError, csv.Error):
-        raise DataError(
-            f"{file} has no columns relative_path and decision: save it from suspects.html"
-        ) from None
-
-
-def move_wrong(
-    directory: Path, wrong: Sequence[str], keep: Sequence[str], delete: Sequence[str]
-) -> Plan:
-    """Move images from a folder of one kind to the folder of the other.
+def move_to_folders(directory: Path, folders: Mapping[str, str]) -> Plan:
+    """Move images from the folder right below the image folder that they are in to another.
 
     Args:
         directory: the image folder.
-        wrong: images whose label is wrong, relative to it.
+        folders: image, relative to it -> the name of its new folder; "" if that is not known.
+    """
+    targets, problems = {}, []
+    for path, folder in folders.items():
+        _, _, rest = path.partition("/")
+        if not folder or not rest or ".." in Path(path).parts:
+            problems.append(f"{path} stays: it is in no folder that stands for a label")
+        elif not (directory / path).is_file():
+            problems.append(f"{path} is not there any more")
+        else:
+            targets[path] = f"{folder}/{rest}"
+    plan = place(directory, targets, directory, "move")
+    plan.lines.extend(problems)
+    return plan
+
+
+def other_folders(
+    directory: Path, paths: Sequence[str], keep: Sequence[str], delete: Sequence[str]
+) -> dict[str, str]:
+    """For images in a folder of kept or of deleted ones, the folder of the other kind.
+
+    Args:
+        directory: the image folder.
+        paths: relative to it.
         keep, delete: names of the folders of either kind; an image goes to the first that exists.
     """
     present = {entry.name.casefold(): entry.name for entry in directory.iterdir()}
@@ -43,19 +46,7 @@ def move_wrong(
     for mine, theirs in ((keep, delete), (delete, keep)):
         there = [present[name.casefold()] for name in theirs if name.casefold() in present]
         other |= {name.casefold(): (there or list(theirs))[0] for name in mine}
-    targets, problems = {}, []
-    for path in wrong:
-        folder, _, rest = path.partition("/")
-        home = other.get(folder.casefold(), "")
-        if not home or not rest:
-            problems.append(f"{path} stays: it is in no folder of kept or deleted images")
-        elif not (directory / path).is_file():
-            problems.append(f"{path} is not there any more")
-        else:
-            targets[path] = f"{home}/{rest}"
-    plan = place(directory, targets, directory, "move")
-    plan.lines.extend(problems)
-    return plan
+    return {path: other.get(path.partition("/")[0].casefold(), "") for path in paths}
 
 
 def relabel_wrong(directory: Path, wrong: Sequence[str], table: str) -> Plan:

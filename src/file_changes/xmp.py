@@ -92,7 +92,7 @@ def with_rating(content: bytes | None, rating: int) -> bytes | None:
     ]
     if not document.getElementsByTagNameNS(RDF, "RDF"):
         raise ValueError("it holds no rdf:RDF, so it is no XMP file")
-    given, ours = _property(descriptions, XMP, "Rating"), _property(descriptions, OURS, "Rating")
+    given, ours = _rating(descriptions, XMP), _rating(descriptions, OURS)
     if given not in ("", "0") and given != ours:
         return None
     if given == ours == str(rating):
@@ -111,7 +111,7 @@ def rating_of(content: bytes) -> str:
     Raises:
         ValueError: the content is no XMP.
     """
-    return _property(_parse(content).getElementsByTagNameNS(RDF, "Description"), XMP, "Rating")
+    return _rating(_parse(content).getElementsByTagNameNS(RDF, "Description"), XMP)
 
 
 def _read(path: Path) -> bytes | None:
@@ -139,35 +139,38 @@ def _new_description(document: Any) -> Any:
     return rdf.appendChild(node)
 
 
-def _property(descriptions: Any, namespace: str, name: str) -> str:
-    """A simple property, which XMP writes as an attribute or as a child element."""
-    for node in descriptions:
-        if node.hasAttributeNS(namespace, name):
-            return str(node.getAttributeNS(namespace, name)).strip()
-        for child in node.childNodes:
-            if child.nodeType == Node.ELEMENT_NODE and (child.namespaceURI, child.localName) == (
-                namespace,
-                name,
+def _node(descriptions: Any, namespace: str) -> Any:
+    """Where the property "Rating" of a namespace stands: an attribute or a child element."""
+    for description in descriptions:
+        attribute = description.getAttributeNodeNS(namespace, "Rating")
+        if attribute is not None:
+            return attribute
+        for child in description.childNodes:
+            if child.nodeType == Node.ELEMENT_NODE and (
+                (child.namespaceURI, child.localName) == (namespace, "Rating")
             ):
-                return "".join(t.data for t in child.childNodes if hasattr(t, "data")).strip()
-    return ""
+                return child
+    return None
+
+
+def _rating(descriptions: Any, namespace: str) -> str:
+    node = _node(descriptions, namespace)
+    if node is None:
+        return ""
+    return "".join(t.data for t in node.childNodes if hasattr(t, "data")).strip()
 
 
 def _set(descriptions: Any, home: Any, namespace: str, prefix: str, value: str) -> None:
     """Change the property "Rating" of a namespace where it stands, or add it to `home`."""
-    for node in descriptions:
-        if node.hasAttributeNS(namespace, "Rating"):
-            node.getAttributeNodeNS(namespace, "Rating").value = value
-            return
-        for child in node.childNodes:
-            if (
-                child.nodeType == Node.ELEMENT_NODE
-                and (child.namespaceURI, child.localName) == (namespace, "Rating")
-            ):  # fmt: skip
-                for part in list(child.childNodes):
-                    child.removeChild(part)
-                child.appendChild(child.ownerDocument.createTextNode(value))
-                return
+    node = _node(descriptions, namespace)
+    if node is not None and node.nodeType == Node.ATTRIBUTE_NODE:
+        node.value = value
+        return
+    if node is not None:
+        for part in list(node.childNodes):
+            node.removeChild(part)
+        node.appendChild(node.ownerDocument.createTextNode(value))
+        return
     # Its own declaration on the element is right whatever the prefix means further up.
     declared = home.getAttributeNodeNS(XMLNS, prefix)
     while declared is not None and declared.value != namespace:

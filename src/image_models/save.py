@@ -23,12 +23,13 @@ RESULT_FILES = (
     "report.html",
     "predictions.csv",
     "confusion_matrix.csv",
-    "label_errors.csv",
+    "suspected_labels.csv",
+    "suspects.html",
     TRAINED_ON,
 )
 _OF_TAGGERS = (
     *("model.onnx", "ensemble.json", "selected_tags.csv", "thresholds.json", "tags.csv"),
-    "tag_errors.json",
+    *("label_errors.csv", "tag_errors.json"),  # of version bc9c4d7
 )
 
 

@@ -1,7 +1,9 @@
 """Opening one image file as upright 8-bit RGB."""
 
+import ctypes
 import io
-import struct
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +11,33 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 200_000_000  # of the picture as decoded: 600 MB of RGB
 MAX_FILE_BYTES = 1 << 30
+# Others are never tried, whatever a file holds: an EPS, say, is a program that would be run.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
 # Pillow's own limit looks at the size in the file's header; ours looks at what would really be
 # decoded, so that a 250-megapixel JPEG, read at an eighth of its size, is no problem.
 Image.MAX_IMAGE_PIXELS = None
+
+with suppress(AttributeError, ImportError, OSError):  # where libtiff is a library of its own
+    from PIL import _imaging
+
+    # libtiff would write to the terminal what is wrong with a file; Pillow raises it as well.
+    _libtiff = ctypes.CDLL(_imaging.__file__)
+    _libtiff.TIFFSetErrorHandler(None)
+    _libtiff.TIFFSetWarningHandler(None)
 
 
 class UnreadableImage(Exception):
     """A file that is no image, is damaged, or is too large; the message says which."""
 
 
-def open_image(source: Path | bytes, *, at_least: int | None = None) -> Image.Image:
+class TooLarge(UnreadableImage):
+    """An image of more pixels than are decoded."""
+
+
+def open_image(
+    source: Path | bytes, *, at_least: int | None = None, max_pixels: int | None = None
+) -> Image.Image:
     """Open an image: upright by its EXIF orientation, RGB, transparency over white.
 
     Of an animation the first frame is taken. 16-bit and floating-point greys are brought to
@@ -30,22 +48,22 @@ def open_image(source: Path | bytes, *, at_least: int | None = None) -> Image.Im
         at_least: the shorter side, in pixels, that the caller will shrink the image to. A JPEG
             is then decoded at 1/2, 1/4 or 1/8 of its size (the decoder's own scaling), keeping
             the shorter side at twice this length or more.
+        max_pixels: how many are decoded at most; `MAX_PIXELS` by default.
 
     Raises:
-        UnreadableImage: not an image, damaged, truncated, empty or oversized.
+        UnreadableImage: not an image, damaged, truncated, empty or, as `TooLarge`, oversized.
     """
     try:
         content = read_file(source) if isinstance(source, Path) else source
         if not content:
             raise UnreadableImage("empty file")
-        with Image.open(io.BytesIO(content)) as image:
-            return _upright_rgb(image, at_least)
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            return _upright_rgb(image, at_least, max_pixels or MAX_PIXELS)
+    except UnreadableImage:
+        raise
     except UnidentifiedImageError:
         raise UnreadableImage("not an image that can be read") from None
-    # What Pillow's decoders are known to raise on damaged files.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
-        raise UnreadableImage(str(error) or type(error).__name__) from None
-    except (struct.error, OverflowError, ZeroDivisionError, MemoryError) as error:
+    except Exception as error:  # a damaged file makes decoders raise whatever their parts raise
         raise UnreadableImage(str(error) or type(error).__name__) from None
 
 
@@ -53,22 +71,26 @@ def read_file(path: Path) -> bytes:
     """The content of an image file.
 
     Raises:
-        UnreadableImage: it is larger than 1 GiB.
+        UnreadableImage: it is larger than 1 GiB, or a pipe or device.
         OSError: it cannot be read.
     """
-    if path.stat().st_size > MAX_FILE_BYTES:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableImage("not a file")
+    if status.st_size > MAX_FILE_BYTES:
         raise UnreadableImage("file larger than 1 GiB")
-    return path.read_bytes()
+    # What a kernel offers as files, some of them endless, has no size.
+    return path.read_bytes() if status.st_size else b""
 
 
-def _upright_rgb(image: Image.Image, at_least: int | None) -> Image.Image:
+def _upright_rgb(image: Image.Image, at_least: int | None, max_pixels: int) -> Image.Image:
     width, height = image.size
     if at_least is not None and image.format in {"JPEG", "MPO"}:
         scale = 2 * at_least / min(width, height)
         if scale < 1:
             image.draft(image.mode, (round(width * scale), round(height * scale)))
-    if image.size[0] * image.size[1] > MAX_PIXELS:
-        raise UnreadableImage(f"too large: {width} x {height} pixels")
+    if image.size[0] * image.size[1] > max_pixels:
+        raise TooLarge(f"too large: {width} x {height} pixels")
     image.load()
     return to_rgb(ImageOps.exif_transpose(image))
 

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+MAX_SIDE = 4096  # pixels that a model may want
+MAX_PROPORTION = 16  # of longer to shorter side; nothing is left of thinner images in a square
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -21,6 +24,12 @@ class Preprocessing:
     scale: tuple[float, float, float]  # value = scale * byte + offset, for red, green, blue
     offset: tuple[float, float, float]
 
+    def __post_init__(self) -> None:
+        sides = self.resize if isinstance(self.resize, tuple) else (self.resize,)
+        for side in (*sides, *(self.crop or ())):
+            if side is not None and not 1 <= side <= MAX_SIDE:
+                raise ValueError(f"images with a side of {side} pixels")
+
     @property
     def at_least(self) -> int | None:
         """The shorter side the decoded image is shrunk to; None if its size is kept."""
@@ -29,6 +38,8 @@ class Preprocessing:
     def pixels(self, image: Image.Image) -> np.ndarray:
         """Resize and crop an RGB image; (height, width, 3) uint8."""
         if self.resize is not None:
+            if isinstance(self.resize, int):
+                image = limit_proportions(image)
             size = self._resized(*image.size)
             if size != image.size:
                 # A box filter takes the image to three times its final size first; the result
@@ -79,6 +90,14 @@ class Preprocessing:
 def _size(pair: Any) -> tuple[int, int]:
     height, width = pair
     return int(height), int(width)
+
+
+def limit_proportions(image: Image.Image) -> Image.Image:
+    """The middle of a very thin image, which would take gigabytes with its shorter side scaled."""
+    longest = MAX_PROPORTION * min(image.size)
+    if max(image.size) <= longest:
+        return image
+    return _centre_crop(image, min(image.height, longest), min(image.width, longest))
 
 
 def _centre_crop(image: Image.Image, height: int, width: int) -> Image.Image:

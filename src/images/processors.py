@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from src.errors import ModelError
-from src.images.preprocess import Preprocessing
+from src.images.preprocess import MAX_SIDE, Preprocessing
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,10 @@ def load_preprocessing(folder: Path) -> Preprocessing:
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"the image processor in {folder} cannot be loaded: {reason}") from None
-    preprocessing = _translate(processor)
+    try:
+        preprocessing = _translate(processor)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder / FILE_NAME} cannot be followed: {error}") from None
     if not _agrees(preprocessing, processor):
         raise ModelError(
             f"{folder}: {type(processor).__name__} does more than resize, crop and normalise, "
@@ -124,18 +128,21 @@ def _translate(processor: Any) -> Preprocessing:
     if getattr(processor, "do_center_crop", False):
         size = processor.crop_size
         crop = (int(size["height"]), int(size["width"]))
+    resample = int(getattr(processor, "resample", None) or Image.Resampling.BILINEAR)
+    plain = Preprocessing(resize, crop, resample, (1.0,) * 3, (0.0,) * 3)  # refuses absurd sizes
     black, white = (_values(processor, byte) for byte in (0, 255))
     scale, offset = (white - black) / 255, black
-    return Preprocessing(
-        resize=resize,
-        crop=crop,
-        resample=int(getattr(processor, "resample", None) or Image.Resampling.BILINEAR),
+    return replace(
+        plain,
         scale=(float(scale[0]), float(scale[1]), float(scale[2])),
         offset=(float(offset[0]), float(offset[1]), float(offset[2])),
     )
 
 
 def _wanted_size(size: Any) -> int | tuple[int, int] | None:
+    longest = max((side for side in dict(size).values() if isinstance(side, int)), default=0)
+    if longest > MAX_SIDE:
+        raise ValueError(f"images with a side of {longest} pixels")
     if size.get("shortest_edge") and not size.get("longest_edge"):
         return int(size["shortest_edge"])
     if size.get("height") and size.get("width"):

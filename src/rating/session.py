@@ -39,7 +39,7 @@ from src.rating.models.scoring import (
 )
 from src.rating.pairs.schedule import SELECTIONS, PairSchedule, Selection, Shown
 from src.rating.report.statistics import ChoiceCounts, Statistics, odd_one_out
-from src.rating.storage.choice_log import ANSWERS, Event
+from src.rating.storage.choice_rows import ANSWERS, Event
 from src.rating.storage.rating_store import RatingStore
 from src.rating.storage.score_file import as_text, posix
 

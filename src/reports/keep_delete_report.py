@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from src.aesthetic.evaluate_labels import SUSPECTS, LabelResults
+from src.aesthetic.evaluate_labels import LabelResults
+from src.dataset.suspected_labels import PAGE
 from src.evaluation.binary_metrics import reliability
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot
+from src.reports.suspects import write_suspects
 from src.reports.thumbnails import thumbnails
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 REPORT = "report.html"
-_SHOWN = 500  # suspects on the page; the table has all
 
 
 def write_report(path: Path, results: LabelResults, *, images: int = 12) -> None:
@@ -29,16 +30,8 @@ def write_report(path: Path, results: LabelResults, *, images: int = 12) -> None
         DataError: a file cannot be written.
     """
     suspects, metrics = results.suspects(), results.metrics
-    write_page(
-        path.with_name(SUSPECTS),
-        "suspects.html",
-        title="Labels to look at again",
-        total=len(suspects),
-        content={
-            "directory": str(results.directory),
-            "images": _entries(results, suspects[: _SHOWN if images else 0]),
-        },
-    )
+    if images:
+        write_suspects(path.with_name(PAGE), results.directory, suspects)
     write_page(
         path,
         "keep_delete.html",
@@ -52,7 +45,7 @@ def write_report(path: Path, results: LabelResults, *, images: int = 12) -> None
         suspected=results.suspected,
         plots=_plots(results, results.test if results.test.any() else ~results.test),
         suspects=len(suspects),
-        suspects_page=SUSPECTS,
+        suspects_page=PAGE,
         rows=_rows(results, images),
         parts=results.parts,
         provenance=results.provenance,

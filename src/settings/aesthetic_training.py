@@ -50,14 +50,14 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
         )
     )
     head: Annotated[
-        Literal["auto", "ridge", "kernel", "gp", "logistic", "pairwise", "mlp"],
+        Literal["auto", "ridge", "kernel", "logistic", "pairwise", "mlp"],
         Searchable("head"),
     ] = Field(
         "auto",
-        description="What turns features into a score: 'ridge' (linear), 'kernel' and 'gp' "
-        "(curved), 'pairwise' (learns from your choices themselves), 'mlp' (the network of the "
-        "published heads, trained with training_args), or 'auto' (small networks, or whichever of "
-        "the first three does clearly better in cross-validation on the training images). "
+        description="What turns features into a score: 'ridge' (linear), 'kernel' (curved), "
+        "'pairwise' (learns from your choices themselves), 'mlp' (the network of the published "
+        "heads, trained with training_args), or 'auto' (small networks, or whichever of the first "
+        "two does clearly better in cross-validation on the training images). "
         "'logistic' is for loss_model 'bce', where 'auto' tries it instead of networks. Mode meta "
         "searches the settings of the 'mlp'.",
     )

@@ -24,6 +24,8 @@ RENAMED = {
     "use_model_scores_for_stats": "load_model",
     "max_comparisons": "ab_scorer_goal",
     "evaluation_strategy": "eval_strategy",
+    "apply_tag_errors": "review_decisions",
+    "apply_sureness": "review_at_least",
 }
 
 # Where lists of values for these go.

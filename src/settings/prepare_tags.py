@@ -24,14 +24,6 @@ class PrepareTags(ScriptSettings, ImageFolder, TagFiles, ExistingTags):
         description="Write the tags that are there, with their counts, to this file "
         "(selected_tags.csv); '' for none.",
     )
-    apply_tag_errors: str = Field(
-        "",
-        description="A list of suspicious tags, tag_errors.json or what the report's page saved: "
-        "the missing ones are added to the tag files, the wrong ones taken out.",
-    )
-    apply_sureness: float = Field(
-        0.0, ge=0, le=1, description="Of that list, leave out what is less sure than this."
-    )
     convert_env: str = Field(
         "",
         description="A multitag-trainer .env file to turn into an arguments file; nothing else "

@@ -8,6 +8,7 @@ from src.files import write_text
 
 _LINE = re.compile(r"\s*(?:export\s+)?(\w+)\s*=\s*(.*)")
 _KEYS = ("TRAINING", "INFERENCE_DIR", "MODEL", "TAGS")
+_MODELS = (".pth", ".pt", ".bin")
 
 _TEMPLATE = '''"""Settings from {name}, for this tool; all other keys keep their default values.
 
@@ -49,54 +50,42 @@ def read_dotenv(file: Path) -> dict[str, str]:
         DataError: the file cannot be read.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise DataError(f"{file} is no UTF-8 text") from None
-    values = {}
-    for line in text.splitlines():
-        match = _LINE.fullmatch(line)
-        if match:
-            values[match[1]] = _unquoted(match[2].strip())
-    return values
+    matches = filter(None, map(_LINE.fullmatch, lines))
+    return {match[1]: _unquoted(match[2].strip()) for match in matches}
 
 
 def write_arguments(file: Path, out: Path) -> Path:
-    """Turn a `.env` into an arguments file, which must not be there; returns `out`.
-
-    Raises:
-        DataError: `out` is there, or as `arguments_text`.
-    """
-    if out.exists():
-        raise DataError(f"{out} is there already: rename or delete it first")
-    write_text(out, arguments_text(file, out))
-    return out
-
-
-def arguments_text(file: Path, out: Path) -> str:
-    """The text of an arguments file that does what a multitag-trainer `.env` says.
+    """Write an arguments file that does what a multitag-trainer `.env` says; returns `out`.
 
     TRAINING becomes `top_level_image_directory`, MODEL (a .pth file there, a folder here)
     `save_model`, INFERENCE_DIR the folder of tag_images. TAGS, a pickle of the tag list, has no
     counterpart: the model folder knows its tags.
 
     Raises:
-        DataError: the file cannot be read or names no training folder.
+        DataError: `out` is there, or the file cannot be read or names no training folder.
     """
+    if out.exists():
+        raise DataError(f"{out} is there already: rename or delete it first")
     values = read_dotenv(file)
     if not values.get("TRAINING"):
         raise DataError(
             f"{file} names no TRAINING folder: a multitag-trainer .env holds {', '.join(_KEYS)}"
         )
-    model = values.get("MODEL") or "models/my_model"
-    return _TEMPLATE.format(
+    model = PurePosixPath((values.get("MODEL") or "models/my_model").replace("\\", "/"))
+    text = _TEMPLATE.format(
         name=file.name,
         out=out.name,
         training=values["TRAINING"],
-        model=re.sub(r"\.(pth|pt|bin)$", "", PurePosixPath(model.replace("\\", "/")).as_posix()),
+        model=str(model.with_suffix("") if model.suffix in _MODELS else model),
         inference=values.get("INFERENCE_DIR") or values["TRAINING"],
     )
+    write_text(out, text)
+    return out
 
 
 def _unquoted(value: str) -> str:

@@ -1,24 +1,18 @@
-"""The page of a tagging model: metrics, a table of tags with their images, suspicious tags."""
+"""The page of a tagging model: metrics, and a table of tags with their images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from src.dataset.suspected_labels import PAGE
 from src.evaluation.label_verdicts import tagging_verdicts
 from src.image_models.target import Predictions
 from src.reports.html import write_page
 from src.reports.thumbnails import thumbnails
-from src.tagging.tag_files import SidecarStyle
 
-if TYPE_CHECKING:
-    from src.tagging.data import TaggedImages
-    from src.tagging.errors import TagError
 MOST_THUMBNAILS = 1500
-MOST_ERRORS = 400
-MOST_GIVEN = 12
 _SIDE = 128  # pixels of a thumbnail's longer side
 _COLUMNS = ("f1_micro", "f2_micro", "mcc_micro", "map_micro", "f1_macro", "mcc_macro", "map_macro")
 
@@ -28,8 +22,6 @@ def write_report(
     predictions: Predictions,
     metrics: Mapping[str, Any],
     rows: Sequence[dict[str, Any]],
-    errors: Sequence["TagError"],
-    style: SidecarStyle,
     *,
     images: int,
 ) -> None:
@@ -40,8 +32,6 @@ def write_report(
         predictions: of a tagger.
         metrics: what metrics.json holds.
         rows: metrics of each tag.
-        errors: tags that are probably missing or wrong.
-        style: how the tag files are named, for the list that the page saves.
         images: thumbnails for each tag.
 
     Raises:
@@ -49,10 +39,7 @@ def write_report(
     """
     data = predictions.data
     top = top_images(predictions, images)
-    listed = errors[:MOST_ERRORS]
-    place = {path: index for index, path in enumerate(data.paths)}
-    wanted = [place[error.image] for error in listed] + [i for row in top for i in row]
-    shown = list(dict.fromkeys(wanted))[:MOST_THUMBNAILS]
+    shown = list(dict.fromkeys(i for row in top for i in row))[:MOST_THUMBNAILS]
     pictures = thumbnails([data.directory / data.paths[index] for index in shown], _SIDE)
     known = {index: position for position, index in enumerate(shown)}
     write_page(
@@ -70,30 +57,9 @@ def write_report(
                 row | {"top": [known[index] for index in best if index in known]}
                 for row, best in zip(rows, top, strict=True)
             ],
-            "errors": [
-                asdict(error)
-                | {
-                    "picture": known.get(place[error.image]),
-                    "given": _given(data, place[error.image]),
-                }
-                for error in listed
-            ],
-            "folder": f"{data.directory.resolve().as_uri()}/",
-            "list": {
-                "kind": "tag errors",
-                "directory": str(data.directory.resolve()),
-                "style": asdict(style),
-            },
         },
-        errors_found=len(errors),
+        suspects_page=PAGE,
     )
-
-
-def _given(data: "TaggedImages", row: int) -> list[str]:
-    """The tags that an image has now, at most so many."""
-    first, last = data.labels.indptr[row : row + 2].tolist()
-    names = [data.tags[tag].name for tag in data.labels.indices[first:last].tolist()]
-    return names if len(names) <= MOST_GIVEN else [*names[: MOST_GIVEN - 1], "…"]
 
 
 def top_images(predictions: Predictions, images: int) -> list[list[int]]:

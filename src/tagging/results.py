@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from src.dataset.parts import PART_NAMES, TRAIN, VALIDATION
+from src.dataset.suspected_labels import ADD, FILE_NAME, PAGE, SuspectedLabel, write_suspected
 from src.errors import DataError
 from src.evaluation.label_errors import wrong_tag_probabilities
 from src.evaluation.multilabel import TagMetrics, f_beta, measure_tags, slices, summarise
@@ -15,12 +16,12 @@ from src.evaluation.multilabel_scores import Scored, against, row_blocks
 from src.evaluation.resampling import intervals
 from src.files import rows_of, write_csv, write_text
 from src.image_models.target import Predictions
+from src.reports.suspects import write_suspects
 from src.settings.classifier import ClassifierTraining
-from src.tagging.errors import FILE_NAME as ERRORS_FILE
-from src.tagging.errors import TagError, find_tag_errors, write_errors
+from src.tagging.data import TaggedImages
+from src.tagging.errors import find_tag_errors
 from src.tagging.report import write_report
 from src.tagging.selected_tags import SelectedTag, category_name
-from src.tagging.tag_files import SidecarStyle
 from src.tagging.thresholds import SCOPES, Scope, Thresholds, choose_thresholds
 
 _STRIP = 5  # images beside a tag, in one row of the page's table
@@ -40,7 +41,7 @@ class Results(NamedTuple):
     metrics: dict[str, Any]
     by_tag: TagMetrics
     at: np.ndarray
-    errors: list[TagError]
+    errors: list[SuspectedLabel]
 
 
 def thresholds_of(predictions: Predictions, min_support: int) -> Thresholds:
@@ -113,7 +114,7 @@ def write_results(
     *,
     compared: Sequence[dict[str, Any]] = (),
 ) -> Results:
-    """Write metrics.json, tags.csv, tag_errors.json and report.html.
+    """Write metrics.json, tags.csv, suspected_labels.csv, suspects.html and report.html.
 
     Args:
         folder: where to.
@@ -128,19 +129,18 @@ def write_results(
     results = measure(predictions, thresholds, settings)
     if compared:
         results.metrics["models"] = list(compared)
-    data, style = predictions.data, SidecarStyle.of(settings)
+    data = predictions.data
     text = json.dumps(results.metrics, indent=2, ensure_ascii=False)
     write_text(folder / "metrics.json", text + "\n")
     rows = tag_rows(data.tags, results)
     write_csv(folder / "tags.csv", rows_of({key: [row[key] for row in rows] for key in rows[0]}))
-    write_errors(folder / ERRORS_FILE, data.directory, style, results.errors)
+    write_suspected(folder / FILE_NAME, results.errors)
+    write_suspects(folder / PAGE, data.directory, results.errors, tags=_tags_now(data))
     write_report(
         folder / "report.html",
         predictions,
         results.metrics,
         rows,
-        results.errors,
-        style,
         images=min(settings.evaluation_args.report_images, _STRIP),
     )
     return results
@@ -183,6 +183,15 @@ def tag_rows(tags: Sequence[SelectedTag], results: Results) -> list[dict[str, An
         }
         for rank, tag in enumerate(tags)
     ]
+
+
+def _tags_now(data: TaggedImages) -> dict[str, list[str]]:
+    """The tags of each image."""
+    rows = np.split(data.labels.indices, data.labels.indptr[1:-1])
+    return {
+        path: [data.tags[tag].name for tag in row.tolist()]
+        for path, row in zip(data.paths, rows, strict=True)
+    }
 
 
 def _part(
@@ -239,11 +248,11 @@ def _slices(
     return table
 
 
-def _expected_wrong(predictions: Predictions, errors: Sequence[TagError]) -> float | None:
+def _expected_wrong(predictions: Predictions, errors: Sequence[SuspectedLabel]) -> float | None:
     """How many of the suspected tags are expected to be really missing or wrong."""
     if not errors:
         return None
     missing, wrong = wrong_tag_probabilities(predictions.data.labels, predictions.out_of_fold)
     p = np.array([error.probability for error in errors])
-    absent = np.array([error.problem == "missing" for error in errors])
+    absent = np.array([error.suggested == ADD for error in errors])
     return float(np.where(absent, missing(p), wrong(p)).sum())

@@ -2,11 +2,11 @@
 
 import csv
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -151,7 +151,9 @@ def tag_images(
     written = 0
     with (
         ExitStack() as stack,
-        _table(probabilities, tagger.tags, choice.allowed, progress) as table,
+        _table(
+            probabilities, tagger.tags, choice.allowed, goes_on=bool(progress.done)
+        ) as write_row,
         progress_bar(len(wanted), "tagging") as bar,
     ):
         for batch in _batches(directory, wanted, tagger, batch_size, unreadable):
@@ -163,7 +165,7 @@ def tag_images(
                 if existing == "append" and image in scan.files:
                     tags = clean_tags([*read_tags(directory / file, style), *tags])
                 wanted_tags[file] = tags
-                table.write(image, row)
+                write_row(image, row)
             changes = tag_changes(directory, wanted_tags, style)
             if dry_run:
                 for file, tags in wanted_tags.items():
@@ -251,49 +253,28 @@ class _Progress:
             raise DataError(f"{self._file} cannot be written: {error.strerror or error}") from None
 
 
-class _Table:
-    """A CSV file with a column for each allowed tag; nothing if no file is wanted."""
-
-    def __init__(self, stream: IO[str] | None, allowed: np.ndarray) -> None:
-        self._stream = stream
-        self._columns: list[int] = np.flatnonzero(allowed).tolist()
-        self._rows = csv.writer(stream, lineterminator="\n") if stream else None
-
-    def __enter__(self) -> "_Table":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._stream is not None:
-            self._stream.close()
-
-    def header(self, tags: Sequence[SelectedTag]) -> None:
-        """The first line."""
-        if self._rows is not None:
-            self._rows.writerow(["path", *(tags[index].name for index in self._columns)])
-
-    def write(self, image: str, probabilities: np.ndarray) -> None:
-        """One image."""
-        if self._rows is not None:
-            values = [f"{value:.4f}" for value in probabilities[self._columns]]
-            self._rows.writerow([image, *values])
-
-
+@contextmanager
 def _table(
-    file: Path | None, tags: Sequence[SelectedTag], allowed: np.ndarray, progress: _Progress
-) -> _Table:
-    """The table of probabilities, continued if the run is."""
+    file: Path | None, tags: Sequence[SelectedTag], allowed: np.ndarray, *, goes_on: bool
+) -> Iterator[Callable[[str, np.ndarray], None]]:
+    """Writes an image and its probabilities, a column for each allowed tag, if a file is wanted."""
     if file is None:
-        return _Table(None, allowed)
-    goes_on = bool(progress.done) and file.is_file()
+        yield lambda image, probabilities: None
+        return
+    goes_on &= file.is_file()
+    columns = np.flatnonzero(allowed)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         stream = file.open("a" if goes_on else "w", encoding="utf-8", newline="")
     except OSError as error:
         raise DataError(f"{file} cannot be written: {error.strerror or error}") from None
-    table = _Table(stream, allowed)
-    if not goes_on:
-        table.header(tags)
-    return table
+    with stream:
+        rows = csv.writer(stream, lineterminator="\n")
+        if not goes_on:
+            rows.writerow(["path", *(tags[index].name for index in columns.tolist())])
+        yield lambda image, probabilities: rows.writerow(
+            [image, *(f"{value:.4f}" for value in probabilities[columns])]
+        )
 
 
 def _fingerprint(choice: TagChoice) -> str:

@@ -43,24 +43,13 @@ def rate(
         height: of the window, in pixels of a 96-dpi screen.
         report: is given the console report whenever the statistics are opened.
         behind: work to do in the background once the first pair is shown, in this order.
-
-    Raises:
-        UserError: there is no screen.
     """
     root, scale = open_root()
     Window(root, scale, Session(database, report=report), height=height, behind=behind).run()
 
 
 class Window:
-    """One window with its session; all Tk calls are made by the thread that made it.
-
-    Args:
-        root: the main window, still hidden.
-        scale: screen pixels for one pixel of a 96-dpi screen.
-        session: what to show.
-        height: of the window, in pixels of a 96-dpi screen.
-        behind: work to start once the first pair is shown.
-    """
+    """One window with its session; all Tk calls are made by the thread that made it."""
 
     def __init__(
         self,
@@ -95,11 +84,7 @@ class Window:
         self.canvas.bind("<Configure>", self._resized)
 
     def run(self) -> None:
-        """Show the window until it is closed.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C in the terminal.
-        """
+        """Show the window until it is closed."""
         self.start()
         self.root.mainloop()
         self.finish()
@@ -117,7 +102,6 @@ class Window:
             raise self._fault
 
     def act(self, action: Action) -> None:
-        """Do what a key or click asks for and show it."""
         self.session.act(action)
         self._update()
 

@@ -13,15 +13,7 @@ _JUST_FOCUSED = 0.2  # seconds; a click that brought the window to the front cho
 
 
 class Controls:
-    """Binds the window's keys and mouse.
-
-    Args:
-        root: the window, for its keys.
-        canvas: where the pictures are, for the mouse.
-        view: knows which picture is where, and zooms.
-        act: is told every action.
-        zoom: is told where a zoom is wanted, on the canvas.
-    """
+    """Binds the window's keys and mouse to `act(action)` and `zoom(x, y)`, points of the canvas."""
 
     def __init__(
         self,

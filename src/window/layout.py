@@ -15,11 +15,9 @@ class Rect(NamedTuple):
 
     @property
     def size(self) -> Size:
-        """(width, height)."""
         return self.width, self.height
 
     def contains(self, x: int, y: int) -> bool:
-        """Whether a point lies inside."""
         return 0 <= x - self.x < self.width and 0 <= y - self.y < self.height
 
 

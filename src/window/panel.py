@@ -14,13 +14,7 @@ Anchor = Literal["nw", "n", "ne", "w", "center", "e", "sw", "s", "se"]
 
 
 class Panel:
-    """A dark sheet in the middle of a canvas; all it draws has one tag.
-
-    Args:
-        canvas: where to draw.
-        style: fonts and lengths.
-        tag: of everything drawn, so that it can be taken away.
-    """
+    """Draws over a canvas; all it draws has one tag, by which it is taken away again."""
 
     def __init__(self, canvas: tk.Canvas, style: Theme, tag: str) -> None:
         self.style = style
@@ -28,21 +22,15 @@ class Panel:
         self._photos: list[ImageTk.PhotoImage] = []
 
     def clear(self) -> None:
-        """Take everything away."""
         self._canvas.delete(self._tag)
         self._photos.clear()
 
     @property
     def space(self) -> tuple[int, int]:
-        """Width and height of the canvas."""
         return self._canvas.winfo_width(), self._canvas.winfo_height()
 
     def sheet(self, width: int, height: int) -> Rect:
-        """Dim what is below, and lay a sheet over its middle, no larger than the canvas.
-
-        Returns:
-            The sheet's place.
-        """
+        """Dim what is below, and lay a dark sheet over its middle; returns the sheet's place."""
         space = self.space
         self.image(0, 0, Image.new("RGBA", space, theme.VEIL))
         edge = self.style.px(12)
@@ -52,14 +40,7 @@ class Panel:
         return place
 
     def box(self, place: Rect, colour: Colour, *, radius: int, behind: bool = False) -> None:
-        """A filled box with round corners.
-
-        Args:
-            place: where.
-            colour: RGBA lets what is below shine through.
-            radius: of the corners, as for a 96-dpi screen.
-            behind: behind everything that the panel has drawn already.
-        """
+        """A filled box with round corners, `behind` everything drawn already if so wanted."""
         size = max(place.width, 1), max(place.height, 1)
         round_by = min(self.style.px(radius), min(size) // 2)
         item = self.image(place.x, place.y, rounded(size, round_by, colour))
@@ -67,7 +48,6 @@ class Panel:
             self._canvas.tag_lower(item, self._tag)
 
     def rectangle(self, place: Rect, colour: str) -> None:
-        """A filled rectangle."""
         x, y, width, height = place
         if width > 0 and height > 0:
             self._canvas.create_rectangle(
@@ -109,5 +89,4 @@ class Panel:
         return Rect(left, upper, right - left, lower - upper)
 
     def measure(self, text: str, size: int, *, bold: bool = False) -> int:
-        """The width of a line of text."""
         return self.style.font(size, bold=bold).measure(text)

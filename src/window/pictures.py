@@ -40,7 +40,6 @@ class Picture(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        """Memory the pixels take."""
         return 3 * self.image.width * self.image.height
 
 
@@ -74,13 +73,7 @@ def stamp_of(file: Path) -> Stamp | None:
 
 
 class Pictures:
-    """The pictures of a folder, decoded by a few threads and kept while memory allows.
-
-    Args:
-        directory: the folder; paths are relative to it.
-        budget: bytes of decoded pixels to keep.
-        workers: threads that decode.
-    """
+    """The pictures of a folder, decoded by threads; `budget` bytes of pixels are kept."""
 
     def __init__(self, directory: Path, *, budget: int = _BUDGET, workers: int = 2) -> None:
         self._directory = directory

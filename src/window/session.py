@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal
 
 from src.errors import DataError
@@ -33,18 +32,6 @@ class Session:
         database: where pairs come from and choices go.
         clock: seconds, from any start.
         report: is given the console report when the person asks for the statistics.
-
-    Attributes:
-        pair: what to show; None if there is nothing to show, see `problem`.
-        serial: grows whenever a pair is to be shown anew, even the same one.
-        problem: why there is no pair, for the person to read.
-        overlay: what covers the pair.
-        excluding: the next choice says which image is never shown again.
-        names: whether file names are shown.
-        notice: one line to show for a while; the window takes it away.
-        chosen: the last answer, to be acknowledged; the window takes it away.
-        done: comparisons in this session.
-        finished: the person wants to stop.
     """
 
     def __init__(
@@ -54,18 +41,18 @@ class Session:
         clock: Callable[[], float] = time.monotonic,
         report: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self.database = database
+        self.database, self.folder, self.goal = database, database.directory, database.goal
         self.pair: Pair | None = None
-        self.serial = 0
-        self.problem = ""
+        self.problem = ""  # why there is no pair
+        self.serial = 0  # grows whenever a pair is to be shown anew, even the same one
         self.overlay: Overlay | None = None
-        self.excluding = False
+        self.excluding = False  # the next choice says which image is never shown again
         self.names = False
-        self.notice = ""
-        self.chosen: Outcome | None = None
-        self.done = 0
-        self.finished = False
         self.full_screen = False
+        self.notice = ""  # to show for a while; the window takes it away
+        self.chosen: Outcome | None = None  # to be acknowledged; the window takes it away
+        self.done = 0  # comparisons in this session
+        self.finished = False
         self.statistics: Statistics | None = None
         self._clock = clock
         self._report = report
@@ -75,16 +62,6 @@ class Session:
         self._stamps: tuple[Stamp, Stamp] | None = None
         self._goal_told = False
         self._next()
-
-    @property
-    def goal(self) -> int:
-        """Comparisons this session aims at."""
-        return self.database.goal
-
-    @property
-    def folder(self) -> Path:
-        """The folder of images."""
-        return self.database.directory
 
     def shown(self, stamps: tuple[Stamp, Stamp]) -> None:
         """The pair is on the screen now; with the state of its two files."""

@@ -23,12 +23,7 @@ VEIL = (0, 0, 0, 120)
 
 
 class Theme:
-    """Fonts and lengths for one window on its screen.
-
-    Args:
-        root: the window.
-        scale: screen pixels for one pixel of a 96-dpi screen.
-    """
+    """Fonts and lengths for one window; `scale` is screen pixels for one of a 96-dpi screen."""
 
     def __init__(self, root: tk.Misc, scale: float) -> None:
         self.scale = scale

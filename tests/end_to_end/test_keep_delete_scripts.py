@@ -48,12 +48,13 @@ def test_from_folders_to_a_sorted_folder(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "AUC" in done.stdout and "suspects.html" in done.stdout
     assert (tmp_path / "model" / "report.html").is_file()
-    with (tmp_path / "model" / "suspects.csv").open(encoding="utf-8", newline="") as file:
-        assert f"keep/{slip.name}" in [row["relative_path"] for row in csv.DictReader(file)]
-
-    (tmp_path / "decisions.csv").write_text(
-        f"relative_path,label,decision\nkeep/{slip.name},1,wrong\n", encoding="utf-8"
-    )
+    with (tmp_path / "model" / "suspected_labels.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (tmp_path / "decisions.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        for row in rows:
+            writer.writerow(row | {"decision": "wrong" * (row["path"] == f"keep/{slip.name}")})
     review = ["review_labels", "--top_level_image_directory=images",
               "--review_decisions=decisions.csv"]  # fmt: skip
     assert "dry run" in run(tmp_path, *review).stdout and slip.is_file()

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from src.dataset.suspected_labels import SuspectedLabel, read_suspected
 from src.reports import meta_report
 from src.reports.gallery import THUMBNAILS, write_gallery, write_thumbnails
-from src.reports.html import write_page
-from src.reports.thumbnails import thumbnail
+from src.reports.suspects import write_suspects
 from tests.conftest import IN_CI, make_images
 
 pytestmark = pytest.mark.browser
@@ -99,25 +99,31 @@ def test_the_gallery_draws_only_what_is_in_sight(browser, tmp_path):
 
 
 def test_labels_are_decided_with_keys_and_saved(browser, tmp_path):
-    picture = thumbnail(make_images(tmp_path, 1)[0])
-    images = [
-        {"path": f"{name}.png", "label": label, "probability": 0.5, "thumbnail": picture}
-        for name, label in (('keep/a, "b"', 1), ("delete/c", 0), ("keep/d", 1))
+    (tmp_path / "keep").mkdir()
+    names = ['keep/a, "b".png', "c.png", "c.png", "d.png"]
+    for path in names:
+        shutil.copy(make_images(tmp_path, 1)[0], tmp_path / path)
+    suspects = [
+        SuspectedLabel(names[0], "keep_delete", "keep", "delete", 0.1, 0.9),
+        SuspectedLabel("c.png", "tag", "cat", "add", 0.9, 0.8),
+        SuspectedLabel("c.png", "tag", "dog", "remove", 0.2, 0.7),
+        SuspectedLabel("d.png", "class", "cat", "dog", 0.3, 0.7),
     ]
-    write_page(tmp_path / "suspects.html", "suspects.html", title="t", total=3,
-               content={"directory": str(tmp_path), "images": images})  # fmt: skip
+    write_suspects(tmp_path / "suspects.html", tmp_path, suspects, tags={"c.png": ["dog", "x"]})
     browser.get((tmp_path / "suspects.html").as_uri())
     body = browser.find_element("tag name", "body")
+    assert "Is “cat” missing?" in body.text and "now: dog, x" in body.text
     for key in "wrs":
         (browser.switch_to.active_element or body).send_keys(key)
     count = "return document.getElementById('count').textContent"
-    assert browser.execute_script(count) == "1 wrong, 1 right, 1 open"
+    assert browser.execute_script(count) == "1 wrong, 1 right, 2 open"
+    browser.execute_script("document.getElementById('rest').click()")
+    assert browser.execute_script(count) == "3 wrong, 1 right, 0 open"
     browser.execute_script("document.getElementById('save').click()")
-    assert downloaded(browser, "label_decisions.csv") == [
-        ["relative_path", "label", "decision"],
-        ['keep/a, "b".png', "1", "wrong"],
-        ["delete/c.png", "0", "right"],
-    ]
+    downloaded(browser, "suspected_labels.csv")
+    decided = read_suspected(browser.downloads / "suspected_labels.csv")
+    assert [item.decision for item in decided] == ["wrong", "right", "wrong", "wrong"]
+    assert [item._replace(decision="") for item in decided] == suspects
 
 
 def test_the_search_page_draws_a_field_for_each_pair_and_a_line_for_each_combination(

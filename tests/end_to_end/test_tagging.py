@@ -93,7 +93,8 @@ def test_what_training_says_and_writes(trained):
         "preprocessor_config.json",
         "report.html",
         "selected_tags.csv",
-        "tag_errors.json",
+        "suspected_labels.csv",
+        "suspects.html",
         "tags.csv",
         "thresholds.json",
         "trained_on.safetensors",
@@ -279,15 +280,25 @@ def test_corrections_from_the_list_and_back(trained, tmp_path):
     images = tmp_path / "images"
     shutil.copytree(base / "images", images)
     before = tagged(images)
-    listed = json.loads((base / "model" / "tag_errors.json").read_text("utf-8"))
-    listed["directory"] = str(images)
-    listed["errors"] = [
-        {"image": "004.png", "tag": "new", "problem": "missing", "probability": 1, "sureness": 1}
+    heading, *_ = (base / "model" / "suspected_labels.csv").read_text("utf-8").splitlines()
+    rows = [
+        "004.png,tag,new,add,1,1,wrong",
+        "005.png,tag,new,add,1,0.9,",
+        "005.png,tag,x,add,1,1,right",
     ]
-    (tmp_path / "chosen.json").write_text(json.dumps(listed), encoding="utf-8")
-    done = run("prepare_tags", f"--apply_tag_errors={tmp_path / 'chosen.json'}")
-    assert tagged(images)["004.png.txt"] == [*before["004.png.txt"], "new"]
-    run("prepare_tags", re.search(r"--undo=.*", done.stdout)[0])
+    (tmp_path / "chosen.csv").write_text("\n".join([heading, *rows]) + "\n", encoding="utf-8")
+    words = (
+        f"--review_decisions={tmp_path / 'chosen.csv'}",
+        f"--top_level_image_directory={images}",
+    )
+    assert "1 tag files" in run("review_labels", *words).stdout and tagged(images) == before
+    done = run("review_labels", *words, "--review_dry_run=False")
+    changed = tagged(images)
+    assert changed["004.png.txt"] == [*before["004.png.txt"], "new"]
+    assert changed["005.png.txt"] == before["005.png.txt"]
+    run("review_labels", re.search(r"--review_undo=.*", done.stdout)[0])
+    assert tagged(images) == before
+    assert "2 tag files" in run("review_labels", *words, "--review_at_least=0.9").stdout
     assert tagged(images) == before
 
 
@@ -513,7 +524,7 @@ def test_the_page_tags_an_image_and_the_slider_chooses(trained, server, browser)
 
 
 @pytest.mark.browser
-def test_the_report_sorts_filters_and_saves_the_ticked(trained, browser):
+def test_the_report_sorts_and_filters(trained, browser):
     base, _ = trained
     browser.get((base / "model" / "report.html").as_uri())
 
@@ -530,6 +541,6 @@ def test_the_report_sorts_filters_and_saves_the_ticked(trained, browser):
     browser.find_element("id", "filter").send_keys("d")
     assert names() == ["red"]
     assert browser.find_elements("css selector", "#tags tbody img")
-    browser.find_element("id", "all").click()
-    boxes = browser.find_elements("css selector", "#errors input")
-    assert browser.find_element("id", "ticked").text == f"{len(boxes)} ticked"
+    assert (
+        browser.find_element("link text", "look at them").get_attribute("href").startswith("file")
+    )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from src.aesthetic.heads import fit_head
 
-METHODS = ("ridge", "kernel", "gp")
+METHODS = ("ridge", "kernel")
 
 
 def rated(seed, n=24, d=4):

@@ -1,12 +1,10 @@
 """Heads against independent answers: scikit-learn, explicit refits, known functions."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, RationalQuadratic
+from sklearn.gaussian_process.kernels import RationalQuadratic
 from sklearn.linear_model import Ridge, RidgeCV
 
 from src.aesthetic.heads import (
@@ -19,16 +17,14 @@ from src.aesthetic.heads import (
     restore,
 )
 from src.aesthetic.heads.combined import fit_residual
-from src.aesthetic.heads.gp import fit_gp
 from src.aesthetic.heads.kernel import fit_kernel
-from src.aesthetic.heads.nystroem import Kernel
 from src.aesthetic.heads.ridge import fit_ridge
-from src.aesthetic.heads.ridge_path import Smoother
+from src.aesthetic.heads.ridge_path import ALPHAS, RidgePath
 from src.aesthetic.heads.scaling import Scaler
 from src.errors import ModelError
 from src.evaluation.rank_metrics import interval_coverage, pairwise_accuracy
 
-METHODS = ("gp", "kernel", "ridge")
+METHODS = ("kernel", "ridge")
 
 
 def linear_data(n=80, d=6, noise=0.3, seed=0):
@@ -43,61 +39,64 @@ def curved_data(n=120, noise=0.1, seed=0):
     return x, np.sin(2 * x[:, 0]) * np.cos(x[:, 1]) + rng.normal(0, noise, n)
 
 
-# --- the smoother, on which ridge, kernel and gp stand ---------------------------------------
+# --- the ridge path, on which ridge and kernel stand -----------------------------------------
 
 
 @pytest.mark.parametrize("n_features", [4, 40], ids=["few features", "more features than images"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_leave_one_out_residuals_equal_refitting_without_each_image(n_features, weighted):
+@pytest.mark.parametrize("grouped", [False, True])
+def test_left_out_residuals_equal_refitting_without_each_group(n_features, weighted, grouped):
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(25, n_features)), rng.normal(size=25)
     w = rng.uniform(0.2, 3, 25) if weighted else np.ones(25)
-    alpha = 2.5
-    refitted = []
-    for i in range(25):
-        rest = np.arange(25) != i
-        model = Ridge(alpha=alpha).fit(x[rest], y[rest], sample_weight=w[rest])
-        refitted.append(y[i] - model.predict(x[[i]])[0])
-    smoother = Smoother.from_features(x, y, w)
-    assert smoother.loo_residuals(alpha) == pytest.approx(np.array(refitted))
+    groups = rng.integers(12, size=25) if grouped else np.arange(25)
+    alphas = np.array([0.3, 2.5])
+    refitted = np.empty((2, 25))
+    for row, alpha in enumerate(alphas):
+        for group in np.unique(groups):
+            inside = groups != group
+            model = Ridge(alpha=alpha).fit(x[inside], y[inside], sample_weight=w[inside])
+            refitted[row, ~inside] = y[~inside] - model.predict(x[~inside])
+    path = RidgePath.from_features(x, y, w, groups)
+    assert path.left_out_residuals(alphas) == pytest.approx(refitted)
 
 
-def test_gcv_is_the_textbook_formula():
-    rng = np.random.default_rng(2)
-    x, y = rng.normal(size=(30, 5)), rng.normal(size=30)
-    centred = x - x.mean(axis=0)
-    alpha = 3.0
-    hat = centred @ np.linalg.solve(centred.T @ centred + alpha * np.eye(5), centred.T) + 1 / 30
-    expected = 30 * np.sum((y - hat @ y) ** 2) / np.trace(np.eye(30) - hat) ** 2
-    smoother = Smoother.from_features(x, y, np.ones(30))
-    assert smoother.gcv(np.array([alpha]))[0] == pytest.approx(expected)
+def planted_copies(copies, seed=0):
+    """Forty images of which the features say nothing, some of them again under other names."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(40, 60)), rng.normal(size=40)
+    rows = np.concatenate([np.arange(40), np.tile(np.arange(30), copies - 1)])
+    return x[rows], y[rows], rows
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_copies_of_an_image_do_not_vouch_for_each_other(method):
+    x, y, groups = planted_copies(3)
+    fooled, honest = (fit_head(method, x, y, groups=g) for g in (None, groups))
+    new = np.random.default_rng(5).normal(size=(400, 60))
+    truth = np.random.default_rng(6).normal(size=400)
+    error = np.sqrt(np.mean((honest.predict(new) - truth) ** 2))
+    assert fooled.residual_std < 0.6 * error  # what copies did to the figure,
+    assert honest.residual_std == pytest.approx(error, rel=0.25)
+    assert np.std(honest.predict(new)) < 0.8 * np.std(fooled.predict(new))  # and to the penalty
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_images_that_are_all_one_group_are_left_out_singly(method):
+    x, y = linear_data(n=12)
+    one = fit_head(method, x, y, groups=np.zeros(12))
+    assert one.predict(x) == pytest.approx(fit_head(method, x, y).predict(x))
+    with pytest.raises(ModelError, match="groups"):
+        fit_head(method, x, y, groups=np.zeros(11))
 
 
 def test_gram_and_features_give_the_same_fit():
     rng = np.random.default_rng(3)
     x, y, w = rng.normal(size=(20, 3)), rng.normal(size=20), rng.uniform(0.5, 2, 20)
-    by_gram = Smoother.from_gram(x @ x.T, y, w)
-    by_features = Smoother.from_features(x, y, w)
+    by_gram = RidgePath.from_gram(x @ x.T, y, w, np.arange(20))
+    by_features = RidgePath.from_features(x, y, w, np.arange(20))
     assert by_gram.dual(0.7) == pytest.approx(by_features.dual(0.7))
     assert by_gram.dual(0.7).sum() == pytest.approx(0, abs=1e-12)
-
-
-def test_restricted_likelihood_is_that_of_the_differences():
-    # REML is the Gaussian likelihood of contrasts that cancel the mean.
-    rng = np.random.default_rng(4)
-    x, y = rng.normal(size=(12, 3)), rng.normal(size=12)
-    gram, alphas = x @ x.T, np.array([0.3, 1.0, 4.0])
-    contrasts = np.linalg.svd(np.eye(12) - 1 / 12)[0][:, :11]
-
-    def reference(alpha):
-        covariance = contrasts.T @ (gram + alpha * np.eye(12)) @ contrasts
-        projected = contrasts.T @ y
-        scale = projected @ np.linalg.solve(covariance, projected)
-        return -0.5 * (11 * np.log(scale) + np.linalg.slogdet(covariance)[1])
-
-    expected = np.array([reference(alpha) for alpha in alphas])
-    measured = Smoother.from_gram(gram, y, np.ones(12)).restricted_likelihood(alphas)
-    assert np.diff(measured) == pytest.approx(np.diff(expected))
 
 
 # --- ridge -----------------------------------------------------------------------------------
@@ -106,19 +105,13 @@ def test_restricted_likelihood_is_that_of_the_differences():
 @pytest.mark.parametrize("n_features", [6, 150])
 def test_ridge_equals_scikit_learn_at_the_chosen_penalty(n_features):
     x, y = linear_data(n=60, d=n_features)
-    head = fit_ridge(x, y)
-    scaler = Scaler.fit(x)
-    smoother = Smoother.from_features(scaler(x), y, np.ones(60))
-    alphas = smoother.alphas()
-    reference = RidgeCV(alphas=alphas).fit(scaler(x), y)  # leave-one-out too
+    scaled = Scaler.fit(x)(x)
+    centred = scaled - scaled.mean(axis=0)
+    alphas = ALPHAS * (centred**2).sum() / 60
+    reference = RidgeCV(alphas=alphas).fit(scaled, y)  # leave-one-out too
     new = linear_data(n=10, d=n_features, seed=9)[0]
-    assert head.predict(new) == pytest.approx(reference.predict(scaler(new)), rel=1e-6)
-
-
-def test_ridge_by_gcv_recovers_a_linear_taste():
-    x, y = linear_data(n=200, noise=0.05)
-    new, truth = linear_data(n=100, noise=0.0, seed=5)
-    assert fit_ridge(x, y, choose_by="gcv").predict(new) == pytest.approx(truth, abs=0.2)
+    expected = reference.predict(Scaler.fit(x)(new))
+    assert fit_ridge(x, y).predict(new) == pytest.approx(expected, rel=1e-6)
 
 
 def test_weights_repeat_images():
@@ -126,8 +119,8 @@ def test_weights_repeat_images():
     twice = np.concatenate([x, x[:10]]), np.concatenate([y, y[:10]])
     weights = np.where(np.arange(30) < 10, 2.0, 1.0)
     scaler = Scaler.fit(x)  # the same in both
-    one = Smoother.from_features(scaler(x), y, weights)
-    other = Smoother.from_features(scaler(twice[0]), twice[1], np.ones(40))
+    one = RidgePath.from_features(scaler(x), y, weights, np.arange(30))
+    other = RidgePath.from_features(scaler(twice[0]), twice[1], np.ones(40), np.arange(40))
     coefficients = scaler(x).T @ one.dual(1.0)
     assert coefficients == pytest.approx(scaler(twice[0]).T @ other.dual(1.0))
 
@@ -150,7 +143,7 @@ def test_blocks_get_equal_variance():
         Scaler.fit(x, blocks=(40, 11))
 
 
-# --- kernel and gp ---------------------------------------------------------------------------
+# --- kernel ----------------------------------------------------------------------------------
 
 
 def test_kernel_learns_a_curve_that_ridge_cannot():
@@ -168,48 +161,13 @@ def test_kernel_with_landmarks_comes_close_to_the_exact_one():
     assert np.abs(exact.predict(new) - rough.predict(new)).mean() < 0.1
 
 
-@pytest.mark.parametrize("share", [0.0, 0.4])
-def test_gp_equals_scikit_learn_with_the_same_kernel(share):
-    x, y = curved_data(n=40)
-    head = fit_gp(x, y)
-    # Put another linear share into the fitted kernel and solve again, by our way and by theirs.
-    from src.aesthetic.heads.gp import _posterior
-    from src.aesthetic.heads.nystroem import LandmarkKernel
-
-    scaler = head.similarity.scaler
-    z = scaler(x).astype(np.float32).astype(np.float64)
-    kernel = replace(head.similarity.kernel, linear=share)
-    ours = _posterior(LandmarkKernel(scaler, kernel, z), z, y, np.ones(40))
-    alpha = ours.noise / ours.signal
-    theirs = GaussianProcessRegressor(
-        ConstantKernel(1 - share) * RationalQuadratic(kernel.length, alpha=1.0)
-        + ConstantKernel(share / kernel.size + 1e-30) * DotProduct(0.0, sigma_0_bounds="fixed")
-        + ConstantKernel(1e6),  # stands in for the free mean
-        alpha=alpha,
-        optimizer=None,
-    ).fit(z, y)
-    new = curved_data(n=15, seed=3)[0]
-    mean, std = theirs.predict(scaler(new), return_std=True)
-    assert ours.predict(new) == pytest.approx(mean, abs=1e-3)
-    variance = ours.signal * (std**2 + alpha)
-    assert ours.predict_std(new) ** 2 == pytest.approx(variance, rel=1e-2)
-
-
-def test_the_kernel_equals_scikit_learn():
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(5, 3)), rng.normal(size=(4, 3))
-    theirs = RationalQuadratic(1.7, alpha=1.0)(a, b)
-    assert Kernel(1.7, 0.0, 1.0)(a, b) == pytest.approx(theirs)
-    mixed = Kernel(1.7, 0.3, 2.0)
-    assert mixed(a, b) == pytest.approx(0.7 * theirs + 0.3 * (a @ b.T) / 2)
-    assert mixed.diagonal(a) == pytest.approx(np.diag(mixed(a, a)))
-
-
-def test_gp_is_less_sure_far_from_what_it_has_seen():
-    x, y = curved_data()
-    head = fit_gp(x, y)
-    near, far = head.predict_std(x[:5]), head.predict_std(x[:5] + 50)
-    assert (far > 2 * near).all()
+def test_the_kernel_is_rational_quadratic():
+    x, y = curved_data(n=20)
+    head = fit_kernel(x, y)
+    new = curved_data(n=5, seed=3)[0]
+    kernel = RationalQuadratic(head.length, alpha=1.0)
+    expected = kernel(head.scaler(new), head.landmarks) @ head.coefficients + head.bias
+    assert head.predict(new) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -220,11 +178,6 @@ def test_intervals_cover_what_they_promise(method):
     head = fit_head(method, x[:300], y[:300])
     for row in interval_coverage(y[300:], head.predict(x[300:]), head.predict_std(x[300:])):
         assert row["coverage"] == pytest.approx(row["level"], abs=0.06)
-
-
-def test_gp_finds_the_noise():
-    x, y = curved_data(n=300, noise=0.3)
-    assert np.sqrt(fit_gp(x, y).noise) == pytest.approx(0.3, rel=0.15)
 
 
 # --- priors and ensembles --------------------------------------------------------------------
@@ -323,8 +276,7 @@ def all_heads():
     heads = [fit_head(method, x, y) for method in METHODS]
     heads += [
         fit_kernel(x, y, landmarks=15),
-        fit_gp(x, y, landmarks=15),
-        fit_head("gp", x, y, prior=generic),
+        fit_head("kernel", x, y, prior=generic),
         EnsembleHead((heads[0], mlp), 0.4),
         mlp,
         LinearHead(np.ones(6), 2.0),
@@ -373,6 +325,8 @@ def test_a_missing_or_misshapen_tensor_is_refused(head):
 def test_unknown_kinds_and_empty_configurations_are_refused():
     with pytest.raises(ModelError, match="unknown kind 'forest'"):
         restore("forest", {}, {})
+    with pytest.raises(ModelError, match="train it again"):
+        restore("gp", {}, {})  # of versions before
     for head in all_heads():
         if head.config().keys() - {"residual_std", "penalty"}:
             with pytest.raises(ModelError):

@@ -26,7 +26,7 @@ def training_images(n=50, d=6, seed=0):
 def predictor():
     x, y = training_images()
     return Predictor.from_training(
-        fit_head("gp", x, y), x, extractors=EXTRACTORS, provenance={"images": 50, "who": "Zoë"}
+        fit_head("kernel", x, y), x, extractors=EXTRACTORS, provenance={"images": 50, "who": "Zoë"}
     )
 
 
@@ -132,7 +132,7 @@ def test_no_flipped_byte_in_the_header_leads_to_anything_but_a_model_error(predi
         {"version": "one"},
         {"head": "{"},
         {"head": "[]"},
-        {"head": json.dumps({"kind": "gp", "config": []})},
+        {"head": json.dumps({"kind": "kernel", "config": []})},
         {"head": "[" * 100_000},
         {"extractors": "7"},
         {"extractors": json.dumps(["../../etc/passwd"])},

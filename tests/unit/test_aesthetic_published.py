@@ -13,7 +13,6 @@ from src.aesthetic.formats.pretrained_head import (
     CLIP,
     PUBLISHED_HEAD,
     PublishedFile,
-    _download,
     published_head,
 )
 from src.aesthetic.heads import LinearHead, MlpHead
@@ -86,6 +85,51 @@ def test_older_files_say_how_they_are_scaled(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("metadata", "unit_length", "scores"),
+    [
+        ({}, True, [0.6 + 0.8]),
+        ({"feature_extractor_model": "a/b", "hidden_states": "[]"}, False, [3.0 + 4.0]),
+    ],
+    ids=["before February 2024", "since"],
+)
+def test_files_that_name_their_extractor_take_features_as_they_come(
+    tmp_path, metadata, unit_length, scores
+):
+    save_file(
+        {"layers.1.weight": torch.ones(1, 2), "layers.1.bias": torch.zeros(1)},
+        tmp_path / "old.safetensors",
+        metadata=metadata,
+    )
+    loaded = Predictor.load(tmp_path / "old.safetensors")
+    assert loaded.unit_length == unit_length
+    assert loaded.predict([[3.0, 4.0]]) == pytest.approx(scores)
+
+
+def test_one_hidden_layer_with_relu_is_known_by_its_metadata(tmp_path):
+    save_file(
+        {
+            "layers.0.weight": torch.tensor([[-1.0, 0.0]]),
+            "layers.0.bias": torch.zeros(1),
+            "layers.2.weight": torch.ones(1, 1),
+            "layers.2.bias": torch.zeros(1),
+        },
+        tmp_path / "old.safetensors",
+        metadata={"relu": "True", "layers": "[1]"},
+    )
+    assert Predictor.load(tmp_path / "old.safetensors").predict([[1.0, 0.0]]) == [0.0]
+
+
+def test_hidden_states_are_refused_not_ignored(tmp_path):
+    save_file(
+        {"main_process.1.weight": torch.ones(1, 4), "main_process.1.bias": torch.zeros(1)},
+        tmp_path / "x.safetensors",
+        metadata={"feature_extractor_model": "a/b", "hidden_states": "[0, 1]"},
+    )
+    with pytest.raises(ModelError, match="hidden states 0, 1"):
+        Predictor.load(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize(
     "tensors",
     [
         {},
@@ -153,13 +197,6 @@ def test_without_a_network_one_line_says_what_to_do(tmp_path):
     assert "no route to host" in message
     assert f"put a.safetensors into the folder {tmp_path}" in message
     assert "\n" not in message
-
-
-def test_only_https_is_fetched():
-    assert all(file.url.startswith("https://") for file in PUBLISHED_HEAD)
-    for url in ("http://example.com/x", "file:///etc/hostname", "ftp://example.com/x"):
-        with pytest.raises(ValueError, match="not https"):
-            _download(url)
 
 
 # --- the real ones ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 from src.classifier.results import columns, measure, write_results
 from src.dataset.classes import read_categories
 from src.dataset.parts import TEST, TRAIN
+from src.dataset.suspected_labels import read_suspected
 from src.evaluation.label_verdicts import classification_verdicts
 from src.image_models.target import Images, Predictions
 from src.reports import spotlight
@@ -56,9 +57,11 @@ def test_all_results_are_written_and_say_the_same(measured, tmp_path):
         float(row["p(emu)"]) + float(row["p(cat & dog)"]) == pytest.approx(1, abs=1e-5)
         for row in rows
     )
-    with (folder / "label_errors.csv").open(encoding="utf-8", newline="") as stream:
-        suspects = list(csv.DictReader(stream))
-    assert {row["path"] for row in suspects} == {"cat & dog/003.png", "emu/003.png"}
+    suspects = read_suspected(folder / "suspected_labels.csv")
+    assert {(item.path, item.kind, item.label, item.suggested) for item in suspects} == {
+        ("cat & dog/003.png", "class", "cat & dog", "emu"),
+        ("emu/003.png", "class", "emu", "cat & dog"),
+    }
     with (folder / "confusion_matrix.csv").open(encoding="utf-8", newline="") as stream:
         matrix = np.array([row[1:] for row in list(csv.reader(stream))[1:]], int)
     assert matrix.sum() == len(tested)

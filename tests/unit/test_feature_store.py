@@ -1,5 +1,6 @@
 """The feature store, and the extraction that fills it."""
 
+import contextlib
 import hashlib
 import multiprocessing
 import shutil
@@ -192,11 +193,44 @@ def test_the_store_tells_whose_features_it_holds(folder):
         assert store.identities() == {"a": 10, "b": 9}
 
 
-def test_a_store_that_is_no_database_is_a_clear_error_and_left_alone(folder):
-    (folder / FILE_NAME).write_bytes(b"damaged" * 1000)
-    with pytest.raises(DataError, match="delete it"):
-        open_store(folder)
-    assert (folder / FILE_NAME).read_bytes() == b"damaged" * 1000
+def test_a_store_that_is_no_database_is_set_aside_and_made_again(folder, caplog):
+    for aside in ("damaged", "damaged-2"):
+        (folder / FILE_NAME).write_bytes(b"damaged" * 1000)
+        assert len(run(folder).paths) == 10
+        assert (folder / f"{FILE_NAME}.{aside}").read_bytes() == b"damaged" * 1000
+        assert f"{FILE_NAME}.{aside}" in caplog.text
+    extractor = MeanColour()
+    run(folder, extractor)
+    assert extractor.seen == 0
+
+
+@pytest.mark.parametrize("small", [True, False])  # larger ones are not checked on opening
+def test_damage_anywhere_in_a_store_is_a_line_and_the_next_run_makes_it_again(
+    folder, monkeypatch, small
+):
+    if not small:
+        monkeypatch.setattr("src.features.store._CHECKED_BYTES", 0)
+    rng = np.random.default_rng(0)
+    run(folder)
+    with sqlite3.connect(folder / FILE_NAME) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    connection.close()
+    whole = (folder / FILE_NAME).read_bytes()
+    for _ in range(30):
+        damaged = bytearray(whole)
+        for place in rng.integers(100, len(damaged), 60):
+            damaged[place] = rng.integers(256)
+        (folder / FILE_NAME).write_bytes(damaged[: rng.integers(2000, 2 * len(damaged))])
+        with contextlib.suppress(DataError):
+            run(folder)
+        with open_store(folder) as store:
+            table = compute_features(folder, scan_images(folder), [MeanColour()], store)
+        assert len(table.paths) == 10 and table.vectors.shape == (10, 3)
+
+
+def test_a_store_that_names_a_file_is_a_line(folder):
+    with pytest.raises(DataError, match=r"0\.png is a file: name a folder"):
+        open_store(folder, folder / "0.png")
 
 
 def test_a_store_of_a_newer_version_is_refused(folder):

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import DataError
-from src.file_changes import changes as kinds
 from src.file_changes.apply import apply, read_undo_file, undo
 from src.file_changes.changes import Copy, Folders, Link, Move, State, Touch, Write
 from src.file_changes.plan import place
+from src.file_changes.safely import partial
 from src.file_changes.sidecars import sidecars
 from src.file_changes.undo_file import FORMAT, UndoFile, new_undo_file
 from src.scoring.touch import STEP_NS, touch_in_order
@@ -455,8 +455,8 @@ def test_the_temporary_file_of_a_kill_is_removed(folder, tmp_path):
     folders, some = planned("copy", folder)
     with UndoFile(tmp_path / "undo.jsonl", folders) as record:
         record.add(some)
-    partial = kinds._partial(folders.into / "low/a.png")
-    partial.parent.mkdir(parents=True)
-    partial.write_bytes(b"a half")
+    left = partial(folders.into / "low/a.png")
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"a half")
     undo(tmp_path / "undo.jsonl").report()
-    assert not partial.exists()
+    assert not left.exists()

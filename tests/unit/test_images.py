@@ -1,16 +1,22 @@
 """Finding and opening image files."""
 
 import io
+import json
 import os
+import struct
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
-from src.errors import DataError
+from src.errors import DataError, ModelError
 from src.images import UnreadableImage, decode, find_images, open_image, scan_images
+from src.images.preprocess import Preprocessing
+from src.images.processors import load_preprocessing
+from tests import tiny_models
 
 
 def save(path: Path, colour="red", size=(8, 6), **options) -> Path:
@@ -160,3 +166,85 @@ def test_oversized_images_are_refused_unless_they_can_be_read_small(tmp_path, mo
     assert open_image(tmp_path / "a.jpg", at_least=100).size == (500, 375)
     with pytest.raises(UnreadableImage, match="4000 x 3000"):
         open_image(tmp_path / "a.png", at_least=100)
+
+
+def test_content_does_not_choose_the_decoder(tmp_path):
+    """An EPS would be handed to Ghostscript, which runs whatever program it holds."""
+    (tmp_path / "a.jpg").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\n{} loop\n"
+        b"showpage\n%%EOF"
+    )
+    for kind in ("ICO", "ICNS", "AVIF", "DDS", "PPM"):
+        Image.new("RGB", (64, 64)).save(tmp_path / f"{kind}.png", kind)
+    for file in tmp_path.iterdir():
+        with pytest.raises(UnreadableImage, match="not an image"):
+            open_image(file)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, NotImplementedError, struct.error, MemoryError])
+def test_whatever_a_decoder_raises_the_file_is_unreadable(monkeypatch, error):
+    def fail(image):
+        raise error
+
+    content = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(content, "PNG")
+    monkeypatch.setattr(PngImageFile, "load", fail)
+    with pytest.raises(UnreadableImage, match=error.__name__.rpartition(".")[2]):
+        open_image(content.getvalue())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_special_files_are_never_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "kernel.jpg").symlink_to("/proc/kmsg")  # regular, but endless
+    for file, reason in (("pipe", "not a file"), ("kernel", "empty|cannot|not")):
+        with pytest.raises((UnreadableImage, OSError), match=reason):
+            open_image(tmp_path / f"{file}.jpg")
+
+
+def test_libtiff_says_nothing_on_the_terminal(capfd):
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (90, 90, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(buffer, "TIFF", compression="tiff_lzw")
+    content = buffer.getvalue()
+    with pytest.raises(UnreadableImage):
+        open_image(content[:3000] + bytes(3000) + content[6000:])
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("size", [(1, 30_000), (30_000, 1), (20, 4000)])
+def test_thin_images_are_cropped_before_they_are_scaled_up(size):
+    preprocessing = Preprocessing(224, (224, 224), Image.Resampling.BICUBIC, (1,) * 3, (0,) * 3)
+    image = Image.new("RGB", size, "red")
+    middle = (size[0] // 2, size[1] // 2)
+    image.putpixel(middle, (0, 0, 255))
+    resized, sizes = Image.Image.resize, []
+
+    def watched(self, wanted, *arguments, **options):
+        sizes.append(wanted)
+        return resized(self, wanted, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image.Image, "resize", watched)
+        pixels = preprocessing.pixels(image)
+    assert pixels.shape == (224, 224, 3)
+    assert sizes and max(max(size) for size in sizes) <= 16 * 224
+    blue = pixels[..., 2] > 128
+    assert blue.any() and abs(np.argwhere(blue).mean(0) - 112).max() <= 224 / min(size)
+
+
+@pytest.mark.parametrize("bad", [{"resize": 10**6}, {"crop": (224, 10**6)}, {"resize": 0}])
+def test_absurd_sizes_are_no_preprocessing(bad):
+    description = Preprocessing(224, (224, 224), 3, (1,) * 3, (0,) * 3).to_json()
+    with pytest.raises(ValueError, match="pixels"):
+        Preprocessing.from_json(description | bad)
+
+
+@pytest.mark.parametrize("key", ["size", "crop_size"])
+def test_a_model_that_wants_absurd_images_is_refused(tmp_path, key):
+    folder = tiny_models.vit(tmp_path / "vit")
+    file = folder / "preprocessor_config.json"
+    config = json.loads(file.read_text()) | {key: {"height": 10**6, "width": 10**6}}
+    file.write_text(json.dumps(config | {"do_center_crop": True}))
+    with pytest.raises(ModelError, match="1000000 pixels"):
+        load_preprocessing(folder)

@@ -1,6 +1,5 @@
 """Kept and deleted images: labels, the logistic head, figures, the report."""
 
-import csv
 import json
 import shutil
 
@@ -11,8 +10,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from src.aesthetic.evaluate_labels import SUSPECTS, SUSPECTS_TABLE, evaluate_labels
-from src.aesthetic.heads.logistic import PENALTIES, _choose, fit_logistic
+from src.aesthetic.evaluate_labels import evaluate_labels
+from src.aesthetic.heads.logistic import fit_logistic
 from src.aesthetic.heads.scaling import Scaler
 from src.aesthetic.mlp.fitting import MlpSettings
 from src.aesthetic.mlp.training_options import TrainingOptions
@@ -20,6 +19,7 @@ from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import load_rated_features
 from src.aesthetic.train import Fitted, fit_predictor
 from src.dataset.keep_delete import distinct, labelled_images
+from src.dataset.suspected_labels import FILE_NAME, PAGE, read_suspected
 from src.errors import DataError, ModelError
 from src.evaluation.binary_metrics import average_precision, cut_table, evaluate_binary, reliability
 from src.features import open_extractors
@@ -109,22 +109,26 @@ def test_more_features_than_images_change_nothing_but_the_cost():
     assert head.predict(x) == pytest.approx(reference.decision_function(scaler(x)), abs=1e-4)
 
 
-def test_the_penalty_is_near_the_best_of_real_leave_one_out():
+def test_the_penalty_orders_new_images_as_well_as_the_best_one():
     rng = np.random.default_rng(2)
-    x = rng.normal(size=(80, 10))
-    y = (x[:, :2].sum(axis=1) + rng.normal(size=80) > 0).astype(float)
-    w = np.ones(80)
-    largest = 0.25 * np.linalg.norm(x, 2) ** 2
-    losses = []
-    for penalty in PENALTIES[4:12] * largest:
-        p = []
-        for i in range(80):
-            inside = np.arange(80) != i
-            model = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=500)
-            p.append(model.fit(x[inside], y[inside]).predict_proba(x[[i]])[0, 1])
-        losses.append(log_loss(y, p))
-    best = PENALTIES[4:12][int(np.argmin(losses))] * largest
-    assert _choose(x, y, w) == pytest.approx(best, rel=2.5)  # within one step of the grid
+    x = rng.normal(size=(2080, 30))
+    y = (x[:, :2].sum(axis=1) + rng.normal(size=2080) > 0).astype(float)
+    new, truth = x[80:], y[80:]
+    losses = [
+        log_loss(truth, LogisticRegression(C=c).fit(x[:80], y[:80]).predict_proba(new))
+        for c in np.logspace(-4, 2, 13)
+    ]
+    logits = fit_logistic(x[:80], y[:80]).predict(new)
+    ours = np.mean(np.logaddexp(0, logits) - truth * logits)
+    assert ours < min(losses) + 0.03 < losses[-1] - 0.1
+
+
+def test_copies_of_an_image_do_not_vouch_for_each_other():
+    rng = np.random.default_rng(0)
+    rows = np.tile(np.arange(40), 3)
+    x, y = rng.normal(size=(40, 60))[rows], (np.arange(40) % 2)[rows]
+    fooled, honest = (fit_logistic(x, y, groups=groups) for groups in (None, rows))
+    assert honest.penalty > 10 * fooled.penalty
 
 
 def test_rare_labels_weigh_as_much_as_common_ones():
@@ -228,17 +232,17 @@ def test_a_model_gives_probabilities_that_it_keeps(folder, tmp_path, head):
 def test_the_two_wrong_labels_are_suspected_most(folder, tmp_path):
     data, fitted = load(folder, "logistic")
     results = publish(tmp_path, data, fitted)
-    with (tmp_path / SUSPECTS_TABLE).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    surprise = [float(row["surprise"]) for row in rows]
+    rows = read_suspected(tmp_path / FILE_NAME)
+    surprise = [row.surprise for row in rows]
     assert surprise == sorted(surprise, reverse=True) and surprise[-1] > 0.5
-    lightest = {row["relative_path"] for row in rows[:2] if row["label"] == "0"}
+    assert {row.kind for row in rows} == {"keep_delete"}
+    lightest = {row.path for row in rows[:2] if (row.label, row.suggested) == ("delete", "keep")}
     holder = data.holder
     wrong = [path for path, score in zip(holder.paths, holder.scores, strict=True) if score == 0]
     assert lightest and lightest <= set(wrong)
-    page = (tmp_path / SUSPECTS).read_text(encoding="utf-8")
+    page = (tmp_path / PAGE).read_text(encoding="utf-8")
     content = json.loads(page.split('id="content">')[1].split("</script>")[0])
-    assert [image["path"] for image in content["images"]] == [r["relative_path"] for r in rows]
+    assert [suspect["row"][0] for suspect in content["suspects"]] == [row.path for row in rows]
     assert len(results.suspects()) == len(rows)
 
 

@@ -165,13 +165,16 @@ def advice(**changes):
         ({"audit": Proportion(9, 9)}, "9 random pairs are too few to tell"),
         ({"consistency": Proportion(9, 9)}, "Ten repeated pairs will show"),
         # 15 of 20 alike: at most (1 + √(2 · 0.75 - 1)) / 2 = 0.854
-        ({}, "Train: the scores predict 75 % of 100 random pairs (66–82 %), and as consistently"),
-        ({}, "no scores could predict more than about 85 % ("),
+        (
+            {},
+            "Train: the scores predict 75 % of 100 random pairs (66–82 %); with your consistency,",
+        ),
+        ({}, "at most about 85 % ("),
         # 100 of 100 alike: s ≥ 0.963, p ≥ 0.981
         (
             {"consistency": Proportion(100, 100)},
-            "Rate more: the scores predict 75 % of 100 random pairs (66–82 %), and as "
-            "consistently as you answer, about 100 % (98–100 %) is possible",
+            "Rate more: the scores predict 75 % of 100 random pairs (66–82 %); with your "
+            "consistency, about 100 % (98–100 %) is possible",
         ),
         ({"odd_one_out": OddOneOut(30, 5, 10, 200)}, "Rate more: you stood alone 30 times"),
         ({"odd_one_out": OddOneOut(10, 5, 30, 200)}, "Train: the model stood alone 30 times"),

@@ -1,20 +1,13 @@
 """Suspicious tags: by hand, against cleanlab, and written back with a way to undo."""
 
-import json
-
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from src.dataset.suspected_labels import SuspectedLabel
 from src.errors import DataError
 from src.file_changes.apply import apply, undo
-from src.tagging.errors import (
-    TagError,
-    find_tag_errors,
-    plan_corrections,
-    read_errors,
-    write_errors,
-)
+from src.tagging.errors import find_tag_errors, plan_corrections
 from src.tagging.out_of_fold import calibrate, make_folds, out_of_fold, sigmoid
 from src.tagging.tag_files import SidecarStyle, read_tags
 
@@ -27,9 +20,9 @@ def test_one_missing_and_one_wrong_by_hand():
     probabilities = np.array([[0.95], [0.95], [0.05], [0.9], [0.05], [0.1]])
     found = find_tag_errors([f"{i}.jpg" for i in range(6)], ["a"], labels, probabilities)
     # With: mean .65; without: mean .35.
-    assert [(e.image, e.problem) for e in found] == [("2.jpg", "wrong"), ("3.jpg", "missing")]
-    assert found[0].sureness == pytest.approx(0.65 - 0.05)
-    assert found[1].sureness == pytest.approx(0.9 - 0.35)
+    assert [(e.path, e.suggested) for e in found] == [("2.jpg", "remove"), ("3.jpg", "add")]
+    assert found[0].surprise == pytest.approx(0.65 - 0.05)
+    assert found[1].surprise == pytest.approx(0.9 - 0.35)
 
 
 def test_a_tag_that_the_model_cannot_see_makes_nothing_sure():
@@ -42,8 +35,8 @@ def test_a_tag_that_the_model_cannot_see_makes_nothing_sure():
     probabilities[np.flatnonzero(seen)[0], 0] = 0.02  # one that is wrong
     labels = csr_array(np.stack([seen, blind], axis=1).astype(np.uint8))
     found = find_tag_errors([str(i) for i in range(500)], ["seen", "blind"], labels, probabilities)
-    assert found[0].tag == "seen"
-    assert all(error.sureness < 0.15 for error in found if error.tag == "blind")
+    assert found[0].label == "seen"
+    assert all(suspect.surprise < 0.15 for suspect in found if suspect.label == "blind")
 
 
 def test_the_same_as_cleanlab():
@@ -55,7 +48,7 @@ def test_the_same_as_cleanlab():
     found = find_tag_errors(
         [str(i) for i in range(400)], list("abcdef"), csr_array(labels), probabilities
     )
-    ours = {(error.tag, int(error.image)) for error in found}
+    ours = {(suspect.label, int(suspect.path)) for suspect in found}
     theirs = {
         (tag, int(row))
         for column, tag in enumerate("abcdef")
@@ -79,12 +72,11 @@ def test_images_without_a_judgement_and_tags_of_one_kind_are_passed_over():
     assert find_tag_errors(["a"], ["x", "y"], labels[:1], probabilities[:1]) == []
 
 
-def errors():
-    return [
-        TagError("a.jpg", "dog", "missing", 0.97, 0.9),
-        TagError("a.jpg", "cat", "wrong", 0.02, 0.8),
-        TagError("b.jpg", "cat", "missing", 0.7, 0.3),
-    ]
+WRONG = [
+    SuspectedLabel("a.jpg", "tag", "dog", "add", 0.97, 0.9),
+    SuspectedLabel("a.jpg", "tag", "cat", "remove", 0.02, 0.8),
+    SuspectedLabel("b.jpg", "tag", "cat", "add", 0.7, 0.3),
+]
 
 
 def folder_of(tmp_path):
@@ -96,16 +88,10 @@ def folder_of(tmp_path):
     return images
 
 
-def correct(tmp_path, at_least=0.0):
-    plan = plan_corrections(tmp_path / "e.json", at_least=at_least)
-    apply(plan.folders, plan.changes, tmp_path / "undo.jsonl").report()
-    return len(plan.changes)
-
-
 def test_corrections_are_written_and_undone(tmp_path):
     images = folder_of(tmp_path)
-    write_errors(tmp_path / "e.json", images, STYLE, errors())
-    assert correct(tmp_path) == 2
+    plan = plan_corrections(images, WRONG, STYLE)
+    apply(plan.folders, plan.changes, tmp_path / "undo.jsonl").report()
     assert read_tags(images / "a.jpg.txt", STYLE) == ["sofa", "dog"]
     assert read_tags(images / "b.jpg.txt", STYLE) == ["cat"]
     undo(tmp_path / "undo.jsonl").report()
@@ -113,35 +99,12 @@ def test_corrections_are_written_and_undone(tmp_path):
     assert not (images / "b.jpg.txt").exists()
 
 
-def test_only_the_surest_and_only_those_left_in_the_list(tmp_path):
-    images = folder_of(tmp_path)
-    write_errors(tmp_path / "e.json", images, STYLE, errors())
-    content = json.loads((tmp_path / "e.json").read_text())
-    del content["errors"][0]  # as a person does who disagrees
-    (tmp_path / "e.json").write_text(json.dumps(content))
-    assert read_errors(tmp_path / "e.json")[2] == errors()[1:]
-    assert correct(tmp_path, at_least=0.5) == 1
-    assert read_tags(images / "a.jpg.txt", STYLE) == ["sofa"]
-    assert not (images / "b.jpg.txt").exists()
-
-
 @pytest.mark.parametrize("image", ["gone.jpg", "../secret.jpg"])
 def test_images_that_are_not_in_the_folder(tmp_path, image):
     images = folder_of(tmp_path)
     (tmp_path / "secret.jpg").write_bytes(b"")
-    write_errors(tmp_path / "e.json", images, STYLE, [TagError(image, "x", "missing", 1.0, 1.0)])
     with pytest.raises(DataError, match="there is no image"):
-        plan_corrections(tmp_path / "e.json")
-    assert not (tmp_path / "secret.jpg.txt").exists()
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", '{"kind": "tag errors"}', '{"kind": "x", "errors": []}']
-)
-def test_something_else_than_a_list(tmp_path, text):
-    (tmp_path / "e.json").write_text(text)
-    with pytest.raises(DataError, match="no list of suspicious tags"):
-        read_errors(tmp_path / "e.json")
+        plan_corrections(images, [WRONG[0]._replace(path=image)], STYLE)
 
 
 def generated(n=600, d=20, k=5, seed=0):
@@ -191,11 +154,3 @@ def test_calibration_recovers_a_known_curve():
     found = calibrate(scores, labels)
     assert np.abs(found[:, 0] - true[:, 0]).max() < 0.03
     assert np.ptp(found[:, 1]) < 1e-6  # higher scores speak against it: flat
-
-
-def test_a_list_that_is_nowhere_as_sure_as_wanted_says_how_sure_it_is(tmp_path):
-    errors = [TagError("a.png", "cat", "missing", 0.9, 0.25), TagError("b", "x", "wrong", 0.1, 0.5)]
-    write_errors(tmp_path / "list.json", tmp_path, SidecarStyle(), errors)
-    plan = plan_corrections(tmp_path / "list.json", at_least=0.8)
-    assert plan.changes == []
-    assert "None of the 2 listed tags is as sure as 0.8; the surest is 0.500." in plan.lines

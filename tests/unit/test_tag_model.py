@@ -1,12 +1,11 @@
 """Opening tagging models, their sizes and their report, without training one."""
 
-import json
-
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
 from src.dataset.parts import TEST, TRAIN, VALIDATION
+from src.dataset.suspected_labels import read_suspected
 from src.errors import ModelError
 from src.image_models.target import Images, Predictions
 from src.images import scan_images
@@ -112,22 +111,18 @@ def test_what_is_written_and_that_names_cannot_break_the_page(tmp_path):
     assert (
         (tmp_path / "model" / "tags.csv").read_text("utf-8").startswith("rank,tag,category,images")
     )
-    assert json.loads((tmp_path / "model" / "tag_errors.json").read_text("utf-8"))["errors"] == [
-        {
-            "image": "006.png",
-            "tag": "</script><b>dog",
-            "problem": "missing",
-            "probability": pytest.approx(0.95),
-            "sureness": pytest.approx(0.95 - (0.1 + 0.2 + 0.3 + 0.95 + 0.1) / 5),
-        },
-        {
-            "image": "007.png",
-            "tag": "cat",
-            "problem": "wrong",
-            "probability": pytest.approx(0.2),
-            "sureness": pytest.approx((0.9 + 0.8 + 0.7 + 0.6 + 0.9 + 0.2) / 6 - 0.2),
-        },
-    ]
+    for row, expected in zip(
+        read_suspected(tmp_path / "model" / "suspected_labels.csv"),
+        [
+            ("006.png", "</script><b>dog", "add", 0.95, 0.95 - (0.1 + 0.2 + 0.3 + 0.95 + 0.1) / 5),
+            ("007.png", "cat", "remove", 0.2, (0.9 + 0.8 + 0.7 + 0.6 + 0.9 + 0.2) / 6 - 0.2),
+        ],
+        strict=True,
+    ):
+        assert (row.path, row.label, row.suggested) == expected[:3]
+        assert (row.probability, row.surprise) == pytest.approx(expected[3:], abs=1e-6)
+    page = (tmp_path / "model" / "suspects.html").read_text("utf-8")
+    assert "<b>dog" not in page and "Is “cat” wrong?" in page
 
 
 def test_the_likeliest_images_of_a_tag(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from src.errors import DataError
 from src.file_changes.apply import apply, undo
 from src.file_changes.changes import Folders
-from src.tagging.dotenv import arguments_text, read_dotenv
+from src.tagging.dotenv import read_dotenv, write_arguments
 from src.tagging.prepare import check_images, count_tags, plan_tags
 from src.tagging.tag_files import SidecarStyle, tag_changes
 from tests.conftest import make_images
@@ -103,7 +103,7 @@ def test_a_dotenv_becomes_an_arguments_file(tmp_path):
         "TAGS": "models/tags.pkl",
     }
     variables: dict = {}
-    exec(arguments_text(file, tmp_path / "out.py"), variables)
+    exec(write_arguments(file, tmp_path / "out.py").read_text(), variables)
     assert variables["args"]["top_level_image_directory"] == "my images/"
     assert variables["args"]["save_model"] == "models/classifier"
     tagging = variables["per_script"]["tag_images"]
@@ -114,4 +114,4 @@ def test_a_dotenv_becomes_an_arguments_file(tmp_path):
 def test_a_dotenv_of_something_else(tmp_path):
     (tmp_path / ".env").write_text("SECRET=1\n")
     with pytest.raises(DataError, match="names no TRAINING folder"):
-        arguments_text(tmp_path / ".env", tmp_path / "out.py")
+        write_arguments(tmp_path / ".env", tmp_path / "out.py")

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from src.dataset.duplicates import are_identical, labels_conflict
+from src.dataset.suspected_labels import SuspectedLabel, read_suspected, write_suspected
 from src.errors import DataError
 from src.features import open_store
 from src.file_changes.apply import apply, undo
-from src.file_changes.relabel import move_wrong, read_decisions, relabel_wrong
+from src.file_changes.relabel import move_to_folders, other_folders, relabel_wrong
 from src.images import scan_images
 from src.reports.duplicates_report import write_duplicates
 from src.scoring.find_duplicates import find_duplicates, rows
@@ -95,7 +96,7 @@ def test_wrong_labels_move_to_the_other_folder_and_back(folder, tmp_path):
     before = {path: path.read_bytes() for path in folder.rglob("*.png")}
     wrong = ["Keep/000.png", "rejected/005.png", "Keep/gone.png", "loose.png", "Keep/001.png"]
     (folder / "Keep/000.xmp").write_text("stars")
-    plan = move_wrong(folder, wrong, KEEP, DELETE)
+    plan = move_to_folders(folder, other_folders(folder, wrong, KEEP, DELETE))
     # rejected/000.png and the others are other images of that name.
     assert [change.to for change in plan.changes] == [
         "rejected/000 (2).png", "rejected/000 (2).xmp", "Keep/005 (2).png", "rejected/001 (2).png"
@@ -110,7 +111,9 @@ def test_wrong_labels_move_to_the_other_folder_and_back(folder, tmp_path):
 
 def test_a_folder_of_the_other_kind_is_made_where_there_is_none(tmp_path):
     make_images(tmp_path / "accepted" / "trip", 1)
-    (change,) = move_wrong(tmp_path, ["accepted/trip/000.png"], KEEP, DELETE).changes
+    path = "accepted/trip/000.png"
+    assert other_folders(tmp_path, [path], KEEP, DELETE) == {path: "delete"}
+    (change,) = move_to_folders(tmp_path, {path: "delete"}).changes
     assert change.to == "delete/trip/000.png"
 
 
@@ -137,11 +140,32 @@ def test_nothing_to_turn_around(tmp_path):
         relabel_wrong(tmp_path, ["a"], "l.csv")
 
 
-def test_decisions_of_the_page(tmp_path):
-    file = tmp_path / "d.csv"
-    file.write_text('relative_path,label,decision\n"a,b.png",1,wrong\nc.png,0,right\n', "utf-8")
-    assert read_decisions(file) == {"a,b.png": "wrong", "c.png": "right"}
-    for content in (b"a,b\n1,2\n", b"\xff\xfe", b"relative_path,decision\nx\n"):
-        file.write_bytes(content)
-        with pytest.raises(DataError, match=r"d\.csv"):
-            read_decisions(file)
+SUSPECTS = [
+    SuspectedLabel("a,b.png", "class", "cat", "dog", 0.25, 0.75),
+    SuspectedLabel("ü.png", "tag", '"x"', "add", 0.9, 0.5, "wrong"),
+]
+
+
+def test_the_list_is_read_as_it_was_written(tmp_path):
+    file = tmp_path / "l.csv"
+    write_suspected(file, SUSPECTS)
+    assert read_suspected(file) == SUSPECTS
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))  # a spreadsheet
+    assert read_suspected(file) == SUSPECTS
+    # What the page of version bc9c4d7 saved.
+    file.write_text('relative_path,label,decision\n"a,b.png",1,wrong\n', "utf-8")
+    (old,) = read_suspected(file)
+    assert (old.path, old.kind, old.decision) == ("a,b.png", "keep_delete", "wrong")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"a,b\n1,2\n", b"\xff\xfe", b"path,decision\nx\n", b"path,kind,label,decision\na,b,c,d\n",
+     b"path,kind,label,suggested,probability,surprise,decision\na,tag,x,y,0,0,\n"],
+)  # fmt: skip
+def test_something_else_than_a_list(tmp_path, content):
+    (tmp_path / "l.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"l\.csv is no list"):
+        read_suspected(tmp_path / "l.csv")
+    with pytest.raises(DataError, match="earlier version: evaluate the model again"):
+        read_suspected(tmp_path / "tag_errors.json")

@@ -67,7 +67,7 @@ def test_other_kinds_of_network_and_hidden_states(tmp_path, model):
 
 def test_a_light_copy_needs_none_of_these(place):
     missing = ("torch", "transformers", "sklearn", "scipy", "pandas", "matplotlib", "datasets",
-               "huggingface_hub", "onnx", "safetensors")  # fmt: skip
+               "huggingface_hub", "onnx")  # fmt: skip
     program = (
         f"import sys, runpy\nsys.modules.update(dict.fromkeys({missing!r}))\n"
         f"sys.argv = ['score_images.py', '--load_model={place / 'copy'}',\n"

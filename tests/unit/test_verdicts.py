@@ -63,11 +63,13 @@ def test_nothing_is_said_of_what_was_not_measured():
 @pytest.mark.parametrize(
     ("worse", "words"),
     [
-        (["ridge", "gp", "kernel"], "Networks is clearly the best"),
-        (["ridge"], "Three methods are level; networks is used"),
+        (["ridge", "logistic", "kernel"], "The small networks are used: clearly the best"),
+        (["ridge"], "Three methods are level; the small networks are used"),
         ([], "Four methods are level"),
     ],
 )
 def test_heads_that_are_level_are_called_so(worse, words):
-    accuracies = {"networks": 0.854, "kernel": 0.868, "gp": 0.86, "ridge": 0.84}
+    accuracies = {"networks": 0.854, "kernel": 0.868, "logistic": 0.86, "ridge": 0.84}
     assert words in verdicts.head_chosen("networks", accuracies, worse)
+    few = verdicts.head_chosen("kernel", {}, [])
+    assert few == "Too few images, or different scores, to compare methods: the kernel is used."

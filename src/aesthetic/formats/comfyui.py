@@ -1,16 +1,17 @@
 """Writing a model as the ComfyUI nodes "Custom classifier nodes" read it.
 
-They build, per hidden layer, Dropout, Linear and ReLU, then Dropout and Linear, as one sequence
-named `main_process`, load it strictly, and feed it CLIP features as they come. So only heads that
-are such a network can be written as they are; others are written as the linear head that imitates
-them best on the training images.
+They build, per hidden layer, Dropout, Linear and ReLU, then Dropout and Linear, as one sequence,
+load it strictly, and feed it CLIP features as they come. Linear heads, ReLU networks, and sums of
+both are one such network: side by side, block by block. Others are written as the linear head that
+imitates them best.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.linalg import block_diag
 
 from src.aesthetic.formats.tensors import write_tensors
 from src.aesthetic.heads import EnsembleHead, Head, LinearHead, MlpHead, ResidualHead, fit_head
@@ -20,108 +21,136 @@ from src.errors import ModelError
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.files import replacing
 
+STOCK_SUFFIX = "_stock"
 Layers = list[tuple[FloatArray, FloatArray]]  # weight (outputs, inputs), bias (outputs,)
 
 
-@dataclass(frozen=True)
-class Export:
-    """What was written.
-
-    Attributes:
-        path: of the file.
-        agreement: share of pairs of training images that it orders as the model does; 1 if it
-            is the same function.
-    """
-
-    path: Path
-    agreement: float
-
-
 def export(
-    predictor: Predictor, path: Path, *, clip_models: list[str], features: ArrayLike
-) -> Export:
-    """Write the model for the ComfyUI nodes.
+    predictor: Predictor,
+    path: Path,
+    *,
+    clip_models: Sequence[str],
+    features: ArrayLike,
+    held_out: ArrayLike,
+) -> float | None:
+    """Write the model twice: for the newer nodes, and with `_stock` in its name for the older.
 
     Args:
         predictor: a model on features of CLIP models, without hidden states.
         path: the .safetensors file to write.
         clip_models: hub names of the CLIP models whose features are joined, in order.
         features: (n, d) of training images as extracted; used where the model must be imitated.
+        held_out: (m, d) of images that it was not trained on, to compare the imitation with it.
+
+    Returns:
+        1 if what is written is the same function; otherwise the share of pairs of held-out images
+        that it orders as the model does, None with fewer than two of them.
 
     Raises:
         ModelError: no CLIP model is named.
-        DataError: the file cannot be written.
+        DataError: a file cannot be written.
     """
     if not clip_models:
         raise ModelError("the ComfyUI nodes need CLIP features: name the CLIP model")
-    layers, agreement = _layers(predictor, features)
-    hidden = [len(bias) for _, bias in layers[:-1]]
-    metadata = {
-        "feature_extractor_model": "___".join(clip_models),
-        "layers": str(hidden),
+    agreement: float | None = 1.0
+    layers = _exact(predictor)
+    if layers is None:
+        layers, agreement = _imitation(predictor, features, held_out)
+    extractor = "___".join(clip_models)
+    newer = {
+        "feature_extractor_model": extractor,
         "number_of_features": str(predictor.n_features),
         "output_channels": "1",
         "final_layer_bias": "True",
         "hidden_states": "[]",
         "weight_n_output_layers": "0",
-        "agreement_with_model": f"{agreement:.4f}",
+        "agreement_with_model": "unknown" if agreement is None else f"{agreement:.4f}",
     }
+    older = {
+        "feature_extractor_model": extractor,
+        "mean_predicted_score": "0",
+        "stdev_predicted_score": "1",
+    }
+    _write(path, "main_process", layers, newer)
+    stock = path.with_stem(path.stem + STOCK_SUFFIX)
+    _write(stock, "layers", _deepened(layers, 2), older)  # those need a hidden layer
+    return agreement
+
+
+def _write(path: Path, name: str, layers: Layers, metadata: dict[str, str]) -> None:
     arrays: dict[str, Array] = {}
     for number, (weight, bias) in enumerate(layers):
-        arrays[f"main_process.{3 * number + 1}.weight"] = weight.astype(np.float32)
-        arrays[f"main_process.{3 * number + 1}.bias"] = bias.astype(np.float32)
+        arrays[f"{name}.{3 * number + 1}.weight"] = weight.astype(np.float32)
+        arrays[f"{name}.{3 * number + 1}.bias"] = bias.astype(np.float32)
+    hidden = [len(bias) for _, bias in layers[:-1]]
     with replacing(path) as temporary:
-        write_tensors(temporary, arrays, metadata)
-    return Export(path, agreement)
+        write_tensors(temporary, arrays, metadata | {"layers": str(hidden)})
 
 
-def _layers(predictor: Predictor, features: ArrayLike) -> tuple[Layers, float]:
-    """The layers in the units of the predictor's scores, and how well they agree with it."""
-    if not predictor.unit_length:
-        exact = _exact(predictor.head)
-        if exact is not None:
-            (weight, bias) = exact[-1]
-            last = (weight / predictor.std, (bias - predictor.mean) / predictor.std)
-            return [*exact[:-1], last], 1.0
+def _exact(predictor: Predictor) -> Layers | None:
+    """The same function in the units of the predictor's scores, or None if there is none."""
+    layers = None if predictor.unit_length else _network(predictor.head)
+    if layers is None:
+        return None
+    weight, bias = layers[-1]
+    return [*layers[:-1], (weight / predictor.std, (bias - predictor.mean) / predictor.std)]
+
+
+def _imitation(
+    predictor: Predictor, features: ArrayLike, held_out: ArrayLike
+) -> tuple[Layers, float | None]:
     scores = predictor.predict(features)
     if np.ptp(scores) == 0:
-        constant = LinearHead(np.zeros(predictor.n_features), float(scores[0]))
-        return _of_linear(constant), 1.0
-    imitation = fit_head("ridge", features, scores)
-    assert isinstance(imitation, LinearHead)
-    return _of_linear(imitation), pairwise_accuracy(scores, imitation.predict(features)) or 0.5
+        return _of_linear(LinearHead(np.zeros(predictor.n_features), float(scores[0]))), 1.0
+    head = fit_head("ridge", features, scores)
+    assert isinstance(head, LinearHead)
+    new = np.asarray(held_out)
+    agreement = pairwise_accuracy(predictor.predict(new), head.predict(new)) if len(new) else None
+    return _of_linear(head), agreement
 
 
-def _exact(head: Head) -> Layers | None:
-    """The head as ComfyUI layers, or None if it is no such network."""
-    if isinstance(head, MlpHead) and (head.relu and len(head.weights) > 1):
-        return list(zip(head.weights, head.biases, strict=True))
-    linear = as_linear(head)
-    return None if linear is None else _of_linear(linear)
-
-
-def as_linear(head: Head) -> LinearHead | None:
-    """The same function as one linear layer, or None if it is not linear."""
-    if isinstance(head, LinearHead):
-        return head
-    if isinstance(head, MlpHead):
-        return None if head.relu and len(head.weights) > 1 else head.collapsed()
-    if isinstance(head, EnsembleHead):
-        members = [as_linear(member) for member in head.members]
-        linear = [member for member in members if member is not None]
-        return (
-            _sum(linear, [1 / len(members)] * len(linear)) if len(linear) == len(members) else None
-        )
-    if isinstance(head, ResidualHead):
-        prior, residual = as_linear(head.prior), as_linear(head.residual)
-        return _sum([prior, residual], [head.share, 1.0]) if prior and residual else None
+def _network(head: Head) -> Layers | None:
+    """The head as layers with ReLU between them, or None if it is no such network."""
+    match head:
+        case LinearHead():
+            return _of_linear(head)
+        case MlpHead(relu=True):
+            return list(zip(head.weights, head.biases, strict=True))
+        case MlpHead():
+            return _of_linear(head.collapsed())
+        case EnsembleHead():
+            return _sum(head.members, [1 / len(head.members)] * len(head.members))
+        case ResidualHead():
+            return _sum((head.prior, head.residual), (head.share, 1.0))
     return None
 
 
-def _sum(heads: list[LinearHead], shares: list[float]) -> LinearHead:
-    weight = np.sum([s * head.weight for head, s in zip(heads, shares, strict=True)], axis=0)
-    bias = sum(s * head.bias for head, s in zip(heads, shares, strict=True))
-    return LinearHead(weight, float(bias))
+def _sum(heads: Sequence[Head], factors: Sequence[float]) -> Layers | None:
+    """Networks side by side, their outputs added up."""
+    found = [_network(head) for head in heads]
+    depth = max(len(layers or ()) for layers in found)
+    networks = [_deepened(layers, depth) for layers in found if layers is not None]
+    if len(networks) < len(heads):
+        return None
+    *hidden, last = zip(*networks, strict=True)
+    joined: Layers = []
+    for layer in hidden:
+        weights = [weight for weight, _ in layer]
+        weight = block_diag(*weights) if joined else np.vstack(weights)
+        joined.append((weight, np.concatenate([bias for _, bias in layer])))
+    outputs = [factor * weight for factor, (weight, _) in zip(factors, last, strict=True)]
+    bias = np.sum([factor * bias for factor, (_, bias) in zip(factors, last, strict=True)], axis=0)
+    joined.append((np.hstack(outputs) if hidden else np.sum(outputs, axis=0), bias))
+    return joined
+
+
+def _deepened(layers: Layers, depth: int) -> Layers:
+    """The same function in at least so many layers: x = relu(x) - relu(-x)."""
+    while len(layers) < depth:
+        weight, bias = layers[-1]
+        both = np.vstack([weight, -weight]), np.concatenate([bias, -bias])
+        layers = [*layers[:-1], both, (np.array([[1.0, -1.0]]), np.zeros(1))]
+    return layers
 
 
 def _of_linear(head: LinearHead) -> Layers:

@@ -1,7 +1,4 @@
-"""Heads that others published: recognised by their tensors, and fetched where they are missing.
-
-They were trained on CLIP ViT-L/14 features of unit length.
-"""
+"""Heads that others published: recognised by their tensors, and fetched where they are missing."""
 
 import hashlib
 import http.client
@@ -32,13 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file on the web.
-
-    Attributes:
-        name: of the file, once it is here.
-        url: https.
-        sha256: of its content.
-    """
+    """A file on the web, and the name it gets here."""
 
     name: str
     url: str
@@ -73,7 +64,7 @@ def published_head(
 
     Args:
         folder: usually `models`.
-        files: the same head in several formats; the first to be had is taken.
+        files: the same head in several formats; the first that can be fetched is taken.
         download: gets the content of a URL; by default over https.
 
     Raises:
@@ -103,22 +94,27 @@ def published_head(
     )
 
 
-def read_published(
-    arrays: Mapping[str, Array], metadata: Mapping[str, str], name: str
-) -> dict[str, Any]:
-    """What a `Predictor` is made of, from the tensors of somebody else's head.
+@dataclass(frozen=True)
+class PretrainedHead:
+    """Somebody else's head; the attributes mean what they mean to a `Predictor`."""
+
+    head: MlpHead | LinearHead
+    extractors: tuple[dict[str, Any], ...]
+    unit_length: bool
+    mean: float
+    std: float
+
+
+def read_pretrained(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> PretrainedHead:
+    """The head from all tensors of a file and its string metadata.
 
     Known layouts: `layers.N.weight/bias` (improved-aesthetic-predictor and the first custom
     classifier trainers), `main_process.N.weight/bias` (the ComfyUI nodes) and a single
-    `weight`/`bias` (LAION's aesthetic-predictor).
-
-    Args:
-        arrays: all tensors of the file.
-        metadata: its string metadata.
-        name: of the file, for the provenance.
+    `weight`/`bias` (LAION's aesthetic-predictor). Since February 2024 files name the feature
+    extractor and are for features as it gives them, before for features of unit length.
 
     Raises:
-        ModelError: another layout, or layers that do not fit together.
+        ModelError: another layout, layers that do not fit together, or hidden states.
     """
     prefix, numbers = _layers(arrays)
     layers = []
@@ -133,33 +129,35 @@ def read_published(
         raise ModelError(
             f"the model file gives {len(layers[-1][0])} numbers per image, not one score"
         )
+    hidden_states = metadata.get("hidden_states", "").strip("[] ")
+    if hidden_states:
+        raise ModelError(
+            f"the head was made for the hidden states {hidden_states} of its extractor, joined in "
+            "a way that is not known here: train one of your own, with hidden_states set"
+        )
     extractor = metadata.get("feature_extractor_model", CLIP)
     mean, std = (
         _number(metadata, f"{n}_predicted_score", d) for n, d in (("mean", 0), ("stdev", 1))
     )
-    return {
-        "head": _head(layers, prefix, numbers),
-        "extractors": tuple({"name": part} for part in extractor.split("___")),
-        "unit_length": prefix != "main_process",  # the ComfyUI nodes take features as they come
-        "mean": mean,
-        "std": std,
-        "provenance": {"published_as": name},
-    }
+    # With activations the first hidden layer is followed by ReLU and dropout, without by dropout.
+    relu = prefix == "main_process" or metadata.get("relu") == "True"
+    return PretrainedHead(
+        _head(layers, relu or (len(numbers) > 1 and numbers[1] - numbers[0] > 2)),
+        tuple({"name": part} for part in extractor.split("___")),
+        prefix != "main_process" and "feature_extractor_model" not in metadata,
+        mean,
+        std,
+    )
 
 
-def _head(layers: list[tuple[Any, Any]], prefix: str, numbers: list[int]) -> MlpHead | LinearHead:
+def _head(layers: list[tuple[Any, Any]], relu: bool) -> MlpHead | LinearHead:
     if len(layers) == 1:
         weight, bias = layers[0]
         return LinearHead(weight[0], float(bias[0]))
-    hidden = [len(weight) for weight, _ in layers[:-1]]
-    # With activations the first hidden layer is followed by ReLU and dropout, without by dropout.
-    relu = prefix == "main_process" or numbers[1] - numbers[0] > 2
-    return MlpHead(
-        tuple(weight for weight, _ in layers),
-        tuple(bias for _, bias in layers),
-        relu,
-        check_dropouts(PUBLISHED_DROPOUTS[: len(hidden)], hidden),
-    )
+    weights, biases = zip(*layers, strict=True)
+    hidden = [len(bias) for bias in biases[:-1]]
+    dropouts = check_dropouts(PUBLISHED_DROPOUTS[: len(hidden)], hidden)
+    return MlpHead(weights, biases, relu, dropouts)
 
 
 def _layers(arrays: Mapping[str, Array]) -> tuple[str, list[int]]:
@@ -188,19 +186,7 @@ def _number(metadata: Mapping[str, str], name: str, default: float) -> float:
 
 
 def _download(url: str) -> bytes:
-    class HttpsOnly(urllib.request.HTTPRedirectHandler):
-        def redirect_request(
-            self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
-        ) -> Any:
-            if urlparse(newurl).scheme != "https":
-                raise urllib.error.URLError(f"redirected to {newurl}, which is not https")
-            return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-    if urlparse(url).scheme != "https":
-        raise ValueError(f"{url} is not https")
     request = urllib.request.Request(url, headers={"User-Agent": "image-taste"})
-    with urllib.request.build_opener(HttpsOnly).open(request, timeout=_TIMEOUT) as response:
-        content: bytes = response.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise ValueError(f"{url} is larger than expected")
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+        content: bytes = response.read(_LARGEST)
     return content

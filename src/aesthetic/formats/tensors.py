@@ -1,7 +1,5 @@
 """Reading and writing tensors without trusting the file: safetensors, and .pth as weights only."""
 
-import json
-import struct
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +11,6 @@ import numpy as np
 from src.aesthetic.heads.base import Array
 from src.errors import ModelError
 
-_DTYPES = {
-    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BOOL": "?",
-    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
-    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",
-}  # fmt: skip
 _LARGEST = 4 * 1024**3  # bytes; a head of thousands of images has some hundred megabytes
 
 
@@ -50,42 +43,16 @@ def write_tensors(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
     try:
-        return parse_safetensors(path.read_bytes())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        with safe_open(path, "numpy") as file:
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{path} is not a whole safetensors file ({error}): get it again, or train anew"
         ) from None
-
-
-def parse_safetensors(content: bytes) -> tuple[dict[str, Array], dict[str, str]]:
-    """Tensors and metadata of a safetensors file, by numpy alone: a light copy needs no more.
-
-    The format (https://github.com/huggingface/safetensors#format): the length of the header in 8
-    bytes, the header as JSON, then the tensors, in C order, little-endian.
-
-    Raises:
-        ValueError, KeyError, TypeError, AttributeError: the content breaks the format.
-    """
-    (length,) = struct.unpack("<Q", content[:8].ljust(8, b"\0"))
-    start = 8 + length
-    if len(content) < start or not length:
-        raise ValueError("its header is cut short")
-    header = json.loads(content[8:start])
-    metadata = dict(header.pop("__metadata__", None) or {})
-    arrays, end = {}, 0
-    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        first, last = entry["data_offsets"]
-        if first != end or last < first or last > len(content) - start:
-            raise ValueError(f"the place of {name!r} is not in it")
-        values = np.frombuffer(content[start + first : start + last], _DTYPES[entry["dtype"]])
-        arrays[name] = values.reshape(entry["shape"]).copy()
-        end = last
-    if end != len(content) - start:
-        raise ValueError("bytes are left over")
-    if not all(isinstance(part, str) for pair in metadata.items() for part in pair):
-        raise TypeError("its metadata are no texts")
-    return arrays, metadata
 
 
 def _read_pth(path: Path) -> tuple[dict[str, Array], dict[str, str]]:

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from src.aesthetic.heads.base import Arrays, Config, Head
 from src.aesthetic.heads.combined import EnsembleHead, ResidualHead, fit_residual
-from src.aesthetic.heads.gp import GaussianProcessHead, fit_gp
 from src.aesthetic.heads.kernel import KernelHead, fit_kernel
 from src.aesthetic.heads.linear import LinearHead
 from src.aesthetic.heads.logistic import fit_logistic
@@ -22,7 +21,6 @@ __all__ = [
     "FITS",
     "KINDS",
     "EnsembleHead",
-    "GaussianProcessHead",
     "Head",
     "KernelHead",
     "LinearHead",
@@ -33,21 +31,12 @@ __all__ = [
 ]
 
 KINDS: dict[str, type[Head]] = {
-    head.kind: head
-    for head in (
-        LinearHead,
-        MlpHead,
-        KernelHead,
-        GaussianProcessHead,
-        EnsembleHead,
-        ResidualHead,
-    )
+    head.kind: head for head in (LinearHead, MlpHead, KernelHead, EnsembleHead, ResidualHead)
 }
 
 FITS: dict[str, Callable[..., Head]] = {
     "ridge": fit_ridge,
     "kernel": fit_kernel,
-    "gp": fit_gp,
     "logistic": fit_logistic,
 }
 
@@ -58,17 +47,20 @@ def fit_head(
     scores: ArrayLike,
     *,
     weights: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
     seed: int = 0,
     blocks: Sequence[int] | None = None,
     prior: Head | None = None,
 ) -> Head:
-    """Fit a head in closed form: "ridge", "kernel", "gp" or "logistic".
+    """Fit a head in one go: "ridge", "kernel" or "logistic".
 
     Args:
         method: a key of `FITS`.
         features: (n, d).
         scores: (n,).
         weights: (n,) how much each image counts; None for equally.
+        groups: (n,) images with the same number (near duplicates) are left out together where
+            penalties are chosen and errors measured; None for each alone.
         seed: of what is random in the method.
         blocks: lengths of joined feature parts, to be given equal variance.
         prior: a generic head for the same features; the new head then corrects it.
@@ -78,7 +70,7 @@ def fit_head(
     """
 
     def fit(x: ArrayLike, y: ArrayLike) -> Head:
-        return FITS[method](x, y, weights=weights, seed=seed, blocks=blocks)
+        return FITS[method](x, y, weights=weights, groups=groups, seed=seed, blocks=blocks)
 
     return (
         fit(features, scores)
@@ -93,6 +85,11 @@ def restore(kind: str, arrays: Arrays, config: Config) -> Head:
     Raises:
         ModelError: unknown kind, or arrays and configuration that are damaged.
     """
+    if kind == "gp":
+        raise ModelError(
+            "the model file holds a Gaussian process, which this version no longer has: train it "
+            'again, with head "auto" or "kernel"'
+        )
     if kind not in KINDS:
         raise ModelError(
             f"the model file holds a head of the unknown kind {kind!r} "

@@ -120,17 +120,10 @@ def fit_residual(
     fit: Callable[[ArrayLike, FloatArray], Head],
     weights: ArrayLike | None = None,
 ) -> ResidualHead:
-    """Start from a prior head: scale it to the scores, then fit the rest with another method.
+    """Scale a prior head to the scores, then fit `fit(features, remaining scores)` to the rest.
 
     The scale is a regression through the means, never negative: a prior that says the opposite is
     ignored. The second fit shrinks the correction towards nothing as far as the images ask for.
-
-    Args:
-        prior: a head for the same features.
-        features: (n, d).
-        scores: (n,).
-        fit: (features, remaining scores) -> head, such as `fit_ridge`.
-        weights: (n,) how much each image counts; None for equally.
     """
     y = np.asarray(scores, dtype=np.float64)
     expected = prior.predict(features)

@@ -1,4 +1,9 @@
-"""Kernel ridge regression with a rational quadratic kernel: non-linear, few images suffice."""
+"""Kernel ridge regression with a rational quadratic kernel: non-linear, few images suffice.
+
+With α = 1 the kernel is a mixture of Gaussian kernels of all length scales (Rasmussen & Williams
+2006, eq. 4.19 and 4.20). Above 1,500 images it is approximated on so many landmarks (Nyström:
+Williams & Seeger 2001).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,36 +12,37 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from src.aesthetic.heads.base import Array, Arrays, Config, FloatArray, Head, take
+from src.aesthetic.heads.base import Array, Arrays, Config, FloatArray, Head, take, take_value
 from src.aesthetic.heads.linear import optional_std
-from src.aesthetic.heads.nystroem import (
-    LANDMARKS,
-    LandmarkKernel,
-    best_kernel,
-    candidate_scalers,
-    pick_landmarks,
-    some_rows,
-)
-from src.aesthetic.heads.ridge_path import Smoother
-from src.aesthetic.heads.scaling import training_data
+from src.aesthetic.heads.ridge_path import RidgePath
+from src.aesthetic.heads.scaling import Scaler, group_numbers, training_data
+from src.errors import ModelError
 from src.evaluation.rank_metrics import pairwise_accuracy
 
+LANDMARKS = 1_500  # the cost is their cube
 _LENGTH = 0.7  # times the typical distance; the kernel mixes all length scales around it
 _SEARCH_ON = 400  # images: the scaling needs no more to be found
+_JITTER = 1e-6  # of k(x, x), which is 1: keeps equal images from making it singular
+_ROWS_AT_ONCE = 4_096
+_FAMILY = "rational_quadratic"
 
 
 @dataclass(frozen=True)
 class KernelHead(Head):
-    """Σ coefficient_j k(x, landmark_j) + bias.
+    """Σ coefficient_j k(x, landmark_j) + bias with k(a, b) = 1 / (1 + |a - b|² / (2 length²)).
 
     Attributes:
-        similarity: the kernel and its landmarks.
+        scaler: applied to features first.
+        length: length scale, in units of the scaled features.
+        landmarks: (m, d) scaled features of the images to compare with.
         coefficients: (m,).
         bias: added to all scores.
         residual_std: as in `LinearHead`.
     """
 
-    similarity: LandmarkKernel
+    scaler: Scaler
+    length: float
+    landmarks: FloatArray
     coefficients: FloatArray
     bias: float
     residual_std: float | None = None
@@ -45,13 +51,16 @@ class KernelHead(Head):
 
     @property
     def n_features(self) -> int:
-        return len(self.similarity.scaler.mean)
+        return len(self.scaler.mean)
 
     def predict(self, features: ArrayLike) -> FloatArray:
-        scores = self.similarity.in_batches(
-            self.check(features), lambda _, similar: similar @ self.coefficients
-        )
-        return scores + self.bias
+        x = self.check(features)
+        scores = np.full(len(x), self.bias)
+        for start in range(0, len(x), _ROWS_AT_ONCE):
+            rows = slice(start, start + _ROWS_AT_ONCE)
+            similar = _similarity(_squared(self.scaler(x[rows]), self.landmarks), self.length)
+            scores[rows] += similar @ self.coefficients
+        return scores
 
     def predict_std(self, features: ArrayLike) -> FloatArray | None:
         if self.residual_std is None:
@@ -60,20 +69,27 @@ class KernelHead(Head):
 
     def to_arrays(self) -> dict[str, Array]:
         return {
-            **self.similarity.to_arrays(),
+            "landmarks": self.landmarks.astype(np.float32),
+            **self.scaler.to_arrays(),
             "coefficients": self.coefficients,
             "bias": np.array([self.bias]),
         }
 
     def config(self) -> dict[str, Any]:
-        return {"residual_std": self.residual_std, **self.similarity.kernel.config()}
+        return {"residual_std": self.residual_std, "family": _FAMILY, "length": self.length}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
-        similarity = LandmarkKernel.from_arrays(arrays, config)
+        scaler = Scaler.from_arrays(arrays)
+        landmarks = take(arrays, "landmarks", None, len(scaler.mean))
+        length = take_value(config, "length", float)
+        if take_value(config, "family", str) != _FAMILY or not 0 < length < np.inf:
+            raise ModelError("the model file has a kernel that is not known here: train again")
         return cls(
-            similarity,
-            take(arrays, "coefficients", len(similarity.landmarks)),
+            scaler,
+            length,
+            landmarks,
+            take(arrays, "coefficients", len(landmarks)),
             float(take(arrays, "bias", 1)[0]),
             optional_std(config),
         )
@@ -84,67 +100,69 @@ def fit_kernel(
     scores: ArrayLike,
     *,
     weights: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
     seed: int = 0,
     blocks: Sequence[int] | None = None,
     landmarks: int = LANDMARKS,
 ) -> KernelHead:
-    """Rational quadratic kernel ridge; scaling and penalty by exact leave-one-out.
+    """Kernel ridge regression; scaling and penalty by exact leave-group-out.
 
-    The penalty has the lowest leave-one-out error. The scaling of the features orders the most
-    pairs of left-out images rightly: error is dominated by the few images at the ends.
+    The penalty has the lowest squared error. The scaling of the features orders the most pairs of
+    left-out images rightly: error is dominated by the few images at the ends.
 
-    Args:
-        features: (n, d).
-        scores: (n,).
-        weights: (n,) how much each image counts; None for equally.
-        seed: picks the landmarks if there are more images than these.
-        blocks: lengths of joined parts, to be given equal variance (see `Scaler.fit`).
-        landmarks: at most so many images are compared to.
-
-    Raises:
-        ModelError: nothing can be learnt (see `training_data`).
+    Arguments as in `fit_head`.
     """
     x, y, w = training_data(features, scores, weights)
-    rows = some_rows(len(y), _SEARCH_ON, seed)
-
-    def error(gram: FloatArray) -> float:
-        smoother = Smoother.from_gram(gram, y[rows], w[rows])
-        residuals = smoother.loo_residuals(_best_alpha(smoother))
-        return -(pairwise_accuracy(y[rows], y[rows] - residuals) or 0.0)
-
-    scaler, kernel = best_kernel(
-        error,
-        candidate_scalers(x, blocks),
-        x[rows],
-        (_LENGTH,),
-        (0.0,),
-    )
-    z = scaler(x)
-    similarity = LandmarkKernel(scaler, kernel, pick_landmarks(z, landmarks, seed))
-    return _solve(similarity, z, y, w)
-
-
-def _solve(similarity: LandmarkKernel, z: FloatArray, y: FloatArray, w: FloatArray) -> KernelHead:
-    landmarks, kernel = similarity.landmarks, similarity.kernel
-    if len(z) == len(landmarks):  # exact; rounded alike, so that the Gram matrix is symmetric
-        similar = kernel(landmarks, landmarks)
-        smoother = Smoother.from_gram(similar, y, w)
-        alpha = _best_alpha(smoother)
-        coefficients = smoother.dual(alpha)
+    g = group_numbers(groups, len(y))
+    rng = np.random.default_rng(seed)
+    some = rng.permutation(len(y))[:_SEARCH_ON]
+    # Hand-made features have units of their own and must be standardised. Of deep features the
+    # direction alone may be better, with or without standardising it.
+    scalers = [
+        Scaler.fit(x, blocks=blocks),
+        Scaler.fit(x, blocks=blocks, unit=True),
+        Scaler.fit(x, blocks=blocks, unit=True, per_feature=False),
+    ]
+    found = [_accuracy_and_length(scaler(x[some]), y[some], w[some], g[some]) for scaler in scalers]
+    best = int(np.argmax([accuracy for accuracy, _ in found]))
+    scaler, length = scalers[best], found[best][1]
+    z = scaler(x).astype(np.float32).astype(np.float64)  # as landmarks are saved
+    chosen = z
+    if len(z) > landmarks:
+        chosen = z[np.sort(rng.choice(len(z), size=landmarks, replace=False))]
+    similar = _similarity(_squared(z, chosen), length)
+    if len(chosen) == len(z):
+        path = RidgePath.from_gram(similar, y, w, g)
+        alpha = path.best_alpha()
+        coefficients = path.dual(alpha)
     else:
-        similar, projection = kernel(z, landmarks), similarity.projection()
-        basis = similar @ projection
-        smoother = Smoother.from_features(basis, y, w)
-        alpha = _best_alpha(smoother)
-        coefficients = projection @ (basis.T @ smoother.dual(alpha))
-    return KernelHead(
-        similarity,
-        coefficients,
-        bias=float(np.average(y - similar @ coefficients, weights=w)),
-        residual_std=float(np.sqrt(smoother.loo_error(np.array([alpha]))[0])),
-    )
+        gram = _similarity(_squared(chosen, chosen), length) + _JITTER * np.eye(len(chosen))
+        projection = np.linalg.inv(np.linalg.cholesky(gram)).T
+        basis = similar @ projection  # whose inner products are the approximate kernel
+        path = RidgePath.from_features(basis, y, w, g)
+        alpha = path.best_alpha()
+        coefficients = projection @ (basis.T @ path.dual(alpha))
+    bias = float(np.average(y - similar @ coefficients, weights=w))
+    return KernelHead(scaler, length, chosen, coefficients, bias, path.left_out_std(alpha))
 
 
-def _best_alpha(smoother: Smoother) -> float:
-    alphas = smoother.alphas()
-    return float(alphas[np.argmin(smoother.loo_error(alphas))])
+def _accuracy_and_length(
+    z: FloatArray, y: FloatArray, w: FloatArray, groups: np.ndarray
+) -> tuple[float, float]:
+    """AB on left-out images, and the length scale for features scaled like this."""
+    squared = _squared(z, z)
+    typical = float(np.median(squared[np.triu_indices(len(z), 1)]))
+    length = _LENGTH * max(typical, 1e-12) ** 0.5
+    path = RidgePath.from_gram(_similarity(squared, length), y, w, groups)
+    residuals = path.left_out_residuals(np.array([path.best_alpha()]))[0]
+    return pairwise_accuracy(y, y - residuals) or 0.0, length
+
+
+def _squared(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Squared distances (len(a), len(b))."""
+    squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * (a @ b.T)
+    return np.asarray(np.maximum(squared, 0))
+
+
+def _similarity(squared: FloatArray, length: float) -> FloatArray:
+    return np.asarray(1 / (1 + squared / (2 * length**2)))

@@ -1,14 +1,13 @@
 """Ridge regression: the cheapest head, and hard to beat with few images."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from src.aesthetic.heads.linear import LinearHead
-from src.aesthetic.heads.ridge_path import ALPHAS, Smoother
-from src.aesthetic.heads.scaling import Scaler, training_data
+from src.aesthetic.heads.ridge_path import RidgePath
+from src.aesthetic.heads.scaling import Scaler, group_numbers, training_data
 
 
 def fit_ridge(
@@ -16,36 +15,25 @@ def fit_ridge(
     scores: ArrayLike,
     *,
     weights: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
     seed: int = 0,
     blocks: Sequence[int] | None = None,
-    choose_by: Literal["loo", "gcv"] = "loo",
 ) -> LinearHead:
-    """Ridge regression on standardised features; the penalty chosen in closed form.
+    """Ridge regression on standardised features; the penalty by exact leave-group-out error.
 
-    Args:
-        features: (n, d).
-        scores: (n,).
-        weights: (n,) how much each image counts; None for equally.
-        seed: unused; nothing here is random.
-        blocks: lengths of joined parts, to be given equal variance (see `Scaler.fit`).
-        choose_by: exact leave-one-out error, or generalised cross-validation.
-
-    Raises:
-        ModelError: nothing can be learnt (see `training_data`).
+    Arguments as in `fit_head`; nothing here is random.
     """
     x, y, w = training_data(features, scores, weights)
+    g = group_numbers(groups, len(y))
     scaler = Scaler.fit(x, blocks=blocks)
     z = scaler(x)
-    smoother = Smoother.from_features(z, y, w)
-    alphas = smoother.alphas()
-    errors = smoother.loo_error(alphas) if choose_by == "loo" else smoother.gcv(alphas)
-    best = int(np.argmin(errors))
-    weight = scaler.factor * (z.T @ smoother.dual(alphas[best]))
-    centre = np.average(x, axis=0, weights=w)
+    path = RidgePath.from_features(z, y, w, g)
+    alpha = path.best_alpha()
+    weight = scaler.factor * (z.T @ path.dual(alpha))
     return LinearHead(
         weight=weight,
-        bias=float(smoother.mean - centre @ weight),
-        residual_std=float(np.sqrt(smoother.loo_error(alphas[[best]])[0])),
+        bias=float(path.mean - np.average(x, axis=0, weights=w) @ weight),
+        residual_std=path.left_out_std(alpha),
         fitted_as="ridge",
-        penalty=float(ALPHAS[best]),
+        penalty=alpha / path.scale,
     )

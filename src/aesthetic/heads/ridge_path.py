@@ -1,11 +1,11 @@
-"""Ridge regression along its whole penalty path, with exact leave-one-out in closed form.
+"""Ridge regression along its whole penalty path, with exact leave-group-out in closed form.
 
-Minimise Σ w_i (y_i - b - f(x_i))² + α ‖f‖² with b free. With the weighted, centred problem
-decomposed once, fitted values, leave-one-out residuals, generalised cross-validation and the
-restricted likelihood are sums over the spectrum for every α. Used by ridge, kernel and gp.
+Minimise Σ w_i (y_i - b - f(x_i))² + α ‖f‖² with b free. The weighted, centred problem is decomposed
+once. With H the hat matrix of a penalty and r the residuals, those of a fit without the images G
+are (I - H_GG)⁻¹ r_G: single images for most, all copies of one image for near duplicates, which
+scikit-learn's RidgeCV would let vouch for each other.
 
-Sources: Golub, Heath & Wahba 1979 (GCV); Rasmussen & Williams 2006, ch. 2 and 5.4 (leave-one-out);
-Patterson & Thompson 1971 (restricted likelihood).
+Sources: Golub, Heath & Wahba 1979; Rasmussen & Williams 2006, 5.4.2.
 """
 
 from dataclasses import dataclass
@@ -20,110 +20,111 @@ _NEGLIGIBLE = 1e-10  # relative to the largest eigenvalue
 
 
 @dataclass(frozen=True)
-class Smoother:
+class RidgePath:
     """The decomposed problem.
 
     Attributes:
         basis: (n, r) orthonormal columns, all orthogonal to √w.
         eigenvalues: (r,) of the weighted, centred Gram matrix.
-        projected: (r,) the weighted, centred target in the basis.
         target: (n,) the scores.
         weights: (n,) with mean 1.
+        groups: (n,) images with the same number are left out together.
     """
 
     basis: FloatArray
     eigenvalues: FloatArray
-    projected: FloatArray
     target: FloatArray
     weights: FloatArray
+    groups: np.ndarray
 
     @classmethod
-    def from_gram(cls, gram: FloatArray, target: FloatArray, weights: FloatArray) -> Self:
+    def from_gram(
+        cls, gram: FloatArray, target: FloatArray, weights: FloatArray, groups: np.ndarray
+    ) -> Self:
         """From the matrix of inner products (n, n) of a linear or other kernel."""
         root = np.sqrt(weights)
         unit = root / np.linalg.norm(root)
         weighted = gram * root * root[:, None]
         towards = weighted @ unit
         weighted -= np.outer(towards, unit) + np.outer(unit, towards - unit * (unit @ towards))
-        return cls.from_eigen(*np.linalg.eigh(weighted), target, weights)
+        eigenvalues, basis = np.linalg.eigh(weighted)
+        kept = _kept(eigenvalues)
+        return cls(basis[:, kept], eigenvalues[kept], target, weights, groups)
 
     @classmethod
-    def from_features(cls, features: FloatArray, target: FloatArray, weights: FloatArray) -> Self:
+    def from_features(
+        cls, features: FloatArray, target: FloatArray, weights: FloatArray, groups: np.ndarray
+    ) -> Self:
         """From features (n, d): by the smaller of the two Gram matrices."""
-        n, d = features.shape
-        if n <= d:
-            return cls.from_gram(features @ features.T, target, weights)
+        if len(features) <= features.shape[1]:
+            return cls.from_gram(features @ features.T, target, weights, groups)
         centred = features - np.average(features, axis=0, weights=weights)
         weighted = centred * np.sqrt(weights)[:, None]
         eigenvalues, vectors = np.linalg.eigh(weighted.T @ weighted)
-        basis = weighted @ (vectors / np.sqrt(np.maximum(eigenvalues, 1e-300)))
-        return cls.from_eigen(eigenvalues, basis, target, weights)
-
-    @classmethod
-    def from_eigen(
-        cls, eigenvalues: FloatArray, basis: FloatArray, target: FloatArray, weights: FloatArray
-    ) -> Self:
-        """From eigenvalues (r,) and eigenvectors (n, r) of the weighted, centred Gram matrix."""
-        kept = eigenvalues > max(eigenvalues.max(initial=0), 1e-30) * _NEGLIGIBLE
-        eigenvalues, basis = eigenvalues[kept], basis[:, kept]
-        centred = target - np.average(target, weights=weights)
-        projected = basis.T @ (np.sqrt(weights) * centred)
-        return cls(basis, eigenvalues, projected, target, weights)
+        kept = _kept(eigenvalues)
+        basis = weighted @ (vectors[:, kept] / np.sqrt(eigenvalues[kept]))
+        return cls(basis, eigenvalues[kept], target, weights, groups)
 
     @property
     def mean(self) -> float:
         """The weighted mean of the target."""
         return float(np.average(self.target, weights=self.weights))
 
-    def alphas(self) -> FloatArray:
-        """Penalties worth trying, scaled to this problem."""
-        scale = self.eigenvalues.sum() / len(self.target) if len(self.eigenvalues) else 1.0
-        return ALPHAS * scale
+    @property
+    def scale(self) -> float:
+        """The mean eigenvalue, to which `ALPHAS` are relative."""
+        total = float(self.eigenvalues.sum())
+        return total / len(self.target) if total else 1.0
 
     def dual(self, alpha: float) -> FloatArray:
         """Coefficients (n,), summing to 0, such that f(x) = Σ c_i k(x, x_i) + constant."""
-        solution: FloatArray = self.basis @ (self.projected / (self.eigenvalues + alpha))
-        return np.sqrt(self.weights) * solution
+        root = np.sqrt(self.weights)
+        projected = self.basis.T @ (root * (self.target - self.mean))
+        return np.asarray(root * (self.basis @ (projected / (self.eigenvalues + alpha))))
 
-    def loo_residuals(self, alphas: float | FloatArray) -> FloatArray:
-        """y_i minus the prediction of the model fitted without image i: (a, n) or (n,)."""
-        penalties = np.atleast_1d(np.asarray(alphas, dtype=np.float64))
-        shrink = self.eigenvalues / (self.eigenvalues + penalties[:, None])  # (a, r)
-        centred = self.target - self.mean
-        residual = centred - (shrink * self.projected) @ self.basis.T / self._root()
-        free = 1 - self.weights / self.weights.sum() - shrink @ (self.basis.T**2)
-        loo: FloatArray = residual / np.maximum(free, 1e-9)
-        return loo if np.ndim(alphas) else loo[0]
+    def best_alpha(self) -> float:
+        """The penalty of the least mean squared leave-out residual."""
+        alphas = ALPHAS * self.scale
+        squared = self.left_out_residuals(alphas) ** 2
+        return float(alphas[np.argmin(squared @ self.weights)])
 
-    def gcv(self, alphas: FloatArray) -> FloatArray:
-        """Generalised cross-validation error for each penalty (a,)."""
-        n = len(self.target)
-        shrink = self.eigenvalues / (self.eigenvalues + alphas[:, None])
-        total = self.weights @ (self.target - self.mean) ** 2
-        unexplained = total - ((1 - (1 - shrink) ** 2) * self.projected**2).sum(axis=1)
-        error: FloatArray = n * unexplained / np.maximum(n - 1 - shrink.sum(axis=1), 1e-9) ** 2
-        return error
+    def left_out_std(self, alpha: float) -> float:
+        """Root mean squared leave-out residual."""
+        residuals = self.left_out_residuals(np.array([alpha]))[0]
+        return float(np.sqrt(np.average(residuals**2, weights=self.weights)))
 
-    def loo_error(self, alphas: FloatArray) -> FloatArray:
-        """Weighted mean squared leave-one-out residual for each penalty (a,)."""
-        squared = self.loo_residuals(alphas) ** 2
-        error: FloatArray = squared @ self.weights / self.weights.sum()
-        return error
+    def left_out_residuals(self, alphas: FloatArray) -> FloatArray:
+        """(a, n): y_i minus the prediction of the fit without the group of image i."""
+        root = np.sqrt(np.maximum(self.weights, 1e-12))
+        unit = root / np.linalg.norm(root)
+        shrink = self.eigenvalues / (self.eigenvalues + alphas[:, None])  # (a, r)
+        scaled = root * (self.target - self.mean)
+        residuals = scaled - (shrink * (self.basis.T @ scaled)) @ self.basis.T
+        free = 1 - unit**2 - shrink @ (self.basis**2).T
+        left_out = residuals / np.maximum(free, 1e-9)
+        for members in _of_equal_size(self.groups):
+            basis, size = self.basis[members], members.shape[1]  # (g, k, r)
+            mean = unit[members][:, :, None] * unit[members][:, None, :]
+            for number, factors in enumerate(shrink):
+                hat = mean + (basis * factors) @ basis.transpose(0, 2, 1)
+                system = (1 + 1e-9) * np.eye(size) - hat
+                solved = np.linalg.solve(system, residuals[number][members][:, :, None])
+                left_out[number, members] = solved[:, :, 0]
+        return np.asarray(left_out / root)
 
-    def restricted_likelihood(self, alphas: FloatArray) -> FloatArray:
-        """Log likelihood (a,) with mean and signal variance profiled out, up to a constant.
 
-        α is the ratio of noise to signal variance.
-        """
-        rank = len(self.target) - 1
-        missing = rank - len(self.eigenvalues)  # directions that only noise explains
-        total = self.weights @ (self.target - self.mean) ** 2
-        beyond = max(float(total - self.projected @ self.projected), 0.0)
-        spectrum = self.eigenvalues + alphas[:, None]
-        fit = (self.projected**2 / spectrum).sum(axis=1) + beyond / alphas
-        volume = np.log(spectrum).sum(axis=1) + missing * np.log(alphas)
-        likelihood: FloatArray = -0.5 * (rank * np.log(np.maximum(fit, 1e-300)) + volume)
-        return likelihood
+def _kept(eigenvalues: FloatArray) -> np.ndarray:
+    return np.asarray(eigenvalues > max(eigenvalues.max(initial=0), 1e-30) * _NEGLIGIBLE)
 
-    def _root(self) -> FloatArray:
-        return np.sqrt(np.maximum(self.weights, 1e-12))
+
+def _of_equal_size(groups: np.ndarray) -> list[np.ndarray]:
+    """The rows of all groups of several images, (groups, images) for each size there is.
+
+    None if all images are of one group: without it nothing would be left.
+    """
+    number, counts = np.unique(groups, return_inverse=True, return_counts=True)[1:]
+    if len(counts) < 2:
+        return []
+    rows = np.argsort(number, kind="stable")
+    size = counts[number[rows]]
+    return [rows[size == k].reshape(-1, k) for k in np.unique(counts) if k > 1]

@@ -119,3 +119,15 @@ def training_data(
     if not (np.isfinite(w).all() and (w >= 0).all() and w.sum() > 0):
         raise ModelError("the weights of the images must be finite, not negative, not all zero")
     return x, y, w / w.mean()
+
+
+def group_numbers(groups: ArrayLike | None, n: int) -> np.ndarray:
+    """Which images are left out together, (n,): as given, or each alone.
+
+    Raises:
+        ModelError: not one number for each image.
+    """
+    numbers = np.arange(n) if groups is None else np.asarray(groups)
+    if numbers.shape != (n,):
+        raise ModelError(f"groups {numbers.shape} do not belong to {n} images")
+    return numbers

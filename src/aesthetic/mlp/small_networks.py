@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from src.aesthetic.heads import Head
+from src.aesthetic.heads import EnsembleHead, Head
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.scaling import training_data
-from src.aesthetic.select import AutoFit, Rival, assign_folds, comparable, fit_auto
+from src.aesthetic.heads.scaling import group_numbers, training_data
+from src.aesthetic.select import FOLDS, AutoFit, Candidate, assign_folds, comparable, fit_auto
 
 NETWORKS = "networks"
-_MEMBERS = 10
-_MEMBERS_OF_MANY = 5  # where each takes long and has seen enough
-_MANY = 500  # images
+_MANY = 500  # images: above, one round of networks is enough, and each takes long
 _MOST_STEPS = 2_400  # optimizer steps; with more than 320 images there are fewer epochs
 
 
@@ -22,30 +21,25 @@ def fit_automatic(
     scores: ArrayLike,
     *,
     weights: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
     seed: int = 0,
     blocks: Sequence[int] | None = None,
     prior: Head | None = None,
-    groups: ArrayLike | None = None,
 ) -> AutoFit:
     """`fit_auto` with small networks as a further candidate, the one to beat.
 
     With few images, or a generic model to correct, there are no networks.
-
-    Args:
-        features, scores, weights, seed, blocks, prior, groups: as in `fit_auto`.
 
     Raises:
         ModelError: nothing can be learnt from these images.
         KeyboardInterrupt: stopped.
     """
     x, y, w = training_data(features, scores, weights)
-    fold = assign_folds(len(y) if groups is None else groups, _MEMBERS, seed)
-    rivals: dict[str, Rival] = {}
-    if prior is None and comparable(y, fold):
-        rivals[NETWORKS] = fit_networks(x, y, weights=w, groups=groups, seed=seed)
-    return fit_auto(
-        x, y, weights=w, seed=seed, blocks=blocks, prior=prior, groups=groups, rivals=rivals
-    )
+    g = group_numbers(groups, len(y))
+    others = {}
+    if prior is None and comparable(y, assign_folds(g, FOLDS, seed)):
+        others[NETWORKS] = fit_networks(x, y, weights=w, groups=g, seed=seed)
+    return fit_auto(x, y, weights=w, groups=g, seed=seed, blocks=blocks, prior=prior, others=others)
 
 
 def fit_networks(
@@ -55,18 +49,12 @@ def fit_networks(
     weights: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     seed: int = 0,
-) -> Rival:
-    """Ten small networks, each trained on pairs without a tenth of the images; their mean.
+) -> Candidate:
+    """Small networks, each trained on pairs without a fifth of the images; their mean.
 
     64 and 32 units with ReLU and dropout, on standardised features, margin ranking loss, AdamW.
-    With many images there are five.
-
-    Args:
-        features: (n, d).
-        scores: (n,).
-        weights: (n,) or None.
-        groups: (n,) images with the same number are left out together, or None.
-        seed: of the folds and the networks.
+    There are two rounds of five with different fifths, so that two networks know nothing of an
+    image; their mean is its prediction. With many images there is one round.
 
     Raises:
         ModelError: nothing can be learnt from these images.
@@ -83,16 +71,24 @@ def fit_networks(
         lr_scheduler_type="cosine",
         warmup_ratio=0.1,
         weight_decay=0.01,
-        seed=seed,
     )
     steps = options.total_steps(len(scores) // options.per_device_train_batch_size)
     if steps > _MOST_STEPS:
         options = replace(options, max_steps=_MOST_STEPS)
     shape = MlpShape((64, 32), (0.3, 0.2), relu=True, standardise=True)
-    members = _MEMBERS if len(scores) <= _MANY else _MEMBERS_OF_MANY
-    fit = fit_ensemble(
-        features, scores, Trial(options, shape), members=members, weights=weights, groups=groups
-    )
-    if fit.interrupted or fit.left_out is None:
-        raise KeyboardInterrupt
-    return Rival(fit.head, fit.left_out)
+    members: list[Head] = []
+    out_of_fold, variances = [], []
+    g = group_numbers(groups, len(scores))
+    for number in (seed, seed + FOLDS) if len(scores) <= _MANY else (seed,):
+        if members and not comparable(scores, assign_folds(g, FOLDS, number)):
+            continue
+        trial = Trial(replace(options, seed=number), shape)
+        fit = fit_ensemble(features, scores, trial, members=FOLDS, weights=weights, groups=g)
+        assert isinstance(fit.head, EnsembleHead)
+        if fit.interrupted or fit.left_out is None or fit.head.residual_std is None:
+            raise KeyboardInterrupt
+        members += fit.head.members
+        out_of_fold.append(fit.left_out)
+        variances.append(fit.head.residual_std**2)
+    head = EnsembleHead(tuple(members), float(np.sqrt(np.mean(variances))))
+    return Candidate(head, np.mean(out_of_fold, axis=0))

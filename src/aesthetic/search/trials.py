@@ -181,7 +181,14 @@ class InnerFolds:
                 x, y, weights=weights, seed=seed, blocks=self._blocks, prior=prior, groups=groups
             ).head
         return fit_head(
-            trial.head, x, y, weights=weights, seed=seed, blocks=self._blocks, prior=prior
+            trial.head,
+            x,
+            y,
+            weights=weights,
+            groups=groups,
+            seed=seed,
+            blocks=self._blocks,
+            prior=prior,
         )
 
     def score(self, trial: Trial, head: Head, fold: int, train_loss: float | None = None) -> Score:

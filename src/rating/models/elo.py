@@ -17,12 +17,6 @@ def win_probability(difference: float) -> float:
 
 
 def update(left: float, right: float, outcome: float, k: float = K) -> tuple[float, float]:
-    """The scores after a choice: what one gains the other loses, so that the sum stays.
-
-    Args:
-        left, right: the scores before.
-        outcome: 1 where left was preferred, 0 where right was, 0.5 for a tie.
-        k: the largest possible change.
-    """
+    """The scores after a choice: `outcome` 1 where left was preferred, 0 right, 0.5 a tie."""
     change = k * (outcome - win_probability(left - right))
     return left + change, right - change

@@ -49,8 +49,7 @@ def feature_space(images: Sequence[str], features: Mapping[str, ArrayLike]) -> F
 
     Args:
         images: the order of the rows.
-        features: vectors of one length; images may lack one, other paths are passed over. A
-            vector that is not finite counts as lacking.
+        features: vectors of one length; an image may lack one, or have one that is not finite.
 
     Raises:
         DataError: the vectors differ in length.

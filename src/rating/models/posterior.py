@@ -160,13 +160,7 @@ class Fit:
 
 
 def fit(prior: Prior, choices: Choices, start: Belief | None = None) -> Fit:
-    """Fit all choices at once.
-
-    Args:
-        prior: for n images.
-        choices: m answers.
-        start: a belief to begin the search at; saves time and changes nothing.
-    """
+    """Fit all choices at once; a belief to `start` from saves time and changes nothing."""
     belief = Belief.start(prior)
     if not len(choices):
         return Fit(belief, 0.0)

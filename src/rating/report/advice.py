@@ -97,11 +97,8 @@ def _compared_with_ceiling(audit: Proportion, consistency: Proportion, verdict: 
     estimate, low, high = (100 * share for share in most)
     limit = f"about {estimate:.0f} % ({low:.0f}–{high:.0f} %)"
     if 100 * audit.interval[1] < low:
-        return f"Rate more: {verdict}, and as consistently as you answer, {limit} is possible."
-    return (
-        f"Train: {verdict}, and as consistently as you answer, no scores could predict more than "
-        f"{limit}."
-    )
+        return f"Rate more: {verdict}; with your consistency, {limit} is possible."
+    return f"Train: {verdict}; with your consistency, at most {limit} is possible."
 
 
 def _percent(share: Proportion) -> str:

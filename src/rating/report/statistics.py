@@ -12,7 +12,7 @@ import numpy as np
 from src.evaluation.proportion import NONE, Proportion
 from src.rating.models.comparison_graph import Floats, Ints
 from src.rating.report.advice import FEWEST, OddOneOut, advise
-from src.rating.storage.choice_log import ANSWERS, Event
+from src.rating.storage.choice_rows import ANSWERS, Event
 
 WINDOW = 50
 """choices that the running agreement looks back on"""

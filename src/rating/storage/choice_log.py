@@ -19,81 +19,33 @@ import logging
 import math
 import os
 import sqlite3
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from src.errors import DataError
+from src.rating.storage.choice_rows import (
+    ANSWERS,
+    COLUMNS,
+    INSERT,
+    SCHEMA,
+    VERSION,
+    Event,
+    Start,
+    as_count,
+    checksum_of,
+    is_whole,
+)
+from src.rating.storage.rescue import rescue
 from src.rating.storage.set_aside import set_aside
 
 logger = logging.getLogger(__name__)
 
+__all__ = ["ANSWERS", "NAME", "ChoiceLog", "Event", "Start", "no_window"]
+
 NAME = "score_choices.sqlite"
-VERSION = 1
-ANSWERS = ("left", "right", "tie")
-
-_SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE events (
-    id INTEGER PRIMARY KEY,
-    time TEXT NOT NULL,            -- UTC, ISO 8601
-    session INTEGER NOT NULL,
-    "left" TEXT NOT NULL,          -- relative paths with forward slashes
-    "right" TEXT NOT NULL,
-    outcome TEXT NOT NULL,         -- left, right, tie, skip, exclude (the left image), undo
-    response_time REAL,            -- seconds
-    kind TEXT NOT NULL,            -- why the pair was shown: audit, repeat, active, ...
-    prediction REAL,               -- probability given to "left" before the pair was shown
-    undoes INTEGER,                -- id of the event that an undo takes back
-    checksum INTEGER               -- of the other columns; NULL in rows of earlier versions
-) STRICT;
-CREATE TABLE starts (
-    id INTEGER PRIMARY KEY,
-    time TEXT NOT NULL,
-    path TEXT NOT NULL,
-    score REAL NOT NULL,
-    source TEXT NOT NULL           -- file (score.json of the old tool) or model
-) STRICT;
-CREATE TABLE state (               -- what score.json was when it was last read or written
-    key TEXT PRIMARY KEY,
-    value TEXT NOT NULL
-) STRICT;
-CREATE TRIGGER events_kept BEFORE DELETE ON events
-    BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
-CREATE TRIGGER events_unchanged BEFORE UPDATE ON events
-    BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
-PRAGMA user_version = {VERSION};
-COMMIT;
-"""
-_COLUMNS = (
-    'id, time, session, "left", "right", outcome, response_time, kind, prediction, undoes, checksum'
-)
-_INSERT = f"INSERT INTO events ({_COLUMNS}) VALUES ({', '.join('?' * 11)})"
-_TABLES = {"starts": "time, path, score, source", "state": "key, value"}
-
-
-class Event(NamedTuple):
-    """One row: a choice, an exclusion, or the taking back of either."""
-
-    left: str
-    right: str
-    outcome: str
-    kind: str
-    prediction: float | None = None
-    response_time: float | None = None
-    session: int = 0
-    id: int = 0
-
-
-class Start(NamedTuple):
-    """A score that an image had before any logged choice."""
-
-    path: str
-    score: float
-    source: str
 
 
 class _Damaged(Exception):
@@ -146,7 +98,7 @@ class ChoiceLog:
             undoes,
         )
         with self._explained():
-            self._connection.execute(_INSERT, (*row, _checksum(row)))
+            self._connection.execute(INSERT, (*row, checksum_of(row)))
         self._last += 1
         return self._last
 
@@ -207,7 +159,7 @@ class ChoiceLog:
         run("PRAGMA fullfsync = ON")  # macOS: a plain fsync stops at the disk's cache
         (version,) = run("PRAGMA user_version").fetchone()
         if version == 0:
-            self._connection.executescript(_SCHEMA)
+            self._connection.executescript(SCHEMA)
         elif version != VERSION:
             raise DataError(
                 f"{self.path} was written by a newer version of this program (format {version}): "
@@ -221,8 +173,8 @@ class ChoiceLog:
         if verdict != "ok":
             raise _Damaged(verdict)
         self._last = self.session = 0
-        for row in run(f"SELECT {_COLUMNS} FROM events ORDER BY id"):
-            if not _is_whole(row) or row[0] != self._last + 1:
+        for row in run(f"SELECT {COLUMNS} FROM events ORDER BY id"):
+            if not is_whole(row) or row[0] != self._last + 1:
                 raise _Damaged(f"choice {self._last + 1:,} is missing or changed")
             self._last, self.session = row[0], row[2]
         if self._last < as_count(dict(run("SELECT key, value FROM state")).get("last_event")):
@@ -231,39 +183,25 @@ class ChoiceLog:
 
     def _restore(self, damage: Exception) -> None:
         """Set the file aside and go on with a new one of the rows that are whole."""
-        with suppress(sqlite3.Error, ValueError):  # else nothing is read of a file that was cut off
-            self._connection.execute("PRAGMA writable_schema = ON")
-        rows, last = _rescued(self._connection)
-        if not rows:
+        found = rescue(self._connection)
+        if not found.events:
             raise DataError(
                 f"{self.path} is damaged ({damage}); it has not been changed. Put a backup in its "
                 "place, or rename it to go on from the scores in score.json"
             ) from damage
-        tables = {name: _readable(self._connection, name, _TABLES[name]) for name in _TABLES}
         self._connection.close()
         copy = set_aside(self.path)
         fresh = self.path.with_name(f"{NAME}.restored")
         fresh.unlink(missing_ok=True)
-        with closing(sqlite3.connect(fresh, isolation_level=None)) as restored:
-            restored.executescript(_SCHEMA)
-            restored.execute("BEGIN")
-            restored.executemany(_INSERT, _renumbered(rows))
-            for name, content in tables.items():
-                if name == "state":  # score.json is to be written again
-                    content = [row for row in content if row[0] != "last_event"]
-                marks = ", ".join("?" * (1 + _TABLES[name].count(",")))
-                restored.executemany(
-                    f"INSERT INTO {name} ({_TABLES[name]}) VALUES ({marks})", content
-                )
-            restored.execute("COMMIT")
+        found.write(fresh)
         self.path.with_name(f"{NAME}-wal").unlink(missing_ok=True)
         os.replace(fresh, self.path)
         self._connection = self._connect()
         self._prepare()
-        lost = f"at least {last - len(rows):,}" if last > len(rows) else "an unknown number"
+        lost = f"at least {found.lost:,}" if found.lost else "an unknown number"
         notice = (
-            f"{self.path} was damaged ({damage}): {len(rows):,} choices are whole and kept, {lost} "
-            f"are lost; the damaged file is {copy.name}"
+            f"{self.path} was damaged ({damage}): {len(found.events):,} choices are whole and "
+            f"kept, {lost} are lost; the damaged file is {copy.name}"
         )
         logger.warning(notice)
         self.notices.append(notice)
@@ -323,36 +261,8 @@ def no_window(directory: Path) -> Iterator[None]:
         yield
 
 
-def as_count(text: str | None) -> int:
-    """A count kept as text in the state; 0 where there is none that makes sense."""
-    return int(text) if text and text.isdecimal() else 0
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _checksum(row: tuple[Any, ...]) -> int:
-    """Of a row without its checksum."""
-    return zlib.crc32(repr(row).encode())
-
-
-def _is_whole(row: tuple[Any, ...]) -> bool:
-    """Whether a row is as it was written; one without a checksum only has to make sense."""
-    *written, checksum = row
-    if checksum is not None:
-        return bool(checksum == _checksum(tuple(written)))
-    number, _, session, left, right, outcome, _, kind, prediction, undoes = written
-    of_one = outcome in ("exclude", "undo")  # right is empty where only an image was excluded
-    return (
-        all(isinstance(text, str) for text in (left, right, kind))
-        and isinstance(session, int)
-        and outcome in (*ANSWERS, "skip", "exclude", "undo")
-        and left not in ("", right)
-        and (right != "" or of_one)
-        and (prediction is None or 0 <= prediction <= 1)
-        and (undoes in range(1, number) if outcome == "undo" else undoes is None)
-    )
 
 
 def _is_damage(error: Exception) -> bool:
@@ -362,45 +272,3 @@ def _is_damage(error: Exception) -> bool:
         or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
         or "decode" in str(error)  # text that is no UTF-8; it has no code
     )
-
-
-def _rescued(connection: sqlite3.Connection) -> tuple[list[tuple[Any, ...]], int]:
-    """The rows of a damaged log that are whole, and the greatest number that any row has."""
-    found: dict[int, tuple[Any, ...]] = {}
-    last, missed = 0, 0
-    while missed < 1000:  # by number, since a damaged page ends every scan
-        number = last + missed + 1
-        with suppress(sqlite3.Error, ValueError, OverflowError):
-            row = connection.execute(
-                f"SELECT {_COLUMNS} FROM events WHERE id = ?", (number,)
-            ).fetchone()
-            if row is not None:
-                last, missed = number, 0
-                if _is_whole(row):
-                    found[number] = row
-                continue
-        missed += 1
-    with suppress(sqlite3.Error, ValueError):
-        state = dict(connection.execute("SELECT key, value FROM state"))
-        last = max(last, as_count(state.get("last_event")))
-    return list(found.values()), last
-
-
-def _readable(connection: sqlite3.Connection, table: str, columns: str) -> list[tuple[Any, ...]]:
-    """The rows of a table up to the first that cannot be read."""
-    rows: list[tuple[Any, ...]] = []
-    with suppress(sqlite3.Error, ValueError):
-        for row in connection.execute(f"SELECT {columns} FROM {table}"):
-            rows.append(row)
-    return rows
-
-
-def _renumbered(rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """Numbers without gaps; an undo of a lost row is dropped with it."""
-    new: dict[int, int] = {}
-    for number, *middle, undoes, _ in rows:
-        if undoes is not None and undoes not in new:
-            continue
-        new[number] = len(new) + 1
-        row = (new[number], *middle, None if undoes is None else new[undoes])
-        yield (*row, _checksum(row))

@@ -14,7 +14,8 @@ from pathlib import Path
 from src.errors import DataError
 from src.files import write_text
 from src.rating.storage import choice_log, score_file
-from src.rating.storage.choice_log import ANSWERS, ChoiceLog, Event, Start, as_count
+from src.rating.storage.choice_log import ChoiceLog
+from src.rating.storage.choice_rows import ANSWERS, Event, Start, as_count
 from src.rating.storage.score_file import DamagedScoreFile, ScoreFile
 from src.rating.storage.set_aside import set_aside
 

@@ -4,7 +4,7 @@ It listens on 127.0.0.1 alone, answers only to that name, takes images from the 
 and never a path, and keeps nothing.
 """
 
-import io
+import asyncio
 import logging
 import socket
 import threading
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from src.errors import MissingExtra, SettingsError
 from src.images import UnreadableImage, open_image
+from src.images.decode import TooLarge
 from src.tagging.selected_tags import category_name
 from src.tagging.taggers import Tagger
 from src.tagging.thresholds import Scope
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 MAX_BYTES = 32 << 20  # of one upload
 MAX_PIXELS = 64_000_000  # of one image
+MAX_UPLOADS = 16  # held in memory at once
+BODY_SECONDS = 60
 _PAGE = Path(__file__).with_name("page.html")
 _MOST_TAGS = 500
 
@@ -40,6 +42,7 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
     `?threshold=0.3` sets one threshold for all, `?limit=50` gives the likeliest so many instead.
     Uploads that are too large get 413, those that are no readable image 415, wrong numbers 422,
     and those that a page of another site sends, 403; programs send no origin and are welcome.
+    More than `MAX_UPLOADS` at once get 503, those that arrive too slowly 408.
 
     Raises:
         MissingExtra: fastapi is not installed.
@@ -49,6 +52,7 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
         from fastapi.responses import HTMLResponse
         from starlette.concurrency import run_in_threadpool
         from starlette.middleware.trustedhost import TrustedHostMiddleware
+        from starlette.requests import ClientDisconnect
     except ImportError:
         raise MissingExtra("fastapi", "the tagging server") from None
 
@@ -58,12 +62,12 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
     page = _PAGE.read_text(encoding="utf-8")
     thresholds = tagger.thresholds.of(tagger.tags, scope)
     one_at_a_time = threading.Lock()
+    uploads = asyncio.Semaphore(MAX_UPLOADS)
 
     def answer(content: bytes, threshold: float | None, limit: int | None) -> dict[str, Any]:
-        image = decode(content, tagger.at_least)
-        prepared = tagger.prepare(image)
-        with one_at_a_time:
-            (found,) = tagger.probabilities([prepared])
+        with one_at_a_time:  # decoding too: it takes the most memory
+            image = open_image(content, at_least=tagger.at_least, max_pixels=MAX_PIXELS)
+            (found,) = tagger.probabilities([tagger.prepare(image)])
         given = found >= (thresholds if threshold is None else threshold)
         chosen = np.flatnonzero(np.ones_like(given) if limit is not None else given)
         order = chosen[np.argsort(-found[chosen], kind="stable")][: limit or _MOST_TAGS]
@@ -106,13 +110,19 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
         origin = request.headers.get("origin")
         if origin is not None and origin != f"http://{request.headers['host']}":
             raise HTTPException(403, "only the page of this server may post images")
+        if uploads.locked():
+            raise HTTPException(503, "too many images at once: try again in a moment")
         try:
-            content = await _body(request)
-            return await run_in_threadpool(answer, content, threshold, limit)
+            async with uploads:
+                async with asyncio.timeout(BODY_SECONDS):
+                    content = await _body(request)
+                return await run_in_threadpool(answer, content, threshold, limit)
+        except (TimeoutError, ClientDisconnect):
+            raise HTTPException(408, "the image did not arrive in time") from None
         except TooLarge as error:
             raise HTTPException(413, str(error)) from None
         except UnreadableImage as error:
-            raise HTTPException(415, f"no image that can be read: {error}") from None
+            raise HTTPException(415, f"This is not an image that can be read: {error}") from None
 
     app.post("/api/tag")(tag_image)
     return app
@@ -122,10 +132,6 @@ _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-
-
-class TooLarge(Exception):
-    """An upload of too many bytes or pixels; the message says which."""
 
 
 async def _body(request: Any) -> bytes:
@@ -140,23 +146,6 @@ async def _body(request: Any) -> bytes:
         if len(content) > MAX_BYTES:
             raise TooLarge(limit)
     return bytes(content)
-
-
-def decode(content: bytes, at_least: int | None) -> Image.Image:
-    """An upload as an image; its size is looked at before anything is decoded.
-
-    Raises:
-        TooLarge: too many pixels.
-        UnreadableImage: not an image, or a damaged one.
-    """
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            width, height = image.size
-    except Exception as error:  # decoders raise whatever damaged headers make them
-        raise UnreadableImage(str(error) or type(error).__name__) from None
-    if width * height > MAX_PIXELS:
-        raise TooLarge(f"{width} x {height} pixels are more than {MAX_PIXELS // 10**6} million")
-    return open_image(content, at_least=at_least)
 
 
 def serve(tagger: Tagger, scope: Scope, port: int) -> None:

@@ -1,0 +1,92 @@
+"""What can still be read of a damaged choice log."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.rating.storage.choice_rows import (
+    COLUMNS,
+    INSERT,
+    OTHER_TABLES,
+    SCHEMA,
+    Row,
+    as_count,
+    checksum_of,
+    is_whole,
+)
+
+_GAP = 1000  # numbers without a row after which no more are looked for
+
+
+@dataclass(frozen=True)
+class Rescued:
+    """Rows that are whole, with all columns of their tables; `lost` counts the missing events."""
+
+    events: list[Row]
+    others: dict[str, list[Row]]
+    lost: int
+
+    def write(self, file: Path) -> None:
+        """Make a new log of them."""
+        with closing(sqlite3.connect(file, isolation_level=None)) as restored:
+            restored.executescript(SCHEMA)
+            restored.execute("BEGIN")
+            restored.executemany(INSERT, self._renumbered())
+            for table, rows in self.others.items():
+                columns = OTHER_TABLES[table]
+                marks = ", ".join("?" * len(columns.split(",")))
+                restored.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
+            restored.execute("COMMIT")
+
+    def _renumbered(self) -> Iterator[Row]:
+        """Numbers without gaps; the undo of a lost row goes with it."""
+        new: dict[int, int] = {}
+        for number, *middle, undoes, _ in self.events:
+            if undoes is not None and undoes not in new:
+                continue
+            new[number] = len(new) + 1
+            row = (new[number], *middle, None if undoes is None else new[undoes])
+            yield (*row, checksum_of(row))
+
+
+def rescue(connection: sqlite3.Connection) -> Rescued:
+    """Read what can be read."""
+    with suppress(sqlite3.Error, ValueError):  # else nothing is read of a file that was cut off
+        connection.execute("PRAGMA writable_schema = ON")
+    found: list[Row] = []
+    last = missed = 0
+    while missed < _GAP:  # by number, since a damaged page ends every scan
+        row = _row(connection, last + missed + 1)
+        if row is None:
+            missed += 1
+            continue
+        last, missed = last + missed + 1, 0
+        if is_whole(row):
+            found.append(row)
+    others = {table: _readable(connection, table) for table in OTHER_TABLES}
+    state = {str(key): str(value) for key, value in others["state"]}
+    last = max(last, as_count(state.get("last_event")))
+    # score.json is to be written again
+    others["state"] = [row for row in others["state"] if row[0] != "last_event"]
+    return Rescued(found, others, last - len(found))
+
+
+def _row(connection: sqlite3.Connection, number: int) -> Row | None:
+    with suppress(sqlite3.Error, ValueError, OverflowError):
+        row: Row | None = connection.execute(
+            f"SELECT {COLUMNS} FROM events WHERE id = ?", (number,)
+        ).fetchone()
+        return row
+    return None
+
+
+def _readable(connection: sqlite3.Connection, table: str) -> list[Row]:
+    """The rows of a table up to the first that cannot be read."""
+    rows: list[Row] = []
+    with suppress(sqlite3.Error, ValueError):
+        rows.extend(connection.execute(f"SELECT {OTHER_TABLES[table]} FROM {table}"))
+    return rows

@@ -17,7 +17,9 @@ def main(settings: ClassifyImages) -> None:
     if settings.classify_undo:
         from src.file_changes.apply import undo
 
-        print(undo(Path(settings.classify_undo)).report())
+        old = (into or Path()) / "classify_undo.jsonl"
+        file = old if settings.classify_undo == "True" else Path(settings.classify_undo)
+        print(undo(file).report())
         return
     if not settings.load_model:
         raise SettingsError("set load_model to the folder of a trained classifier")

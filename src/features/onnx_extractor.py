@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from src.errors import MissingExtra, ModelError
+from src.features.pixel_extractor import PixelExtractor
 from src.images.preprocess import Preprocessing
 
 VERSION = 1  # of this module's way from image to vector
 _BATCH = 8  # the activations of a few images stay in the processor's cache
 
 
-class OnnxExtractor:
+class OnnxExtractor(PixelExtractor):
     """The features of another extractor, to about seven digits.
 
     Args:
@@ -31,16 +31,11 @@ class OnnxExtractor:
         try:
             self.name = str(entry["name"])
             self.identity = f"onnx|{entry['identity']}|v{VERSION}"
-            self._preprocessing = Preprocessing.from_json(entry["preprocessing"])
+            self.preprocessing = Preprocessing.from_json(entry["preprocessing"])
         except (KeyError, TypeError, ValueError):
             raise ModelError(
                 f"light.json says nothing usable of {file.name}: export the model again"
             ) from None
-
-    @property
-    def at_least(self) -> int | None:
-        """The shorter side, in pixels, that images are shrunk to."""
-        return self._preprocessing.at_least
 
     def load(self) -> None:
         """Open the network.
@@ -63,15 +58,7 @@ class OnnxExtractor:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"{self._file} cannot be opened: {reason}") from None
 
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """The resized and cropped image, (height, width, 3) uint8."""
-        return self._preprocessing.pixels(image)
-
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
         """Features of a batch, (n, d) float32."""
         chunks = [np.stack(prepared[i : i + _BATCH]) for i in range(0, len(prepared), _BATCH)]
         return np.concatenate([self._session.run(None, {"pixels": c})[0] for c in chunks])
-
-    def describe(self) -> dict[str, Any]:
-        """Name and identity."""
-        return {"name": self.name, "identity": self.identity}

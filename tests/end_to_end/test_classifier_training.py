@@ -132,6 +132,21 @@ def test_a_head_alone_leaves_the_rest_and_is_measured_and_continued(digits, conv
     first = read(saved)
     assert first["test"]["accuracy"] > first["test"]["chance"]
 
+    # Sorting a folder, with a sidecar, and undoing it.
+    new = shutil.copytree(digits / "two", tmp_path / "new")
+    sidecar = sorted(new.iterdir())[0].with_suffix(".xmp")
+    sidecar.write_text("stars")
+    given = contents(new)
+    words = ["classify_images.py", f"--load_model={saved}", f"--top_level_image_directory={new}",
+             "--classify_action=move", f"--classify_into={tmp_path / 'sorted'}", "--device=cpu",
+             f"--classify_table={tmp_path / 'classified.csv'}"]  # fmt: skip
+    assert "would move" in run(*words).stdout and contents(new).keys() >= given.keys()
+    done = run(*words, "--classify_dry_run=False")
+    found = [path.parent / path.stem for path in (tmp_path / "sorted").rglob(f"{sidecar.stem}.*")]
+    assert len(found) == 2 and found[0] == found[1] and not sidecar.exists()
+    run("classify_images.py", re.search(r"--classify_undo=.*", done.stdout)[0])
+    assert {name: contents(new)[name] for name in given} == given
+
     # Going on with a category less and another one more.
     shutil.rmtree(images / "one")
     (images / "two").rename(images / "deux")

@@ -92,15 +92,14 @@ class HeadInputs:
             self._preprocessing = load_preprocessing(self.files.folder)
         return self._preprocessing
 
-    def head(self) -> tuple[np.ndarray, np.ndarray]:
-        """Weight (classes, d) and bias (classes) of the model's own head, float32."""
+    def head(self) -> LinearHead:
+        """The model's own head."""
         tensors = read_head(self.files.folder, self._head_name) if self._head_name else None
         if tensors is not None:
-            return tensors
+            return LinearHead(*tensors)
         self.load()
         assert self._model is not None
-        head = LinearHead.of(self._model.get_submodule(self.head_name))
-        return head.weight, head.bias
+        return LinearHead.of(self._model.get_submodule(self.head_name))
 
     def load(self) -> None:
         """Load weights.

@@ -121,8 +121,9 @@ def test_a_whole_model_is_tuned_saved_and_measured(digits, tmp_path, architectur
 
 def test_a_head_alone_leaves_the_rest_and_is_measured_and_continued(digits, convnext, tmp_path):
     images, saved = shutil.copytree(digits, tmp_path / "images"), tmp_path / "saved"
-    run(*command(images, convnext, saved))
-    assert {file.name for file in saved.iterdir()} == {*MODEL_FILES, *RESULT_FILES}
+    done = run(*command(images, convnext, saved, "--export_onnx=True"))
+    assert "Exported: " in done.stdout
+    assert {file.name for file in saved.iterdir()} == {*MODEL_FILES, *RESULT_FILES, "model.onnx"}
     before, after = weights(convnext), weights(saved)
     for key, value in after.items():
         if not key.startswith("classifier"):
@@ -255,7 +256,7 @@ def test_two_processes_train_as_one_and_write_once(digits, convnext, tmp_path):
     alone = command(digits, convnext, tmp_path / "alone", *words)
     run(*alone, "--training_args.per_device_train_batch_size=8")
     together = command(digits, convnext, tmp_path / "together", *words)
-    done = torchrun(*together, "--training_args.per_device_train_batch_size=4")
+    done = torchrun(*together, "--training_args.per_device_train_batch_size=4", "--device=auto")
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("test images that training never saw") == 1
     assert done.stderr.count("epoch 1:") == 1

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from src.aesthetic.lineage import Ancestor, Start
     from src.aesthetic.rated_features import RatedFeatures
     from src.aesthetic.train import Fitted
+    from src.settings.mlp import Mlp
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +36,12 @@ def train(settings: AestheticTraining) -> None:
         settings.extractor_names, device=settings.device, hidden_states=settings.hidden_states
     )
     descriptions = [extractor.describe() for extractor in extractors]
-    split = {"fraction_for_test", "test_pick_seed"}
     start = choose_start(
         load(settings, extractors),
         settings.load_model,
         settings.base_model,
         descriptions,
-        **settings.model_dump(include=split),
+        **settings.model_dump(include={"fraction_for_test", "test_pick_seed"}),
     )
     folder, data = Path(settings.save_model), start.data
     fitted = fit(settings, start, descriptions)
@@ -54,6 +54,7 @@ def train(settings: AestheticTraining) -> None:
 
 def measure(settings: AestheticTraining) -> None:
     """Figures and report of a model on a folder, with the model's own extractors."""
+    from src.aesthetic.choice_test import foretell_by, read_choice_data
     from src.aesthetic.lineage import Ancestor
     from src.aesthetic.train import Fitted
     from src.files import evaluation_folder
@@ -66,7 +67,10 @@ def measure(settings: AestheticTraining) -> None:
     chosen = None if settings.saves_by_default else Path(settings.save_model)
     folder = evaluation_folder(path, Path(settings.top_level_image_directory), chosen)
     data = replace(data, seen=seen, test=~seen)
-    publish(settings, folder, path, data, Fitted(model.predictor), model.trained_on.unknown)
+    choices, scores = read_choice_data(data), model.predictor.predict(data.features)
+    foretold = foretell_by(data, choices, scores, ~seen) if choices else None
+    fitted = Fitted(model.predictor, foretold=foretold)
+    publish(settings, folder, path, data, fitted, model.trained_on.unknown)
 
 
 def load(settings: AestheticTraining, extractors: Any) -> "RatedFeatures":
@@ -93,24 +97,20 @@ def fit(
     settings: AestheticTraining, start: "Start", descriptions: list[dict[str, Any]]
 ) -> "Fitted":
     """Search the settings if asked for, then train."""
-    from src.aesthetic.mlp.fitting import MlpSettings
-    from src.aesthetic.mlp.training_options import TrainingOptions
     from src.aesthetic.train import fit_predictor
 
-    options = TrainingOptions.from_mapping(settings.training_args.model_dump())
-    head, mlp = str(settings.head), MlpSettings(options, **settings.mlp)
+    head: str = settings.head
+    mlp: Mlp = settings
     made_with = settings.made_with | {"scores_from": start.data.holder.source}
     if "meta" in settings.mode:
-        from src.aesthetic.search.run import Plan, search_settings
+        from src.aesthetic.search.run import search_settings
         from src.reports import meta_report
 
         if (start.data.seen & start.data.train).any():  # inner folds would not be new to it
             start = start._replace(prior=start.afresh)
-        search = settings.meta_search, settings.meta_trials, settings.meta_storage
-        plan = Plan(settings.meta_values, *search)
-        found = search_settings(start.data, mlp, plan, start.prior)
+        found = search_settings(start.data, settings, start.prior)
         head, mlp = found.head, found.mlp
-        made_with |= {"head": head, "loss_model": mlp.loss, "search": found.sentence}
+        made_with |= {"head": head, "loss_model": mlp.loss_model, "search": found.sentence}
         page = Path(settings.save_model) / meta_report.REPORT
         meta_report.write(page, found)
         logger.info("%s All of them: %s", found.sentence, page)
@@ -121,6 +121,7 @@ def fit(
         mlp=mlp,
         prior=start.prior,
         afresh=start.afresh,
+        choices=start.choices,
         seed=settings.training_args.seed,
         provenance=made_with,
     )

@@ -48,13 +48,13 @@ def train(cwd: Path, extractor: str, seed: int, *words: str) -> tuple[float, flo
 
 
 def seed_recipe_steps_per_second() -> float:
-    from src.aesthetic.mlp.trainer import train_mlp
-    from src.aesthetic.mlp.training_options import TrainingOptions
+    from src.aesthetic.mlp.trainer import TrainingSet, train_mlp
+    from src.settings.mlp import Mlp, PredictorTrainingArgs
 
     rng = np.random.default_rng(0)
     features = rng.normal(size=(1000, 768)).astype(np.float32)
-    options = TrainingOptions(max_steps=STEPS)
-    result = train_mlp(features, rng.normal(size=1000), options, loss="ranking")
+    mlp = Mlp(training_args=PredictorTrainingArgs(max_steps=STEPS), device="cpu")
+    result = train_mlp(TrainingSet.of(features, rng.normal(size=1000)), mlp)
     return result.steps / result.seconds
 
 

@@ -46,11 +46,12 @@ def train_seed_mlp(*, relu: bool, **options: Any) -> Callable[[np.ndarray, np.nd
     """The published architecture from scratch: margin ranking loss, batches of 8, 100 epochs."""
 
     def fit(features: np.ndarray, scores: np.ndarray) -> Head:
-        from src.aesthetic.mlp.trainer import MlpShape, train_mlp
-        from src.aesthetic.mlp.training_options import TrainingOptions
+        from src.aesthetic.mlp.trainer import TrainingSet, train_mlp
+        from src.settings.mlp import Mlp, PredictorTrainingArgs
 
-        shape = MlpShape(relu=relu)
-        return train_mlp(features, scores, TrainingOptions(**options), shape=shape).head
+        args = PredictorTrainingArgs(**options)
+        mlp = Mlp(aesthetic_model_relu=relu, training_args=args, device="cpu")
+        return train_mlp(TrainingSet.of(features, scores), mlp).head
 
     return fit
 
@@ -214,13 +215,14 @@ def speed_rows() -> Iterator[Row]:
         "seconds": round(seconds, 1),
     }
 
-    from src.aesthetic.mlp.trainer import train_mlp
-    from src.aesthetic.mlp.training_options import TrainingOptions
+    from src.aesthetic.mlp.trainer import TrainingSet, train_mlp
+    from src.settings.mlp import Mlp, PredictorTrainingArgs
 
+    mlp = Mlp(training_args=PredictorTrainingArgs(max_steps=1500), device="cpu")
     rng = np.random.default_rng(0)
     for d in (768, 1280):
         x, y = rng.normal(size=(1000, d)), rng.normal(size=1000)
-        result = train_mlp(x, y, TrainingOptions(max_steps=1500))
+        result = train_mlp(TrainingSet.of(x, y), mlp)
         rate = round(result.steps / result.seconds)
         yield {"table": "speed", "what": f"MLP, batch 8, {d} features", "steps_per_second": rate}
 

@@ -17,13 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from src.aesthetic.mlp.fitting import MlpSettings
-from src.aesthetic.mlp.training_options import TrainingOptions
 from src.aesthetic.rated_features import load_rated_features
 from src.aesthetic.train import fit_predictor
 from src.dataset.keep_delete import labelled_images
 from src.evaluation.binary_metrics import evaluate_binary
 from src.features import open_extractors
+from src.settings.mlp import Mlp
 
 SEEDS = range(42, 47)
 
@@ -58,7 +57,7 @@ def main() -> None:
             data = load_rated_features(holder, extractors, binary=True).split(0.25, seed)
             for head in ("auto", "logistic", "ridge", "kernel"):
                 fitted = fit_predictor(
-                    data, head, extractors=descriptions, mlp=MlpSettings(TrainingOptions(), "bce")
+                    data, head, extractors=descriptions, mlp=Mlp(loss_model="bce")
                 )
                 scores = fitted.predictor.predict(data.features[data.test])
                 probabilities = fitted.predictor.probability(scores)

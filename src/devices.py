@@ -54,3 +54,11 @@ def half_precision(device: "torch.device") -> "torch.dtype | None":
     if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0):
         return torch.float16
     return None
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies matrices of bfloat16 faster than others."""
+    import torch
+
+    can: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(can.get("avx512_bf16") or can.get("amx_bf16"))

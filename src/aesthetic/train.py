@@ -8,19 +8,22 @@ from typing import Any
 import numpy as np
 
 from src.aesthetic.calibration import Calibration
-from src.aesthetic.choices import training_choices
-from src.aesthetic.heads import EnsembleHead, Head
+from src.aesthetic.choice_test import ChoiceData, Fit, ForetoldChoices, foretell
+from src.aesthetic.choices import WON, training_choices
+from src.aesthetic.heads import EnsembleHead, Head, fit_head
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.pairwise import fit_pairwise
+from src.aesthetic.heads.pairwise import Choices, fit_pairwise
 from src.aesthetic.lineage import check_extractors
-from src.aesthetic.mlp.fitting import MlpSettings, fit_mlp, mlp_left_out
-from src.aesthetic.mlp.small_networks import fit_automatic
+from src.aesthetic.mlp.fitting import fit_mlp, mlp_out_of_fold
+from src.aesthetic.mlp.small_networks import NETWORKS, fit_automatic, fit_networks
 from src.aesthetic.predictor import Predictor, prepared
 from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.select import CANDIDATES, FEWEST, fit_auto
 from src.errors import ModelError
 from src.evaluation import verdicts
 from src.evaluation.rank_metrics import pairwise_accuracy
+from src.rating.models.scoring import Answer
+from src.settings.mlp import Mlp
 
 _SMALL = 2_000  # images
 
@@ -38,6 +41,7 @@ class Fitted:
         out_of_fold: of each training image the score given by a fit without it, NaN where an
             ancestor has seen it; None where the head was not cross-validated.
         interrupted: training was stopped by Ctrl-C; the predictor is the one reached by then.
+        foretold: choices foretold by fits that knew neither them nor their images.
     """
 
     predictor: Predictor
@@ -47,6 +51,7 @@ class Fitted:
     notes: tuple[str, ...] = ()
     out_of_fold: FloatArray | None = None
     interrupted: bool = False
+    foretold: ForetoldChoices | None = None
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,10 @@ def fit_predictor(
     head: str,
     *,
     extractors: Sequence[Mapping[str, Any]],
-    mlp: MlpSettings,
+    mlp: Mlp,
     prior: Predictor | None = None,
     afresh: Predictor | None = None,
+    choices: ChoiceData | None = None,
     seed: int = 42,
     provenance: Mapping[str, Any] | None = None,
 ) -> Fitted:
@@ -83,6 +89,7 @@ def fit_predictor(
         prior: a model whose scores are corrected, or with "mlp" whose weights are trained on.
             Labels of kept and deleted images are learnt without one, except by "mlp".
         afresh: what to start from instead where the prior has seen training images.
+        choices: behind the scores: they are foretold as the test.
         seed: of everything random.
         provenance: words for the model file and the report on how it was made.
 
@@ -97,14 +104,48 @@ def fit_predictor(
     if data.binary and head != "mlp":
         prior = afresh = None
     if head == "mlp":
-        fit = _fit_mlp(data, mlp, prior, seed)
+        fit = _fit_mlp(data, mlp, prior)
     elif head == "pairwise":
         fit = _fit_pairwise(data)
     elif prior is None or not (data.seen & data.train).any():
         fit = _fit_auto(data, head, data.train, prior, seed)
     else:
         fit = _fit_after_seen(data, head, prior, afresh, seed)
-    return _finished(data, fit, extractors, provenance or {})
+    fitted = _finished(data, fit, extractors, provenance or {})
+    if choices is None or fitted.interrupted:
+        return fitted
+    seen = data.seen_by_features | (data.seen if prior and fitted.start is prior else False)
+    foretold = foretell(data, choices, _refit(data, fitted, mlp, seed), ~seen, seed=seed)
+    return replace(fitted, foretold=foretold)
+
+
+def _refit(data: RatedFeatures, fitted: Fitted, mlp: Mlp, seed: int) -> Fit:
+    """How the head of a trained predictor is fitted again, to other scores of some images."""
+    features = _features(data, fitted.start)
+    start = fitted.start.head if fitted.start else None
+    method = fitted.method
+
+    def fit(rows: np.ndarray, scores: FloatArray, answers: Sequence[Answer]) -> FloatArray:
+        if method == "pairwise":
+            used = [a for a in answers if max(a[:2]) < len(rows) and rows[[*a[:2]]].all()]
+            left, right = ([a[side] for a in used] for side in (0, 1))
+            won = [WON[a.outcome] for a in used]
+            chosen = Choices.of(left, right, won, images=len(rows))
+            return fit_pairwise(features, chosen).predict(features)
+        if rows.sum() < 2:
+            raise ModelError("too few images are left to learn from")
+        y = (scores - scores[rows].mean()) / (float(scores[rows].std()) or 1.0)
+        if method == "mlp":
+            part = replace(data, test=~rows)
+            return fit_mlp(part, features, y, mlp, start).head.predict(features)
+        x, y, groups = features[rows], y[rows], data.groups[rows]
+        with few_threads(len(y)):
+            if method == NETWORKS:
+                return fit_networks(x, y, groups=groups, seed=seed).head.predict(features)
+            options: dict[str, Any] = {"seed": seed, "blocks": data.blocks, "prior": start}
+            return fit_head(method, x, y, groups=groups, **options).predict(features)
+
+    return fit
 
 
 def targets(data: RatedFeatures) -> FloatArray:
@@ -112,20 +153,20 @@ def targets(data: RatedFeatures) -> FloatArray:
     return data.holder.scores if data.binary else data.scaled_scores()
 
 
-def _fit_mlp(data: RatedFeatures, mlp: MlpSettings, prior: Predictor | None, seed: int) -> _Fit:
+def _fit_mlp(data: RatedFeatures, mlp: Mlp, prior: Predictor | None) -> _Fit:
     features, scores = _features(data, prior), targets(data)
     start = prior.head if prior else None
     seen = data.seen[data.train]
     fit = fit_mlp(data, features, scores, mlp, start)
-    fitted, out_of_fold = fit.head, fit.left_out
+    fitted, out_of_fold = fit.head, fit.out_of_fold
     if start is not None and seen.any():
         if out_of_fold is not None:
             out_of_fold = np.where(seen, np.nan, out_of_fold)
         if isinstance(fitted, EnsembleHead):  # its errors were measured on images it knew
             fitted = replace(fitted, residual_std=None)
         start = None
-    if data.binary and not fit.interrupted and fit.left_out is None:
-        out_of_fold = mlp_left_out(data, features, scores, mlp, start, seed)
+    if data.binary and not fit.interrupted and fit.out_of_fold is None:
+        out_of_fold = mlp_out_of_fold(data, features, scores, mlp, start)
     notes = (fit.problem,) if fit.problem else ()
     return _Fit(fitted, "mlp", prior, fit.history, notes, out_of_fold, fit.interrupted)
 

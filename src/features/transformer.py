@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
-from src.devices import choose_device, half_precision
 from src.errors import ModelError
 from src.features.hub import resolve_model
+from src.features.pixel_extractor import PixelExtractor, TorchRunner
 from src.images.preprocess import Preprocessing
 from src.images.processors import load_preprocessing
 
@@ -16,10 +15,9 @@ if TYPE_CHECKING:
     import torch
 
 VERSION = 1  # of this module's way from image to vector
-_CPU_BATCH = 4
 
 
-class TransformerExtractor:
+class TransformerExtractor(PixelExtractor):
     """The pooled output of a vision model, as the model gives it (not scaled to unit length).
 
     For CLIP and its kin this is the projected image embedding; for SigLIP, DINOv2, MobileNet
@@ -42,13 +40,6 @@ class TransformerExtractor:
         self._hidden_states = hidden_states
         chosen = ",".join(map(str, hidden_states))
         self.identity = f"transformers|{self._files.identity}|hidden={chosen}|v{VERSION}"
-        self._preprocessing: Preprocessing | None = None
-        self._model: torch.nn.Module
-
-    @property
-    def at_least(self) -> int | None:
-        """The shorter side, in pixels, that images are shrunk to."""
-        return None if self._preprocessing is None else self._preprocessing.at_least
 
     def load(self) -> None:
         """Load weights and preprocessing.
@@ -58,20 +49,11 @@ class TransformerExtractor:
         """
         import torch
 
-        self._device = choose_device(self._device_name)
-        self._preprocessing = load_preprocessing(self._files.folder)
+        self.preprocessing = load_preprocessing(self._files.folder)
         self._model, self._pooler = _load_vision_model(self._files.folder, self.name)
-        self._half = half_precision(self._device)
         # Convolutions are fastest with the channels last; other layers do not mind.
-        self._model.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._model.eval()
-        self._scale = torch.tensor(self._preprocessing.scale, device=self._device)
-        self._offset = torch.tensor(self._preprocessing.offset, device=self._device)
-
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """The resized and cropped image, (height, width, 3) uint8."""
-        assert self._preprocessing is not None
-        return self._preprocessing.pixels(image)
+        self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._run = TorchRunner(self._features, self._model, self.preprocessing, self._device_name)
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
         """Features of a batch, (n, d) float32.
@@ -79,23 +61,7 @@ class TransformerExtractor:
         Raises:
             ModelError: a chosen hidden state is not there.
         """
-        # On a processor the activations of a few images stay in its cache.
-        size = _CPU_BATCH if self._device.type == "cpu" else len(prepared)
-        chunks = [prepared[start : start + size] for start in range(0, len(prepared), size)]
-        return np.concatenate([self._extract(np.stack(chunk)) for chunk in chunks])
-
-    def _extract(self, images: np.ndarray) -> np.ndarray:
-        import torch
-
-        batch = torch.from_numpy(images).to(self._device, non_blocking=True)
-        # (n, h, w, 3) seen as (n, 3, h, w) is already in channels-last order.
-        pixels = (batch * self._scale + self._offset).permute(0, 3, 1, 2)
-        half = self._half or torch.float32
-        with (
-            torch.inference_mode(),
-            torch.autocast(self._device.type, dtype=half, enabled=self._half is not None),
-        ):
-            return self._features(pixels).float().cpu().numpy()
+        return self._run(prepared)
 
     def _features(self, pixels: "torch.Tensor") -> "torch.Tensor":
         """(n, 3, height, width) normalised to (n, d)."""
@@ -120,21 +86,21 @@ class TransformerExtractor:
         """
         import torch
 
-        assert self._preprocessing is not None
+        assert self.preprocessing is not None
         owner = self
 
         class Network(torch.nn.Module):
             def __init__(self) -> None:
                 super().__init__()
                 self.model = owner._model
-                self.scale = torch.nn.Buffer(owner._scale.view(1, 3, 1, 1))
-                self.offset = torch.nn.Buffer(owner._offset.view(1, 3, 1, 1))
+                self.scale = torch.nn.Buffer(owner._run.scale.view(1, 3, 1, 1))
+                self.offset = torch.nn.Buffer(owner._run.offset.view(1, 3, 1, 1))
 
             def forward(self, pixels: torch.Tensor) -> torch.Tensor:
                 values = pixels.permute(0, 3, 1, 2).float() * self.scale + self.offset
                 return owner._features(values)
 
-        return Network().eval(), self._preprocessing
+        return Network().eval(), self.preprocessing
 
     def describe(self) -> dict[str, Any]:
         """Name, type of model, identity and hidden states."""

@@ -38,11 +38,7 @@ class ImageTable:
         return len(self.names)
 
     def number(self, path: str) -> int:
-        """The number of an image.
-
-        Raises:
-            DataError: it is not among the images.
-        """
+        """The number of an image."""
         try:
             return self.index[path]
         except KeyError:
@@ -69,7 +65,6 @@ class ImageTable:
         return self._allowed
 
     def is_file(self, number: int) -> bool:
-        """Whether the image is still on the disk."""
         return (self._directory / self.names[number]).is_file()
 
     def check_enough(self) -> None:

@@ -69,7 +69,6 @@ class RatingDatabase:
         method: "posterior" (Bayesian, with features where there are any) or "elo" (K = 0.8).
         selection: "active" (most informative pairs), "least_shown" or "random".
         seed: makes the choice of pairs repeatable; None draws a new one.
-        model_scores: relative path → a trained model's score, for the odd-one-out statistics only.
         goal: comparisons this session aims at; only reported in the statistics.
 
     Raises:
@@ -87,7 +86,6 @@ class RatingDatabase:
         method: Method = "posterior",
         selection: Selection = "active",
         seed: int | None = None,
-        model_scores: Mapping[str, float] | None = None,
         goal: int = 100,
     ) -> None:
         if method not in ("posterior", "elo") or selection not in SELECTIONS:
@@ -114,7 +112,7 @@ class RatingDatabase:
             raise
         self._past = ChoiceCounts().add(events)
         self._first_event = len(events)
-        self._model_scores = model_scores
+        self._model_scores: Mapping[str, float] | None = None
         self._turn = len(events)  # numbers the pairs; never goes back
         self._shown: list[Shown] = []  # the pair on show last; before it those put off by an undo
         self._done: list[Shown | None] = []  # of each event of this session: what was on show
@@ -237,9 +235,6 @@ class RatingDatabase:
 
         None when there is nothing to take back. `next_pair` gives the same pair until it is
         answered, then the pair that was on show before the undo.
-
-        Raises:
-            DataError: the disk is full or the folder gone; nothing changed, so try again.
         """
         with self._lock:
             if not self._done:
@@ -261,11 +256,7 @@ class RatingDatabase:
         return self.next_pair()
 
     def exclude(self, path: str) -> None:
-        """Never show this image again; its score leaves `scores` and `score.json`.
-
-        Raises:
-            DataError: it is not in the folder, or the exclusion could not be written.
-        """
+        """Never show this image again; its score leaves `scores` and `score.json`."""
         with self._lock:
             number = self._images.number(path)
             if self._images.excluded[number]:
@@ -284,11 +275,7 @@ class RatingDatabase:
     # Features, a model's scores, what is known.
 
     def set_features(self, features: Mapping[str, ArrayLike]) -> None:
-        """Use these features from now on; meant to be called from a background thread.
-
-        Raises:
-            DataError: the vectors differ in length.
-        """
+        """Use these features from now on; meant to be called from a background thread."""
         if self._method == "posterior":
             space = feature_space(self._images.names, features)
             self._live.refit(space)
@@ -304,9 +291,6 @@ class RatingDatabase:
         """Take rescaled model scores (see `initial_scores.py`) as the start of unrated images.
 
         They are a prior for later choices, not ratings: the images stay unrated.
-
-        Raises:
-            DataError: an image is rated already, or is not in this folder.
         """
         with self._lock:
             unrated = self._unrated()
@@ -324,12 +308,6 @@ class RatingDatabase:
         """
         with self._lock:
             return self._by_name(self._images.rateable, self._levelled(self._live.scoring))
-
-    def uncertainty(self) -> dict[str, float]:
-        """The standard deviation of each score, in the same unit."""
-        with self._lock:
-            deviations = self._live.scoring.deviations(np.arange(len(self._images)))
-            return self._by_name(self._images.rateable, deviations)
 
     def comparisons(self) -> dict[str, int]:
         """How often each image took part in a choice (skipped pairs do not count)."""
@@ -376,20 +354,12 @@ class RatingDatabase:
     # Saving and closing.
 
     def save(self) -> None:
-        """Refit all choices exactly and write `score.json` in one atomic step.
-
-        Raises:
-            DataError: the file cannot be written; the choices are safe in the log.
-        """
+        """Refit all choices exactly and write `score.json` in one atomic step."""
         self._live.refit()
         self._write()
 
     def close(self) -> None:
-        """Save what is new and release the folder; may be called twice.
-
-        Raises:
-            DataError: as `save`; the folder is released all the same.
-        """
+        """Save what is new and release the folder; may be called twice."""
         with self._lock:
             if self._closed:
                 return
@@ -413,7 +383,6 @@ class RatingDatabase:
         self.close()
 
     def _before_choices(self) -> Scoring:
-        """The method before any answer in the log."""
         old, model, played = (np.zeros(len(self._images)) for _ in range(3))
         starts = self._store.starts.values()
         files = sum(start.source == "file" for start in starts)
@@ -457,7 +426,6 @@ class RatingDatabase:
         self._following = {}
 
     def _hide(self, number: int) -> None:
-        """Take pairs with this image off the show."""
         self._shown = [shown for shown in self._shown if number not in shown[:2]]
         self._following = {}
 

@@ -21,8 +21,7 @@ def write(path: Path, found: Found) -> None:
     Raises:
         DataError: the file cannot be written.
     """
-    result = found.result
-    rows = sorted(result.rows, key=lambda row: -float(row["ab"] or -1))
+    rows = sorted(found.rows, key=lambda row: -float(row["ab"] or -1))
     names = [name for name in rows[0] if name not in _RESULTS]
     varied = [name for name in names if len({row[name] for row in rows}) > 1]
     fixed = {name: rows[0][name] for name in names if name not in varied}
@@ -34,9 +33,9 @@ def write(path: Path, found: Found) -> None:
         headline=[
             (
                 "of pairs of left-out images ordered as you do, by the best",
-                f"{result.score.ab:.1%}",
+                f"{found.ab:.1%}",
             ),
-            ("combinations tried", f"{len(rows) + result.given_up:,}"),
+            ("combinations tried", f"{len(rows) + found.given_up:,}"),
         ],
         notes=_notes(found, diverged, fixed),
         names=varied,
@@ -70,14 +69,13 @@ def axis(name: str, values: Sequence[str]) -> dict[str, Any]:
 
 
 def _notes(found: Found, diverged: int, fixed: Mapping[str, str]) -> list[str]:
-    result = found.result
     notes = [
         found.sentence,
         "Each was trained on parts of the training images and judged on the rest of them. The "
         "test images had no say; how the best does on them is in report.html.",
     ]
-    if result.given_up:
-        notes.append(f"{result.given_up} poor ones were given up early and are not shown.")
+    if found.given_up:
+        notes.append(f"{found.given_up} poor ones were given up early and are not shown.")
     if diverged:
         notes.append(f"{diverged} diverged (the loss became infinite): their AB is empty.")
     if fixed:

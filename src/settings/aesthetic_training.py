@@ -19,12 +19,12 @@ from src.settings.keys import (
     Integers,
     KeepDelete,
     Models,
-    PredictorTrainingArgs,
     Ratings,
     ScriptSettings,
     Split,
     parse_modes,
 )
+from src.settings.mlp import Mlp
 from src.settings.several_values import (
     Searchable,
     get_value,
@@ -36,7 +36,9 @@ from src.settings.several_values import (
 MODES = ("train", "evaluate", "meta", "spotlight")
 
 
-class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split, Features, Models):
+class AestheticTraining(
+    ScriptSettings, ImageFolder, Ratings, KeepDelete, Split, Features, Models, Mlp
+):
     """Train, measure and save a model of your taste."""
 
     script: ClassVar[str] = "aesthetic_predictor_training"
@@ -72,38 +74,6 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
         "('mlp': whose weights are trained further); '' for from scratch; 'auto': the published "
         "aesthetic head where the features are CLIP ViT-L/14 and nothing else.",
     )
-    loss_model: Annotated[Literal["ranking", "mse", "bce"], Searchable("loss")] = Field(
-        "ranking",
-        description="What the mlp head learns: 'ranking' (which of two images is better) or "
-        "'mse' (the scores themselves). With any head, 'bce' learns from images that you kept "
-        "and deleted (keep_folders, delete_folders, or a table of ones and zeros) and gives the "
-        "probability of keeping an image.",
-    )
-    aesthetic_model_hidden: Annotated[Integers, Searchable("hidden")] = Field(
-        (1024, 128, 64, 16),
-        description="Units in each hidden layer of the mlp, where it is trained from scratch.",
-    )
-    aesthetic_model_dropouts: Annotated[Floats, Searchable("dropouts")] = Field(
-        (0.2, 0.2, 0.1), description="Dropout after each of the first hidden layers of the mlp."
-    )
-    aesthetic_model_relu: Annotated[bool, Searchable("relu")] = Field(
-        False, description="Put a ReLU after each hidden layer of the mlp."
-    )
-    aesthetic_model_standardise: Annotated[bool, Searchable("standardise")] = Field(
-        False,
-        description="Bring every feature to mean 0 and standard deviation 1 before the mlp, where "
-        "it is trained from scratch. The saved model takes features as they come.",
-    )
-    mlp_members: int = Field(
-        1,
-        ge=1,
-        le=50,
-        description="With 3 or more: so many mlps, each trained without another part of the "
-        "images, whose mean is the score. They tell how uncertain each score is.",
-    )
-    eval_every_n_epochs: int = Field(
-        10, ge=0, description="Measure the mlp on the test images every so many epochs; 0: never."
-    )
     meta_epochs: Integers = Field((50, 100, 200), description="Epochs to try in mode meta.")
     meta_lr: Floats = Field((5e-5, 1e-4, 2e-4), description="Learning rates to try in mode meta.")
     meta_batch: Integers = Field((4, 8, 16), description="Batch sizes to try in mode meta.")
@@ -111,19 +81,17 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
     meta_search: Literal["grid", "optuna"] = Field(
         "grid",
         description="How mode meta searches: 'grid' tries every combination; 'optuna' looks for "
-        "the best between the least and the greatest value of each list (needs the package "
-        "optuna).",
+        "the best between the least and the greatest value of each list.",
     )
     meta_trials: int = Field(50, ge=1, description="With meta_search 'optuna': trials in all.")
     meta_storage: str = Field(
         "sqlite:///meta.db",
         pattern=r"^(\w[\w+]*://.*)?$",
-        description="With meta_search 'optuna': the database that keeps the trials, so that a "
-        "search goes on after an interruption. Machines that share one, such as "
-        "'postgresql://user@host/db', work on one search. '': none is kept.",
+        description="The database that keeps what mode meta has tried, so that a search goes on "
+        "after an interruption. Machines that share one, such as 'postgresql://user@host/db', "
+        "work on one search. '': none is kept.",
     )
 
-    training_args: PredictorTrainingArgs = Field(default_factory=PredictorTrainingArgs)
     evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)
 
     _lists: dict[str, tuple[Any, ...]] = PrivateAttr(default_factory=dict)
@@ -133,7 +101,8 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
         """The values that mode meta tries, by the names that the search has for them."""
         usual = {"epochs": self.meta_epochs, "lr": self.meta_lr, "batch": self.meta_batch}
         names = searchable(type(self))
-        return usual | {names[key]: values for key, values in self._lists.items()}
+        lists = {names[key]: values for key, values in self._lists.items()}
+        return usual | {name: lists[name] for name in sorted(lists, key=lambda n: n != "head")}
 
     @property
     def trains(self) -> bool:
@@ -159,47 +128,18 @@ class AestheticTraining(ScriptSettings, ImageFolder, Ratings, KeepDelete, Split,
         parts = [part.strip() for part in self.feature_extractor.split("+")]
         return "+".join([*parts, *(f"text:{part}" for part in parts)])
 
-    @property
-    def mlp(self) -> dict[str, Any]:
-        """What only the mlp asks for, besides training_args, by the names of `MlpSettings`."""
-        return {
-            "loss": self.loss_model,
-            "dropouts": self.aesthetic_model_dropouts,
-            "relu": self.aesthetic_model_relu,
-            "standardise": self.aesthetic_model_standardise,
-            "eval_every_n_epochs": self.eval_every_n_epochs,
-            "device": self.device,
-            "hidden": self.aesthetic_model_hidden,
-            "members": self.mlp_members,
-        }
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "AestheticTraining":
-        problems = []
+    def contradictions(self) -> list[str]:
+        problems = super().contradictions()
         if not self.trains and not self.load_model:
             problems.append(f"mode {','.join(self.mode)!r} without 'train' needs load_model")
-        if any(not 0 <= share < 1 for share in self.aesthetic_model_dropouts):
-            problems.append("aesthetic_model_dropouts must lie between 0 and 1")
-        batch = self.training_args.per_device_train_batch_size
-        if self.loss_model == "ranking" and batch % 2:
-            problems.append(
-                f"per_device_train_batch_size is {batch}, but loss_model 'ranking' compares "
-                "images in pairs: make it even"
-            )
         binary = self.loss_model == "bce"
-        if any(units < 1 for units in self.aesthetic_model_hidden):
-            problems.append("aesthetic_model_hidden must hold whole numbers from 1 on")
-        if self.mlp_members == 2:
-            problems.append("mlp_members must be 1 (a single mlp), or 3 and more")
         if self.head == "logistic" and not binary:
             problems.append("head 'logistic' needs loss_model 'bce'")
         if binary and self.head == "pairwise":
             problems.append("head 'pairwise' learns from choices, not with loss_model 'bce'")
         if binary and {"meta", "spotlight"} & set(self.mode):
             problems.append("modes 'meta' and 'spotlight' do not know loss_model 'bce'")
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
+        return problems
 
     @model_validator(mode="wrap")
     @classmethod

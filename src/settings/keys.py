@@ -3,11 +3,9 @@
 A script's settings (`src.settings.scripts`) are made of these groups.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-
-from src.settings.several_values import Searchable
 
 
 def _as_tuple(value: Any) -> Any:
@@ -127,43 +125,6 @@ class KeepDelete(Group):
     delete_folders: Texts = Field(
         ("delete", "rejected"), min_length=1, description="The same of images you deleted."
     )
-
-
-class PredictorTrainingArgs(Group):
-    """Names and meanings of transformers' TrainingArguments; the mlp head is trained so."""
-
-    num_train_epochs: float = Field(100, gt=0, description="Passes through the training images.")
-    max_steps: int = Field(
-        -1, ge=-1, description="Stop after this many steps whatever the epochs say; -1: no limit."
-    )
-    learning_rate: float = Field(1e-4, gt=0, description="Highest step size of the optimiser.")
-    lr_scheduler_type: Annotated[
-        Literal["linear", "cosine", "constant", "constant_with_warmup"],
-        Searchable("lr_scheduler_type"),
-    ] = Field("linear", description="How the learning rate falls: linear, cosine, constant, ...")
-    warmup_ratio: Annotated[float, Searchable("warmup_ratio")] = Field(
-        0.0, ge=0, le=1, description="Share of the steps in which the learning rate rises."
-    )
-    warmup_steps: Annotated[int, Searchable("warmup_steps")] = Field(
-        0, ge=0, description="The same as a number of steps."
-    )
-    per_device_train_batch_size: int = Field(8, ge=1, description="Images in one step.")
-    weight_decay: Annotated[float, Searchable("weight_decay")] = Field(
-        0.0, ge=0, description="Pull of the weights towards zero."
-    )
-    max_grad_norm: Annotated[float, Searchable("max_grad_norm")] = Field(
-        1.0, ge=0, description="Gradients longer than this are cut."
-    )
-    adam_beta1: Annotated[float, Searchable("adam_beta1")] = Field(
-        0.9, ge=0, lt=1, description="Momentum of AdamW."
-    )
-    adam_beta2: Annotated[float, Searchable("adam_beta2")] = Field(
-        0.999, ge=0, lt=1, description="Memory of AdamW's step scaling."
-    )
-    adam_epsilon: Annotated[float, Searchable("adam_epsilon")] = Field(
-        1e-8, gt=0, description="Smallest divisor of AdamW."
-    )
-    seed: int = Field(42, ge=0, description="Seed of everything random in training.")
 
 
 class InferenceArgs(Group):

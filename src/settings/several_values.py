@@ -61,6 +61,11 @@ def with_value(given: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]
     return {**given, group: {**given[group], inner: value}} if group else {**given, key: value}
 
 
+def field_of(kind: type[BaseModel], key: str) -> FieldInfo:
+    """The field of a key."""
+    return dict(_fields(kind))[key]
+
+
 def _fields(kind: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
     for name, field in kind.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):

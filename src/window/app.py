@@ -84,7 +84,6 @@ class Window:
         self.canvas.bind("<Configure>", self._resized)
 
     def run(self) -> None:
-        """Show the window until it is closed."""
         self.start()
         self.root.mainloop()
         self.finish()

@@ -62,7 +62,6 @@ class Background:
         self.when_done(self._thread.submit(self._compute), computed)
 
     def run(self, tasks: Sequence[BackgroundTask]) -> None:
-        """Start longer work, one task after the other."""
         threading.Thread(target=self._run, args=(tasks,), daemon=True).start()
 
     def when_done(self, future: "Future[Any]", then: "Callable[[Future[Any]], None]") -> None:

@@ -52,7 +52,6 @@ class Footer(tk.Canvas):
         self.bind("<Configure>", lambda event: self._draw())
 
     def show(self, status: Status, share: float) -> None:
-        """Progress in words, and as a share (0 … 1) of the goal."""
         if (status, share) != (self._status, self._share):
             self._status, self._share = status, share
             self.fit(self.winfo_width())

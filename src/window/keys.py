@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 
 class Action(Enum):
-    """What a key, or a click, asks for."""
-
     LEFT = auto()
     RIGHT = auto()
     TIE = auto()
@@ -24,8 +22,6 @@ class Action(Enum):
 
 
 class Key(NamedTuple):
-    """One row of the table."""
-
     action: Action
     keysyms: frozenset[str]  # Tk's names; single letters in lower case
     caps: tuple[str, ...]  # as printed on the keys; the first is in the footer
@@ -67,12 +63,7 @@ _BY_KEYSYM = {keysym: key.action for key in KEYS for keysym in key.keysyms}
 
 
 def action_of(keysym: str, *, command: bool = False) -> Action | None:
-    """The action of a pressed key; None if it has none.
-
-    Args:
-        keysym: Tk's name of the key; Caps Lock makes no difference.
-        command: Ctrl (on a Mac: Command) is held as well.
-    """
+    """The action of a key by Tk's name; `command`: Ctrl (on a Mac Command) is held as well."""
     name = keysym.lower() if len(keysym) == 1 else keysym
     if command:
         return Action.UNDO if name == "z" else None
@@ -80,7 +71,6 @@ def action_of(keysym: str, *, command: bool = False) -> Action | None:
 
 
 def shown_keys() -> Iterable[Key]:
-    """The rows that footer and help list."""
     return (key for key in KEYS if key.label)
 
 

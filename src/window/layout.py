@@ -6,8 +6,6 @@ Size = tuple[int, int]  # width, height
 
 
 class Rect(NamedTuple):
-    """A rectangle by its left upper corner and its size."""
-
     x: int
     y: int
     width: int
@@ -22,8 +20,6 @@ class Rect(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The places of both pictures."""
-
     left: Rect
     right: Rect
 

@@ -20,11 +20,7 @@ _POLL_MS = 10
 
 
 class PairView:
-    """Draws a prepared pair; everything it draws has the tag "pair".
-
-    Attributes:
-        layout: where the two pictures are; None while there are none.
-    """
+    """Draws a prepared pair; everything it draws has the tag "pair"."""
 
     def __init__(self, canvas: tk.Canvas, style: Theme, pictures: Pictures) -> None:
         self._canvas, self._style, self._pictures = canvas, style, pictures
@@ -36,13 +32,11 @@ class PairView:
         self._ready: dict[int, tuple[Prepared, list[ImageTk.PhotoImage]]] = {}
 
     def frame(self, *, names: bool) -> Frame:
-        """The space there is for a pair, with or without the file names below."""
         px = self._style.px
         area = Rect(0, 0, max(self._canvas.winfo_width(), 2), max(self._canvas.winfo_height(), 2))
         return Frame(area, px(20), px(20), px(22) if names else 0)
 
     def side_at(self, x: int, y: int) -> str | None:
-        """Which picture is at a point: "left", "right" or None."""
         return self.layout.side_at(x, y) if self.layout else None
 
     def make_ready(self, prepared: list[Prepared]) -> None:
@@ -53,7 +47,6 @@ class PairView:
         self._ready = kept
 
     def show(self, prepared: Prepared, *, names: bool) -> None:
-        """Draw a pair."""
         self.stop_zoom()
         self._prepared, self.layout, self._names = prepared, prepared.layout, names
         _, photos = self._ready.pop(id(prepared), (prepared, None))
@@ -73,7 +66,6 @@ class PairView:
         self._draw(self._photo_pair((rough[0], rough[1])))
 
     def clear(self) -> None:
-        """Take the pair away."""
         self.stop_zoom()
         self._canvas.delete("pair")
         self._prepared, self.layout, self._photos = None, None, []
@@ -93,11 +85,7 @@ class PairView:
         self._fade(canvas.find_withtag("flash"), 0)
 
     def start_zoom(self, x: int, y: int) -> bool:
-        """Fill the places of both pictures with their own pixels, at the same spot of each.
-
-        Returns:
-            Whether there is a picture at the point.
-        """
+        """Fill the places of both pictures with their own pixels, at the same spot of each."""
         if self.side_at(x, y) is None or self._prepared is None or self.layout is None:
             return False
         for index, path in enumerate(self._prepared.pair):
@@ -120,7 +108,6 @@ class PairView:
                     each.move(spot)
 
     def stop_zoom(self) -> None:
-        """Show the whole pictures again."""
         self._zooms = []
         self._canvas.delete("zoom")
         self._canvas.configure(cursor="")

@@ -23,8 +23,6 @@ _BUDGET = 400 << 20
 
 
 class Unavailable(Exception):
-    """An image file that cannot be shown: gone, or not readable."""
-
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
         self.path, self.reason = path, reason
@@ -53,8 +51,6 @@ class Frame(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A pair ready to be drawn."""
-
     pair: Pair
     frame: Frame
     layout: Layout
@@ -86,7 +82,6 @@ class Pictures:
         self._decoding = [threading.Lock() for _ in range(16)]
 
     def close(self) -> None:
-        """Drop what is still to be decoded."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def prepare(self, pair: Pair, frame: Frame) -> Future[Prepared]:

@@ -20,13 +20,7 @@ _UNSTEADY = 9  # the first points of a running share say nothing
 def draw_agreement(
     panel: Panel, card: Rect, choices: np.ndarray, shares: np.ndarray, audit: Proportion
 ) -> None:
-    """The running agreement over the choices, and that on all random pairs as a band.
-
-    Args:
-        panel, card: where.
-        choices, shares: the line, one point for each choice.
-        audit: random pairs that were predicted.
-    """
+    """The running agreement over the choices, and that on all random pairs as a band."""
     px = panel.style.px
     enough = len(choices) > 1
     aside = "blue: last 50 choices, green: all random pairs" if enough else ""
@@ -62,15 +56,7 @@ def draw_agreement(
 def draw_histogram(
     panel: Panel, card: Rect, title: str, values: np.ndarray, colour: str, *, whole: bool = False
 ) -> None:
-    """How many images have which value.
-
-    Args:
-        panel, card: where.
-        title: what the values are.
-        values: one for each image.
-        colour: of the bars.
-        whole: the values are counts; one bar for each while they are few.
-    """
+    """How many images have which value; `whole` ones get a bar each while they are few."""
     edges = _edges(values, whole)
     counts = np.histogram(values, edges)[0].tolist()
     most = max(counts)
@@ -108,13 +94,7 @@ def ticks(low: float, high: float, *, whole: bool = False, wanted: int = 6) -> l
 
 
 def _draw_card(panel: Panel, card: Rect, title: str, aside: str, axis: int = 0) -> Rect:
-    """A card with a title and a remark beside it, if there is room; returns the plot's place.
-
-    Args:
-        panel, card: where.
-        title, aside: the words.
-        axis: width kept free for labels on the left.
-    """
+    """A card with a title and a remark beside it; returns the plot's place, right of an axis."""
     px = panel.style.px
     panel.box(card, theme.CARD, radius=8)
     panel.text(card.x + px(14), card.y + px(9), title, 12, bold=True)
@@ -143,7 +123,6 @@ def _draw_nothing_yet(panel: Panel, plot: Rect) -> None:
 
 
 def _edges(values: Sequence[float] | np.ndarray, whole: bool) -> np.ndarray:
-    """Borders of the bars."""
     if not len(values):
         return np.array([0.0, 1.0])
     low, high = float(min(values)), float(max(values))

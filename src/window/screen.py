@@ -16,11 +16,7 @@ _interpreters: list[Any] = []
 
 
 def open_root() -> tuple[tk.Tk, float]:
-    """The main window, hidden until it is filled, and the screen's scale.
-
-    Raises:
-        UserError: there is no screen to open a window on.
-    """
+    """The main window, hidden until it is filled, and the screen's scale."""
     if sys.platform == "win32":
         import ctypes
 

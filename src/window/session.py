@@ -26,13 +26,7 @@ ASK_EXCLUDE = "Never show which one again?   1 left   ·   2 right   ·   Esc ne
 
 
 class Session:
-    """One sitting: the pair on show, what lies over it, what is said about it.
-
-    Args:
-        database: where pairs come from and choices go.
-        clock: seconds, from any start.
-        report: is given the console report when the person asks for the statistics.
-    """
+    """One sitting: the pair on show, what lies over it, what is said about it."""
 
     def __init__(
         self,

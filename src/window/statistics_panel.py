@@ -14,8 +14,6 @@ _GAP = 12
 
 
 class Figure(NamedTuple):
-    """One number of the page."""
-
     label: str
     value: str
     detail: str
@@ -49,7 +47,6 @@ def draw_statistics(panel: Panel, statistics: Statistics, *, goal_reached: bool)
 
 
 def figures(statistics: Statistics) -> list[Figure]:
-    """The numbers of the page, with their labels."""
     made = statistics.session.answered
     pace = ""
     if statistics.session_seconds > 0 and made > 1:

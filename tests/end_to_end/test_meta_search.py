@@ -148,7 +148,7 @@ def test_a_search_that_was_stopped_goes_on(folder, tmp_path, how):
 
     done = run(tmp_path, folder, *words)
     assert done.returncode == 0, done.stderr
-    assert f"{kept} of 6 combinations are in meta.txt already" in done.stderr
+    assert f"{kept} of 6 combinations are in the storage already" in done.stderr
     after = (tmp_path / "meta.txt").read_text(encoding="utf-8")
     assert after.startswith(before)
     rows = table(tmp_path)
@@ -203,8 +203,8 @@ def test_two_processes_work_on_one_search(folder, tmp_path):
     connection.close()
     done = sum(state in ("COMPLETE", "PRUNED") for state in states)
     assert 10 <= done <= 10 + 4  # those that were running when the tenth was done
-    mine = [len(table(tmp_path / name)) for name in ("0", "1", "2")]
-    assert sum(mine) == states.count("COMPLETE")
+    # Whoever wrote last has seen all of them.
+    assert max(len(table(tmp_path / name)) for name in ("1", "2")) == states.count("COMPLETE")
 
 
 def test_a_database_that_is_not_there_is_one_line(folder, tmp_path):

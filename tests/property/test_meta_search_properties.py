@@ -1,101 +1,68 @@
 """What must hold of every search, whatever is searched."""
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from src.aesthetic.mlp.trainer import train_mlps
-from src.aesthetic.mlp.training_options import TrainingOptions
-from src.aesthetic.mlp.trainings import Images, MlpShape, Training
-from src.aesthetic.search.grid import combinations
-from src.aesthetic.search.stacks import Job, job_kind, plan_stacks
-from src.aesthetic.search.table import MetaTable
-from src.aesthetic.search.trials import InnerFolds, Score, Trial
+from src.aesthetic.mlp.ensemble import _stacks
+from src.aesthetic.mlp.trainer import TrainingSet, train_mlps
+from src.aesthetic.search.space import combination, combinations, text
 from src.settings import AestheticTraining
+from src.settings.mlp import Mlp, PredictorTrainingArgs
 from src.settings.several_values import get_value, take_lists, with_value
 
 RNG = np.random.default_rng(0)
-FEATURES, SCORES = RNG.normal(size=(31, 3)), RNG.normal(size=31)
-FOLDS = InnerFolds(FEATURES, SCORES, folds=3)
+DATA = TrainingSet.of(RNG.normal(size=(31, 3)), RNG.normal(size=31))
 RATES = st.floats(1e-5, 1e-1)
-FIGURES = st.floats(allow_nan=False, allow_infinity=False)
-TRIALS = st.builds(
-    lambda rate, decay, batch, hidden, head: Trial(
-        TrainingOptions(
-            num_train_epochs=1,
-            learning_rate=rate,
-            weight_decay=decay,
-            per_device_train_batch_size=batch,
-        ),
-        MlpShape(hidden, ()),
-        head=head,
-    ),
-    RATES,
-    st.sampled_from([0.0, 0.1]),
-    st.sampled_from([2, 4, 8]),
-    st.sampled_from([(), (4,), (200_000,)]),
-    st.sampled_from(["mlp", "mlp", "ridge"]),
+
+
+@for_all(
+    st.integers(3, 50), st.integers(1, 5), st.lists(st.integers(1, 2000), max_size=3).map(tuple)
 )
-
-
-@for_all(st.lists(TRIALS, max_size=12), st.integers(1, 5))
-def test_every_job_is_in_one_stack_and_stacks_are_of_one_kind(trials, workers):
-    jobs = [Job(trial, fold) for trial in trials for fold in range(3)]
-    plan = plan_stacks(FOLDS, jobs, workers)
-    assert sorted(number for stack in plan for number in stack) == list(range(len(jobs)))
-    for stack in plan:
-        kinds = {job_kind(FOLDS, jobs[number]) for number in stack}
-        assert len(kinds) == 1
-        assert None not in kinds or len(stack) == 1
-    assert len(plan) >= min(workers, len(jobs))
+def test_every_member_is_in_one_stack_and_no_core_is_idle(members, workers, hidden):
+    mlp = Mlp(mlp_members=members, aesthetic_model_hidden=hidden, device="cpu")
+    stacks = _stacks(mlp, 768, workers)
+    assert sorted(member for stack in stacks for member in stack) == list(range(members))
+    assert len(stacks) >= min(workers, members) and all(stacks)
 
 
 @settings(max_examples=25)
 @for_all(
-    st.lists(st.tuples(RATES, st.floats(0, 1), st.integers(0, 99)), min_size=2, max_size=4),
+    st.lists(st.integers(0, 99), min_size=2, max_size=4),
     st.sampled_from(["ranking", "mse"]),
     st.booleans(),
+    RATES,
 )
-def test_what_is_trained_beside_it_makes_no_difference(members, loss, relu):
-    images = Images.of(FEATURES, SCORES)
-    trainings = [
-        Training(
-            images,
-            TrainingOptions(max_steps=9, learning_rate=rate, weight_decay=decay, seed=seed),
-            loss,
-            MlpShape((4, 3), (0.3,), relu),
-        )
-        for rate, decay, seed in members
-    ]
-    for training, result in zip(trainings, train_mlps(trainings), strict=True):
-        (alone,) = train_mlps([training])
-        predicted = alone.head.predict(FEATURES)
-        assert result.head.predict(FEATURES) == pytest.approx(predicted, abs=1e-4, rel=1e-3)
+def test_what_is_trained_beside_it_makes_no_difference(seeds, loss, relu, rate):
+    mlp = Mlp(
+        training_args=PredictorTrainingArgs(max_steps=9, learning_rate=rate),
+        loss_model=loss, aesthetic_model_hidden=(4, 3), aesthetic_model_dropouts=(0.3,),
+        aesthetic_model_relu=relu, device="cpu",
+    )  # fmt: skip
+    together = train_mlps([DATA] * len(seeds), mlp, seeds=seeds)
+    for seed, result in zip(seeds, together, strict=True):
+        (alone,) = train_mlps([DATA], mlp, seeds=[seed])
+        predicted = alone.head.predict(DATA.features)
+        assert result.head.predict(DATA.features) == pytest.approx(predicted, abs=1e-4, rel=1e-3)
 
 
 @for_all(
     st.lists(st.integers(1, 300), min_size=1, max_size=3, unique=True),
     st.lists(RATES, min_size=1, max_size=3, unique=True),
     st.lists(st.lists(st.integers(1, 50), max_size=3).map(tuple), min_size=1, unique=True),
-    FIGURES,
 )
-def test_rows_are_found_again_with_the_same_figures(epochs, rates, hidden, figure):
-    found = combinations(Trial(), {"epochs": epochs, "lr": rates, "hidden": hidden})
+def test_combinations_differ_in_the_table_and_reach_the_settings(epochs, rates, hidden):
+    found = combinations({"epochs": epochs, "lr": rates, "hidden": hidden})
     assert len(found) == len(epochs) * len(rates) * len(hidden)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "meta.txt"
-        table = MetaTable(path, ["hidden"], {})
-        for number, setting in enumerate(found):
-            table.append(setting, Score(figure, float(number), 0.5))
-        again = MetaTable(path, ["hidden"], {})
-        for number, setting in enumerate(found):
-            assert again.score(setting) == Score(figure, number, 0.5)
-        assert len(again.rows) == len(found)
+    rows = {tuple(text(value) for value in setting.values()) for setting in found}
+    assert len(rows) == len(found)
+    for setting in found:
+        mlp = combination(Mlp(), setting).mlp
+        assert mlp.training_args.num_train_epochs == setting["epochs"]
+        assert mlp.aesthetic_model_hidden == setting["hidden"]
+        assert float(text(setting["lr"])) == mlp.training_args.learning_rate
 
 
 @for_all(

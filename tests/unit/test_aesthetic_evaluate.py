@@ -8,8 +8,6 @@ import pytest
 from src.aesthetic.evaluate import compared, evaluate_scores, feature_parts
 from src.aesthetic.heads.linear import LinearHead
 from src.aesthetic.lineage import Ancestor, previous_model
-from src.aesthetic.mlp.fitting import MlpSettings
-from src.aesthetic.mlp.training_options import TrainingOptions
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.train import Fitted, fit_predictor
@@ -17,6 +15,7 @@ from src.dataset.scores import DataHolder
 from src.dataset.trained_on import TrainedOn
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.features import builtin
+from src.settings.mlp import Mlp, PredictorTrainingArgs
 
 
 def rated(n=120, d=5, noise=0.5, seed=0, labels=False):
@@ -37,7 +36,7 @@ def rated(n=120, d=5, noise=0.5, seed=0, labels=False):
 
 
 def train(data, head="ridge", **more):
-    mlp = MlpSettings(TrainingOptions(num_train_epochs=30, learning_rate=1e-2))
+    mlp = Mlp(training_args=PredictorTrainingArgs(num_train_epochs=30, learning_rate=1e-2))
     return fit_predictor(data, head, extractors=[], mlp=mlp, **more)
 
 
@@ -71,8 +70,11 @@ def test_a_prior_of_other_images_is_corrected_by_what_is_new_to_it():
 @pytest.mark.parametrize(("members", "labels"), [(1, False), (3, False), (1, True)])
 def test_networks_that_are_trained_further_claim_nothing_of_images_they_know(members, labels):
     data = rated(60, noise=3.0, labels=labels)
-    mlp = MlpSettings(TrainingOptions(num_train_epochs=20, learning_rate=1e-2),
-                      "bce" if labels else "ranking", hidden=(8,), members=members)  # fmt: skip
+    mlp = Mlp(
+        training_args=PredictorTrainingArgs(num_train_epochs=20, learning_rate=1e-2),
+        loss_model="bce" if labels else "ranking", aesthetic_model_hidden=(8,),
+        aesthetic_model_dropouts=(), mlp_members=members,
+    )  # fmt: skip
     first = fit_predictor(data, "mlp", extractors=[], mlp=mlp)
     if members > 1:
         return  # ensembles cannot be trained further

@@ -5,16 +5,26 @@ import pytest
 import torch
 
 from src.aesthetic.heads.mlp import MlpHead
-from src.aesthetic.mlp.adamw import AdamW
+from src.aesthetic.mlp.adamw import AdamW, learning_rate_at
 from src.aesthetic.mlp.batches import ImageBatches, PairBatches, loss_and_slope
 from src.aesthetic.mlp.network import Network
-from src.aesthetic.mlp.trainer import Diverged, MlpShape, train_mlp
-from src.aesthetic.mlp.training_options import TrainingOptions
+from src.aesthetic.mlp.trainer import TrainingSet, train_mlp
 from src.errors import ModelError, SettingsError
 from src.evaluation.rank_metrics import pairwise_accuracy
+from src.settings.mlp import Mlp, PredictorTrainingArgs
 
-CPU = torch.device("cpu")
-SMALL = MlpShape(hidden=(16,), dropouts=(0.1,), relu=True)
+
+def settings(hidden=(16,), dropouts=(0.1,), relu=True, loss="ranking", every=0, **args):
+    args = {"num_train_epochs": 40, "learning_rate": 1e-2} | args
+    return Mlp(
+        aesthetic_model_hidden=hidden, aesthetic_model_dropouts=dropouts,
+        aesthetic_model_relu=relu, loss_model=loss, eval_every_n_epochs=every, device="cpu",
+        training_args=PredictorTrainingArgs(**args),
+    )  # fmt: skip
+
+
+def train(x, y, mlp=None, weights=None, **options):
+    return train_mlp(TrainingSet.of(x, y, weights), mlp or settings(), **options)
 
 
 def rated(n=60, d=5, seed=0):
@@ -31,9 +41,7 @@ def generator(seed=0):
 
 
 def small_network(relu, dropouts=(0.5, 0.25)):
-    return Network(
-        (5, 4, 3, 1), relu=relu, dropouts=[dropouts], generators=[generator()], device=CPU
-    )
+    return Network((5, 4, 3, 1), relu=relu, dropouts=dropouts, generators=[generator()])
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -75,21 +83,28 @@ def test_the_trained_head_predicts_like_the_network():
     assert network.to_heads()[0].predict(x.numpy()) == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("fused", [True, False])
-def test_adamw_equals_torch(fused):
-    start, gradients = torch.randn(20, generator=generator()), torch.randn(5, 20)
-    mine, theirs = start.clone(), start.clone().requires_grad_()
-    optimizer = AdamW([(mine, 0.1)], betas=(0.8, 0.95), epsilon=1e-6)
-    optimizer._fused = fused
-    reference = torch.optim.AdamW([theirs], betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1)
+def test_adamw_equals_torch():
+    network, args = small_network(False), PredictorTrainingArgs(
+        adam_beta1=0.8, adam_beta2=0.95, adam_epsilon=1e-6, weight_decay=0.1
+    )  # fmt: skip
+    tensors = (network.flat_weights, network.flat_biases)
+    theirs = [tensor.clone().requires_grad_() for tensor in tensors]
+    reference = torch.optim.AdamW(
+        [{"params": theirs[:1], "weight_decay": 0.1}, {"params": theirs[1:], "weight_decay": 0.0}],
+        betas=(0.8, 0.95), eps=1e-6,
+    )  # fmt: skip
+    optimizer = AdamW(network, args)
     with torch.no_grad():
-        for step, gradient in enumerate(gradients):
-            mine.grad = theirs.grad = gradient
+        for step in range(5):
+            for mine, other in zip(tensors, theirs, strict=True):
+                mine.grad.copy_(torch.randn(mine.shape, generator=generator(step)))
+                other.grad = mine.grad.clone()
             for group in reference.param_groups:
                 group["lr"] = 0.01 * (step + 1)
             optimizer.step(0.01 * (step + 1))
             reference.step()
-    assert torch.allclose(mine, theirs, atol=1e-6)
+    for mine, other in zip(tensors, theirs, strict=True):
+        assert torch.allclose(mine, other, atol=1e-6)
 
 
 # --- batches and losses -----------------------------------------------------------------------
@@ -97,7 +112,7 @@ def test_adamw_equals_torch(fused):
 
 def test_pairs_have_different_scores_and_every_such_pair_is_equally_likely():
     scores = torch.tensor([1.0, 1.0, 2.0, 3.0])
-    batches = PairBatches(scores, 4000, generator())
+    batches = PairBatches(scores, 1, 4000, generator())
     (numbers,) = batches.epoch()
     left, right = numbers[:, :2000], numbers[:, 2000:]
     assert (scores[left] != scores[right]).all()
@@ -135,11 +150,15 @@ def test_image_losses_and_slopes_equal_torch(kind, reference):
 
 
 def test_an_epoch_uses_every_image_once():
-    batches = ImageBatches(11, 4, generator())
-    parts = list(batches.epoch())
+    parts = list(ImageBatches(11, 11, 4, generator()).epoch())
     assert [tuple(part.shape) for part in parts] == [(2, 4), (1, 3)]
     assert sorted(torch.cat([part.flatten() for part in parts]).tolist()) == list(range(11))
-    assert batches.steps_per_epoch == 3
+
+
+def test_a_smaller_set_fills_the_steps_of_a_larger_one():
+    parts = list(ImageBatches(3, 8, 4, generator()).epoch())
+    counts = torch.bincount(torch.cat([part.flatten() for part in parts]))
+    assert sorted(counts.tolist()) == [2, 3, 3]
 
 
 # --- options ----------------------------------------------------------------------------------
@@ -159,25 +178,14 @@ def test_schedules_equal_those_of_transformers(kind, warmup):
         expected.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         schedule.step()
-    options = TrainingOptions(learning_rate=0.5, lr_scheduler_type=kind, warmup_steps=warmup)
-    assert [options.learning_rate_at(i, 10) for i in range(10)] == pytest.approx(expected)
+    args = PredictorTrainingArgs(learning_rate=0.5, lr_scheduler_type=kind, warmup_steps=warmup)
+    assert [learning_rate_at(args, i, 10) for i in range(10)] == pytest.approx(expected)
 
 
 def test_warmup_ratio_is_rounded_up_and_steps_take_precedence():
-    assert TrainingOptions(learning_rate=1, warmup_ratio=0.25).learning_rate_at(1, 10) == 1 / 3
-    both = TrainingOptions(learning_rate=1, warmup_ratio=0.25, warmup_steps=5)
-    assert both.learning_rate_at(1, 10) == 1 / 5
-
-
-def test_every_wrong_option_is_named_in_one_message():
-    with pytest.raises(SettingsError) as caught:
-        TrainingOptions(learning_rate=-1, lr_scheduler_type="polynomial", warmup_ratio=2)
-    for name in ("learning_rate", "polynomial", "warmup_ratio"):
-        assert name in str(caught.value)
-    with pytest.raises(SettingsError, match=r"does not support 'fp17'"):
-        TrainingOptions.from_mapping({"fp17": True})
-    with pytest.raises(SettingsError, match="did you mean 'num_train_epochs'"):
-        TrainingOptions.from_mapping({"num_epochs": 3})
+    given = {"learning_rate": 1, "warmup_ratio": 0.25}
+    assert learning_rate_at(PredictorTrainingArgs(**given), 1, 10) == 1 / 3
+    assert learning_rate_at(PredictorTrainingArgs(**given, warmup_steps=5), 1, 10) == 1 / 5
 
 
 # --- training ---------------------------------------------------------------------------------
@@ -186,8 +194,7 @@ def test_every_wrong_option_is_named_in_one_message():
 @pytest.mark.parametrize("loss", ["ranking", "mse"])
 def test_training_learns_the_order(loss):
     x, y = rated()
-    options = TrainingOptions(num_train_epochs=60, learning_rate=1e-2)
-    result = train_mlp(x, (y - y.mean()) / y.std(), options, loss=loss, shape=SMALL)
+    result = train(x, (y - y.mean()) / y.std(), settings(loss=loss, num_train_epochs=60))
     new, truth = rated(seed=1)
     assert pairwise_accuracy(truth, result.head.predict(new)) > 0.93
     assert result.problem is None
@@ -198,38 +205,33 @@ def test_logistic_loss_gives_log_odds():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(600, 1))
     keep = (rng.random(600) < 1 / (1 + np.exp(-2 * x[:, 0]))).astype(float)
-    options = TrainingOptions(num_train_epochs=40, learning_rate=3e-2)
-    head = train_mlp(x, keep, options, loss="bce", shape=MlpShape((), ())).head
+    head = train(x, keep, settings((), (), loss="bce", learning_rate=3e-2)).head
     assert head.predict([[1.0]])[0] - head.predict([[0.0]])[0] == pytest.approx(2, abs=0.4)
 
 
 def test_steps_and_history_are_those_asked_for():
     x, y = rated(n=50)
     seen = []
-    result = train_mlp(
+    result = train(
         x,
         y,
-        TrainingOptions(num_train_epochs=6),
-        shape=SMALL,
-        evaluate=lambda head: seen.append(head) or {"ab": 0.5},
-        eval_every_n_epochs=4,
+        settings(every=4, num_train_epochs=6, learning_rate=1e-4),
+        evaluate=lambda heads, epoch: seen.append(epoch) or {"ab": 0.5},
         progress=lambda done, total: seen.append((done, total)),
     )
     assert result.steps == 6 * (50 // 8)
     assert [row["epoch"] for row in result.history] == [1, 2, 3, 4, 5, 6]
     assert [row["epoch"] for row in result.history if "ab" in row] == [4, 6]
-    assert (36, 36) in seen
+    assert (36, 36) in seen and [epoch for epoch in seen if isinstance(epoch, int)] == [4, 6]
     assert result.history[0]["learning_rate"] == pytest.approx(1e-4 * (1 - 5 / 36))
-    limited = train_mlp(x, y, TrainingOptions(max_steps=7), shape=SMALL)
-    assert limited.steps == 7
+    assert train(x, y, settings(max_steps=7)).steps == 7
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     x, y = rated()
 
     def weights(seed):
-        options = TrainingOptions(num_train_epochs=2, seed=seed)
-        return train_mlp(x, y, options, shape=SMALL).head.weights[0]
+        return train(x, y, settings(num_train_epochs=2, seed=seed)).head.weights[0]
 
     assert (weights(1) == weights(1)).all()
     assert (weights(1) != weights(2)).any()
@@ -237,7 +239,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
 
 def test_the_published_architecture_is_the_default():
     x, y = rated(n=10, d=768)
-    head = train_mlp(x, y, TrainingOptions(max_steps=1)).head
+    mlp = Mlp(training_args=PredictorTrainingArgs(max_steps=1), device="cpu")
+    head = train(x, y, mlp).head
     assert (head.n_features, *head.hidden) == (768, 1024, 128, 64, 16)
     assert head.dropouts == (0.2, 0.2, 0.1)
     assert not head.relu
@@ -245,87 +248,71 @@ def test_the_published_architecture_is_the_default():
 
 def test_training_goes_on_from_a_head():
     x, y = rated()
-    first = train_mlp(x, y, TrainingOptions(num_train_epochs=40, learning_rate=1e-2), shape=SMALL)
-    tiny = TrainingOptions(max_steps=1, learning_rate=1e-9)
-    again = train_mlp(x, y, tiny, shape=MlpShape(dropouts=()), start=first.head)
+    first = train(x, y)
+    tiny = settings(dropouts=(), relu=False, max_steps=1, learning_rate=1e-9)
+    again = train(x, y, tiny, start=first.head)
     assert again.head.predict(x) == pytest.approx(first.head.predict(x), abs=1e-3)
     assert again.head.relu
     with pytest.raises(ModelError, match="made for 5 features"):
-        train_mlp(np.ones((60, 4)), y, tiny, start=first.head)
+        train(np.ones((60, 4)), y, tiny, start=first.head)
 
 
 def test_standardisation_is_folded_into_the_first_layer():
     x, y = rated()
     shifted = x * 1000 + 5e4
-    shape = MlpShape((8,), (), relu=True, standardise=True)
-    options = TrainingOptions(num_train_epochs=40, learning_rate=1e-2)
-    head = train_mlp(shifted, y, options, shape=shape).head
+    mlp = settings((8,), ()).model_copy(update={"aesthetic_model_standardise": True})
+    head = train(shifted, y, mlp).head
     assert pairwise_accuracy(y, head.predict(shifted)) > 0.9
     assert isinstance(head, MlpHead)
-
-
-def test_moving_average_lags_behind_the_weights():
-    x, y = rated()
-    options = TrainingOptions(num_train_epochs=5, learning_rate=1e-2)
-    plain = train_mlp(x, y, options, shape=SMALL).head.weights[0]
-    slow = train_mlp(x, y, options, shape=SMALL, ema_decay=0.999).head.weights[0]
-    start = train_mlp(
-        x, y, TrainingOptions(max_steps=1, learning_rate=1e-12), shape=SMALL
-    ).head.weights[0]
-    assert np.abs(slow - start).sum() < 0.2 * np.abs(plain - start).sum()
-    assert (slow != start).any()
 
 
 def test_weights_of_zero_leave_images_out():
     x, y = rated()
     y = np.concatenate([y, -y])  # the same images rated the other way round, but not counted
     weights = np.concatenate([np.ones(60), np.full(60, 1e-9)])
-    options = TrainingOptions(num_train_epochs=40, learning_rate=1e-2)
-    head = train_mlp(np.vstack([x, x]), y, options, shape=SMALL, weights=weights).head
+    head = train(np.vstack([x, x]), y, weights=weights).head
     assert pairwise_accuracy(y[:60], head.predict(x)) > 0.9
 
 
 # --- what goes wrong --------------------------------------------------------------------------
 
 
-def test_an_odd_ranking_batch_is_explained_in_one_line():
-    x, y = rated()
-    with pytest.raises(SettingsError, match="must be even") as caught:
-        train_mlp(x, y, TrainingOptions(per_device_train_batch_size=7))
-    assert "\n" not in str(caught.value)
-    train_mlp(
-        x, y, TrainingOptions(max_steps=1, per_device_train_batch_size=7), loss="mse", shape=SMALL
-    )
+def test_networks_and_batches_that_cannot_be_are_refused():
+    for wrong in ({"dropouts": (1.0,)}, {"hidden": (0,)}):
+        with pytest.raises(ValueError, match="must"):
+            settings(**wrong)
+    with pytest.raises(ValueError, match="make it even"):
+        settings(per_device_train_batch_size=7)
+    settings(loss="mse", per_device_train_batch_size=7)
 
 
 def test_equal_scores_are_explained_instead_of_searching_for_ever():
     x, _ = rated()
     with pytest.raises(ModelError, match="same score"):
-        train_mlp(x, np.ones(60), TrainingOptions())
+        train(x, np.ones(60))
     nearly = np.ones(60)
     nearly[0] += 1e-12  # equal in single precision
     with pytest.raises(ModelError, match="equal"):
-        train_mlp(x, nearly, TrainingOptions())
+        train(x, nearly)
 
 
 def test_scores_outside_zero_and_one_are_refused_by_the_logistic_loss():
     x, y = rated()
     with pytest.raises(SettingsError, match="from 0 to 1"):
-        train_mlp(x, y, TrainingOptions(), loss="bce")
+        train(x, y, settings(loss="bce"))
 
 
 def test_divergence_is_noticed():
     x, y = rated()
-    options = TrainingOptions(learning_rate=1e30, num_train_epochs=50, max_grad_norm=0)
-    with pytest.raises(Diverged, match="lower learning_rate"):
-        train_mlp(x, y, options, loss="mse", shape=MlpShape((16, 16), ()))
+    mlp = settings((16, 16), (), False, "mse", learning_rate=1e30, max_grad_norm=0)
+    with pytest.raises(SettingsError, match="lower learning_rate"):
+        train(x, y, mlp)
 
 
 def test_collapse_is_noticed_and_explained(caplog):
     x, y = rated()
     # So high a rate that all units die: with every ReLU closed, only the last bias is left.
-    options = TrainingOptions(learning_rate=30.0, num_train_epochs=30, lr_scheduler_type="constant")
-    result = train_mlp(x, y, options, shape=MlpShape((16, 8), (), relu=True))
+    result = train(x, y, settings((16, 8), (), learning_rate=30.0, lr_scheduler_type="constant"))
     assert np.ptp(result.head.predict(x)) == 0
     assert "nearly the same score" in result.problem
     assert "lower learning_rate" in result.problem
@@ -339,8 +326,7 @@ def test_ctrl_c_keeps_what_is_trained():
         if done >= total // 2:
             raise KeyboardInterrupt
 
-    options = TrainingOptions(num_train_epochs=60, learning_rate=1e-2)
-    result = train_mlp(x, y, options, shape=SMALL, progress=interrupt)
+    result = train(x, y, settings(num_train_epochs=60), progress=interrupt)
     assert result.interrupted
     assert result.steps == 30 * 7
     assert pairwise_accuracy(y, result.head.predict(x)) > 0.9

@@ -30,7 +30,8 @@ ALLOWED: dict[str, set[str]] = {
     "window": LOWEST | {"images", "rating", "evaluation"},
     "dataset": LOWEST | {"images", "rating"},
     "file_changes": LOWEST | {"images", "rating"},
-    "aesthetic": LOWEST | {"dataset", "evaluation", "features", "images", "rating"},
+    # The settings of the mlp reach its code unchanged.
+    "aesthetic": LOWEST | {"dataset", "evaluation", "features", "images", "rating", "settings"},
     "image_models": LOWEST | {"dataset", "features", "images", "settings"},
     "classifier": LOWEST | {"dataset", "evaluation", "image_models", "reports", "settings"},
     "tagging": LOWEST

@@ -5,8 +5,6 @@ import pytest
 from PIL import Image
 
 from src.aesthetic.evaluate_labels import evaluate_labels
-from src.aesthetic.mlp.fitting import MlpSettings
-from src.aesthetic.mlp.training_options import TrainingOptions
 from src.aesthetic.rated_features import load_rated_features
 from src.aesthetic.train import fit_predictor
 from src.dataset.keep_delete import labelled_images
@@ -15,6 +13,7 @@ from src.features import open_extractors
 from src.features.file_names import HashedNames, clean, open_file_names
 from src.scoring.scored import reopen_extractors, score_folder
 from src.settings import AestheticTraining
+from src.settings.mlp import Mlp
 from tests import tiny_models
 from tests.conftest import make_images
 
@@ -98,7 +97,7 @@ def test_names_that_tell_make_the_difference(tmp_path):
     assert data.blocks == (510, 256)
     fitted = fit_predictor(
         data, "logistic", extractors=[e.describe() for e in extractors],
-        mlp=MlpSettings(TrainingOptions()),
+        mlp=Mlp(),
     )  # fmt: skip
     alone, _ = evaluate_labels(data, fitted, 0).parts["text:builtin"]
     assert alone == 1.0

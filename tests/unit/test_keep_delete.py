@@ -13,8 +13,6 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 from src.aesthetic.evaluate_labels import evaluate_labels
 from src.aesthetic.heads.logistic import fit_logistic
 from src.aesthetic.heads.scaling import Scaler
-from src.aesthetic.mlp.fitting import MlpSettings
-from src.aesthetic.mlp.training_options import TrainingOptions
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import load_rated_features
 from src.aesthetic.train import Fitted, fit_predictor
@@ -24,6 +22,7 @@ from src.errors import DataError, ModelError
 from src.evaluation.binary_metrics import average_precision, cut_table, evaluate_binary, reliability
 from src.features import open_extractors
 from src.reports.keep_delete_report import write_report
+from src.settings.mlp import Mlp, PredictorTrainingArgs
 from tests.conftest import make_images
 
 FOLDERS = (("keep", "accepted"), ("delete", "rejected"))
@@ -189,9 +188,12 @@ def load(folder, head, loss="bce", fraction=0.25):
     holder = labelled_images(folder, *FOLDERS)
     extractors = open_extractors("builtin")
     data = load_rated_features(holder, extractors, binary=True).split(fraction, 42)
-    options = TrainingOptions(num_train_epochs=20, learning_rate=1e-3)
+    options = PredictorTrainingArgs(num_train_epochs=20, learning_rate=1e-3)
     fitted = fit_predictor(
-        data, head, extractors=[e.describe() for e in extractors], mlp=MlpSettings(options, loss)
+        data,
+        head,
+        extractors=[e.describe() for e in extractors],
+        mlp=Mlp(training_args=options, loss_model=loss),
     )
     return data, fitted
 

@@ -18,10 +18,7 @@ ROWS = [row("50", "1e-4", "0.7"), row("100", "1e-4", "0.75"), row("100", "1e30",
 
 
 def found(rows, given_up=0):
-    score = SimpleNamespace(ab=0.75)
-    return SimpleNamespace(
-        result=SimpleNamespace(rows=rows, score=score, given_up=given_up), sentence="The best: <b>."
-    )
+    return SimpleNamespace(rows=rows, ab=0.75, given_up=given_up, sentence="The best: <b>.")
 
 
 def test_few_values_get_places_in_the_order_of_numbers():

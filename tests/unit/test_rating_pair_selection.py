@@ -97,12 +97,6 @@ def test_repeats_are_earlier_audits_with_sides_swapped_shown_once_more():
     assert repeated
 
 
-def test_two_images_are_shown_again_and_again():
-    shown = session(PairSchedule(2, "active", 0), 2, 30)
-    assert {frozenset(pair[:2]) for pair in shown} == {frozenset({0, 1})}
-    assert {pair.left for pair in shown} == {0, 1}
-
-
 def test_the_same_seed_gives_the_same_pairs_and_another_one_others():
     one, again, other = (session(PairSchedule(30, "active", seed), 30, 50) for seed in (5, 5, 6))
     assert one == again

@@ -105,10 +105,6 @@ def test_a_prediction_is_the_probability_averaged_over_what_is_unknown():
     assert prediction(scoring, 1, 0) == pytest.approx(1 - expected, abs=0.01)
 
 
-def test_without_knowledge_nothing_is_predicted():
-    assert prediction(EloScoring.begin(starts(2)), 0, 1) is None
-
-
 def taste(features, weights, answers, seed):
     rng = np.random.default_rng(seed)
     truth = features @ weights

@@ -67,13 +67,6 @@ def test_the_running_share_looks_back_fifty():
     assert [len(part) for part in ChoiceCounts().running_agreement()] == [0, 0]
 
 
-def test_a_long_series_is_thinned_to_its_ends():
-    counts = ChoiceCounts(answered=9000, matched=[True] * 9000, numbers=list(range(1, 9001)))
-    numbers, share = counts.running_agreement()
-    assert len(numbers) == len(share) == 500
-    assert (numbers[0], numbers[-1]) == (1, 9000)
-
-
 def test_the_odd_one_out_by_hand():
     model = {"a": 2.0, "b": 1.0, "c": 1.0}
     events = [

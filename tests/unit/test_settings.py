@@ -333,11 +333,7 @@ def test_help_says_what_may_be_a_list():
 
 
 def test_names_of_searched_settings_are_those_of_the_search():
-    from dataclasses import fields
-
-    from src.aesthetic.mlp.training_options import TrainingOptions
-    from src.aesthetic.mlp.trainings import MlpShape
+    from src.aesthetic.search.space import KEYS, USUAL
     from src.settings.several_values import searchable
 
-    known = {field.name for kind in (TrainingOptions, MlpShape) for field in fields(kind)}
-    assert set(searchable(AestheticTraining).values()) <= known | {"head", "loss"}
+    assert set(searchable(AestheticTraining).values()) == {"head", *KEYS} - set(USUAL)

@@ -2,24 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from src.errors import ModelError
+
 Loss = Literal["ranking", "mse", "bce"]
-LOSSES: tuple[Loss, ...] = ("ranking", "mse", "bce")
 MARGIN = 1.0
-
-
-class Batches(Protocol):
-    """A source of batches."""
-
-    steps_per_epoch: int
-
-    def epoch(self) -> Iterator[Tensor]:
-        """Image numbers (steps, batch) of one epoch; the last part may be narrower."""
 
 
 @dataclass
@@ -31,29 +23,35 @@ class PairBatches:
     its equals are one block, which is skipped.
 
     Attributes:
-        scores: (n,), not all equal.
+        scores: (n,).
+        steps: an epoch has.
         batch: images per step, even.
         generator: draws the pairs.
+
+    Raises:
+        ModelError: all scores are equal.
     """
 
     scores: Tensor
+    steps: int
     batch: int
     generator: torch.Generator
 
     def __post_init__(self) -> None:
-        self.steps_per_epoch = max(1, len(self.scores) // self.batch)
         ordered, self._order = torch.sort(self.scores)
+        if bool(ordered[0] == ordered[-1]):  # equal once rounded to single precision
+            raise ModelError("all scores are equal: there is no order to learn")
         self._start = torch.searchsorted(ordered, ordered, side="left")
         self._size = torch.searchsorted(ordered, ordered, side="right") - self._start
 
     def epoch(self) -> Iterator[Tensor]:
-        shape, n = (self.steps_per_epoch, self.batch // 2), len(self.scores)
+        """Image numbers (steps, batch) of one epoch; the last part may be narrower."""
+        shape, n = (self.steps, self.batch // 2), len(self.scores)
         device = self.scores.device
         left = torch.randint(n, shape, generator=self.generator, device=device)
         others = n - self._size[left]
-        uniform = torch.rand(
-            shape, generator=self.generator, device=device, dtype=_finest_float(device)
-        )
+        finest = torch.float32 if device.type == "mps" else torch.float64
+        uniform = torch.rand(shape, generator=self.generator, device=device, dtype=finest)
         right = (uniform * others).long().clamp_max(others - 1)
         right += self._size[left] * (right >= self._start[left])
         yield self._order[torch.cat([left, right], dim=1)]
@@ -61,28 +59,35 @@ class PairBatches:
 
 @dataclass
 class ImageBatches:
-    """Every image once an epoch, in random order.
+    """Every image once an epoch, in random order; with `length` above n, some twice.
 
     Attributes:
         n: images.
+        length: images of an epoch, at least n.
         batch: images per step; the last step of an epoch takes what is left.
         generator: draws the order.
     """
 
     n: int
+    length: int
     batch: int
     generator: torch.Generator
 
-    def __post_init__(self) -> None:
-        self.steps_per_epoch = -(-self.n // self.batch)
-
     def epoch(self) -> Iterator[Tensor]:
-        order = torch.randperm(self.n, generator=self.generator, device=self.generator.device)
-        full = self.n - self.n % self.batch
+        """Image numbers (steps, batch) of one epoch; the last part may be narrower."""
+        device = self.generator.device
+        order = torch.randperm(self.n, generator=self.generator, device=device)
+        order = order[torch.arange(self.length, device=device) % self.n]
+        full = self.length - self.length % self.batch
         if full:
             yield order[:full].view(-1, self.batch)
-        if full < self.n:
+        if full < self.length:
             yield order[full:].view(1, -1)
+
+
+def steps_per_epoch(loss: Loss, images: int, batch: int) -> int:
+    """Pairs use every image once on average; other losses exactly once."""
+    return max(1, images // batch) if loss == "ranking" else -(-images // batch)
 
 
 def loss_and_slope(
@@ -114,7 +119,3 @@ def loss_and_slope(
         return (share * error * error).sum(-1), 2 * share * error
     loss = (share * (softplus(outputs) - scores * outputs)).sum(-1)
     return loss, share * (torch.sigmoid(outputs) - scores)
-
-
-def _finest_float(device: torch.device) -> torch.dtype:
-    return torch.float32 if device.type == "mps" else torch.float64

@@ -1,158 +1,119 @@
-"""Training the mlp head on rated features: once, in parts, or as several whose mean counts."""
+"""Training the mlp head on rated features: one network, or several whose mean counts."""
 
-from dataclasses import dataclass, replace
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.aesthetic.heads import Head
+from src.aesthetic.heads import Head, MlpHead
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.mlp import PUBLISHED_HIDDEN
-from src.aesthetic.mlp.training_options import TrainingOptions
 from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.select import assign_folds
+from src.errors import ModelError
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.progress import progress_bar
+from src.settings.mlp import Mlp
 
 if TYPE_CHECKING:
-    from src.aesthetic.mlp.trainings import MlpFit
-    from src.aesthetic.search.trials import Trial
+    from src.aesthetic.mlp.ensemble import MlpFit
 
-_MLP_FOLDS = 3
-
-
-@dataclass(frozen=True)
-class MlpSettings:
-    """What only the mlp head asks for.
-
-    Attributes:
-        options: epochs, learning rate and so on.
-        loss: "ranking", "mse" or "bce".
-        dropouts: after the first hidden layers.
-        relu: a ReLU after each hidden layer.
-        standardise: features first; see `MlpShape`.
-        eval_every_n_epochs: 0 for only at the end.
-        device: of torch.
-        hidden: sizes of the hidden layers.
-        members: 1 for one network; 3 or more for so many, each trained without another part of
-            the images, whose mean counts.
-    """
-
-    options: TrainingOptions
-    loss: str = "ranking"
-    dropouts: tuple[float, ...] = ()
-    relu: bool = False
-    standardise: bool = False
-    eval_every_n_epochs: int = 0
-    device: str = "auto"
-    hidden: tuple[int, ...] = PUBLISHED_HIDDEN
-    members: int = 1
-
-    def trial(self, start: Head | None = None) -> "Trial":
-        """The same for the search, going on from a head."""
-        from src.aesthetic.mlp.trainings import MlpShape
-        from src.aesthetic.search.trials import Trial
-        from src.devices import choose_device
-
-        return Trial(
-            self.options,
-            MlpShape(self.hidden, self.dropouts[: len(self.hidden)], self.relu, self.standardise),
-            self.loss,  # type: ignore[arg-type]
-            start,
-            str(choose_device(self.device)),
-        )
-
-    def with_trial(self, trial: "Trial") -> "MlpSettings":
-        """The same with what a search has found."""
-        return replace(
-            self,
-            options=trial.options,
-            loss=trial.loss,
-            dropouts=trial.shape.dropouts,
-            relu=trial.shape.relu,
-            standardise=trial.shape.standardise,
-            hidden=trial.shape.hidden,
-        )
+_FOLDS = 3
+_log = logging.getLogger(__name__)
 
 
 def fit_mlp(
     data: RatedFeatures,
     features: FloatArray,
     scores: FloatArray,
-    mlp: MlpSettings,
+    mlp: Mlp,
     start: Head | None,
 ) -> "MlpFit":
-    """Train as the settings say.
+    """Train as the settings say, and say how good the network is while it is trained.
 
     Raises:
         ModelError: `start` is no mlp, or nothing can be learnt.
-        SettingsError: training diverged, or an odd batch with "ranking".
+        SettingsError: training diverged.
     """
-    from src.aesthetic.mlp.trainer import train_mlp
-    from src.aesthetic.mlp.trainings import MlpFit
-    from src.aesthetic.search.trials import mlp_start
+    from src.aesthetic.mlp.ensemble import MlpFit, fit_ensemble
+    from src.aesthetic.mlp.trainer import HistoryRow, TrainingSet, train_mlp
 
-    train, test = data.train, data.test
-    trial = mlp.trial(start)
+    train, test, weights = data.train, data.test, data.holder.weights[data.train]
 
-    def evaluate(head: Head) -> dict[str, float]:
+    def evaluate(head: Head) -> HistoryRow:
         accuracy = {
             "train_ab": pairwise_accuracy(scores[train], head.predict(features[train])),
             "test_ab": pairwise_accuracy(scores[test], head.predict(features[test])),
         }
         return {name: value for name, value in accuracy.items() if value is not None}
 
-    if mlp.members > 1:
-        from src.aesthetic.mlp.ensemble import fit_ensemble
+    def evaluate_and_say(heads: list[MlpHead], epoch: int) -> HistoryRow:
+        row = evaluate(heads[0])
+        _say({"epoch": epoch} | row)
+        return row
 
-        return fit_ensemble(
+    if mlp.mlp_members > 1:
+        fit = fit_ensemble(
             features[train],
             scores[train],
-            trial,
-            members=mlp.members,
-            weights=data.holder.weights[train],
+            mlp,
+            weights=weights,
             groups=data.groups[train],
+            start=mlp_start(start),
             evaluate=evaluate,
-            eval_every_n_epochs=mlp.eval_every_n_epochs,
         )
+        for row in fit.history:
+            if "train_ab" in row:
+                _say(dict(row))
+        return fit
     with progress_bar(1, "training", "step") as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        result = train_mlp(
-            features[train],
-            scores[train],
-            trial.options,
-            loss=trial.loss,
-            shape=trial.shape,
+        trained = train_mlp(
+            TrainingSet.of(features[train], scores[train], weights),
+            mlp,
             start=mlp_start(start),
-            weights=data.holder.weights[train],
-            device=trial.device,
-            evaluate=evaluate,
-            eval_every_n_epochs=mlp.eval_every_n_epochs,
+            evaluate=evaluate_and_say,
             progress=show,
         )
-    return MlpFit(result.head, result.history, result.problem, result.interrupted)
+    return MlpFit(trained.head, trained.history, trained.problem, trained.interrupted)
 
 
-def mlp_left_out(
-    data: RatedFeatures,
-    features: FloatArray,
-    scores: FloatArray,
-    mlp: MlpSettings,
-    start: Head | None,
-    seed: int,
+def mlp_out_of_fold(
+    data: RatedFeatures, features: FloatArray, scores: FloatArray, mlp: Mlp, start: Head | None
 ) -> FloatArray:
     """Scores of the training images, each by a network trained without it, in three parts."""
-    inside = np.flatnonzero(data.train)
-    fold = assign_folds(data.groups[inside], _MLP_FOLDS, seed)
-    left_out = np.empty(len(inside))
-    for number in range(_MLP_FOLDS):
-        kept_back = data.test.copy()
-        kept_back[inside[fold == number]] = True
-        part = replace(data, test=kept_back)
-        fit = fit_mlp(part, features, scores, mlp, start)
-        left_out[fold == number] = fit.head.predict(features[inside[fold == number]])
-    return left_out
+    from src.aesthetic.mlp.trainer import TrainingSet, train_mlp
+
+    inside = TrainingSet.of(
+        features[data.train], scores[data.train], data.holder.weights[data.train]
+    )
+    fold = assign_folds(data.groups[data.train], _FOLDS, mlp.training_args.seed)
+    out_of_fold = np.empty(len(fold))
+    for number in range(_FOLDS):
+        trained = train_mlp(inside.only(fold != number), mlp, start=mlp_start(start))
+        out_of_fold[fold == number] = trained.head.predict(inside.features[fold == number])
+    return out_of_fold
+
+
+def mlp_start(start: Head | None) -> MlpHead | None:
+    """The head that training of an mlp goes on from, or None.
+
+    Raises:
+        ModelError: it is of another kind.
+    """
+    if start is None or isinstance(start, MlpHead):
+        return start
+    raise ModelError(
+        f"head 'mlp' cannot go on from a {start.kind!r} head: set head to 'auto', or "
+        "base_model and load_model to ''"
+    )
+
+
+def _say(row: dict[str, float]) -> None:
+    parts = [f"{row['train_ab']:.1%} of the training pairs"] if "train_ab" in row else []
+    parts += [f"{row['test_ab']:.1%} of the test pairs"] if "test_ab" in row else []
+    if parts:
+        _log.info("Epoch %d: orders %s as you do.", row["epoch"], " and ".join(parts))

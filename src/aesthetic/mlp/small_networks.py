@@ -1,7 +1,6 @@
 """The head "auto": small networks against the heads in closed form."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -61,34 +60,41 @@ def fit_networks(
         KeyboardInterrupt: stopped.
     """
     from src.aesthetic.mlp.ensemble import fit_ensemble
-    from src.aesthetic.mlp.training_options import TrainingOptions
-    from src.aesthetic.mlp.trainings import MlpShape
-    from src.aesthetic.search.trials import Trial
+    from src.aesthetic.mlp.trainer import total_steps
+    from src.settings.mlp import Mlp, PredictorTrainingArgs
 
-    options = TrainingOptions(
+    args = PredictorTrainingArgs(
         num_train_epochs=60,
         learning_rate=1e-3,
         lr_scheduler_type="cosine",
         warmup_ratio=0.1,
         weight_decay=0.01,
     )
-    steps = options.total_steps(len(scores) // options.per_device_train_batch_size)
-    if steps > _MOST_STEPS:
-        options = replace(options, max_steps=_MOST_STEPS)
-    shape = MlpShape((64, 32), (0.3, 0.2), relu=True, standardise=True)
+    mlp = Mlp(
+        aesthetic_model_hidden=(64, 32),
+        aesthetic_model_dropouts=(0.3, 0.2),
+        aesthetic_model_relu=True,
+        aesthetic_model_standardise=True,
+        mlp_members=FOLDS,
+        training_args=args,
+        device="cpu",
+    )
+    if total_steps(mlp, len(scores)) > _MOST_STEPS:
+        args = args.model_copy(update={"max_steps": _MOST_STEPS})
     members: list[Head] = []
     out_of_fold, variances = [], []
     g = group_numbers(groups, len(scores))
     for number in (seed, seed + FOLDS) if len(scores) <= _MANY else (seed,):
         if members and not comparable(scores, assign_folds(g, FOLDS, number)):
             continue
-        trial = Trial(replace(options, seed=number), shape)
-        fit = fit_ensemble(features, scores, trial, members=FOLDS, weights=weights, groups=g)
+        seeded = args.model_copy(update={"seed": number})
+        round_of = mlp.model_copy(update={"training_args": seeded})
+        fit = fit_ensemble(features, scores, round_of, weights=weights, groups=g)
         assert isinstance(fit.head, EnsembleHead)
-        if fit.interrupted or fit.left_out is None or fit.head.residual_std is None:
+        if fit.interrupted or fit.out_of_fold is None or fit.head.residual_std is None:
             raise KeyboardInterrupt
         members += fit.head.members
-        out_of_fold.append(fit.left_out)
+        out_of_fold.append(fit.out_of_fold)
         variances.append(fit.head.residual_std**2)
     head = EnsembleHead(tuple(members), float(np.sqrt(np.mean(variances))))
     return Candidate(head, np.mean(out_of_fold, axis=0))

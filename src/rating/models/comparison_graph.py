@@ -127,11 +127,7 @@ def conjugate_gradients(
 ) -> Floats:
     """Solve A x = b for a symmetric positive definite A; columns of a matrix b each on their own.
 
-    Args:
-        apply: v → A v.
-        precondition: r → M^-1 r.
-        b: (n,) or (n, k).
-        tolerance: on the residual's norm in M^-1, relative to that of b.
+    `apply` is v → A v, `precondition` r → M^-1 r; the tolerance is relative, in the norm of M^-1.
     """
     x = np.zeros_like(b)
     r = b.copy()

@@ -36,7 +36,6 @@ class FeatureSpace:
 
 
 def without_features(count: int) -> FeatureSpace:
-    """The space of images of which nothing is known."""
     return FeatureSpace(np.zeros((count, 0), np.float32), np.zeros(count, bool))
 
 

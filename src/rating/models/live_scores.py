@@ -45,7 +45,6 @@ class LiveScores:
         self.answers.append(answer)
 
     def take_back(self) -> None:
-        """Forget the last answer."""
         self.answers.pop()
         self._taken_back += 1
         self._fitted = min(self._fitted, len(self.answers))

@@ -54,7 +54,6 @@ class Belief:
 
     @classmethod
     def start(cls, prior: Prior) -> Belief:
-        """The belief before any choice."""
         count, width = prior.features.shape
         return cls(
             prior=prior,

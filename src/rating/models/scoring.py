@@ -61,7 +61,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class EloScoring:
-    """The seed's rule. Its uncertainty is a rule of thumb, since Elo has none."""
+    """The classic rule. Its uncertainty is a rule of thumb, since Elo has none."""
 
     initial: InitialScores
     values: Floats  # (n,) Elo units
@@ -69,7 +69,6 @@ class EloScoring:
 
     @classmethod
     def begin(cls, initial: InitialScores) -> EloScoring:
-        """The scores before any choice."""
         return cls(initial, (initial.old + initial.model) / LOGITS, initial.old_comparisons)
 
     def after(self, answer: Answer) -> EloScoring:
@@ -126,7 +125,6 @@ class PosteriorScoring:
         space: FeatureSpace,
         feature_prior: FeaturePrior = FEATURE_PRIORS[0],
     ) -> PosteriorScoring:
-        """The belief before any choice."""
         belief = Belief.start(_prior(initial, space, feature_prior))
         return cls(initial, space, feature_prior, belief)
 

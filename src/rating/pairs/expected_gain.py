@@ -33,12 +33,7 @@ def density(mean: Floats, variance: Floats, centre: float) -> Floats:
 
 
 def independent_gains(mean: Floats, variance: Floats, i: Ints, j: Ints) -> Floats:
-    """(k,) what the answer about each of k pairs is worth where scores are independent.
-
-    Args:
-        mean, variance: (n,) of the scores, logits.
-        i, j: (k,) the pairs.
-    """
+    """(k,) what the answer about each of k pairs is worth where scores are independent."""
     total = variance[i] + variance[j]
     q = expected_curvature(mean[i] - mean[j], total)
     weight = density(mean, variance, float(mean.mean()))

@@ -25,8 +25,6 @@ SELECTIONS: tuple[Selection, ...] = ("active", "least_shown", "random")
 
 
 class Shown(NamedTuple):
-    """A pair on show."""
-
     left: int
     right: int
     kind: str  # audit, repeat, or the selection that chose it
@@ -63,7 +61,6 @@ class PairSchedule:
         self._count(left, right, 1)
 
     def forget(self) -> None:
-        """Take back the last `note`."""
         left, right, kind = self._past.pop()
         if kind == "audit":
             self._audits.pop()

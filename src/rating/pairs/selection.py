@@ -40,12 +40,7 @@ def random_pair(allowed: Ints, rng: np.random.Generator, avoid: Collection[int] 
 def least_shown_pair(
     allowed: Ints, shown: Ints, rng: np.random.Generator, avoid: Collection[int] = ()
 ) -> IndexPair:
-    """One of the images that were shown least often, beside one chosen with weight 1/(1+shown).
-
-    Args:
-        allowed, rng, avoid: as in `random_pair`.
-        shown: (images,) how often each image was shown.
-    """
+    """One of the images that were shown least often, beside one chosen with weight 1/(1+shown)."""
     pool = _without(allowed, avoid)
     counts = shown[pool]
     first = int(rng.choice(np.flatnonzero(counts == counts.min())))
@@ -64,13 +59,7 @@ def active_pair(
     avoid: Collection[int] = (),
     candidates: int = CANDIDATES,
 ) -> IndexPair:
-    """The pair among random candidates of the greatest expected gain (`expected_gain.py`).
-
-    Args:
-        allowed, rng, avoid: as in `random_pair`.
-        showings: how often each (smaller, larger) pair was shown.
-        candidates: how many pairs are looked at.
-    """
+    """The pair among random candidates of the greatest expected gain (`expected_gain.py`)."""
     pool = _without(allowed, avoid)
     i, j = _candidate_pairs(len(pool), candidates, rng)
     i, j = pool[i], pool[j]

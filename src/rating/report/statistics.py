@@ -115,7 +115,6 @@ class Statistics:
         )
 
     def report(self) -> str:
-        """The console report."""
         agreement = self.session.agreement
         percentage = "" if agreement.value is None else f" = ({100 * agreement.value:.2f}%)"
         lines = [

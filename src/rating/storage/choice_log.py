@@ -80,11 +80,7 @@ class ChoiceLog:
             raise
 
     def append(self, event: Event, undoes: int | None = None) -> int:
-        """Write one event of this session; it is on the disk when this returns its id.
-
-        Raises:
-            DataError: nothing was written (disk full, folder gone …).
-        """
+        """Write one event of this session; it is on the disk when this returns its id."""
         row = (
             self._last + 1,
             _now(),
@@ -103,7 +99,6 @@ class ChoiceLog:
         return self._last
 
     def undo(self, event: Event) -> None:
-        """Take an event back by a new row."""
         self.append(event._replace(outcome="undo", prediction=None), undoes=event.id)
 
     def events(self) -> list[Event]:
@@ -137,7 +132,6 @@ class ChoiceLog:
             )
 
     def state(self) -> dict[str, str]:
-        """The values kept by `set_state`."""
         with self._explained():
             return dict(self._connection.execute("SELECT key, value FROM state"))
 
@@ -250,9 +244,6 @@ def no_window(directory: Path) -> Iterator[None]:
     """Keep rating windows off a folder for as long as the block takes.
 
     Where there is no log, no window has ever been there, and none is made for this.
-
-    Raises:
-        DataError: a window has the folder open.
     """
     if not (directory / NAME).exists():
         yield

@@ -76,26 +76,17 @@ class RatingStore:
         return as_count(self._state.get("old_evaluations"))
 
     def append(self, event: Event) -> Event:
-        """Keep an event; it is on the disk when this returns.
-
-        Raises:
-            DataError: it could not be written, and nothing changed.
-        """
+        """Keep an event; it is on the disk when this returns."""
         event = event._replace(id=self.log.append(event), session=self.log.session)
         self.events.append(event)
         return event
 
     def take_back(self) -> Event:
-        """Take the last event back.
-
-        Raises:
-            DataError: it could not be written, and nothing changed.
-        """
+        """Take the last event back."""
         self.log.undo(self.events[-1])
         return self.events.pop()
 
     def add_model_scores(self, scores: Mapping[str, float]) -> None:
-        """Keep a model's scores as the start of these images."""
         self._add_starts([Start(path, float(score), "model") for path, score in scores.items()])
         evaluated = as_count(self._state.get("model_evals")) + len(scores)
         self._set_state(model_evals=str(evaluated))
@@ -116,9 +107,6 @@ class RatingStore:
         Args:
             text: of the whole file.
             last_event: the last one that it takes into account.
-
-        Raises:
-            DataError: it cannot be written; it is as it was, and the choices are in the log.
         """
         digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
         try:
@@ -139,7 +127,6 @@ class RatingStore:
         self._written = last_event
 
     def close(self) -> None:
-        """Release the folder."""
         self.log.close()
 
     def _reconciled(self) -> ScoreFile:

@@ -31,7 +31,6 @@ class Rescued:
     lost: int
 
     def write(self, file: Path) -> None:
-        """Make a new log of them."""
         with closing(sqlite3.connect(file, isolation_level=None)) as restored:
             restored.executescript(SCHEMA)
             restored.execute("BEGIN")
@@ -54,7 +53,6 @@ class Rescued:
 
 
 def rescue(connection: sqlite3.Connection) -> Rescued:
-    """Read what can be read."""
     with suppress(sqlite3.Error, ValueError):  # else nothing is read of a file that was cut off
         connection.execute("PRAGMA writable_schema = ON")
     found: list[Row] = []

@@ -131,9 +131,5 @@ def as_text(content: ScoreFile) -> str:
 
 
 def write_score_file(path: Path, content: ScoreFile) -> None:
-    """Write a score file in one atomic step: whoever reads it sees the old or the new one.
-
-    Raises:
-        DataError: the folder cannot be written or the disk is full; the old file is as it was.
-    """
+    """Write a score file in one atomic step: whoever reads it sees the old or the new one."""
     write_text(path, as_text(content))

@@ -8,11 +8,7 @@ from src.errors import DataError
 
 
 def set_aside(path: Path, what: str = "damaged") -> Path:
-    """Copy a file to `NAME.damaged-TIME` beside it, once per content; returns the copy's path.
-
-    Raises:
-        DataError: the copy cannot be made.
-    """
+    """Copy a file to `NAME.damaged-TIME` beside it, once per content; returns the copy's path."""
     try:
         content = path.read_bytes()
         for copy in sorted(path.parent.glob(f"{path.name}.{what}-*")):

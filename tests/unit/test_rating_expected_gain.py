@@ -76,12 +76,3 @@ def test_without_features_both_ways_agree():
     np.testing.assert_allclose(
         pair_gains(belief, i, j), independent_gains(belief.mean, belief.u_var, i, j)
     )
-
-
-def test_the_unknown_and_the_close_are_worth_most():
-    mean = np.array([0.0, 0.0, 0.0, 3.0, 0.0])
-    variance = np.array([1.0, 1.0, 3.0, 3.0, 3.0])
-    i, j = np.array([0, 0, 2, 2]), np.array([1, 2, 4, 3])
-    known, half, unknown, apart = independent_gains(mean, variance, i, j)
-    assert known < half < unknown
-    assert apart < unknown

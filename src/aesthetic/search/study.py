@@ -1,0 +1,151 @@
+"""The Optuna study that keeps what was tried, and meta.txt, which is written from it."""
+
+import csv
+import hashlib
+import io
+import json
+import logging
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from src.aesthetic.search.folds import InnerFolds, Score
+from src.aesthetic.search.space import KEYS, Setting, text
+from src.errors import SettingsError
+from src.files import write_text
+from src.settings.aesthetic_training import AestheticTraining
+from src.settings.mlp import Mlp
+
+if TYPE_CHECKING:
+    import optuna
+
+_RESULTS = ("train_loss", "eval_loss", "ab")
+_log = logging.getLogger(__name__)
+
+
+def open_study(
+    images: InnerFolds, settings: AestheticTraining, lists: Mapping[str, Sequence[Any]]
+) -> "optuna.Study":
+    """The study of this question, found again in the storage by what it is about.
+
+    Runs with the same images, folds and settings work on one study, one after another or at once
+    on several machines. Of a grid, lists of numbers and words may grow; ranges are part of the
+    question.
+
+    Raises:
+        SettingsError: the storage cannot be opened.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    ranges, storage = settings.meta_search == "optuna", settings.meta_storage or None
+    digest = hashlib.sha256(json.dumps(_about(images, settings, lists), sort_keys=True).encode())
+    digest.update(images.images.scores.round(6).astype("<f4").tobytes())
+    digest.update(images.fold.astype("<i8").tobytes())
+    # A SQLite file is locked while another process writes: wait for it.
+    file = storage is not None and storage.startswith("sqlite")
+    patient = {"connect_args": {"timeout": 60}} if file else {}
+    try:
+        study = optuna.create_study(
+            direction="maximize",
+            storage=storage and optuna.storages.RDBStorage(storage, engine_kwargs=patient),
+            study_name=f"aesthetic-{digest.hexdigest()[:16]}",
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner() if ranges else optuna.pruners.NopPruner(),
+        )
+    except Exception as error:  # of any database driver
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", lines[0])  # no password
+        raise SettingsError(
+            f"meta_storage cannot be opened ({reason}): it must be a database URL such as "
+            "sqlite:///meta.db, with the database there and its driver installed"
+        ) from None
+    # Whoever works on a study draws points of its own: those that go on, and those beside them.
+    seed = settings.training_args.seed if storage is None else None
+    study.sampler = optuna.samplers.TPESampler(seed=seed)
+    return study
+
+
+def _about(
+    images: InnerFolds, settings: AestheticTraining, lists: Mapping[str, Sequence[Any]]
+) -> dict[str, Any]:
+    """What is the same in all trials, as JSON values."""
+    fixed = settings.model_dump(mode="json", include=set(Mlp.model_fields) - {"device"})
+    for name in lists:
+        group, _, inner = KEYS.get(name, "head").rpartition(".")
+        (fixed[group] if group else fixed).pop(inner, None)
+    start = hashlib.sha256()
+    if images.start is not None:
+        for name, array in sorted(images.start.to_arrays().items()):
+            start.update(name.encode() + array.astype("<f4").tobytes())
+    ranges = settings.meta_search == "optuna"
+    searched = {
+        name: list(given) if ranges or isinstance(given[0], tuple) else None
+        for name, given in lists.items()
+    }
+    # Machines of different kinds compute features with different last digits.
+    size = f"{np.abs(images.images.features).mean():.4g}"
+    about = {"features": [images.images.features.shape[1], size], "start": start.hexdigest()}
+    return about | {"fixed": fixed, "searched": searched, "ranges": ranges}
+
+
+def finished(study: "optuna.Study") -> list[tuple[Setting, Score]]:
+    """What was measured, in the order of finishing, each setting once; NaN where it diverged."""
+    from optuna.trial import TrialState
+
+    states = (TrialState.COMPLETE, TrialState.PRUNED)
+    found: list[tuple[Setting, Score]] = []
+    for trial in sorted(
+        study.get_trials(deepcopy=False, states=states), key=lambda t: str(t.datetime_complete)
+    ):
+        score = Score(**trial.user_attrs["score"]) if "score" in trial.user_attrs else None
+        setting = trial.user_attrs["setting"]
+        if score is not None and all(setting != other for other, _ in found):
+            found.append((setting, score))
+    return found
+
+
+def table_rows(study: "optuna.Study", names: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of meta.txt: settings and results by name; "" where there is none."""
+    return [
+        {name: text(setting[name]) for name in names}
+        | {name: text(value) if (value := getattr(score, name)) == value else ""
+           for name in _RESULTS}
+        for setting, score in finished(study)
+    ]  # fmt: skip
+
+
+def table_text(study: "optuna.Study", names: Sequence[str]) -> str:
+    """meta.txt: epochs, lr, batch, the results, then the other settings that are searched."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, (*names[:3], *_RESULTS, *names[3:]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table_rows(study, names))
+    return file.getvalue()
+
+
+def write_table(path: Path, study: "optuna.Study", names: Sequence[str]) -> None:
+    """Write meta.txt as a whole.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    write_text(path, table_text(study, names))
+
+
+def put_aside(path: Path, study: "optuna.Study", names: Sequence[str]) -> None:
+    """Give a meta.txt that holds anything else than this study another name."""
+    if not path.exists():
+        return
+    ours = set(table_text(study, names).splitlines())
+    if set(path.read_text(encoding="utf-8", errors="replace").splitlines()) <= ours:
+        return
+    number = 1
+    while (aside := path.with_name(f"{path.stem}-{number}.txt")).exists():
+        number += 1
+    os.replace(path, aside)
+    _log.warning("%s was about other data or settings: kept as %s", path, aside.name)

@@ -7,6 +7,7 @@ tables only, and every value is checked before anything happens.
 import os
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -113,7 +114,8 @@ class UndoFile:
             self._stream.write(b"".join(e.model_dump_json().encode() + b"\n" for e in entries))
             os.fsync(self._stream.fileno())
         except OSError as error:
-            self._stream.truncate(end)
+            with suppress(OSError):
+                self._stream.truncate(end)
             raise DataError(f"{self._file} cannot be written: {error.strerror or error}") from None
 
 

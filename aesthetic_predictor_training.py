@@ -36,13 +36,12 @@ def train(settings: AestheticTraining) -> None:
         settings.extractor_names, device=settings.device, hidden_states=settings.hidden_states
     )
     descriptions = [extractor.describe() for extractor in extractors]
-    split = {"fraction_for_test", "test_pick_seed"}
     start = choose_start(
         load(settings, extractors),
         settings.load_model,
         settings.base_model,
         descriptions,
-        **settings.model_dump(include=split),
+        **settings.model_dump(include={"fraction_for_test", "test_pick_seed"}),
     )
     folder, data = Path(settings.save_model), start.data
     fitted = fit(settings, start, descriptions)
@@ -55,6 +54,7 @@ def train(settings: AestheticTraining) -> None:
 
 def measure(settings: AestheticTraining) -> None:
     """Figures and report of a model on a folder, with the model's own extractors."""
+    from src.aesthetic.choice_test import foretell_by, read_choice_data
     from src.aesthetic.lineage import Ancestor
     from src.aesthetic.train import Fitted
     from src.files import evaluation_folder
@@ -67,7 +67,10 @@ def measure(settings: AestheticTraining) -> None:
     chosen = None if settings.saves_by_default else Path(settings.save_model)
     folder = evaluation_folder(path, Path(settings.top_level_image_directory), chosen)
     data = replace(data, seen=seen, test=~seen)
-    publish(settings, folder, path, data, Fitted(model.predictor), model.trained_on.unknown)
+    choices, scores = read_choice_data(data), model.predictor.predict(data.features)
+    foretold = foretell_by(data, choices, scores, ~seen) if choices else None
+    fitted = Fitted(model.predictor, foretold=foretold)
+    publish(settings, folder, path, data, fitted, model.trained_on.unknown)
 
 
 def load(settings: AestheticTraining, extractors: Any) -> "RatedFeatures":
@@ -118,6 +121,7 @@ def fit(
         mlp=mlp,
         prior=start.prior,
         afresh=start.afresh,
+        choices=start.choices,
         seed=settings.training_args.seed,
         provenance=made_with,
     )

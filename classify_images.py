@@ -17,7 +17,9 @@ def main(settings: ClassifyImages) -> None:
     if settings.classify_undo:
         from src.file_changes.apply import undo
 
-        print(undo(Path(settings.classify_undo)).report())
+        old = (into or Path()) / "classify_undo.jsonl"
+        file = old if settings.classify_undo == "True" else Path(settings.classify_undo)
+        print(undo(file).report())
         return
     if not settings.load_model:
         raise SettingsError("set load_model to the folder of a trained classifier")
@@ -27,14 +29,13 @@ def main(settings: ClassifyImages) -> None:
 
     classifier = open_classifier(settings.load_model, device=settings.device)
     _check_category(settings.classify_rank_by, classifier.classes)
-    predictions = _predict(settings, classifier, into)
-    probabilities = predictions.probabilities
-    _write_table(settings, predictions.paths, probabilities, classifier.classes)
+    paths, probabilities = _predict(settings, classifier, into)
+    _write_table(settings, paths, probabilities, classifier.classes)
     best = probabilities.argmax(axis=1)
     sure = probabilities.max(axis=1) >= settings.classify_minimum
     chosen = [
         (path, classifier.classes[index])
-        for path, index, enough in zip(predictions.paths, best, sure, strict=True)
+        for path, index, enough in zip(paths, best, sure, strict=True)
         if enough
     ]
     for name, count in Counter(category for _, category in chosen).most_common(20):
@@ -46,8 +47,9 @@ def main(settings: ClassifyImages) -> None:
 
 
 def _predict(settings: ClassifyImages, classifier: Any, into: Path | None) -> Any:
-    from src.features import open_store
+    from src.features import compute_features, open_store
     from src.file_changes.plan import not_sorted_yet
+    from src.image_models.head import softmax
     from src.images import scan_images
 
     directory = Path(settings.top_level_image_directory)
@@ -58,9 +60,9 @@ def _predict(settings: ClassifyImages, classifier: Any, into: Path | None) -> An
         raise DataError(f"there are no images to classify in {directory}")
     store_folder = Path(settings.feature_store) if settings.feature_store else None
     with open_store(directory, store_folder) as store:
-        return classifier.predict(
-            directory, files, store, batch_size=settings.evaluation_args.per_device_eval_batch_size
-        )
+        batch = settings.evaluation_args.per_device_eval_batch_size
+        table = compute_features(directory, files, [classifier.backbone], store, batch_size=batch)
+    return table.paths, softmax(classifier.head.logits(table.vectors))
 
 
 def _write_table(

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import spearmanr
 
+from bench import real_assets
 from src.features import compute_features, open_extractors, open_store
 from src.images import scan_images
 from src.rating.pairs.schedule import Selection
@@ -68,7 +69,7 @@ def simulate(
     rng = np.random.default_rng(seed)
     found = []
     with (
-        tempfile.TemporaryDirectory(dir=_fast_disk()) as folder,
+        tempfile.TemporaryDirectory(dir=fast_disk()) as folder,
         RatingDatabase(
             folder, images=paths, features=vectors, method=method, selection=selection, seed=seed
         ) as database,
@@ -87,7 +88,7 @@ def simulate(
     return found
 
 
-def _fast_disk() -> str | None:
+def fast_disk() -> str | None:
     """Every choice is synced to the disk; in memory the simulation takes a fraction of the time."""
     return "/dev/shm" if os.path.isdir("/dev/shm") else None
 
@@ -96,7 +97,7 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     seeds = range(first, first + count)
-    assets = Path(os.environ["REAL_ASSETS"])
+    assets = real_assets()
     with tempfile.TemporaryDirectory() as temporary:
         photographs = Path(temporary) / "photographs"
         shutil.copytree(assets / "rated-photos", photographs)

@@ -3,7 +3,7 @@
 Keys are pressed through the X server (XTEST) and the pair is watched for in the server's own
 frame buffer, so everything a person waits for is counted. Needs Linux, Xvfb, libXtst.
 
-    python bench/window_latency.py
+    python -m bench.window_latency
 
 Prints one line of JSON: median, p95 and maximum in milliseconds for 12-megapixel JPEGs, while the
 features of the folder are still being computed and after, also on a 4K screen; and the seconds
@@ -226,6 +226,8 @@ def many_links(folder: Path, originals: Path, count: int) -> None:
 
 def main() -> None:
     """Measure and print."""
+    if shutil.which("Xvfb") is None:
+        raise SystemExit("Xvfb is not installed: sudo apt install xvfb libxtst6")
     with tempfile.TemporaryDirectory() as temporary:
         photographs, small = Path(temporary) / "photographs", Path(temporary) / "small"
         make_photographs(photographs, 60, (4000, 3000))

@@ -26,7 +26,7 @@ def torchrun(script: str | Path, *words: object) -> "subprocess.CompletedProcess
 
 def _run(command: list[str]) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end, or end it and all that it started."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     if sys.platform == "linux":  # this computer's name may lead to another interface
         environment["GLOO_SOCKET_IFNAME"] = "lo"
     with subprocess.Popen(

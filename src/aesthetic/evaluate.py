@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from src.aesthetic.choice_test import ForetoldChoices
 from src.aesthetic.choices import repeated_pairs
 from src.aesthetic.diagnostics import learning_curve, part_accuracies
 from src.aesthetic.heads.base import FloatArray
@@ -76,7 +77,8 @@ class Results:
     def useful(self) -> bool:
         """Whether the model was not shown to be no better than a coin."""
         test = self.metrics["test"]
-        return verdicts.level(test["ab"], test.get("ab_interval")) != "chance"
+        name = "choice_accuracy" if "choice_accuracy" in test else "ab"
+        return verdicts.level(test[name], test.get(f"{name}_interval")) != "chance"
 
     def save(self, folder: Path, fitted: Fitted, data: RatedFeatures) -> None:
         """Write metrics.json, and predictions.csv with the highest scores first.
@@ -139,21 +141,27 @@ def evaluate_scores(
     model, test = fitted.predictor, data.test
     given, predicted = data.scaled_scores(), model.predict(data.features)
     unseen, _ = out_of_fold_scores(data, fitted, predicted)
+    tested, foretold = test, fitted.foretold
+    if foretold and foretold.headline.trials and not test.any():
+        tested = np.isfinite(foretold.scores)
+        unseen = np.where(tested, foretold.scores, unseen)
     metrics = {
         "train": evaluate(given[~test], predicted[~test]),
         "test": evaluate(
-            given[test], predicted[test], bootstrap=bootstrap, groups=data.groups[test]
+            given[tested], unseen[tested], bootstrap=bootstrap, groups=data.groups[tested]
         ),
         "all": evaluate(given, predicted),
     }
-    curve, parts = diagnosed(data, fitted)
+    curve, parts = ((), {}) if foretold else diagnosed(data, fitted)
+    if foretold:
+        metrics["test"] |= _choice_metrics(foretold)
     covered = _coverage(model, data, given)
     repeats = repeated_pairs(data.holder.directory)
     change = compared(previous, data, given, predicted, bootstrap)
     notes = [
         *fitted.notes,
         *verdicts.unknown_ancestors(unknown),
-        _test_sentence(data, metrics["test"]),
+        *_test_sentences(data, metrics["test"], foretold),
         *verdicts.learning(curve),
         *verdicts.consistency(repeats),
         *([verdicts.compared(**change)] if change else []),
@@ -216,10 +224,32 @@ def write_metrics(
     write_text(folder / METRICS, json.dumps(content, indent=2, ensure_ascii=False))
 
 
-def _test_sentence(data: RatedFeatures, test: Mapping[str, Any]) -> str:
+def _choice_metrics(foretold: ForetoldChoices) -> dict[str, Any]:
+    shown = foretold.headline
+    return {
+        "choice_accuracy": shown.value,
+        "choice_accuracy_interval": shown.interval if shown.trials else None,
+        "choices": shown.trials,
+        "random_pairs": _proportion(foretold.random),
+        "picked_pairs": _proportion(foretold.picked),
+    }
+
+
+def _test_sentences(
+    data: RatedFeatures, test: Mapping[str, Any], foretold: ForetoldChoices | None
+) -> list[str]:
     if not test["n"]:
-        return no_test(data)
-    return verdicts.ordering(test["ab"], test.get("ab_interval"), test["n"])
+        return [no_test(data)]
+    if foretold is None:
+        return [verdicts.ordering(test["ab"], test.get("ab_interval"), test["n"])]
+    if foretold.headline == foretold.random:
+        said = [verdicts.choices(foretold.random, "random pairs")]
+        said += verdicts.picked(foretold.picked)
+    else:
+        said = [verdicts.choices(foretold.headline, "all pairs, most of them picked to be hard")]
+    if foretold.left_out:
+        said.append(verdicts.choices_left_out(foretold.left_out))
+    return said if data.test.any() else [*said, verdicts.OWN_SCORES]
 
 
 def no_test(data: RatedFeatures) -> str:

@@ -139,6 +139,7 @@ def evaluate_labels(
     bootstrap: int,
     unknown: Sequence[str] = (),
     previous: Ancestor | None = None,
+    foretold: None = None,
 ) -> LabelResults:
     """Measure a model on images that it has and has not seen.
 

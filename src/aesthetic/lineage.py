@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from src.aesthetic.choice_test import ChoiceData, read_choice_data
 from src.aesthetic.formats.pretrained_head import published_head
 from src.aesthetic.predictor import FILE_NAME, Predictor
 from src.aesthetic.rated_features import RatedFeatures
@@ -93,12 +94,14 @@ class Start(NamedTuple):
         prior: a model whose scores are corrected, or whose weights are trained further.
         afresh: the one to start from instead where the prior has seen training images.
         trained_on: what the model to be trained, and all that it comes from, will have seen.
+        choices: behind the scores, where they are the test and no images are kept back.
     """
 
     data: RatedFeatures
     prior: Predictor | None
     afresh: Predictor | None
     trained_on: TrainedOn
+    choices: ChoiceData | None = None
 
 
 def choose_start(
@@ -126,7 +129,8 @@ def choose_start(
     prior, afresh = loaded or choose_prior(base_model, extractors, folder), None
     if prior is not None:
         data = replace(data, seen=prior.seen(data))
-    data = data.split(fraction_for_test, test_pick_seed)
+    choices = read_choice_data(data)
+    data = data.split(0 if choices else fraction_for_test, test_pick_seed)
     if loaded is not None and (data.seen & data.train).any():
         afresh = choose_prior(base_model, extractors, folder)
     trained_on = data.trained_on()
@@ -137,6 +141,7 @@ def choose_start(
         prior.predictor if prior else None,
         afresh.predictor if afresh else None,
         trained_on,
+        choices,
     )
 
 

@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 
 from src.aesthetic.calibration import Calibration
+from src.aesthetic.choice_test import ChoiceData, Fit, ForetoldChoices, foretell
 from src.aesthetic.choices import training_choices
-from src.aesthetic.heads import EnsembleHead, Head
+from src.aesthetic.heads import EnsembleHead, Head, fit_head
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.pairwise import fit_pairwise
 from src.aesthetic.lineage import check_extractors
 from src.aesthetic.mlp.fitting import fit_mlp, mlp_out_of_fold
-from src.aesthetic.mlp.small_networks import fit_automatic
+from src.aesthetic.mlp.small_networks import NETWORKS, fit_automatic, fit_networks
 from src.aesthetic.predictor import Predictor, prepared
 from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.select import CANDIDATES, FEWEST, fit_auto
 from src.errors import ModelError
 from src.evaluation import verdicts
 from src.evaluation.rank_metrics import pairwise_accuracy
+from src.rating.models.scoring import Answer, as_choices
 from src.settings.mlp import Mlp
 
 _SMALL = 2_000  # images
@@ -39,6 +41,7 @@ class Fitted:
         out_of_fold: of each training image the score given by a fit without it, NaN where an
             ancestor has seen it; None where the head was not cross-validated.
         interrupted: training was stopped by Ctrl-C; the predictor is the one reached by then.
+        foretold: choices foretold by fits that knew neither them nor their images.
     """
 
     predictor: Predictor
@@ -48,6 +51,7 @@ class Fitted:
     notes: tuple[str, ...] = ()
     out_of_fold: FloatArray | None = None
     interrupted: bool = False
+    foretold: ForetoldChoices | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ def fit_predictor(
     mlp: Mlp,
     prior: Predictor | None = None,
     afresh: Predictor | None = None,
+    choices: ChoiceData | None = None,
     seed: int = 42,
     provenance: Mapping[str, Any] | None = None,
 ) -> Fitted:
@@ -84,6 +89,7 @@ def fit_predictor(
         prior: a model whose scores are corrected, or with "mlp" whose weights are trained on.
             Labels of kept and deleted images are learnt without one, except by "mlp".
         afresh: what to start from instead where the prior has seen training images.
+        choices: behind the scores: they are foretold as the test.
         seed: of everything random.
         provenance: words for the model file and the report on how it was made.
 
@@ -105,7 +111,38 @@ def fit_predictor(
         fit = _fit_auto(data, head, data.train, prior, seed)
     else:
         fit = _fit_after_seen(data, head, prior, afresh, seed)
-    return _finished(data, fit, extractors, provenance or {})
+    fitted = _finished(data, fit, extractors, provenance or {})
+    if choices is None or fitted.interrupted:
+        return fitted
+    seen = data.seen_by_features | (data.seen if prior and fitted.start is prior else False)
+    foretold = foretell(data, choices, _refit(data, fitted, mlp, seed), ~seen, seed=seed)
+    return replace(fitted, foretold=foretold)
+
+
+def _refit(data: RatedFeatures, fitted: Fitted, mlp: Mlp, seed: int) -> Fit:
+    """How the head of a trained predictor is fitted again, to other scores of some images."""
+    features = _features(data, fitted.start)
+    start = fitted.start.head if fitted.start else None
+    method = fitted.method
+
+    def fit(rows: np.ndarray, scores: FloatArray, answers: Sequence[Answer]) -> FloatArray:
+        if method == "pairwise":
+            used = [a for a in answers if max(a[:2]) < len(rows) and rows[[*a[:2]]].all()]
+            return fit_pairwise(features, as_choices(used)).predict(features)
+        if rows.sum() < 2:
+            raise ModelError("too few images are left to learn from")
+        y = (scores - scores[rows].mean()) / (float(scores[rows].std()) or 1.0)
+        if method == "mlp":
+            part = replace(data, test=~rows)
+            return fit_mlp(part, features, y, mlp, start).head.predict(features)
+        x, y, groups = features[rows], y[rows], data.groups[rows]
+        with few_threads(len(y)):
+            if method == NETWORKS:
+                return fit_networks(x, y, groups=groups, seed=seed).head.predict(features)
+            options: dict[str, Any] = {"seed": seed, "blocks": data.blocks, "prior": start}
+            return fit_head(method, x, y, groups=groups, **options).predict(features)
+
+    return fit
 
 
 def targets(data: RatedFeatures) -> FloatArray:
@@ -138,7 +175,8 @@ def _fit_pairwise(data: RatedFeatures) -> _Fit:
             "head 'pairwise' learns from choices in the A/B window, and this folder has none: "
             "rate with aesthetic_ab_scorer, or set head to 'auto'"
         )
-    return _Fit(fit_pairwise(_features(data, None), choices), "pairwise")
+    with few_threads(int(data.train.sum())):
+        return _Fit(fit_pairwise(_features(data, None), choices), "pairwise")
 
 
 def _fit_auto(

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+_LEAST = 1e-12
+
 
 class Suspicion(NamedTuple):
     """One image whose label is probably wrong."""
@@ -78,9 +80,10 @@ def wrong_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> np.nda
         other = (1 - right) / max(probabilities.shape[1] - 1, 1)
         share = 0.05
         for _ in range(100):  # expectation maximisation
-            wrong = share * other / (share * other + (1 - share) * right)
+            either = np.maximum(share * other + (1 - share) * right, _LEAST)
+            wrong = share * other / either
             share = float(wrong.mean())
-        likelihood = float(np.log(share * other + (1 - share) * right).sum())
+        likelihood = float(np.log(either).sum())
         if likelihood > best:
             best, result[judged] = likelihood, wrong
     return result
@@ -117,11 +120,11 @@ def wrong_tag_probabilities(
         q = 1 / (1 + np.exp(-slope * x))
         missing, wrong = 0.05, 0.001
         for _ in range(100):  # expectation maximisation
-            present = (1 - missing) * q + wrong * (1 - q)
+            present = np.clip((1 - missing) * q + wrong * (1 - q), _LEAST, 1 - _LEAST)
             lost = (everything - given) @ (missing * q / (1 - present))
             false = given @ (wrong * (1 - q) / present)
-            missing = lost / (lost + given.sum() - false)
-            wrong = false / (false + (everything - given).sum() - lost)
+            missing = lost / max(lost + given.sum() - false, 1.0)
+            wrong = false / max(false + (everything - given).sum() - lost, 1.0)
         likelihood = given @ np.log(present) + (everything - given) @ np.log1p(-present)
         if likelihood > best[0]:
             best = (likelihood, slope, missing, wrong)

@@ -93,11 +93,18 @@ def keeping(auc: float | None, interval: Interval | None, images: int) -> str:
     )
 
 
+OWN_SCORES = (
+    "All rated images were trained on: the test is your choices, each foretold by fits that knew "
+    "neither the choice nor its images. Agreement with the scores of the rating window would "
+    "flatter, since these are partly made from the same features."
+)
+
+
 def choices(said: Proportion, kind: str) -> str:
     """How many single choices are foretold.
 
     Args:
-        said: choices foretold; ties count half, rounded down together.
+        said: choices foretold; a tie counts half.
         kind: which choices, as in "random pairs".
     """
     if said.value is None or said.trials < FEWEST_CHOICES:
@@ -109,6 +116,22 @@ def choices(said: Proportion, kind: str) -> str:
     if level(said.value, said.interval) == "chance":
         return f"No better than a coin so far, or too few to tell: the model foretells {what}."
     return f"Shown images that it has never seen, the model foretells {what}."
+
+
+def picked(said: Proportion) -> list[str]:
+    """The same of pairs that were picked because they were hard to foretell."""
+    if said.value is None or said.trials < FEWEST_CHOICES:
+        return []
+    low, high = said.interval
+    return [
+        f"Of {said.trials:,} choices between pairs that were picked for being hard it foretells "
+        f"{said.value:.0%} ({low:.0%} to {high:.0%})."
+    ]
+
+
+def choices_left_out(number: int) -> str:
+    """Choices that are no test."""
+    return f"{number:,} choices show images that were seen in training before and are left out."
 
 
 def no_test(*, seen: int, images: int) -> str:

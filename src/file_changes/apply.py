@@ -63,8 +63,8 @@ def apply(folders: Folders, changes: Sequence[Change], undo_file: Path) -> Outco
     Raises:
         DataError: the undo file exists or cannot be written; nothing was changed then.
     """
-    with UndoFile(undo_file, folders, changes, _new_folders(folders, changes)):
-        return make(folders, _shown(changes, "changing files"))
+    UndoFile(undo_file, folders, changes, _new_folders(folders, changes)).close()
+    return make(folders, _shown(changes, "changing files"))
 
 
 def make(folders: Folders, changes: Iterable[Change]) -> Outcome:
@@ -74,18 +74,16 @@ def make(folders: Folders, changes: Iterable[Change]) -> Outcome:
     full = ""
     for change in changes:
         path = PurePosixPath(change.path)
-        if full:
-            problems[change.path] = full
-            continue
-        if path.suffix.lower() in SUFFIXES and str(path.with_suffix("")) in failed:
-            problems[change.path] = "stays with its image"
+        is_sidecar = path.suffix.lower() in SUFFIXES
+        if full or (is_sidecar and str(path.with_suffix("")) in failed):
+            problems[change.path] = full or "stays with its image"
             continue
         try:
             change.make(folders)
             done += 1
         except (OSError, DataError) as error:
             problems[change.path] = reason(error)
-            failed |= {change.path, str(path.with_suffix(""))}
+            failed |= set() if is_sidecar else {change.path, str(path.with_suffix(""))}
             if isinstance(error, OSError) and error.errno in _DISK_FULL:
                 full = f"not begun ({reason(error)})"
     return Outcome("made", done, problems=problems)
@@ -125,7 +123,8 @@ def read_undo_file(file: Path) -> Recorded:
     for folder in new_folders:
         if not (folder.is_relative_to(into) or into.is_relative_to(folder)):
             raise DataError(f"{file} is damaged: nothing was undone ({folder} is elsewhere)")
-    if not directory.is_dir():
+    # A folder that was left empty may have been removed since; moving back makes it again.
+    if not directory.is_dir() and (into == directory or not into.is_dir()):
         raise DataError(
             f"{file} is about {directory}, which is not there: put the folder back in its place"
         )

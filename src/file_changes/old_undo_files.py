@@ -7,16 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from src.file_changes.changes import Change, Copy, Folders, Link, Move, Touch, Write
-from src.file_changes.undo_file import FORMAT, Recorded
-
-_KINDS: dict[str, type[Change]] = {
-    "touch": Touch,
-    "write": Write,
-    "move": Move,
-    "copy": Copy,
-    "link": Link,
-}
+from src.file_changes.changes import Change, Folders, Write
+from src.file_changes.undo_file import CHANGE, FORMAT, Recorded
 
 
 def parse_old(content: bytes, home: Path) -> Recorded | None:
@@ -52,46 +44,29 @@ def _parse(content: bytes) -> list[dict[str, Any]]:
 def _of_changes(entry: dict[str, Any]) -> Recorded:
     """`to` was absolute: the folder of a step, and in it the image's own path; or relative."""
     directory = Path(entry["directory"])
-    roots = set()
-    changes = []
+    roots, changes = set(), []
     for old in entry["changes"]:
-        new = dict(old)
-        kind = _KINDS[new["kind"]]
-        if "to" in new:
-            to = PurePath(new["to"])
-            parts = PurePosixPath(new["path"]).parts
-            if to.is_absolute():
-                if to.parts[-len(parts) :] != parts:
-                    raise ValueError
-                root = Path(*to.parts[: -len(parts) - 1])
-                new["to"] = to.relative_to(root).as_posix()
-            else:
-                root = directory
+        new, to = dict(old), PurePath(old.get("to", ""))
+        if to.is_absolute():
+            own = PurePosixPath(old["path"]).parts
+            if to.parts[-len(own) :] != own:
+                raise ValueError
+            root = Path(*to.parts[: -len(own) - 1])
+            new["to"] = to.relative_to(root).as_posix()
             roots.add(root)
-        changes.append(kind.model_validate_json(json.dumps(new)))
-    if len(roots) > 1:
-        raise ValueError
-    return Recorded(Folders(directory, roots.pop() if roots else directory), changes)
+        changes.append(_change(**new))
+    (root,) = roots or {directory}
+    return Recorded(Folders(directory, root), changes)
 
 
 def _of_tags(entry: dict[str, Any]) -> Recorded:
     directory, commas = Path(entry["directory"]), entry["style"]["commas"]
     changes = []
     for path, texts in entry["files"].items():
-        lines = [str(tag) for tag in texts["after"]]
-        after = (
-            (", ".join(lines) + "\n") * bool(lines)
-            if commas
-            else "".join(f"{line}\n" for line in lines)
-        )
-        before = texts["before"]
-        changes.append(
-            Write(
-                path=path,
-                before=None if before is None else before.encode(),
-                after=after.encode(),
-            )
-        )
+        before, tags = texts["before"], [str(tag) for tag in texts["after"]]
+        after = (", " if commas else "\n").join(tags) + "\n" * bool(tags)
+        old = None if before is None else before.encode()
+        changes.append(Write(path=path, before=old, after=after.encode()))
     return Recorded(Folders(directory, directory), changes)
 
 
@@ -101,11 +76,16 @@ def _of_sorting(entries: list[dict[str, Any]], into: Path) -> Recorded:
     if not all(source.is_absolute() for source in sources):
         raise ValueError
     directory = Path(os.path.commonpath([source.parent for source in sources]))
-    changes = []
-    for entry, source in zip(entries, sources, strict=True):
-        kind = _KINDS[entry["action"]]
-        to = Path(entry["to"]).relative_to(into.resolve())
-        changes.append(
-            kind(path=source.relative_to(directory).as_posix(), to=to.as_posix())  # type: ignore[call-arg]
+    changes = [
+        _change(
+            kind=entry["action"],
+            path=source.relative_to(directory).as_posix(),
+            to=Path(entry["to"]).relative_to(into).as_posix(),
         )
-    return Recorded(Folders(directory, into.resolve()), changes)
+        for entry, source in zip(entries, sources, strict=True)
+    ]
+    return Recorded(Folders(directory, into), changes)
+
+
+def _change(**values: object) -> Change:
+    return CHANGE.validate_json(json.dumps(values))

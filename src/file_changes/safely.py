@@ -67,7 +67,7 @@ def _sync(path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:  # folders on some network file systems
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+        if error.errno not in {errno.EINVAL, errno.EOPNOTSUPP}:
             raise
     finally:
         os.close(descriptor)

@@ -7,9 +7,9 @@ tables only, and every value is checked before anything happens.
 import os
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -38,7 +38,7 @@ class _Header(BaseModel):
     new_folders: tuple[AbsolutePath, ...] = ()
 
 
-_CHANGE: TypeAdapter[AnyChange] = TypeAdapter(AnyChange)
+CHANGE: TypeAdapter[AnyChange] = TypeAdapter(AnyChange)
 
 
 class Recorded(NamedTuple):
@@ -82,7 +82,7 @@ class UndoFile:
             if go_on and file.exists():
                 self._stream = file.open("rb+", buffering=0)
                 self._stream.truncate(file.read_bytes().rfind(b"\n") + 1)
-                self._append(changes)
+                self.add(changes)
                 return
             self._stream = file.open("xb", buffering=0)
         except FileExistsError:
@@ -97,34 +97,25 @@ class UndoFile:
             new_folders=tuple(str(folder.resolve()) for folder in new_folders),
         )
         try:
-            self._append([header, *changes])
+            self.add([header, *changes])
         except DataError:
             self._stream.close()
             file.unlink(missing_ok=True)
             raise
 
-    def add(self, changes: Sequence[Change]) -> None:
-        """Write changes down that are about to be made."""
-        self._append(changes)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Nothing more will be added."""
         self._stream.close()
 
-    def _append(self, entries: Sequence[BaseModel]) -> None:
+    def add(self, entries: Sequence[BaseModel]) -> None:
+        """Write changes down that are about to be made."""
         end = self._stream.seek(0, os.SEEK_END)
         try:
             self._stream.write(b"".join(e.model_dump_json().encode() + b"\n" for e in entries))
             os.fsync(self._stream.fileno())
         except OSError as error:
-            self._stream.truncate(end)
+            with suppress(OSError):
+                self._stream.truncate(end)
             raise DataError(f"{self._file} cannot be written: {error.strerror or error}") from None
 
 
@@ -150,7 +141,7 @@ def parse(file: Path, content: bytes) -> Recorded | None:
     changes: list[Change] = []
     for number, line in enumerate(lines, start=2):
         try:
-            changes.append(_CHANGE.validate_json(line))
+            changes.append(CHANGE.validate_json(line))
         except ValidationError as error:
             why = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise DataError(

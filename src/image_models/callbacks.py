@@ -7,15 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transformers import TrainerCallback
 from transformers.trainer_callback import ProgressCallback
 
 from src.errors import ModelError
-
-if TYPE_CHECKING:
-    from transformers import TrainerControl, TrainerState, TrainingArguments
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +25,7 @@ class Bar(ProgressCallback):
     """Transformers' progress bar, without its dictionaries in between."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        """Nothing: `EpochLogger` says it."""
+        """Nothing."""
 
 
 class EpochLogger(TrainerCallback):
@@ -42,15 +39,7 @@ class EpochLogger(TrainerCallback):
         self._describe = describe
         self._loss = math.nan
 
-    def on_log(
-        self,
-        args: "TrainingArguments",
-        state: "TrainerState",
-        control: "TrainerControl",
-        logs: dict[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Tell what was measured."""
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         logs = logs or {}
         self._loss = logs.get("loss", self._loss)
         measured = {
@@ -73,14 +62,7 @@ class EveryNthEpoch(TrainerCallback):
     def __init__(self, n: int) -> None:
         self._n = n
 
-    def on_epoch_end(
-        self,
-        args: "TrainingArguments",
-        state: "TrainerState",
-        control: "TrainerControl",
-        **kwargs: Any,
-    ) -> "TrainerControl":
-        """Take back what the strategy "epoch" asked for."""
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         epoch = round(state.epoch or 0)
         if epoch % self._n and state.global_step < state.max_steps:
             control.should_evaluate = control.should_save = False
@@ -90,19 +72,7 @@ class EveryNthEpoch(TrainerCallback):
 class StopWhenDiverged(TrainerCallback):
     """End with a message when the loss or the gradient is no number any more."""
 
-    def on_log(
-        self,
-        args: "TrainingArguments",
-        state: "TrainerState",
-        control: "TrainerControl",
-        logs: dict[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Look at what is logged.
-
-        Raises:
-            ModelError: training has diverged.
-        """
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         logs = logs or {}
         # Under fp16 a step with an infinite gradient is left out and the scale lowered: no harm.
         watched = ("loss", "eval_loss") if args.fp16 else ("loss", "eval_loss", "grad_norm")
@@ -143,27 +113,14 @@ class KeepOnInterrupt(TrainerCallback):
             signal.signal(signal.SIGINT, self._before)
             self._before = None
 
-    def on_step_end(
-        self,
-        args: "TrainingArguments",
-        state: "TrainerState",
-        control: "TrainerControl",
-        **kwargs: Any,
-    ) -> "TrainerControl":
-        """Save and stop, if it is time."""
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         self.interrupted = self._agree(self.interrupted)
         if self.interrupted:
             control.should_save = control.should_training_stop = True
             control.should_evaluate = False
         return control
 
-    def on_epoch_end(
-        self,
-        args: "TrainingArguments",
-        state: "TrainerState",
-        control: "TrainerControl",
-        **kwargs: Any,
-    ) -> "TrainerControl":
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         """No measuring of half an epoch, which has been saved already."""
         if self.interrupted:
             control.should_evaluate = control.should_save = False

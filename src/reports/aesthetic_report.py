@@ -69,16 +69,37 @@ def write_report(path: Path, results: Results, *, images: int = 12) -> None:
 
 
 def _headline(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    if "choice_accuracy" in test:
+        return _choices(test)
     if test["ab"] is None:
         return [("not measured", "–", "no test images with different scores")]
-    low, high = test.get("ab_interval") or (None, None)
-    interval = f"95 % interval {low:.1%} to {high:.1%}" if low is not None else ""
+    interval = _interval(test["ab_interval"]) if test.get("ab_interval") else ""
     rank = "–" if test["spearman"] is None else f"{test['spearman']:.2f}"
     return [
         ("of pairs of test images ordered as you do", f"{test['ab']:.1%}", interval),
         ("rank correlation on test images", rank, "1 is perfect, 0 is chance"),
         ("test images", f"{test['n']:,}", "never seen in training"),
     ]
+
+
+def _choices(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    shown = [
+        (
+            f"of {part['trials']:,} {what} foretold",
+            f"{part['value']:.1%}",
+            _interval(part["interval"]),
+        )
+        for part, what in (
+            (test["random_pairs"], "choices between random pairs"),
+            (test["picked_pairs"], "choices between pairs picked to be hard"),
+        )
+        if part
+    ]
+    return shown or [("not measured", "–", "no choices between images that it has not seen")]
+
+
+def _interval(interval: Sequence[float]) -> str:
+    return f"95 % interval {interval[0]:.1%} to {interval[1]:.1%}"
 
 
 def _plots(results: Results) -> list[tuple[str, Markup, str]]:

@@ -7,13 +7,9 @@ from pydantic import BeforeValidator, Field
 from src.settings.keys import Computing, ImageFolder, InferenceArgs, ScriptSettings
 
 
-def _no_longer_a_switch(value: Any) -> Any:
-    if value is True or value == "True":
-        raise ValueError(
-            "name the undo file, which classify_into holds: undo-....jsonl, or "
-            "classify_undo.jsonl of an earlier version"
-        )
-    return "" if value is False or value == "False" else value
+def _was_a_switch(value: Any) -> Any:
+    """True, in version bc9c4d7, stood for the notes in classify_into."""
+    return {"False": "", "True": "True"}.get(str(value), value)
 
 
 class ClassifyImages(ScriptSettings, ImageFolder, Computing):
@@ -49,7 +45,7 @@ class ClassifyImages(ScriptSettings, ImageFolder, Computing):
     classify_dry_run: bool = Field(
         True, description="True: only say what would be copied, moved or linked."
     )
-    classify_undo: Annotated[str, BeforeValidator(_no_longer_a_switch)] = Field(
+    classify_undo: Annotated[str, BeforeValidator(_was_a_switch)] = Field(
         "", description="An undo file: undo what it holds, and do nothing else."
     )
     evaluation_args: InferenceArgs = Field(default_factory=InferenceArgs)

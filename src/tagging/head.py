@@ -6,6 +6,8 @@ as long as it is small: new tags start from zero weights.
 
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 _ROUNDING = 1e-6  # variances below this share of the largest are errors of float32
 _BATCH = 16
+_WORTH_THREADS = 10_000_000
 _MEASURED_AT_ONCE = 4096
 
 Labelled = tuple[np.ndarray, "csr_array"]
@@ -73,7 +76,8 @@ def fit_head(
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, steps)
     shuffle = torch.Generator().manual_seed(int(given.get("seed", 42)))
     best, since_best, history = (math.inf, head), 0, list[dict[str, Any]]()
-    with progress_bar(epochs, "training the head", "epoch") as bar:
+    work = batch * head.weight.size  # multiplications of a step
+    with _threads(work), progress_bar(epochs, "training the head", "epoch") as bar:
         for epoch in range(1, epochs + 1):
             total = torch.zeros((), device=device)
             order = torch.randperm(len(features), generator=shuffle)
@@ -103,6 +107,19 @@ def fit_head(
         history,
         {"loss": repr(objective.loss), "epochs trained": str(epoch)},
     )
+
+
+@contextmanager
+def _threads(work: int) -> Iterator[None]:
+    """One thread where a step takes so little time that more of them would wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if work < _WORTH_THREADS else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _measured(

@@ -1,14 +1,13 @@
 """`selected_tags.csv`: the tags that a model knows, in the order of its outputs."""
 
 import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from src.errors import DataError
-from src.files import write_text
+from src.files import write_csv
 
 FILE_NAME = "selected_tags.csv"
 COLUMNS = ("tag_id", "name", "category", "count")
@@ -61,11 +60,7 @@ def write_selected_tags(file: Path, tags: Sequence[SelectedTag]) -> None:
     Raises:
         DataError: the file cannot be written.
     """
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
-    rows.writerows(map(astuple, tags))
-    write_text(file, text.getvalue())
+    write_csv(file, [COLUMNS, *map(astuple, tags)])
 
 
 def read_selected_tags(file: Path) -> list[SelectedTag]:

@@ -172,7 +172,8 @@ def tag_images(
                     logger.info("would write %s: %s", file, ", ".join(tags))
             elif changes:
                 if record is None:
-                    record = stack.enter_context(UndoFile(progress.undo_file, folders, go_on=True))
+                    record = UndoFile(progress.undo_file, folders, go_on=True)
+                    stack.callback(record.close)
                 record.add(changes)
                 make(folders, changes).report()
                 written += len(changes)

@@ -13,8 +13,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from PIL import Image
 
-from src.errors import MissingExtra, ModelError
+from src.errors import ModelError
 from src.features.hub import folder_identity
+from src.features.onnx_extractor import OnnxNetwork
+from src.features.pixel_extractor import PixelExtractor
 from src.images.preprocess import Preprocessing
 from src.tagging import selected_tags
 from src.tagging.selected_tags import SelectedTag, read_selected_tags
@@ -70,14 +72,10 @@ def open_tagger(folder: Path, *, backend: Backend = "auto", device: str = "auto"
     return TorchTagger(folder, device=device)
 
 
-class OnnxTagger:
+class OnnxTagger(PixelExtractor):
     """A model.onnx as `export_onnx` writes it."""
 
     def __init__(self, folder: Path, *, device: str = "auto") -> None:
-        try:
-            import onnxruntime
-        except ImportError:
-            raise MissingExtra("onnxruntime", "tagging with model.onnx") from None
         file = folder / ONNX_FILE
         if not file.is_file():
             raise ModelError(
@@ -86,34 +84,19 @@ class OnnxTagger:
             )
         self.tags, self.thresholds = _tags_and_thresholds(folder)
         self.identity = f"onnx:{folder_identity(folder)}"
-        providers = onnxruntime.get_available_providers()
-        if device == "cpu" or "CUDAExecutionProvider" not in providers:
-            providers = ["CPUExecutionProvider"]
+        self._network = OnnxNetwork(file, "tagging with model.onnx", device=device)
         try:
-            self._session = onnxruntime.InferenceSession(str(file), providers=providers)
-            notes = self._session.get_modelmeta().custom_metadata_map
-            self._preprocessing = Preprocessing.from_json(json.loads(notes["preprocessing"]))
+            notes = self._network.notes
+            self.preprocessing = Preprocessing.from_json(json.loads(notes["preprocessing"]))
             names = json.loads(notes["tags"])
         except (KeyError, TypeError, ValueError):
             raise ModelError(f"{file} was not exported by this program: export it again") from None
-        except Exception as error:  # ONNX Runtime's own errors have no common class
-            raise ModelError(f"{file} cannot be loaded: {_first_line(error)}") from None
         if names != [tag.name for tag in self.tags]:
             raise ModelError(f"{file} knows other tags than selected_tags.csv: export it again")
 
-    @property
-    def at_least(self) -> int | None:
-        """The shorter side, in pixels, that images are shrunk to."""
-        return self._preprocessing.at_least
-
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """The resized and cropped image, (height, width, 3) uint8."""
-        return self._preprocessing.pixels(image)
-
     def probabilities(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
         """(n, k) float32 of a batch."""
-        (result,) = self._session.run(None, {"pixels": np.stack(prepared)})
-        return np.asarray(result, np.float32)
+        return self._network(prepared)
 
 
 class TorchTagger:
@@ -225,8 +208,3 @@ def _tags_and_thresholds(folder: Path) -> tuple[list[SelectedTag], Thresholds]:
             f"{folder} holds no {file.name}: train a tagging model with label_source 'tags'"
         )
     return read_selected_tags(file), load_thresholds(folder)
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

@@ -19,6 +19,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from src.features import compute_features, open_extractors, open_store
 from src.features.store import FILE_NAME
 from tests import tiny_models
 from tests.conftest import make_images
@@ -220,6 +221,43 @@ def test_two_generations_never_test_on_what_an_ancestor_has_seen(trained, folder
     done = run(tmp_path, *settings(images, "--mode=evaluate", "--load_model=generation 2"))
     assert done.returncode == 0, done.stderr
     assert read(tmp_path / "model")["test"]["n"] == len(split) - len(seen)
+
+
+def test_rating_training_and_going_on_are_measured_by_choices(folder, tmp_path):
+    """A person who likes light images, the window's features being those of the model."""
+    from src.dataset.scores import DataHolder
+    from src.rating.session import RatingDatabase
+
+    images = tmp_path / "images"
+    shutil.copytree(folder, images)
+    holder = DataHolder.from_folder(images)
+    taste = dict(zip(holder.paths, holder.scores, strict=True))
+    assert run(tmp_path, *settings(images, "--head=ridge")).returncode == 0  # keeps the features
+    with open_store(images) as store:
+        table = compute_features(images, holder.files, open_extractors("builtin"), store)
+    features = dict(zip(table.paths, table.vectors, strict=True))
+    rng = np.random.default_rng(0)
+    with RatingDatabase(images, features=features, seed=0) as database:
+        for _ in range(160):
+            left, right = database.next_pair()
+            chance = 1 / (1 + np.exp(-2 * (taste[left] - taste[right])))
+            database.record(left, right, "left" if rng.random() < chance else "right")
+    words = settings(images, "--head=ridge")
+    for more in ([], ["--load_model=model", "--test_pick_seed=7", "--save_model=again"]):
+        done = run(tmp_path, *words, *more)
+        assert done.returncode == 0, done.stderr
+        metrics = read(tmp_path / ("again" if more else "model"))
+        test = metrics["test"]
+        assert metrics["task"] == "aesthetic" and metrics["train"]["n"] == metrics["all"]["n"] == 80
+        low, high = test["choice_accuracy_interval"]
+        assert 0.5 < test["choice_accuracy"] < 1 and low < test["choice_accuracy"] < high
+        assert test["picked_pairs"]["trials"] > 100 >= test["choices"]
+        assert "the test is your choices" in done.stderr
+    done = run(tmp_path, *words, "--mode=evaluate", "--load_model=model")
+    assert done.returncode == 0, done.stderr
+    found = read(tmp_path / "model" / "evaluation-images")["test"]
+    assert (found["n"], found["choice_accuracy"]) == (0, None)
+    assert "trained on all of these" in done.stderr
 
 
 def test_the_pairwise_head_learns_from_the_choices_themselves(folder, tmp_path):

@@ -121,8 +121,9 @@ def test_a_whole_model_is_tuned_saved_and_measured(digits, tmp_path, architectur
 
 def test_a_head_alone_leaves_the_rest_and_is_measured_and_continued(digits, convnext, tmp_path):
     images, saved = shutil.copytree(digits, tmp_path / "images"), tmp_path / "saved"
-    run(*command(images, convnext, saved))
-    assert {file.name for file in saved.iterdir()} == {*MODEL_FILES, *RESULT_FILES}
+    done = run(*command(images, convnext, saved, "--export_onnx=True"))
+    assert "Exported: " in done.stdout
+    assert {file.name for file in saved.iterdir()} == {*MODEL_FILES, *RESULT_FILES, "model.onnx"}
     before, after = weights(convnext), weights(saved)
     for key, value in after.items():
         if not key.startswith("classifier"):
@@ -130,6 +131,21 @@ def test_a_head_alone_leaves_the_rest_and_is_measured_and_continued(digits, conv
     assert after["classifier.weight"].shape[0] == 3
     first = read(saved)
     assert first["test"]["accuracy"] > first["test"]["chance"]
+
+    # Sorting a folder, with a sidecar, and undoing it.
+    new = shutil.copytree(digits / "two", tmp_path / "new")
+    sidecar = sorted(new.iterdir())[0].with_suffix(".xmp")
+    sidecar.write_text("stars")
+    given = contents(new)
+    words = ["classify_images.py", f"--load_model={saved}", f"--top_level_image_directory={new}",
+             "--classify_action=move", f"--classify_into={tmp_path / 'sorted'}", "--device=cpu",
+             f"--classify_table={tmp_path / 'classified.csv'}"]  # fmt: skip
+    assert "would move" in run(*words).stdout and contents(new).keys() >= given.keys()
+    done = run(*words, "--classify_dry_run=False")
+    found = [path.parent / path.stem for path in (tmp_path / "sorted").rglob(f"{sidecar.stem}.*")]
+    assert len(found) == 2 and found[0] == found[1] and not sidecar.exists()
+    run("classify_images.py", re.search(r"--classify_undo=.*", done.stdout)[0])
+    assert {name: contents(new)[name] for name in given} == given
 
     # Going on with a category less and another one more.
     shutil.rmtree(images / "one")
@@ -240,7 +256,7 @@ def test_two_processes_train_as_one_and_write_once(digits, convnext, tmp_path):
     alone = command(digits, convnext, tmp_path / "alone", *words)
     run(*alone, "--training_args.per_device_train_batch_size=8")
     together = command(digits, convnext, tmp_path / "together", *words)
-    done = torchrun(*together, "--training_args.per_device_train_batch_size=4")
+    done = torchrun(*together, "--training_args.per_device_train_batch_size=4", "--device=auto")
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("test images that training never saw") == 1
     assert done.stderr.count("epoch 1:") == 1

@@ -366,15 +366,24 @@ def test_damaged_undo_files_are_one_line(tmp_path, text):
 
 def test_a_line_that_a_kill_cut_off_was_not_begun(folder, tmp_path):
     file, folders = tmp_path / "undo.jsonl", Folders(folder, folder)
-    with UndoFile(file, folders) as record:
-        record.add([Touch(path="a.png", before_ns=1, after_ns=2)])
+    UndoFile(file, folders, [Touch(path="a.png", before_ns=1, after_ns=2)]).close()
     whole = file.read_bytes()
     file.write_bytes(whole + b'{"kind": "tou')
     assert len(read_undo_file(file).changes) == 1
-    with UndoFile(file, folders, go_on=True) as record:
-        record.add([Touch(path="b.jpg", before_ns=1, after_ns=2)])
+    UndoFile(file, folders, [Touch(path="b.jpg", before_ns=1, after_ns=2)], go_on=True).close()
     assert [change.path for change in read_undo_file(file).changes] == ["a.png", "b.jpg"]
     assert file.read_bytes().startswith(whole)
+
+
+def test_a_folder_that_was_emptied_and_removed_is_made_again(folder, tmp_path):
+    before = snapshot(folder)
+    apply(*planned("move", folder), tmp_path / "undo.jsonl").report()
+    shutil.rmtree(folder)
+    undo(tmp_path / "undo.jsonl").report()
+    assert snapshot(folder) == before
+    shutil.rmtree(folder)
+    with pytest.raises(DataError, match="put the folder back"):
+        undo(tmp_path / "undo.jsonl")
 
 
 def test_undo_files_are_never_overwritten(folder, tmp_path):
@@ -453,8 +462,7 @@ def test_undo_files_of_tag_files(folder, tmp_path):
 
 def test_the_temporary_file_of_a_kill_is_removed(folder, tmp_path):
     folders, some = planned("copy", folder)
-    with UndoFile(tmp_path / "undo.jsonl", folders) as record:
-        record.add(some)
+    UndoFile(tmp_path / "undo.jsonl", folders, some).close()
     left = partial(folders.into / "low/a.png")
     left.parent.mkdir(parents=True)
     left.write_bytes(b"a half")

@@ -20,7 +20,6 @@ from src.aesthetic.heads.base import (
 from src.aesthetic.heads.linear import LinearHead
 from src.errors import ModelError
 
-PUBLISHED_HIDDEN = (1024, 128, 64, 16)
 PUBLISHED_DROPOUTS = (0.2, 0.2, 0.1)
 
 

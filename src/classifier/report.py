@@ -43,9 +43,6 @@ def write_report(
         suspicions: labels that are probably wrong, the worst first.
         shown: the part that the matrix and the plots are of.
         images: thumbnails in each row.
-
-    Raises:
-        DataError: the file cannot be written.
     """
     data = predictions.data
     part = PART_NAMES[shown]

@@ -35,7 +35,6 @@ def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
         None in the processes beside the main one of a `torchrun`.
 
     Raises:
-        DataError, ModelError, SettingsError: one line for the user.
         KeyboardInterrupt: stopped with Ctrl-C; the next call with the same settings goes on.
     """
     check_target(Path(settings.save_model))

@@ -56,11 +56,7 @@ def select_tags(
 
 
 def write_selected_tags(file: Path, tags: Sequence[SelectedTag]) -> None:
-    """Write the list.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
+    """Write the list."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)

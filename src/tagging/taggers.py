@@ -6,13 +6,15 @@ transformers; the model's own weights on torch; and an ensemble of several model
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from PIL import Image
 
+from src.dataset.labelled import order_of
 from src.errors import MissingExtra, ModelError
 from src.features.hub import folder_identity
 from src.images.preprocess import Preprocessing
@@ -26,17 +28,19 @@ Backend = Literal["auto", "onnx", "torch"]
 
 
 class Tagger(Protocol):
-    """What gives images their tags' probabilities.
+    """What gives images their tags' probabilities."""
 
-    Attributes:
-        tags: in the order of the probabilities.
-        thresholds: where a probability becomes a tag.
-        identity: changes whenever the answers would.
-    """
+    @property
+    def tags(self) -> list[SelectedTag]:
+        """In the order of the probabilities."""
 
-    tags: list[SelectedTag]
-    thresholds: Thresholds
-    identity: str
+    @property
+    def thresholds(self) -> Thresholds:
+        """Where a probability becomes a tag."""
+
+    @property
+    def identity(self) -> str:
+        """Changes whenever the probabilities would."""
 
     @property
     def at_least(self) -> int | None:
@@ -59,91 +63,96 @@ def open_tagger(folder: Path, *, backend: Backend = "auto", device: str = "auto"
 
     Raises:
         ModelError: no tagging model, or a damaged one.
-        MissingExtra: ONNX Runtime is needed and not installed.
     """
     if not folder.is_dir():
         raise ModelError(f"there is no model folder {str(folder)!r}: correct load_model")
     if (folder / ENSEMBLE_FILE).is_file():
         return EnsembleTagger(folder, backend=backend, device=device)
     if backend == "onnx" or (backend == "auto" and (folder / ONNX_FILE).is_file()):
-        return OnnxTagger(folder, device=device)
-    return TorchTagger(folder, device=device)
+        return _onnx_tagger(folder, device)
+    return _torch_tagger(folder, device)
 
 
-class OnnxTagger:
+@dataclass(frozen=True)
+class SingleTagger:
+    """One model, on ONNX Runtime or torch.
+
+    Attributes:
+        preprocessing: from an image to its pixels.
+        infer: pixels of a batch, (n, height, width, 3) uint8 each, to probabilities, (n, k).
+    """
+
+    tags: list[SelectedTag]
+    thresholds: Thresholds
+    identity: str
+    preprocessing: Preprocessing
+    infer: Callable[[list[np.ndarray]], np.ndarray]
+
+    @property
+    def at_least(self) -> int | None:
+        """The shorter side, in pixels, that images are shrunk to."""
+        return self.preprocessing.at_least
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """The resized and cropped image, (height, width, 3) uint8."""
+        return self.preprocessing.pixels(image)
+
+    def probabilities(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
+        """(n, k) float32 of a batch."""
+        return np.asarray(self.infer(list(prepared)), np.float32)
+
+
+def _onnx_tagger(folder: Path, device: str) -> SingleTagger:
     """A model.onnx as `export_onnx` writes it."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingExtra("onnxruntime", "tagging with model.onnx") from None
+    file = folder / ONNX_FILE
+    if not file.is_file():
+        raise ModelError(
+            f"{folder} holds no {ONNX_FILE}: make it with tag_images --tag_action=export, or set "
+            "tag_backend to 'torch'"
+        )
+    tags, thresholds = _tags_and_thresholds(folder)
+    providers = onnxruntime.get_available_providers()
+    if device == "cpu" or "CUDAExecutionProvider" not in providers:
+        providers = ["CPUExecutionProvider"]
+    try:
+        session = onnxruntime.InferenceSession(str(file), providers=providers)
+        notes = session.get_modelmeta().custom_metadata_map
+        preprocessing = Preprocessing.from_json(json.loads(notes["preprocessing"]))
+        names = json.loads(notes["tags"])
+    except (KeyError, TypeError, ValueError):
+        raise ModelError(f"{file} was not exported by this program: export it again") from None
+    except Exception as error:  # ONNX Runtime's own errors have no common class
+        raise ModelError(f"{file} cannot be loaded: {_first_line(error)}") from None
+    if names != [tag.name for tag in tags]:
+        raise ModelError(f"{file} knows other tags than selected_tags.csv: export it again")
 
-    def __init__(self, folder: Path, *, device: str = "auto") -> None:
-        try:
-            import onnxruntime
-        except ImportError:
-            raise MissingExtra("onnxruntime", "tagging with model.onnx") from None
-        file = folder / ONNX_FILE
-        if not file.is_file():
-            raise ModelError(
-                f"{folder} holds no {ONNX_FILE}: make it with tag_images --tag_action=export, or "
-                "set tag_backend to 'torch'"
-            )
-        self.tags, self.thresholds = _tags_and_thresholds(folder)
-        self.identity = f"onnx:{folder_identity(folder)}"
-        providers = onnxruntime.get_available_providers()
-        if device == "cpu" or "CUDAExecutionProvider" not in providers:
-            providers = ["CPUExecutionProvider"]
-        try:
-            self._session = onnxruntime.InferenceSession(str(file), providers=providers)
-            notes = self._session.get_modelmeta().custom_metadata_map
-            self._preprocessing = Preprocessing.from_json(json.loads(notes["preprocessing"]))
-            names = json.loads(notes["tags"])
-        except (KeyError, TypeError, ValueError):
-            raise ModelError(f"{file} was not exported by this program: export it again") from None
-        except Exception as error:  # ONNX Runtime's own errors have no common class
-            raise ModelError(f"{file} cannot be loaded: {_first_line(error)}") from None
-        if names != [tag.name for tag in self.tags]:
-            raise ModelError(f"{file} knows other tags than selected_tags.csv: export it again")
+    def infer(pixels: list[np.ndarray]) -> np.ndarray:
+        (found,) = session.run(None, {"pixels": np.stack(pixels)})
+        return np.asarray(found)
 
-    @property
-    def at_least(self) -> int | None:
-        """The shorter side, in pixels, that images are shrunk to."""
-        return self._preprocessing.at_least
-
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """The resized and cropped image, (height, width, 3) uint8."""
-        return self._preprocessing.pixels(image)
-
-    def probabilities(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
-        """(n, k) float32 of a batch."""
-        (result,) = self._session.run(None, {"pixels": np.stack(prepared)})
-        return np.asarray(result, np.float32)
+    return SingleTagger(tags, thresholds, f"onnx:{folder_identity(folder)}", preprocessing, infer)
 
 
-class TorchTagger:
+def _torch_tagger(folder: Path, device: str) -> SingleTagger:
     """The model's own weights."""
+    from src.image_models.predict import open_classifier
+    from src.tagging.out_of_fold import sigmoid
 
-    def __init__(self, folder: Path, *, device: str = "auto") -> None:
-        from src.image_models.predict import open_classifier
+    tags, thresholds = _tags_and_thresholds(folder)
+    model = open_classifier(str(folder), device=device)
+    if list(model.classes) != [tag.name for tag in tags]:
+        raise ModelError(f"{folder}: selected_tags.csv and config.json name other tags")
+    model.backbone.load()
 
-        self.tags, self.thresholds = _tags_and_thresholds(folder)
-        self.identity = f"torch:{folder_identity(folder)}"
-        self._classifier = open_classifier(str(folder), device=device)
-        if list(self._classifier.classes) != [tag.name for tag in self.tags]:
-            raise ModelError(f"{folder}: selected_tags.csv and config.json name other tags")
-        self._classifier.backbone.load()
+    def infer(pixels: list[np.ndarray]) -> np.ndarray:
+        return sigmoid(model.head.logits(model.backbone.extract(pixels)))
 
-    @property
-    def at_least(self) -> int | None:
-        """The shorter side, in pixels, that images are shrunk to."""
-        return self._classifier.backbone.at_least
-
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """The resized and cropped image, (height, width, 3) uint8."""
-        return self._classifier.backbone.prepare(image)
-
-    def probabilities(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
-        """(n, k) float32 of a batch."""
-        from src.tagging.out_of_fold import sigmoid
-
-        features = self._classifier.backbone.extract(list(prepared))
-        return sigmoid(self._classifier.head.logits(features))
+    identity = f"torch:{folder_identity(folder)}"
+    return SingleTagger(tags, thresholds, identity, model.backbone.preprocessing, infer)
 
 
 class EnsembleTagger:
@@ -154,7 +163,10 @@ class EnsembleTagger:
         self._members = [
             open_tagger(member, backend=backend, device=device) for member in members(folder)
         ]
-        self._orders = [tag_order(self.tags, member.tags) for member in self._members]
+        self._orders = [
+            order_of([tag.name for tag in self.tags], [tag.name for tag in member.tags])
+            for member in self._members
+        ]
         self.identity = "+".join(member.identity for member in self._members)
 
     @property
@@ -177,11 +189,7 @@ class EnsembleTagger:
 
 
 def members(folder: Path) -> list[Path]:
-    """The model folders that an ensemble's folder names.
-
-    Raises:
-        ModelError: ensemble.json is damaged, or a folder is not there.
-    """
+    """The model folders that an ensemble's folder names."""
     file = folder / ENSEMBLE_FILE
     try:
         names = json.loads(file.read_text(encoding="utf-8"))["models"]
@@ -200,22 +208,6 @@ def ensemble_note(folder: Path, models: Sequence[Path]) -> str:
         Path(os.path.relpath(model.resolve(), folder.resolve())).as_posix() for model in models
     ]
     return json.dumps({"models": names}, ensure_ascii=False, indent=1) + "\n"
-
-
-def tag_order(wanted: Sequence[SelectedTag], there: Sequence[SelectedTag]) -> np.ndarray:
-    """Where each wanted tag stands among those that are there, (k,) int.
-
-    Raises:
-        ModelError: they are not the same tags.
-    """
-    place: Mapping[str, int] = {tag.name: index for index, tag in enumerate(there)}
-    lacking = [tag.name for tag in wanted if tag.name not in place]
-    if lacking or len(wanted) != len(there):
-        odd = lacking[0] if lacking else next(t.name for t in there if t not in wanted)
-        raise ModelError(
-            f"the models know different tags, such as {odd!r}: train them with the same tag_list"
-        )
-    return np.array([place[tag.name] for tag in wanted], np.intp)
 
 
 def _tags_and_thresholds(folder: Path) -> tuple[list[SelectedTag], Thresholds]:

@@ -42,10 +42,7 @@ def evaluate(
     seen = trained_on.seen(images.sha256s, images.hashes, images.groups)
     parts = np.where(seen, TRAIN, TEST).astype(np.int8)
     logger.info(
-        "%d images: %d that the model has seen, %d that it has not.",
-        len(seen),
-        seen.sum(),
-        (~seen).sum(),
+        "%d images: %d that the model was trained on, as far as it says.", len(seen), seen.sum()
     )
     if trained_on.unknown:
         logger.warning(

@@ -1,9 +1,9 @@
 """How well the heads order rated photographs: the table of docs/heads.md.
 
-    REAL_ASSETS=... python -m bench.heads [--cache=FOLDER] [--methods=ridge,auto] [--raters=100]
-                                          [--only=heads|taste|speed] [--write]
+    REAL_ASSETS=... python -m bench.heads [--cache=FOLDER] [--methods="ridge;auto"] [--raters=100]
+                            [--first=7000] [--splits=20] [--only=heads|taste|speed] [--write]
 
-Features of MobileNetV2, pooled and with the means of all hidden states; 10 random splits of the 330
+Features of MobileNetV2, pooled and with the means of all hidden states; random splits of the 330
 photographs with 120 and 240 for training; each method on the same features and splits. Personal
 taste: per rater, five folds of the photographs; a generic head learns the mean of the other raters
 and a personal one what this rater gave, both on the same four folds. Prints one JSON line per row.
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import t as student_t
 from threadpoolctl import threadpool_limits
 
 from src.aesthetic.heads import Head, fit_head
@@ -34,9 +35,7 @@ from src.evaluation.rank_metrics import interval_coverage, pairwise_accuracy
 from src.features import open_extractors
 
 ROOT = Path(__file__).parents[1]
-SPLITS = 10
 TRAINING_SIZES = (120, 240)
-T_975 = {10: 2.262}  # Student's t for the mean of so many splits
 LEVELS = (0.5, 0.8, 0.95)
 HIDDEN_STATES = tuple(range(16))
 SEED_RECIPE = "MLP, seed recipe"
@@ -64,7 +63,6 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Head]] = {
     "MLP, our default training_args": train_seed_mlp(relu=False),
     "ridge": lambda x, y: fit_head("ridge", x, y),
     "kernel": lambda x, y: fit_head("kernel", x, y),
-    "gp": lambda x, y: fit_head("gp", x, y),
     "networks": lambda x, y: fit_networks(x, y).head,
     "auto": lambda x, y: fit_automatic(x, y).head,
 }
@@ -115,7 +113,11 @@ def measure(fit: Callable[..., Head], x: np.ndarray, y: np.ndarray, n: int, spli
 
 
 def head_rows(
-    features: dict[str, np.ndarray], y: np.ndarray, methods: list[str], cache: Cache
+    features: dict[str, np.ndarray],
+    y: np.ndarray,
+    methods: list[str],
+    splits: range,
+    cache: Cache,
 ) -> Iterator[Row]:
     """One row per features, training size and method."""
     for name, x in features.items():
@@ -127,7 +129,7 @@ def head_rows(
                         f"{name}|{n}|{method}|{split}",
                         partial(measure, METHODS[method], x, y, n, split),
                     )
-                    for split in range(SPLITS)
+                    for split in splits
                 ]
                 ab = np.array([run["ab"] for run in runs])
                 row = {"table": "heads", "features": name, "train": n, "method": method}
@@ -145,8 +147,7 @@ def head_rows(
 
 def mean_and_interval(values: np.ndarray) -> list[float]:
     """Mean and the ends of its 95 % interval over splits or raters."""
-    t = T_975.get(len(values), 1.98)
-    half = t * float(values.std(ddof=1)) / len(values) ** 0.5
+    half = float(student_t.ppf(0.975, len(values) - 1) * values.std(ddof=1)) / len(values) ** 0.5
     mean = float(values.mean())
     return [round(v, 4) for v in (mean, mean - half, mean + half)]
 
@@ -276,6 +277,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--methods", default=";".join(METHODS))
+    parser.add_argument("--first", type=int, default=0, help="seed of the first split")
+    parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--raters", type=int, default=100)
     parser.add_argument("--only", default="heads,taste,speed")
     parser.add_argument("--write", action="store_true")
@@ -293,7 +296,8 @@ def main() -> None:
         if {"heads", "taste"} & set(args.only.split(",")):
             features, scores, paths = load(assets, args.cache or Path(temporary))
         if "heads" in args.only:
-            add(head_rows(features, scores, args.methods.split(";"), cache))
+            splits = range(args.first, args.first + args.splits)
+            add(head_rows(features, scores, args.methods.split(";"), splits, cache))
         if "taste" in args.only:
             add(taste_rows(features["pooled"], paths, assets, args.raters, cache))
     if "speed" in args.only:

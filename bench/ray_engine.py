@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
@@ -28,7 +29,6 @@ from src.features.extract import local_engine
 from src.images import scan_images
 from src.scoring.object_store import reader
 from src.scoring.ray_engine import RayEngine
-from tests.conftest import make_image
 
 PICTURES, COPIES = 4, 36
 SIZE = (6000, 4000)
@@ -39,7 +39,8 @@ def make(root: Path) -> Extractor:
     (root / "images").mkdir()
     for number in range(PICTURES):
         first = root / "images" / f"{number}-00.jpg"
-        make_image(number, (1000, 750)).resize(SIZE).save(first, quality=90)
+        cells = np.random.default_rng(number).integers(0, 256, (60, 80, 3), np.uint8)
+        Image.fromarray(cells).resize(SIZE, Image.Resampling.BICUBIC).save(first, quality=90)
         content = first.read_bytes()
         for copy in range(1, COPIES):  # bytes behind the end: another file, the same picture
             (root / "images" / f"{number}-{copy:02d}.jpg").write_bytes(content + bytes([copy]))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from src.aesthetic.heads.pairwise import Choices
 from src.errors import DataError
 from src.evaluation.proportion import NONE, Proportion
+from src.rating.models.comparison_graph import Choices
+from src.rating.models.scoring import Answer, as_choices
 from src.rating.report.statistics import ChoiceCounts
 from src.rating.storage.choice_log import NAME, ChoiceLog, Event
 
@@ -42,13 +43,13 @@ def training_choices(directory: Path, paths: Sequence[str], train: np.ndarray) -
     if not (directory / NAME).is_file():
         return None
     row = {path: index for index, path in enumerate(paths) if train[index]}
-    used = [
-        (row[event.left], row[event.right], WON[event.outcome])
-        for event in read_choices(directory)
-        if event.outcome in WON and event.left in row and event.right in row
-    ]
-    left, right, won = zip(*used, strict=True) if used else ((), (), ())
-    return Choices.of(left, right, won, images=len(paths))
+    return as_choices(
+        [
+            Answer(row[event.left], row[event.right], event.outcome)
+            for event in read_choices(directory)
+            if event.outcome in WON and event.left in row and event.right in row
+        ]
+    )
 
 
 def repeated_pairs(directory: Path) -> Proportion:

@@ -1,7 +1,7 @@
 """An extractor that was exported to ONNX: runs with onnxruntime, numpy and Pillow alone."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,44 @@ from src.images.preprocess import Preprocessing
 
 VERSION = 1  # of this module's way from image to vector
 _BATCH = 8  # the activations of a few images stay in the processor's cache
+
+
+class OnnxNetwork:
+    """A network as `write_onnx` exports it: pixels (n, height, width, 3) uint8 to (n, d) float32.
+
+    Args:
+        file: the ONNX file.
+        purpose: what the user wanted, for the message where onnxruntime is missing.
+        device: ONNX Runtime takes a GPU unless this is `cpu`.
+
+    Raises:
+        ModelError: the file is missing or damaged.
+        MissingExtra: onnxruntime is not installed.
+    """
+
+    def __init__(self, file: Path, purpose: str, *, device: str = "cpu") -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise MissingExtra("onnxruntime", purpose) from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
+        providers = onnxruntime.get_available_providers()
+        self._on_gpu = device != "cpu" and "CUDAExecutionProvider" in providers
+        if not self._on_gpu:
+            providers = ["CPUExecutionProvider"]
+        try:
+            self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
+        except Exception as error:  # onnxruntime's own classes have no common one
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ModelError(f"{file} cannot be loaded: {reason}") from None
+        self.notes: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+
+    def __call__(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
+        size = len(prepared) if self._on_gpu else _BATCH
+        chunks = [np.stack(prepared[i : i + size]) for i in range(0, len(prepared), size)]
+        parts = [self._session.run(None, {"pixels": chunk})[0] for chunk in chunks]
+        return np.concatenate(parts, dtype=np.float32)
 
 
 class OnnxExtractor(PixelExtractor):
@@ -44,21 +82,7 @@ class OnnxExtractor(PixelExtractor):
             ModelError: the file is missing or damaged.
             MissingExtra: onnxruntime is not installed.
         """
-        try:
-            import onnxruntime
-        except ImportError:
-            raise MissingExtra("onnxruntime", "a light model") from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(self._file), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's own classes have no common one
-            reason = str(error).strip().splitlines()[0]
-            raise ModelError(f"{self._file} cannot be opened: {reason}") from None
+        self._network = OnnxNetwork(self._file, "a light model")
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        """Features of a batch, (n, d) float32."""
-        chunks = [np.stack(prepared[i : i + _BATCH]) for i in range(0, len(prepared), _BATCH)]
-        return np.concatenate([self._session.run(None, {"pixels": c})[0] for c in chunks])
+        return self._network(prepared)

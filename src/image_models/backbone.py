@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from src.devices import choose_device, half_precision
 from src.errors import ModelError
 from src.features.hub import resolve_model
+from src.features.pixel_extractor import TorchRunner
 from src.files import write_text
 from src.image_models.head import LinearHead
 from src.image_models.model import find_head, need_timm, quieten, read_head
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 VERSION = 1  # of this module's way from image to vector
 RECORD = "image_taste"  # our part of config.json
-_CPU_BATCH = 4
 
 
 class HeadInputs:
@@ -110,7 +109,7 @@ class HeadInputs:
         need_timm(self.files.folder)
         try:
             model: Any = transformers.AutoModelForImageClassification.from_pretrained(
-                self.files.folder, dtype=torch.float32
+                self.files.folder, dtype=torch.float32, trust_remote_code=False
             )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -123,10 +122,7 @@ class HeadInputs:
 
     def use(self, model: Any, head_name: str) -> None:
         """Take a model that is in memory already instead of loading it; it is put to evaluation."""
-        self._device = choose_device(self._device_name)
-        self._half = half_precision(self._device)
-        model.to(self._device)
-        model.eval()
+        self._run = TorchRunner(self._head_inputs, model, self.preprocessing, self._device_name)
         # The captured tensor may be changed in place by the model (dropout), hence the copy.
         model.get_submodule(head_name).register_forward_pre_hook(
             lambda _module, inputs: self._seen.append(inputs[0].detach().clone())
@@ -139,38 +135,16 @@ class HeadInputs:
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
         """Head inputs of a batch, (n, d) float32."""
-        assert self._model is not None
-        # Of a few images the activations stay in a processor's cache; the memory for those of many
-        # is fetched from the system, and given back, at every layer: five times slower.
-        size = _CPU_BATCH if self._device.type == "cpu" else len(prepared)
-        chunks = [prepared[start : start + size] for start in range(0, len(prepared), size)]
-        return np.concatenate([self._extract(np.stack(chunk)) for chunk in chunks])
+        return self._run(prepared)
 
-    def _extract(self, images: np.ndarray) -> np.ndarray:
-        """(n, height, width, 3) uint8 to (n, d)."""
-        import torch
-
+    def _head_inputs(self, pixels: "torch.Tensor") -> "torch.Tensor":
         assert self._model is not None
-        preprocessing = self.preprocessing
-        scale = torch.tensor(preprocessing.scale, device=self._device)
-        offset = torch.tensor(preprocessing.offset, device=self._device)
-        batch = torch.from_numpy(images).to(self._device, non_blocking=True)
-        # (n, h, w, 3) seen as (n, 3, h, w) is already in channels-last order.
-        pixels = (batch * scale + offset).permute(0, 3, 1, 2)
         self._seen.clear()
-        with (
-            torch.inference_mode(),
-            torch.autocast(
-                self._device.type,
-                dtype=self._half or torch.float32,
-                enabled=self._half is not None,
-            ),
-        ):
-            logits = self._model(pixel_values=pixels).logits
-            features = self._seen[-1].reshape(len(images), -1)
-            if not self._checked:
-                self._check(features, logits)
-        return features.float().cpu().numpy()
+        logits = self._model(pixel_values=pixels).logits
+        features = self._seen[-1].reshape(len(pixels), -1)
+        if not self._checked:
+            self._check(features, logits)
+        return features
 
     def _check(self, features: "torch.Tensor", logits: "torch.Tensor") -> None:
         """Make sure, on the first batch, that nothing comes between the head and the logits."""

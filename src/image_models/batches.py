@@ -17,7 +17,7 @@ from src.errors import DataError
 from src.image_models.distributed import processes
 from src.image_models.model import input_size
 from src.images import UnreadableImage, open_image
-from src.images.preprocess import Preprocessing
+from src.images.preprocess import Preprocessing, limit_proportions
 
 _MOST_BYTES = 2 << 30
 _SHARE_OF_MEMORY = 1 / 8  # there are two data sets, and the model needs memory too
@@ -137,6 +137,8 @@ def fast_pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     torch resizes bytes with the processor's vector instructions, Pillow does not.
     """
     how = _TORCH_NAMES.get(preprocessing.resample)
+    if isinstance(preprocessing.resize, int):
+        image = limit_proportions(image)
     width, height = image.size
     size = preprocessing.resize
     if how is None or size is None:

@@ -1,14 +1,13 @@
 """`selected_tags.csv`: the tags that a model knows, in the order of its outputs."""
 
 import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from src.errors import DataError
-from src.files import write_text
+from src.files import write_csv
 
 FILE_NAME = "selected_tags.csv"
 COLUMNS = ("tag_id", "name", "category", "count")
@@ -56,12 +55,12 @@ def select_tags(
 
 
 def write_selected_tags(file: Path, tags: Sequence[SelectedTag]) -> None:
-    """Write the list."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
-    rows.writerows(map(astuple, tags))
-    write_text(file, text.getvalue())
+    """Write the list.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    write_csv(file, [COLUMNS, *map(astuple, tags)])
 
 
 def read_selected_tags(file: Path) -> list[SelectedTag]:

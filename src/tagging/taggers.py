@@ -6,8 +6,7 @@ transformers; the model's own weights on torch; and an ensemble of several model
 
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -15,8 +14,10 @@ import numpy as np
 from PIL import Image
 
 from src.dataset.labelled import order_of
-from src.errors import MissingExtra, ModelError
+from src.errors import ModelError
 from src.features.hub import folder_identity
+from src.features.onnx_extractor import OnnxNetwork
+from src.features.pixel_extractor import PixelExtractor
 from src.images.preprocess import Preprocessing
 from src.tagging import selected_tags
 from src.tagging.selected_tags import SelectedTag, read_selected_tags
@@ -28,19 +29,17 @@ Backend = Literal["auto", "onnx", "torch"]
 
 
 class Tagger(Protocol):
-    """What gives images their tags' probabilities."""
+    """What gives images their tags' probabilities.
 
-    @property
-    def tags(self) -> list[SelectedTag]:
-        """In the order of the probabilities."""
+    Attributes:
+        tags: in the order of the probabilities.
+        thresholds: where a probability becomes a tag.
+        identity: changes whenever the answers would.
+    """
 
-    @property
-    def thresholds(self) -> Thresholds:
-        """Where a probability becomes a tag."""
-
-    @property
-    def identity(self) -> str:
-        """Changes whenever the probabilities would."""
+    tags: list[SelectedTag]
+    thresholds: Thresholds
+    identity: str
 
     @property
     def at_least(self) -> int | None:
@@ -63,96 +62,72 @@ def open_tagger(folder: Path, *, backend: Backend = "auto", device: str = "auto"
 
     Raises:
         ModelError: no tagging model, or a damaged one.
+        MissingExtra: ONNX Runtime is needed and not installed.
     """
     if not folder.is_dir():
         raise ModelError(f"there is no model folder {str(folder)!r}: correct load_model")
     if (folder / ENSEMBLE_FILE).is_file():
         return EnsembleTagger(folder, backend=backend, device=device)
     if backend == "onnx" or (backend == "auto" and (folder / ONNX_FILE).is_file()):
-        return _onnx_tagger(folder, device)
-    return _torch_tagger(folder, device)
+        return OnnxTagger(folder, device=device)
+    return TorchTagger(folder, device=device)
 
 
-@dataclass(frozen=True)
-class SingleTagger:
-    """One model, on ONNX Runtime or torch.
+class OnnxTagger(PixelExtractor):
+    """A model.onnx as `export_onnx` writes it."""
 
-    Attributes:
-        preprocessing: from an image to its pixels.
-        infer: pixels of a batch, (n, height, width, 3) uint8 each, to probabilities, (n, k).
-    """
+    def __init__(self, folder: Path, *, device: str = "auto") -> None:
+        file = folder / ONNX_FILE
+        if not file.is_file():
+            raise ModelError(
+                f"{folder} holds no {ONNX_FILE}: make it with tag_images --tag_action=export, or "
+                "set tag_backend to 'torch'"
+            )
+        self.tags, self.thresholds = _tags_and_thresholds(folder)
+        self.identity = f"onnx:{folder_identity(folder)}"
+        self._network = OnnxNetwork(file, "tagging with model.onnx", device=device)
+        try:
+            notes = self._network.notes
+            self.preprocessing = Preprocessing.from_json(json.loads(notes["preprocessing"]))
+            names = json.loads(notes["tags"])
+        except (KeyError, TypeError, ValueError):
+            raise ModelError(f"{file} was not exported by this program: export it again") from None
+        if names != [tag.name for tag in self.tags]:
+            raise ModelError(f"{file} knows other tags than selected_tags.csv: export it again")
 
-    tags: list[SelectedTag]
-    thresholds: Thresholds
-    identity: str
-    preprocessing: Preprocessing
-    infer: Callable[[list[np.ndarray]], np.ndarray]
+    def probabilities(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
+        """(n, k) float32 of a batch."""
+        return self._network(prepared)
+
+
+class TorchTagger:
+    """The model's own weights."""
+
+    def __init__(self, folder: Path, *, device: str = "auto") -> None:
+        from src.image_models.predict import open_classifier
+
+        self.tags, self.thresholds = _tags_and_thresholds(folder)
+        self.identity = f"torch:{folder_identity(folder)}"
+        self._classifier = open_classifier(str(folder), device=device)
+        if list(self._classifier.classes) != [tag.name for tag in self.tags]:
+            raise ModelError(f"{folder}: selected_tags.csv and config.json name other tags")
+        self._classifier.backbone.load()
 
     @property
     def at_least(self) -> int | None:
         """The shorter side, in pixels, that images are shrunk to."""
-        return self.preprocessing.at_least
+        return self._classifier.backbone.at_least
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """The resized and cropped image, (height, width, 3) uint8."""
-        return self.preprocessing.pixels(image)
+        return self._classifier.backbone.prepare(image)
 
     def probabilities(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
         """(n, k) float32 of a batch."""
-        return np.asarray(self.infer(list(prepared)), np.float32)
+        from src.tagging.out_of_fold import sigmoid
 
-
-def _onnx_tagger(folder: Path, device: str) -> SingleTagger:
-    """A model.onnx as `export_onnx` writes it."""
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MissingExtra("onnxruntime", "tagging with model.onnx") from None
-    file = folder / ONNX_FILE
-    if not file.is_file():
-        raise ModelError(
-            f"{folder} holds no {ONNX_FILE}: make it with tag_images --tag_action=export, or set "
-            "tag_backend to 'torch'"
-        )
-    tags, thresholds = _tags_and_thresholds(folder)
-    providers = onnxruntime.get_available_providers()
-    if device == "cpu" or "CUDAExecutionProvider" not in providers:
-        providers = ["CPUExecutionProvider"]
-    try:
-        session = onnxruntime.InferenceSession(str(file), providers=providers)
-        notes = session.get_modelmeta().custom_metadata_map
-        preprocessing = Preprocessing.from_json(json.loads(notes["preprocessing"]))
-        names = json.loads(notes["tags"])
-    except (KeyError, TypeError, ValueError):
-        raise ModelError(f"{file} was not exported by this program: export it again") from None
-    except Exception as error:  # ONNX Runtime's own errors have no common class
-        raise ModelError(f"{file} cannot be loaded: {_first_line(error)}") from None
-    if names != [tag.name for tag in tags]:
-        raise ModelError(f"{file} knows other tags than selected_tags.csv: export it again")
-
-    def infer(pixels: list[np.ndarray]) -> np.ndarray:
-        (found,) = session.run(None, {"pixels": np.stack(pixels)})
-        return np.asarray(found)
-
-    return SingleTagger(tags, thresholds, f"onnx:{folder_identity(folder)}", preprocessing, infer)
-
-
-def _torch_tagger(folder: Path, device: str) -> SingleTagger:
-    """The model's own weights."""
-    from src.image_models.predict import open_classifier
-    from src.tagging.out_of_fold import sigmoid
-
-    tags, thresholds = _tags_and_thresholds(folder)
-    model = open_classifier(str(folder), device=device)
-    if list(model.classes) != [tag.name for tag in tags]:
-        raise ModelError(f"{folder}: selected_tags.csv and config.json name other tags")
-    model.backbone.load()
-
-    def infer(pixels: list[np.ndarray]) -> np.ndarray:
-        return sigmoid(model.head.logits(model.backbone.extract(pixels)))
-
-    identity = f"torch:{folder_identity(folder)}"
-    return SingleTagger(tags, thresholds, identity, model.backbone.preprocessing, infer)
+        features = self._classifier.backbone.extract(list(prepared))
+        return sigmoid(self._classifier.head.logits(features))
 
 
 class EnsembleTagger:
@@ -189,7 +164,11 @@ class EnsembleTagger:
 
 
 def members(folder: Path) -> list[Path]:
-    """The model folders that an ensemble's folder names."""
+    """The model folders that an ensemble's folder names.
+
+    Raises:
+        ModelError: ensemble.json is damaged, or a folder is not there.
+    """
     file = folder / ENSEMBLE_FILE
     try:
         names = json.loads(file.read_text(encoding="utf-8"))["models"]
@@ -217,8 +196,3 @@ def _tags_and_thresholds(folder: Path) -> tuple[list[SelectedTag], Thresholds]:
             f"{folder} holds no {file.name}: train a tagging model with label_source 'tags'"
         )
     return read_selected_tags(file), load_thresholds(folder)
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

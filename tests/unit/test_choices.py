@@ -33,10 +33,9 @@ def test_answers_between_training_images_are_taken(tmp_path):
     paths = ["test", "a", "b", "c"]
     choices = training_choices(tmp_path, paths, np.array([False, True, True, True]))
     assert choices is not None
-    assert choices.left.tolist() == [1, 2, 3]
-    assert choices.right.tolist() == [2, 3, 1]
-    assert choices.left_won.tolist() == [1, 0, 0.5]
-    assert choices.weight.tolist() == [1, 1, 1]
+    assert choices.winners.tolist() == [1, 3, 3, 1]
+    assert choices.losers.tolist() == [2, 2, 1, 3]
+    assert choices.weights.tolist() == [1, 1, 0.5, 0.5]
 
 
 def test_repeats_are_counted_and_a_log_in_use_is_no_reason_to_fail(tmp_path):

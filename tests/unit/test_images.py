@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from src.errors import DataError, ModelError
+from src.image_models.batches import fast_pixels
 from src.images import UnreadableImage, decode, find_images, open_image, scan_images
 from src.images.preprocess import Preprocessing
 from src.images.processors import load_preprocessing
@@ -229,6 +230,7 @@ def test_thin_images_are_cropped_before_they_are_scaled_up(size):
         pixels = preprocessing.pixels(image)
     assert pixels.shape == (224, 224, 3)
     assert sizes and max(max(size) for size in sizes) <= 16 * 224
+    assert np.abs(fast_pixels(image, preprocessing).astype(int) - pixels).max() <= 3
     blue = pixels[..., 2] > 128
     assert blue.any() and abs(np.argwhere(blue).mean(0) - 112).max() <= 224 / min(size)
 

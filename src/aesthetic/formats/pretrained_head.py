@@ -4,7 +4,6 @@ import hashlib
 import http.client
 import logging
 import re
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -19,15 +19,20 @@ Arrays = Mapping[str, Array]
 Config = Mapping[str, Any]
 T = TypeVar("T")
 
+_ROWS_AT_ONCE = 4_096
+
 
 class Head(ABC):
     """A fitted function from features (n, d) to scores (n,).
 
     Attributes:
         kind: the name under which model files and settings know this head.
+        residual_std: standard deviation of a person's score around the prediction, measured on
+            images left out of the fit; None if unknown.
     """
 
     kind: ClassVar[str]
+    residual_std: float | None = None
 
     @property
     @abstractmethod
@@ -35,19 +40,28 @@ class Head(ABC):
         """How many numbers per image it was fitted on."""
 
     @abstractmethod
+    def _scores(self, x: FloatArray) -> FloatArray:
+        """Scores (n,) of checked features (n, d), not very many at once."""
+
     def predict(self, features: ArrayLike) -> FloatArray:
         """Scores (n,) of features (n, d), in the units of the scores it was fitted to.
 
         Raises:
             ModelError: the features are not n rows of `n_features` finite numbers.
         """
+        x = self.check(features)
+        starts = range(0, len(x), _ROWS_AT_ONCE)
+        batches = [self._scores(x[start : start + _ROWS_AT_ONCE]) for start in starts]
+        return np.concatenate([np.empty(0), *batches])
 
     def predict_std(self, features: ArrayLike) -> FloatArray | None:
         """Standard deviation (n,) of each score as a forecast of what the person would give.
 
         None for a head that does not know its own uncertainty.
         """
-        return None
+        if self.residual_std is None:
+            return None
+        return np.full(len(self.check(features)), self.residual_std)
 
     @abstractmethod
     def to_arrays(self) -> dict[str, Array]:
@@ -117,29 +131,11 @@ def take_value(config: Config, name: str, kind: Callable[[Any], T]) -> T:
         ) from error
 
 
-def pack(heads: Mapping[str, Head]) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Several named heads as one set of arrays and one configuration; see `unpack`."""
-    arrays = {
-        f"{name}/{key}": array
-        for name, head in heads.items()
-        for key, array in head.to_arrays().items()
-    }
-    config = {name: {"kind": head.kind, "config": head.config()} for name, head in heads.items()}
-    return arrays, config
-
-
-def unpack(arrays: Arrays, config: Config) -> dict[str, Head]:
-    """The heads that `pack` put together.
-
-    Raises:
-        ModelError: a head is of unknown kind, incomplete or damaged.
-    """
-    from src.aesthetic.heads import restore
-
-    heads: dict[str, Head] = {}
-    for name, entry in config.items():
-        kind = take_value(entry, "kind", str)
-        prefix = f"{name}/"
-        mine = {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
-        heads[name] = restore(kind, mine, take_value(entry, "config", dict))
-    return heads
+def take_std(config: Config) -> float | None:
+    """`residual_std` of a configuration: a finite number not below zero, or None."""
+    if config.get("residual_std") is None:
+        return None
+    std = take_value(config, "residual_std", float)
+    if not (np.isfinite(std) and std >= 0):
+        raise ModelError(f"the model file has an impossible residual_std, {std}")
+    return std

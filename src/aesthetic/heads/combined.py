@@ -1,6 +1,6 @@
 """Heads made of heads: the mean of several, and a personal correction on top of a generic one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -13,11 +13,10 @@ from src.aesthetic.heads.base import (
     Config,
     FloatArray,
     Head,
-    pack,
+    take_std,
     take_value,
-    unpack,
 )
-from src.aesthetic.heads.linear import LinearHead, optional_std
+from src.aesthetic.heads.linear import LinearHead
 from src.errors import ModelError
 
 
@@ -27,8 +26,7 @@ class EnsembleHead(Head):
 
     Attributes:
         members: at least one, all for the same features.
-        residual_std: standard deviation of a person's score around the mean prediction, without
-            the disagreement of the members; None if unknown.
+        residual_std: without the disagreement of the members.
     """
 
     members: tuple[Head, ...]
@@ -40,33 +38,29 @@ class EnsembleHead(Head):
     def n_features(self) -> int:
         return self.members[0].n_features
 
-    def predict(self, features: ArrayLike) -> FloatArray:
-        mean: FloatArray = self._all(features).mean(axis=0)
-        return mean
+    def _scores(self, x: FloatArray) -> FloatArray:
+        return np.asarray(np.mean([member.predict(x) for member in self.members], axis=0))
 
     def predict_std(self, features: ArrayLike) -> FloatArray | None:
         if self.residual_std is None:
             return None
-        disagreement: FloatArray = self._all(features).var(axis=0)
-        return np.sqrt(disagreement + self.residual_std**2)
-
-    def _all(self, features: ArrayLike) -> FloatArray:
-        return np.stack([member.predict(features) for member in self.members])
+        disagreement = np.var([member.predict(features) for member in self.members], axis=0)
+        return np.asarray(np.sqrt(disagreement + self.residual_std**2))
 
     def to_arrays(self) -> dict[str, Array]:
-        return pack({str(i): head for i, head in enumerate(self.members)})[0]
+        return _arrays({str(i): head for i, head in enumerate(self.members)})
 
     def config(self) -> dict[str, Any]:
-        members = pack({str(i): head for i, head in enumerate(self.members)})[1]
+        members = _configs({str(i): head for i, head in enumerate(self.members)})
         return {"members": members, "residual_std": self.residual_std}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
-        members = unpack(arrays, take_value(config, "members", dict))
+        members = _restored(arrays, take_value(config, "members", dict))
         heads = tuple(members[str(i)] for i in range(len(members)) if str(i) in members)
         if not heads or len({head.n_features for head in heads}) != 1:
             raise ModelError("the ensemble in the model file is empty or its members do not agree")
-        return cls(heads, optional_std(config))
+        return cls(heads, take_std(config))
 
 
 @dataclass(frozen=True)
@@ -89,22 +83,22 @@ class ResidualHead(Head):
     def n_features(self) -> int:
         return self.residual.n_features
 
-    def predict(self, features: ArrayLike) -> FloatArray:
-        return self.share * self.prior.predict(features) + self.residual.predict(features)
+    def _scores(self, x: FloatArray) -> FloatArray:
+        return self.share * self.prior.predict(x) + self.residual.predict(x)
 
     def predict_std(self, features: ArrayLike) -> FloatArray | None:
         return self.residual.predict_std(features)
 
     def to_arrays(self) -> dict[str, Array]:
-        return pack({"prior": self.prior, "residual": self.residual})[0]
+        return _arrays({"prior": self.prior, "residual": self.residual})
 
     def config(self) -> dict[str, Any]:
-        heads = pack({"prior": self.prior, "residual": self.residual})[1]
+        heads = _configs({"prior": self.prior, "residual": self.residual})
         return {"heads": heads, "share": self.share}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
-        heads = unpack(arrays, take_value(config, "heads", dict))
+        heads = _restored(arrays, take_value(config, "heads", dict))
         if set(heads) != {"prior", "residual"}:
             raise ModelError("the model file lacks the prior or the residual: it is damaged")
         share = take_value(config, "share", float)
@@ -137,3 +131,27 @@ def fit_residual(
     else:
         head = fit(features, rest)
     return ResidualHead(prior, share, head)
+
+
+def _arrays(heads: Mapping[str, Head]) -> dict[str, Array]:
+    return {
+        f"{name}/{key}": array
+        for name, head in heads.items()
+        for key, array in head.to_arrays().items()
+    }
+
+
+def _configs(heads: Mapping[str, Head]) -> dict[str, Any]:
+    return {name: {"kind": head.kind, "config": head.config()} for name, head in heads.items()}
+
+
+def _restored(arrays: Arrays, configs: Config) -> dict[str, Head]:
+    from src.aesthetic.heads import restore
+
+    heads: dict[str, Head] = {}
+    for name, entry in configs.items():
+        kind, config = take_value(entry, "kind", str), take_value(entry, "config", dict)
+        prefix = f"{name}/"
+        mine = {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
+        heads[name] = restore(kind, mine, config)
+    return heads

@@ -12,8 +12,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from src.aesthetic.heads.base import Array, Arrays, Config, FloatArray, Head, take, take_value
-from src.aesthetic.heads.linear import optional_std
+from src.aesthetic.heads.base import (
+    Array,
+    Arrays,
+    Config,
+    FloatArray,
+    Head,
+    take,
+    take_std,
+    take_value,
+)
 from src.aesthetic.heads.ridge_path import RidgePath
 from src.aesthetic.heads.scaling import Scaler, group_numbers, training_data
 from src.errors import ModelError
@@ -23,7 +31,6 @@ LANDMARKS = 1_500  # the cost is their cube
 _LENGTH = 0.7  # times the typical distance; the kernel mixes all length scales around it
 _SEARCH_ON = 400  # images: the scaling needs no more to be found
 _JITTER = 1e-6  # of k(x, x), which is 1: keeps equal images from making it singular
-_ROWS_AT_ONCE = 4_096
 _FAMILY = "rational_quadratic"
 
 
@@ -37,7 +44,6 @@ class KernelHead(Head):
         landmarks: (m, d) scaled features of the images to compare with.
         coefficients: (m,).
         bias: added to all scores.
-        residual_std: as in `LinearHead`.
     """
 
     scaler: Scaler
@@ -53,19 +59,9 @@ class KernelHead(Head):
     def n_features(self) -> int:
         return len(self.scaler.mean)
 
-    def predict(self, features: ArrayLike) -> FloatArray:
-        x = self.check(features)
-        scores = np.full(len(x), self.bias)
-        for start in range(0, len(x), _ROWS_AT_ONCE):
-            rows = slice(start, start + _ROWS_AT_ONCE)
-            similar = _similarity(_squared(self.scaler(x[rows]), self.landmarks), self.length)
-            scores[rows] += similar @ self.coefficients
-        return scores
-
-    def predict_std(self, features: ArrayLike) -> FloatArray | None:
-        if self.residual_std is None:
-            return None
-        return np.full(len(self.check(features)), self.residual_std)
+    def _scores(self, x: FloatArray) -> FloatArray:
+        similar = _similarity(_squared(self.scaler(x), self.landmarks), self.length)
+        return similar @ self.coefficients + self.bias
 
     def to_arrays(self) -> dict[str, Array]:
         return {
@@ -91,7 +87,7 @@ class KernelHead(Head):
             landmarks,
             take(arrays, "coefficients", len(landmarks)),
             float(take(arrays, "bias", 1)[0]),
-            optional_std(config),
+            take_std(config),
         )
 
 

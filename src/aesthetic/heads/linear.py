@@ -4,10 +4,17 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from src.aesthetic.heads.base import Array, Arrays, Config, FloatArray, Head, take, take_value
-from src.errors import ModelError
+from src.aesthetic.heads.base import (
+    Array,
+    Arrays,
+    Config,
+    FloatArray,
+    Head,
+    take,
+    take_std,
+    take_value,
+)
 
 
 @dataclass(frozen=True)
@@ -17,10 +24,8 @@ class LinearHead(Head):
     Attributes:
         weight: (d,), for features as they come (any standardisation is folded in).
         bias: the score of all-zero features.
-        residual_std: standard deviation of a person's score around the prediction, measured on
-            images left out of the fit; None if unknown.
         fitted_as: the method, for people to read: "ridge", "pairwise", "linear".
-        penalty: the chosen penalty relative to the mean eigenvalue, for the report.
+        penalty: the chosen penalty, for people to read.
     """
 
     weight: FloatArray
@@ -35,13 +40,8 @@ class LinearHead(Head):
     def n_features(self) -> int:
         return len(self.weight)
 
-    def predict(self, features: ArrayLike) -> FloatArray:
-        return self.check(features) @ self.weight + self.bias
-
-    def predict_std(self, features: ArrayLike) -> FloatArray | None:
-        if self.residual_std is None:
-            return None
-        return np.full(len(self.check(features)), self.residual_std)
+    def _scores(self, x: FloatArray) -> FloatArray:
+        return x @ self.weight + self.bias
 
     def to_arrays(self) -> dict[str, Array]:
         return {"weight": self.weight, "bias": np.array([self.bias])}
@@ -55,22 +55,10 @@ class LinearHead(Head):
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
-        weight = take(arrays, "weight", None)
-        bias = float(take(arrays, "bias", 1)[0])
         return cls(
-            weight,
-            bias,
-            optional_std(config),
+            take(arrays, "weight", None),
+            float(take(arrays, "bias", 1)[0]),
+            take_std(config),
             take_value(config, "fitted_as", str),
             None if config.get("penalty") is None else take_value(config, "penalty", float),
         )
-
-
-def optional_std(config: Config) -> float | None:
-    """`residual_std` of a configuration: a finite number not below zero, or None."""
-    if config.get("residual_std") is None:
-        return None
-    std = take_value(config, "residual_std", float)
-    if not (np.isfinite(std) and std >= 0):
-        raise ModelError(f"the model file has an impossible residual_std, {std}")
-    return std

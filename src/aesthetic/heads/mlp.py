@@ -6,15 +6,22 @@ from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from src.aesthetic.heads.base import Array, Arrays, Config, FloatArray, Head, take, take_value
-from src.aesthetic.heads.linear import LinearHead, optional_std
+from src.aesthetic.heads.base import (
+    Array,
+    Arrays,
+    Config,
+    FloatArray,
+    Head,
+    take,
+    take_std,
+    take_value,
+)
+from src.aesthetic.heads.linear import LinearHead
 from src.errors import ModelError
 
 PUBLISHED_HIDDEN = (1024, 128, 64, 16)
 PUBLISHED_DROPOUTS = (0.2, 0.2, 0.1)
-_ROWS_AT_ONCE = 4_096
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,6 @@ class MlpHead(Head):
         biases: per layer (outputs,).
         relu: rectify between layers. The published heads do not, which makes them linear.
         dropouts: after each hidden layer while training; kept so that training can go on.
-        residual_std: as in `LinearHead`.
     """
 
     weights: tuple[FloatArray, ...]
@@ -46,19 +52,7 @@ class MlpHead(Head):
         """Sizes of the hidden layers."""
         return tuple(len(bias) for bias in self.biases[:-1])
 
-    def predict(self, features: ArrayLike) -> FloatArray:
-        x = self.check(features)
-        starts = range(0, len(x), _ROWS_AT_ONCE)
-        return np.concatenate(
-            [np.empty(0), *(self._forward(x[i : i + _ROWS_AT_ONCE]) for i in starts)]
-        )
-
-    def predict_std(self, features: ArrayLike) -> FloatArray | None:
-        if self.residual_std is None:
-            return None
-        return np.full(len(self.check(features)), self.residual_std)
-
-    def _forward(self, x: FloatArray) -> FloatArray:
+    def _scores(self, x: FloatArray) -> FloatArray:
         last = len(self.weights) - 1
         for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = x @ weight.T + bias
@@ -119,7 +113,7 @@ class MlpHead(Head):
             tuple(take(arrays, f"layers.{i}.bias", size) for i, size in enumerate(sizes[1:])),
             take_value(config, "relu", bool),
             check_dropouts(take_value(config, "dropouts", _floats), hidden),
-            optional_std(config),
+            take_std(config),
         )
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from src.aesthetic.calibration import Calibration
 from src.aesthetic.choice_test import ChoiceData, Fit, ForetoldChoices, foretell
-from src.aesthetic.choices import WON, training_choices
+from src.aesthetic.choices import training_choices
 from src.aesthetic.heads import EnsembleHead, Head, fit_head
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.pairwise import Choices, fit_pairwise
+from src.aesthetic.heads.pairwise import fit_pairwise
 from src.aesthetic.lineage import check_extractors
 from src.aesthetic.mlp.fitting import fit_mlp, mlp_out_of_fold
 from src.aesthetic.mlp.small_networks import NETWORKS, fit_automatic, fit_networks
@@ -22,7 +22,7 @@ from src.aesthetic.select import CANDIDATES, FEWEST, fit_auto
 from src.errors import ModelError
 from src.evaluation import verdicts
 from src.evaluation.rank_metrics import pairwise_accuracy
-from src.rating.models.scoring import Answer
+from src.rating.models.scoring import Answer, as_choices
 from src.settings.mlp import Mlp
 
 _SMALL = 2_000  # images
@@ -128,10 +128,8 @@ def _refit(data: RatedFeatures, fitted: Fitted, mlp: Mlp, seed: int) -> Fit:
     def fit(rows: np.ndarray, scores: FloatArray, answers: Sequence[Answer]) -> FloatArray:
         if method == "pairwise":
             used = [a for a in answers if max(a[:2]) < len(rows) and rows[[*a[:2]]].all()]
-            left, right = ([a[side] for a in used] for side in (0, 1))
-            won = [WON[a.outcome] for a in used]
-            chosen = Choices.of(left, right, won, images=len(rows))
-            return fit_pairwise(features, chosen).predict(features)
+            with few_threads(len(rows)):
+                return fit_pairwise(features, as_choices(used)).predict(features)
         if rows.sum() < 2:
             raise ModelError("too few images are left to learn from")
         y = (scores - scores[rows].mean()) / (float(scores[rows].std()) or 1.0)

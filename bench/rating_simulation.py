@@ -69,7 +69,7 @@ def simulate(
     rng = np.random.default_rng(seed)
     found = []
     with (
-        tempfile.TemporaryDirectory(dir=_fast_disk()) as folder,
+        tempfile.TemporaryDirectory(dir=fast_disk()) as folder,
         RatingDatabase(
             folder, images=paths, features=vectors, method=method, selection=selection, seed=seed
         ) as database,
@@ -88,7 +88,7 @@ def simulate(
     return found
 
 
-def _fast_disk() -> str | None:
+def fast_disk() -> str | None:
     """Every choice is synced to the disk; in memory the simulation takes a fraction of the time."""
     return "/dev/shm" if os.path.isdir("/dev/shm") else None
 

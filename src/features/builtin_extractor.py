@@ -23,9 +23,7 @@ class BuiltinExtractor:
         return builtin.image_features(image)
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        """Stack the features, (n, d) float32."""
         return np.stack(prepared)
 
     def describe(self) -> dict[str, Any]:
-        """Name and identity."""
         return {"name": self.name, "identity": self.identity}

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _SLOW_SECONDS = 600
 _WARM_UP_SECONDS = 8
+_LEAST_BATCH = 4
 
 
 class FeatureTable(NamedTuple):
@@ -213,6 +214,8 @@ def compute_batches(
     def prepare(image: Image.Image) -> tuple[bytes, np.ndarray | None]:
         return perceptual_hash(image), extractor.prepare(image) if extractor else None
 
+    # In a small folder, too, the model works while images are decoded.
+    batch_size = min(batch_size, max(_LEAST_BATCH, len(files) // 8))
     claimed = set(done)
     batch: list[tuple[Computed, np.ndarray | None]] = []
     fresh = 0

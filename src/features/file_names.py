@@ -51,15 +51,12 @@ class FileNameExtractor(ABC):
         """Bring the model into memory."""
 
     def prepare(self, image: Image.Image) -> np.ndarray:
-        """File names have no pixels."""
         raise TypeError(f"{self.name} reads file names, not images")
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        """File names have no pixels."""
         raise TypeError(f"{self.name} reads file names, not images")
 
     def describe(self) -> dict[str, Any]:
-        """Name and identity."""
         return {"name": self.name, "identity": self.identity}
 
     def features(self, paths: Sequence[str]) -> np.ndarray:
@@ -134,8 +131,12 @@ class EmbeddedNames(FileNameExtractor):
         }
         kind = kinds[self._files.model_type]
         try:
-            self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(self._files.folder)
-            config = transformers.AutoConfig.from_pretrained(self._files.folder)
+            self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
+                self._files.folder, trust_remote_code=False
+            )
+            config = transformers.AutoConfig.from_pretrained(
+                self._files.folder, trust_remote_code=False
+            )
             text = config.text_config
             text.projection_dim = getattr(config, "projection_dim", None) or text.hidden_size
             self._model = kind.from_pretrained(self._files.folder, config=text).eval()

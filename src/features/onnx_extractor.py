@@ -85,5 +85,4 @@ class OnnxExtractor(PixelExtractor):
         self._network = OnnxNetwork(self._file, "a light model")
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        """Features of a batch, (n, d) float32."""
         return self._network(prepared)

@@ -65,5 +65,4 @@ class OpenAIClipExtractor(PixelExtractor):
         self._run = TorchRunner(model.encode_image, model, self.preprocessing, self._device_name)
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        """Features of a batch, (n, d) float32."""
         return self._run(prepared)

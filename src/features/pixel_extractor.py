@@ -39,7 +39,6 @@ class PixelExtractor:
         return None if self.preprocessing is None else self.preprocessing.at_least
 
     def prepare(self, image: Image.Image) -> np.ndarray:
-        """The resized and cropped image, (height, width, 3) uint8."""
         assert self.preprocessing is not None
         return self.preprocessing.pixels(image)
 

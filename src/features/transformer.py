@@ -120,8 +120,8 @@ def _load_vision_model(folder: Path, name: str) -> "tuple[torch.nn.Module, bool]
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        config = transformers.AutoConfig.from_pretrained(folder)
-        options: dict[str, Any] = {"output_loading_info": True}
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        options: dict[str, Any] = {"output_loading_info": True, "trust_remote_code": False}
         vision_class: Any = transformers.AutoModel
         if config.model_type in {"clip", "clip_vision_model"}:
             vision_class = transformers.CLIPVisionModelWithProjection

@@ -117,7 +117,7 @@ class HeadInputs:
         need_timm(self.files.folder)
         try:
             model: Any = transformers.AutoModelForImageClassification.from_pretrained(
-                self.files.folder, dtype=torch.float32
+                self.files.folder, dtype=torch.float32, trust_remote_code=False
             )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -74,7 +74,7 @@ def _graph(folder: Path, scale: tuple[float, ...], offset: tuple[float, ...]) ->
     import transformers
 
     model: Any = transformers.AutoModelForImageClassification.from_pretrained(
-        folder, dtype=torch.float32
+        folder, dtype=torch.float32, trust_remote_code=False
     )
 
     several = model.config.problem_type == MULTI_LABEL

@@ -48,7 +48,7 @@ def load_classifier(
     quieten()
     need_timm(folder)
     try:
-        config = transformers.AutoConfig.from_pretrained(folder)
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
         known = [str(config.id2label[index]) for index in range(config.num_labels)]
         model, loading = transformers.AutoModelForImageClassification.from_pretrained(
             folder,
@@ -59,6 +59,7 @@ def load_classifier(
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             dtype=torch.float32,
+            trust_remote_code=False,
         )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -74,7 +75,9 @@ def load_classifier(
     if known != list(classes):
         old = None
         if set(known) & set(classes):
-            own: Any = transformers.AutoModelForImageClassification.from_pretrained(folder)
+            own: Any = transformers.AutoModelForImageClassification.from_pretrained(
+                folder, trust_remote_code=False
+            )
             old = own.get_submodule(head_name)
         _refill(model.get_submodule(head_name), old, known, classes)
     return model, head_name

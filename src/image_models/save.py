@@ -140,4 +140,5 @@ def _save_processor(source: Path, target: Path) -> None:
         return
     import transformers
 
-    transformers.AutoImageProcessor.from_pretrained(source, backend="pil").save_pretrained(target)  # type: ignore[no-untyped-call]
+    loader: Any = transformers.AutoImageProcessor
+    loader.from_pretrained(source, backend="pil", trust_remote_code=False).save_pretrained(target)

@@ -39,7 +39,7 @@ def load_preprocessing(folder: Path) -> Preprocessing:
             return load_preprocessing(Path(name))
     try:
         loader: Any = transformers.AutoImageProcessor
-        processor = loader.from_pretrained(folder, backend="pil")
+        processor = loader.from_pretrained(folder, backend="pil", trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"the image processor in {folder} cannot be loaded: {reason}") from None

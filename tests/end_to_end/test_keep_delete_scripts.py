@@ -1,6 +1,7 @@
 """Keep and delete as a user goes through it: train, look, put labels right, score, take back."""
 
 import csv
+import json
 import os
 import shlex
 import subprocess
@@ -79,6 +80,57 @@ def test_from_folders_to_a_sorted_folder(tmp_path):
     done = run(tmp_path, "find_duplicates", "--top_level_image_directory=images")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "duplicates" / "duplicates.html").is_file()
+
+
+def split_of(folder: Path) -> dict[str, str]:
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        return {Path(row["relative_path"]).name: row["split"] for row in csv.DictReader(file)}
+
+
+def test_what_a_model_has_seen_is_never_a_test_again(tmp_path):
+    """Evaluating and going on under another seed; another folder with copies saved again."""
+    images = tmp_path / "images"
+    for seed, kind in enumerate(("keep", "delete")):
+        make_images(images / kind / str(seed), 40, seed=seed)
+        for path in list((images / kind / str(seed)).iterdir()):
+            path.rename(path.with_name(f"{seed}-{path.name}"))
+    words = ["aesthetic_predictor_training", "--feature_extractor=builtin", "--loss_model=bce",
+             "--head=logistic", "--evaluation_args.report_images=0"]  # fmt: skip
+    first = [*words, "--top_level_image_directory=images", "--save_model=first"]
+    done = run(tmp_path, *first)
+    assert done.returncode == 0, done.stderr
+    split = split_of(tmp_path / "first")
+    seen = {name for name, kind in split.items() if kind == "train"}
+    before = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
+
+    measure = [*words, "--mode=evaluate", "--load_model=first", "--test_pick_seed=7"]
+    done = run(tmp_path, *measure, "--top_level_image_directory=images")
+    assert done.returncode == 0, done.stderr
+    here = json.loads((tmp_path / "first/evaluation-images/metrics.json").read_text("utf-8"))
+    there = json.loads((tmp_path / "first/metrics.json").read_text("utf-8"))
+    assert here["task"] == "keep_delete" and here["test"] == there["test"]
+    assert here["test"]["auc_interval"]
+
+    other = tmp_path / "other"
+    for kind, seed in (("keep", 8), ("delete", 9)):
+        make_images(other / kind, 12, seed=seed)
+        for path in sorted((images / kind).rglob("*.png"))[:6]:
+            with Image.open(path) as image:
+                image.convert("RGB").save(other / kind / f"{path.stem}.jpg", quality=85)
+    done = run(tmp_path, *measure, "--top_level_image_directory=other")
+    assert done.returncode == 0, done.stderr
+    copies = {f"{Path(name).stem}.jpg" for name in seen}
+    tested = {name for name, kind in split_of(tmp_path / "first/evaluation-other").items()
+              if kind == "test"}  # fmt: skip
+    assert len(tested) >= 12 and not tested & copies
+    files = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()
+             if path.is_file()}  # fmt: skip
+    assert files == before
+
+    done = run(tmp_path, *words, "--top_level_image_directory=images", "--load_model=first",
+               "--save_model=second", "--test_pick_seed=7")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert split_of(tmp_path / "second") == split
 
 
 def test_settings_that_do_not_go_together(tmp_path):

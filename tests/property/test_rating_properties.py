@@ -17,7 +17,7 @@ from src.rating.models import elo
 from src.rating.models.initial_scores import existing_deviation, rescale
 from src.rating.models.posterior import Belief, Prior, fit
 from src.rating.models.scoring import Answer, as_choices
-from src.rating.storage.score_file import META, ScoreFile, read_score_file, write_score_file
+from src.rating.storage.score_file import META, ScoreFile, as_text, read_score_file
 
 SCORES = st.floats(-50, 50)
 # Any text that JSON and a file system can hold; a backslash would be read as a separator.
@@ -42,7 +42,7 @@ def test_a_score_file_comes_back_as_it_was(scores, meta):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "score.json"
         content = ScoreFile(scores, meta)
-        write_score_file(path, content)
+        path.write_text(as_text(content), encoding="utf-8", newline="")
         assert read_score_file(path) == content
 
 

@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "script": {"errors", "settings"},
     "demo": LOWEST | {"images"},
     "features": LOWEST | {"images"},
-    "evaluation": LOWEST | {"aesthetic"},
+    "evaluation": LOWEST,
     "rating": LOWEST | {"images", "evaluation"},
     "window": LOWEST | {"images", "rating", "evaluation"},
     "dataset": LOWEST | {"images", "rating"},
@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "tagging": LOWEST
     | {"dataset", "evaluation", "features", "file_changes", "image_models", "images"}
     | {"reports", "settings"},
-    "reports": LOWEST | {"aesthetic", "dataset", "evaluation", "features", "images", "rating"},
+    "reports": LOWEST | {"aesthetic", "dataset", "evaluation", "images"},
     "scoring": LOWEST
     | {"aesthetic", "dataset", "evaluation", "features", "file_changes", "image_models"}
     | {"images", "rating"},

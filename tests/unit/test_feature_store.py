@@ -73,6 +73,24 @@ def test_features_are_computed_once(folder):
     assert (first.seen, second.seen, second.loaded) == (10, 0, 0)
 
 
+def test_the_model_begins_before_the_last_image_of_a_small_folder_is_decoded(folder):
+    for index in range(10, 30):
+        Image.new("RGB", (12, 9), (0, index * 8, 0)).save(folder / f"{index}.png")
+    prepared, at_first = [], []
+
+    class Watched(MeanColour):
+        def prepare(self, image):
+            prepared.append(image)
+            return super().prepare(image)
+
+        def extract(self, pixels):
+            at_first.append(len(prepared))
+            return super().extract(pixels)
+
+    assert len(run(folder, Watched(), workers=1).paths) == 30
+    assert at_first[0] < 20
+
+
 def test_only_new_and_changed_images_are_computed(folder):
     run(folder)
     Image.new("RGB", (12, 9), (0, 99, 0)).save(folder / "3.png")

@@ -16,7 +16,7 @@ from src.rating.models.initial_scores import rescale
 from src.rating.session import RatingDatabase
 from src.rating.storage import rating_store
 from src.rating.storage.choice_log import NAME
-from src.rating.storage.score_file import read_score_file, write_score_file
+from src.rating.storage.score_file import as_text, read_score_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -450,7 +450,7 @@ def fill_in(folder, predicted):
     content.scores.update(filled)
     content.meta["unrated"] = sorted(content.unrated() | filled.keys())
     content.meta["model_evals"] = content.count("model_evals") + len(filled)
-    write_score_file(folder / "score.json", content)
+    (folder / "score.json").write_text(as_text(content), encoding="utf-8")
     return len(filled)
 
 

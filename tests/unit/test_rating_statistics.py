@@ -151,10 +151,13 @@ def advice(**changes):
         # 82 coin tosses on 13 images (first-hour review, 2)
         (
             {"images": 13, "choices": 82, "audit": Proportion(6, 12), "consistency": NONE},
-            "no better than a coin so far, 50 % of 12 random pairs (25–75 %)",
+            "no better than a coin so far: 50 % of 12 random pairs (25–75 %)",
         ),
-        ({"choices": 0, "audit": Proportion(40, 100)}, "no better than a coin so far, 40 % of 100"),
-        ({"audit": Proportion(7, 12)}, "too few to tell whether the scores predict you better"),
+        ({"choices": 0, "audit": Proportion(40, 100)}, "no better than a coin so far: 40 % of 100"),
+        (
+            {"audit": Proportion(7, 12)},
+            "12 random pairs are too few to tell whether the scores predict you better",
+        ),
         ({"audit": Proportion(9, 9)}, "9 random pairs are too few to tell"),
         ({"consistency": Proportion(9, 9)}, "Ten repeated pairs will show"),
         # 15 of 20 alike: at most (1 + √(2 · 0.75 - 1)) / 2 = 0.854

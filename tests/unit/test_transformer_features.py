@@ -1,5 +1,6 @@
 """Features of transformers models equal what the models' own code gives."""
 
+import json
 import logging
 
 import numpy as np
@@ -12,6 +13,7 @@ from src.errors import MissingExtra, ModelError, SettingsError
 from src.features import open_extractors
 from src.features.hub import folder_identity
 from src.features.pixel_extractor import TorchRunner
+from src.image_models.backbone import HeadInputs
 from src.images.preprocess import Preprocessing
 from src.images.processors import load_preprocessing
 from tests import tiny_models
@@ -195,3 +197,20 @@ def test_sixteen_bits_on_a_processor_where_they_agree(monkeypatch, offset, agree
     assert (np.array_equal(whole, chosen)) is not agrees
     if agrees:
         assert np.linalg.norm(chosen - whole) < 0.05 * np.linalg.norm(whole - whole.mean(0))
+
+
+@pytest.mark.parametrize("config", ["config.json", "preprocessor_config.json"])
+def test_code_in_a_model_folder_is_never_run(tmp_path, monkeypatch, config):
+    folder = tiny_models.vit(tmp_path / "model")
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')\nEvil = object\n")
+    kinds = ("AutoConfig", "AutoModel", "AutoImageProcessor")
+    content = json.loads((folder / config).read_text()) | {
+        "auto_map": dict.fromkeys(kinds, "evil.Evil"), "model_type": "evil",
+        "image_processor_type": "Evil",
+    }  # fmt: skip
+    (folder / config).write_text(json.dumps(content))
+    monkeypatch.setattr("builtins.input", lambda *question: "y")
+    for extractor in (open_extractors(str(folder), device="cpu")[0], HeadInputs(str(folder))):
+        with pytest.raises(ModelError):
+            extractor.load()
+    assert not (tmp_path / "was run").exists()

@@ -81,12 +81,14 @@ def against_a_coin(audit: Proportion) -> str:
     """How well the scores predict the person, against a coin; "" below ten random pairs."""
     if audit.trials < FEWEST or audit.value is None:
         return ""
-    share = f"{100 * audit.value:.0f} % of {audit.trials:,} random pairs ({_percent(audit)})"
+    value, pairs = f"{100 * audit.value:.0f} %", f"{audit.trials:,} random pairs"
     if audit.interval[0] > 0.5:
-        return f"the scores predict {share}"
+        return f"the scores predict {value} of {pairs} ({_percent(audit)})"
     if audit.value <= 0.5:
-        return f"the scores predict you no better than a coin so far, {share}"
-    return f"too few to tell whether the scores predict you better than a coin, {share}"
+        coin = "the scores predict you no better than a coin so far"
+        return f"{coin}: {value} of {pairs} ({_percent(audit)})"
+    few = f"{pairs} are too few to tell whether the scores predict you better than a coin"
+    return f"{few}: {value} ({_percent(audit)})"
 
 
 def _compared_with_ceiling(audit: Proportion, consistency: Proportion, verdict: str) -> str:

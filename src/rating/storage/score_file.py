@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from src.errors import DataError
-from src.files import write_text
 
 NAME = "score.json"
 META = "#meta#"
@@ -128,8 +127,3 @@ def as_text(content: ScoreFile) -> str:
     entries.update(content.extra)
     entries[META] = content.meta
     return json.dumps(entries, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def write_score_file(path: Path, content: ScoreFile) -> None:
-    """Write a score file in one atomic step: whoever reads it sees the old or the new one."""
-    write_text(path, as_text(content))

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from src.aesthetic.heads.mlp import MlpHead
-from src.aesthetic.mlp.adamw import AdamW, learning_rate_at
-from src.aesthetic.mlp.batches import ImageBatches, PairBatches, loss_and_slope
+from src.aesthetic.mlp.adamw import AdamW, learning_rate_at, shorten
+from src.aesthetic.mlp.batches import ImageBatches, PairBatches, batch_loss
 from src.aesthetic.mlp.network import Network
 from src.aesthetic.mlp.trainer import TrainingSet, train_mlp
 from src.errors import ModelError, SettingsError
@@ -44,29 +44,13 @@ def small_network(relu, dropouts=(0.5, 0.25)):
     return Network((5, 4, 3, 1), relu=relu, dropouts=dropouts, generators=[generator()])
 
 
-@pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("max_norm", [0.0, 0.01], ids=["whole", "clipped"])
-def test_gradients_equal_autograd(relu, max_norm):
-    network = small_network(relu)
-    x, slope = torch.randn(8, 5, generator=generator(1)), torch.randn(8, generator=generator(2))
-    masks = [mask[0] for mask in network.masks(1, 8)]
-    with torch.no_grad():
-        network.backward(network.forward(x[None], masks), slope[None], max_norm)
-
-    weights = [w[0].clone().requires_grad_() for w in network.weights]
-    biases = [b[0].clone().requires_grad_() for b in network.biases]
-    h = x
-    for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        h = torch.nn.functional.linear(h, weight, bias)
-        if number < 2:
-            h = (torch.relu(h) if relu else h) * masks[number][0]
-    (h[:, 0] * slope).sum().backward()
-    if max_norm:
-        torch.nn.utils.clip_grad_norm_([*weights, *biases], max_norm)
-    expected = torch.cat([weight.grad.flatten() for weight in weights])
-    assert torch.allclose(network.flat_weights.grad[0], expected, atol=1e-6)
-    expected = torch.cat([bias.grad for bias in biases])
-    assert torch.allclose(network.flat_biases.grad[0], expected, atol=1e-6)
+def test_each_member_has_its_own_gradient_cut_to_length():
+    parts = [torch.tensor([[[3.0]], [[0.3]]]), torch.tensor([[[4.0, 0.0]], [[0.4, 0.0]]])]
+    shorten(parts, 1.0)  # lengths 5 and 0.5
+    assert parts[0].flatten().tolist() == pytest.approx([0.6, 0.3])
+    assert parts[1][:, 0, 0].tolist() == pytest.approx([0.8, 0.4])
+    shorten(parts, 0)
+    assert parts[0].flatten().tolist() == pytest.approx([0.6, 0.3])
 
 
 def test_dropout_keeps_the_mean_and_drops_its_share():
@@ -79,32 +63,33 @@ def test_dropout_keeps_the_mean_and_drops_its_share():
 def test_the_trained_head_predicts_like_the_network():
     network = small_network(True)
     x = torch.randn(6, 5, generator=generator(5))
-    expected = network.forward(x[None]).outputs[0].numpy()
+    expected = network.forward(x[None]).detach()[0].numpy()
     assert network.to_heads()[0].predict(x.numpy()) == pytest.approx(expected, abs=1e-6)
 
 
 def test_adamw_equals_torch():
-    network, args = small_network(False), PredictorTrainingArgs(
+    network, rates = small_network(False), (0.01, 0.02, 0.03)
+    args = PredictorTrainingArgs(
         adam_beta1=0.8, adam_beta2=0.95, adam_epsilon=1e-6, weight_decay=0.1
-    )  # fmt: skip
-    tensors = (network.flat_weights, network.flat_biases)
-    theirs = [tensor.clone().requires_grad_() for tensor in tensors]
+    )
+    mine = [*network.weights, *network.biases]
+    theirs = [tensor.detach().clone().requires_grad_() for tensor in mine]
     reference = torch.optim.AdamW(
-        [{"params": theirs[:1], "weight_decay": 0.1}, {"params": theirs[1:], "weight_decay": 0.0}],
+        [{"params": theirs[:3], "weight_decay": 0.1}, {"params": theirs[3:], "weight_decay": 0.0}],
         betas=(0.8, 0.95), eps=1e-6,
     )  # fmt: skip
     optimizer = AdamW(network, args)
     with torch.no_grad():
-        for step in range(5):
-            for mine, other in zip(tensors, theirs, strict=True):
-                mine.grad.copy_(torch.randn(mine.shape, generator=generator(step)))
-                other.grad = mine.grad.clone()
+        for step, rate in enumerate(rates):
+            gradients = [torch.randn(t.shape, generator=generator(step)) for t in mine]
+            for tensor, gradient in zip(theirs, gradients, strict=True):
+                tensor.grad = gradient.clone()
             for group in reference.param_groups:
-                group["lr"] = 0.01 * (step + 1)
-            optimizer.step(0.01 * (step + 1))
+                group["lr"] = rate
+            optimizer.step(gradients, rate)
             reference.step()
-    for mine, other in zip(tensors, theirs, strict=True):
-        assert torch.allclose(mine, other, atol=1e-6)
+    for tensor, other in zip(mine, theirs, strict=True):
+        assert torch.allclose(tensor, other, atol=1e-6)
 
 
 # --- batches and losses -----------------------------------------------------------------------
@@ -123,30 +108,22 @@ def test_pairs_have_different_scores_and_every_such_pair_is_equally_likely():
     assert (counts - expected).abs().max() < 60
 
 
-def test_ranking_loss_and_slope_equal_torch():
-    scores, weights = torch.tensor([1.0, 2.0, 3.0, 0.0]), torch.ones(4)
-    outputs = torch.tensor([0.3, 0.1, 2.0, 0.0], requires_grad=True)
-    loss = torch.nn.MarginRankingLoss(margin=1.0)(
+def test_the_ranking_loss_equals_torch():
+    scores, outputs = torch.tensor([1.0, 2.0, 3.0, 0.0]), torch.tensor([0.3, 0.1, 2.0, 0.0])
+    expected = torch.nn.MarginRankingLoss(margin=1.0)(
         outputs[:2], outputs[2:], torch.sign(scores[:2] - scores[2:])
     )
-    loss.backward()
-    mine, slope = loss_and_slope("ranking", scores, weights, outputs.detach())
-    assert mine.item() == pytest.approx(loss.item())
-    assert torch.allclose(slope, outputs.grad)
+    assert batch_loss("ranking", scores, torch.ones(4), outputs).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
     ("kind", "reference"),
     [("mse", torch.nn.MSELoss()), ("bce", torch.nn.BCEWithLogitsLoss())],
 )
-def test_image_losses_and_slopes_equal_torch(kind, reference):
+def test_image_losses_equal_torch(kind, reference):
     scores, outputs = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.4, -2.0, 3.0])
-    outputs.requires_grad_()
-    loss = reference(outputs, scores)
-    loss.backward()
-    mine, slope = loss_and_slope(kind, scores, torch.ones(3), outputs.detach())
-    assert mine.item() == pytest.approx(loss.item())
-    assert torch.allclose(slope, outputs.grad)
+    loss = batch_loss(kind, scores, torch.ones(3), outputs)
+    assert loss.item() == pytest.approx(reference(outputs, scores).item())
 
 
 def test_an_epoch_uses_every_image_once():

@@ -1,4 +1,4 @@
-"""AdamW (Loshchilov & Hutter 2019) on the two tensors of a network.
+"""AdamW (Loshchilov & Hutter 2019) on the weights and biases of a network.
 
 The functional form of `torch.optim.AdamW`: making the class imports torch's compiler, and with
 transformers' `get_scheduler` that takes 2.7 seconds of a processor (measured), where a whole
@@ -6,8 +6,10 @@ training of the default head takes about as long.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 from torch.optim.adamw import adamw
 
 from src.aesthetic.mlp.network import Network
@@ -20,32 +22,26 @@ class AdamW:
     def __init__(self, network: Network, args: PredictorTrainingArgs) -> None:
         self._args = args
         self._parts = [
-            (
-                tensor,
-                decay,
-                torch.zeros_like(tensor),
-                torch.zeros_like(tensor),
-                torch.zeros((), device=tensor.device),
-            )
-            for tensor, decay in (
-                (network.flat_weights, args.weight_decay),
-                (network.flat_biases, 0.0),
-            )
+            (tensors, decay, _zeros(tensors), _zeros(tensors), [t.new_zeros(()) for t in tensors])
+            for tensors, decay in ((network.weights, args.weight_decay), (network.biases, 0.0))
         ]
 
-    def step(self, learning_rate: float) -> None:
-        """Update the parameters in place from their gradients."""
-        for tensor, decay, mean, square, count in self._parts:
-            assert tensor.grad is not None
+    def step(self, gradients: Sequence[Tensor], learning_rate: float) -> None:
+        """Update the parameters in place; gradients of all weights, then of all biases."""
+        layers = len(gradients) // 2
+        of_parts = (gradients[:layers], gradients[layers:])
+        for (tensors, decay, means, squares, counts), mine in zip(
+            self._parts, of_parts, strict=True
+        ):
             adamw(
-                [tensor],
-                [tensor.grad],
-                [mean],
-                [square],
+                tensors,
+                list(mine),
+                means,
+                squares,
                 [],
-                [count],
+                counts,
                 foreach=False,
-                fused=tensor.device.type in ("cpu", "cuda"),
+                fused=tensors[0].device.type in ("cpu", "cuda"),
                 amsgrad=False,
                 beta1=self._args.adam_beta1,
                 beta2=self._args.adam_beta2,
@@ -54,6 +50,21 @@ class AdamW:
                 eps=self._args.adam_epsilon,
                 maximize=False,
             )
+
+
+def shorten(gradients: Sequence[Tensor], max_norm: float) -> None:
+    """Cut the gradient of each member, the first dimension, to a length; 0 leaves it as it is."""
+    if max_norm == 0:
+        return
+    lengths = torch.stack([torch.linalg.vector_norm(part, dim=(1, 2)) for part in gradients])
+    length = torch.linalg.vector_norm(lengths, dim=0)
+    factor = (max_norm / (length + 1e-6)).clamp_max_(1.0).view(-1, 1, 1)
+    for part in gradients:
+        part.mul_(factor)
+
+
+def _zeros(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [torch.zeros_like(tensor) for tensor in tensors]
 
 
 def learning_rate_at(args: PredictorTrainingArgs, step: int, total: int) -> float:

@@ -90,10 +90,8 @@ def steps_per_epoch(loss: Loss, images: int, batch: int) -> int:
     return max(1, images // batch) if loss == "ranking" else -(-images // batch)
 
 
-def loss_and_slope(
-    kind: Loss, scores: Tensor, weights: Tensor, outputs: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Mean loss of each batch, and its derivative by each output.
+def batch_loss(kind: Loss, scores: Tensor, weights: Tensor, outputs: Tensor) -> Tensor:
+    """Mean loss (...) of each batch.
 
     Args:
         kind: "ranking" (margin ranking loss of the pairs of `PairBatches`), "mse", or "bce"
@@ -101,21 +99,12 @@ def loss_and_slope(
         scores: (..., b) of the images; 0 … 1 for "bce".
         weights: (..., b); a pair counts as the product of its two.
         outputs: (..., b) of the network.
-
-    Returns:
-        Losses (...), and slopes (..., b).
     """
     if kind == "ranking":
         (left, right), (given_left, given_right) = outputs.chunk(2, -1), scores.chunk(2, -1)
         weight_left, weight_right = weights.chunk(2, -1)
-        sign = torch.sign(given_left - given_right)
-        share = weight_left * weight_right / left.shape[-1]
-        short = MARGIN - sign * (left - right)
-        pull = share * sign * (short > 0)
-        return (share * short.clamp_min(0)).sum(-1), torch.cat([-pull, pull], dim=-1)
-    share = weights / outputs.shape[-1]
+        short = torch.relu(MARGIN - torch.sign(given_left - given_right) * (left - right))
+        return (weight_left * weight_right * short).mean(-1)
     if kind == "mse":
-        error = outputs - scores
-        return (share * error * error).sum(-1), 2 * share * error
-    loss = (share * (softplus(outputs) - scores * outputs)).sum(-1)
-    return loss, share * (torch.sigmoid(outputs) - scores)
+        return (weights * (outputs - scores) ** 2).mean(-1)
+    return (weights * (softplus(outputs) - scores * outputs)).mean(-1)

@@ -16,8 +16,8 @@ from torch import Tensor
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.mlp import MlpHead
 from src.aesthetic.heads.scaling import Scaler, training_data
-from src.aesthetic.mlp.adamw import AdamW, learning_rate_at
-from src.aesthetic.mlp.batches import ImageBatches, PairBatches, loss_and_slope, steps_per_epoch
+from src.aesthetic.mlp.adamw import AdamW, learning_rate_at, shorten
+from src.aesthetic.mlp.batches import ImageBatches, PairBatches, batch_loss, steps_per_epoch
 from src.aesthetic.mlp.network import Network
 from src.devices import choose_device
 from src.errors import SettingsError
@@ -230,14 +230,15 @@ class _Run:
         masks = network.masks(steps, batch)
         scores, weights = self._scores[numbers], self._weights[numbers]
         for i in range(min(steps, self.total - self.step)):
-            done = network.forward(
-                self._images[numbers[i]], [mask if mask is None else mask[i] for mask in masks]
-            )
-            loss, slope = loss_and_slope(self._mlp.loss_model, scores[i], weights[i], done.outputs)
-            network.backward(done, slope, args.max_grad_norm)
-            self._optimizer.step(learning_rate_at(args, self.step, self.total))
+            mine = [mask if mask is None else mask[i] for mask in masks]
+            with torch.enable_grad():
+                outputs = network.forward(self._images[numbers[i]], mine)
+                loss = batch_loss(self._mlp.loss_model, scores[i], weights[i], outputs)
+                gradients = torch.autograd.grad(loss.sum(), [*network.weights, *network.biases])
+            shorten(gradients, args.max_grad_norm)
+            self._optimizer.step(gradients, learning_rate_at(args, self.step, self.total))
             self.step += 1
-            yield loss
+            yield loss.detach()
 
     def _record(self, epoch: int, losses: Sequence[float]) -> None:
         rate = learning_rate_at(self._mlp.training_args, self.step - 1, self.total)

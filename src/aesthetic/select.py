@@ -1,6 +1,6 @@
 """Choosing the head by nested cross-validation; the figures, without words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -62,14 +62,15 @@ def fit_auto(
     blocks: Sequence[int] | None = None,
     prior: Head | None = None,
     candidates: Sequence[str] = CANDIDATES,
-    others: Mapping[str, Candidate] | None = None,
+    others: Mapping[str, Callable[..., Candidate]] | None = None,
 ) -> AutoFit:
     """Fit the first candidate, or one that orders left-out images clearly better.
 
     Args:
         features, scores, weights, groups, seed, blocks, prior: as in `fit_head`.
         candidates: keys of `FITS`.
-        others: further candidates by name; they come first.
+        others: fits of further candidates by name, which come first; called with features, scores,
+            weights, groups and seed.
 
     Raises:
         ModelError: nothing can be learnt from these images.
@@ -93,15 +94,18 @@ def fit_auto(
     fold = assign_folds(g, FOLDS, seed)
     if not comparable(y, fold):
         return AutoFit(fit(candidates[0], everything), candidates[0], {}, {}, None)
-    others = others or {}
-    predictions = {name: other.out_of_fold for name, other in others.items()}
+    fitted = {
+        name: fit_other(x, y, weights=w, groups=g, seed=seed)
+        for name, fit_other in (others or {}).items()
+    }
+    predictions = {name: candidate.out_of_fold for name, candidate in fitted.items()}
     for method in candidates:
         predictions[method] = np.empty(len(y))
         for k in range(FOLDS):
             predictions[method][fold == k] = fit(method, fold != k).predict(x[fold == k])
     best = choose_method(y, predictions, g)
     return AutoFit(
-        others[best].head if best in others else fit(best, everything),
+        fitted[best].head if best in fitted else fit(best, everything),
         best,
         {name: _accuracy(y, predicted) for name, predicted in predictions.items()},
         gains(y, predictions, best, g),

@@ -128,7 +128,8 @@ def _refit(data: RatedFeatures, fitted: Fitted, mlp: Mlp, seed: int) -> Fit:
     def fit(rows: np.ndarray, scores: FloatArray, answers: Sequence[Answer]) -> FloatArray:
         if method == "pairwise":
             used = [a for a in answers if max(a[:2]) < len(rows) and rows[[*a[:2]]].all()]
-            return fit_pairwise(features, as_choices(used)).predict(features)
+            with few_threads(len(rows)):
+                return fit_pairwise(features, as_choices(used)).predict(features)
         if rows.sum() < 2:
             raise ModelError("too few images are left to learn from")
         y = (scores - scores[rows].mean()) / (float(scores[rows].std()) or 1.0)

@@ -43,9 +43,6 @@ def write_report(
         suspicions: labels that are probably wrong, the worst first.
         shown: the part that the matrix and the plots are of.
         images: thumbnails in each row.
-
-    Raises:
-        DataError: the file cannot be written.
     """
     data = predictions.data
     part = PART_NAMES[shown]
@@ -55,7 +52,7 @@ def write_report(
         title="Your classifier",
         subtitle=f"{len(data)} images in {len(data.names)} categories of "
         f"{data.directory.resolve().name}",
-        headline=_headline(metrics["test"]),
+        headline=_headline(metrics),
         summary=[*classification_verdicts(metrics), *data.notes],
         parts={
             name: metrics[name] for name in (*PART_NAMES, "all") if metrics.get(name, {}).get("n")
@@ -73,7 +70,9 @@ def write_report(
     )
 
 
-def _headline(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def _headline(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    test = metrics["test"]
+    seen = "perhaps" if metrics["unknown_training_images"] else "never"
     if not test["n"]:
         return [("not measured", "–", "no test images")]
     low, high = test.get("accuracy_interval") or (None, None)
@@ -82,7 +81,7 @@ def _headline(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         ("of test images put into the right category", f"{test['accuracy']:.1%}", interval),
         ("by guessing", f"{test['chance']:.1%}", "chance level"),
         ("log-loss", f"{test['log_loss']:.3f}", "0 is perfect"),
-        ("test images", f"{test['n']:,}", "never seen in training"),
+        ("test images", f"{test['n']:,}", f"{seen} seen in training"),
     ]
 
 

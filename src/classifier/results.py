@@ -29,9 +29,6 @@ def write_results(
 
     Returns:
         What metrics.json holds.
-
-    Raises:
-        DataError: a file cannot be written.
     """
     data, parts = predictions.data, predictions.parts
     suspicions = suspected_labels(data.labels, predictions.out_of_fold)

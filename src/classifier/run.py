@@ -11,11 +11,7 @@ from src.settings.classifier import ClassifierTraining
 
 
 def run(settings: ClassifierTraining) -> Iterator[str]:
-    """Train or evaluate, write what came out, and give the lines as they become known.
-
-    Raises:
-        DataError, ModelError, SettingsError, MissingExtra: one line for the user.
-    """
+    """Train or evaluate, write what came out, and give the lines as they become known."""
     outcome = train_or_evaluate(settings, Classes(settings))
     if outcome is None:
         return

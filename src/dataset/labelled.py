@@ -1,12 +1,13 @@
 """Images whose classes or tags are known."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from src.errors import ModelError
 from src.images import ImageFile
 
 
@@ -55,6 +56,22 @@ def label_counts(labels: Any, count: int) -> np.ndarray:
     if labels.ndim == 1:
         return np.bincount(labels, minlength=count)
     return np.asarray(labels.sum(axis=0, dtype=np.int64)).ravel()
+
+
+def order_of(wanted: Sequence[str], there: Sequence[str]) -> np.ndarray:
+    """Where each wanted class or tag stands among a model's outputs, (k,) int.
+
+    Raises:
+        ModelError: they are not the same.
+    """
+    different = sorted(set(wanted) ^ set(there))
+    if different:
+        raise ModelError(
+            f"the models know different tags, such as {different[0]!r}: train them with the same "
+            "tag_list"
+        )
+    place = {name: index for index, name in enumerate(there)}
+    return np.array([place[name] for name in wanted], np.intp)
 
 
 def some(names: Collection[str], most: int = 5) -> str:

@@ -11,7 +11,7 @@ def classification_verdicts(metrics: Mapping[str, Any]) -> list[str]:
     test = metrics["test"]
     sentences = [
         *_untested(metrics),
-        *_accuracy(test),
+        *_accuracy(test, tested_on(metrics)),
         *suspected_verdict(**metrics["suspected_labels"]),
     ]
     if test["n"] >= _ENOUGH and test["calibration_error"] > 0.1:
@@ -28,14 +28,14 @@ def classification_verdicts(metrics: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _accuracy(test: Mapping[str, Any]) -> list[str]:
+def _accuracy(test: Mapping[str, Any], images: str) -> list[str]:
     if not test["n"]:
         return []
     low, high = test["accuracy_interval"]
     sentence = (
-        f"Of {test['n']} test images that training never saw, {test['accuracy']:.1%} were put into "
-        f"the right category (95 % interval {low:.0%} to {high:.0%}). Always naming the largest "
-        f"category would give {test['majority']:.1%}."
+        f"Of {images}, {test['accuracy']:.1%} were put into the right category (95 % interval "
+        f"{low:.0%} to {high:.0%}). Always naming the largest category would give "
+        f"{test['majority']:.1%}."
     )
     if test["accuracy"] <= test["majority"]:
         return [
@@ -56,9 +56,9 @@ def tagging_verdicts(metrics: Mapping[str, Any]) -> list[str]:
         interval = test.get("micro_f1_interval")
         uncertain = f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
         sentences.append(
-            f"On {test['n']} test images that training never saw, {test['precision']:.0%} of the "
-            f"given tags are right, and {test['recall']:.0%} of the true tags are given: micro F1 "
-            f"{test['micro_f1']:.3f}{uncertain}."
+            f"On {tested_on(metrics)}, {test['precision']:.0%} of the given tags are right, and "
+            f"{test['recall']:.0%} of the true tags are given: micro F1 {test['micro_f1']:.3f}"
+            f"{uncertain}."
         )
     return sentences + suspected_verdict(**metrics["suspected_labels"])
 
@@ -71,6 +71,13 @@ def suspected_verdict(n: int, expected_wrong: float | None) -> list[str]:
         "" if expected_wrong is None else f"; about {expected_wrong:.0f} of them probably are"
     )
     return [f"{n} labels may be wrong{expected}: look at them on the page."]
+
+
+def tested_on(metrics: Mapping[str, Any]) -> str:
+    """How many test images there are, and whether training saw them, as far as is known."""
+    known = not metrics["unknown_training_images"]
+    seen = "that training never saw" if known else "that training may have seen"
+    return f"{metrics['test']['n']} test images {seen}"
 
 
 def _untested(metrics: Mapping[str, Any]) -> list[str]:

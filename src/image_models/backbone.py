@@ -37,9 +37,6 @@ class HeadInputs:
     Args:
         name: a hub name, or a local folder.
         device: see `src.devices.choose_device`.
-
-    Raises:
-        ModelError: the model cannot be found or fetched.
     """
 
     def __init__(self, name: str, *, device: str = "auto") -> None:
@@ -70,11 +67,7 @@ class HeadInputs:
 
     @property
     def head_name(self) -> str:
-        """The name of the final linear layer inside the model, which is loaded to find it out.
-
-        Raises:
-            ModelError: as `load`.
-        """
+        """The name of the final linear layer inside the model, which is loaded to find it out."""
         if self._head_name is None:
             self.load()
         assert self._head_name is not None
@@ -106,7 +99,6 @@ class HeadInputs:
 
         Raises:
             ModelError: transformers cannot load the model, or it has no linear head.
-            MissingExtra: a model of timm, which is not installed.
         """
         import torch
         import transformers

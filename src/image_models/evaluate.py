@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from src.dataset.labelled import order_of
 from src.dataset.parts import TEST, TRAIN
 from src.dataset.trained_on import TrainedOn
-from src.errors import ModelError
 from src.image_models.images import features_of, look_at
 from src.image_models.predict import open_classifier
 from src.image_models.target import Predictions, Target
@@ -33,9 +33,6 @@ def evaluate(
         settings: the images and the device.
         target: what the models were trained for.
         folders: of the models; they know the same classes or tags.
-
-    Raises:
-        DataError, ModelError: one line for the user.
     """
     data = target.read(folders[0], only_known=True)
     images = look_at(settings, target, data)
@@ -45,10 +42,7 @@ def evaluate(
     seen = trained_on.seen(images.sha256s, images.hashes, images.groups)
     parts = np.where(seen, TRAIN, TEST).astype(np.int8)
     logger.info(
-        "%d images: %d that the model has seen, %d that it has not.",
-        len(seen),
-        seen.sum(),
-        (~seen).sum(),
+        "%d images: %d that the model was trained on, as far as it says.", len(seen), seen.sum()
     )
     if trained_on.unknown:
         logger.warning(
@@ -59,7 +53,7 @@ def evaluate(
     found = []
     for folder in folders:
         classifier = open_classifier(str(folder), device=settings.device)
-        order = _order(data.names, classifier.classes)
+        order = order_of(data.names, classifier.classes)
         features = features_of(settings, classifier, images)
         own = replace(images, features=features)
         probabilities = target.probabilities(classifier.head.logits(features))[:, order]
@@ -79,17 +73,6 @@ def evaluate(
             )
         )
     return found
-
-
-def _order(names: Sequence[str], known: Sequence[str]) -> np.ndarray:
-    """Where each name stands in a model's outputs."""
-    if set(names) != set(known) or len(names) != len(known):
-        odd = sorted(set(names) ^ set(known))[0]
-        raise ModelError(
-            f"the models know different tags, such as {odd!r}: train them with the same tag_list"
-        )
-    place = {name: index for index, name in enumerate(known)}
-    return np.array([place[name] for name in names], np.intp)
 
 
 def _made_with(folder: Path, settings: ClassifierTraining) -> dict[str, Any]:

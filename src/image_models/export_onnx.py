@@ -31,7 +31,6 @@ def export_onnx(folder: Path) -> str:
 
     Raises:
         ModelError: no classifier or tagger, one that cannot be exported, or the answers differ.
-        MissingExtra: onnx, onnxscript or onnxruntime is not installed.
     """
     require_exporter("exporting to ONNX")
     import onnx

@@ -73,7 +73,6 @@ def fine_tune(
 
     Raises:
         SettingsError: TrainingArguments refuses a value, or two contradict each other.
-        ModelError: training diverges, or the memory of the device does not suffice.
         KeyboardInterrupt: stopped with Ctrl-C, after a checkpoint was written.
     """
     from src.image_models.batches import PixelDataset, collate, with_margin

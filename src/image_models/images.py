@@ -23,11 +23,7 @@ def look_at(
     data: LabelledImages,
     backbone: HeadInputs | None = None,
 ) -> Images:
-    """The images that can be read, with features if there is a backbone to compute them.
-
-    Raises:
-        DataError: no image can be read, or the store cannot be written.
-    """
+    """The images that can be read, with features if there is a backbone to compute them."""
     table = _read(settings, data, backbone)
     data, kept, groups = target.deduplicate(
         data.only(table.paths), table.sha256s, table.perceptual_hashes

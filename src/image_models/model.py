@@ -40,7 +40,6 @@ def load_classifier(
 
     Raises:
         ModelError: no image classifier, its weights are missing, or it has no linear head.
-        MissingExtra: a model of timm, which is not installed.
     """
     import torch
     import transformers
@@ -167,11 +166,7 @@ def read_head(folder: Path, head_name: str) -> tuple[np.ndarray, np.ndarray] | N
 
 
 def need_timm(folder: Path) -> None:
-    """Make sure that a model of timm can be loaded.
-
-    Raises:
-        MissingExtra: timm, or torchvision that it needs, is not installed.
-    """
+    """Make sure that a model of timm can be loaded."""
     from transformers.utils.import_utils import is_timm_available
 
     if is_timm(folder) and not is_timm_available():

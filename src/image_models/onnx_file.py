@@ -18,9 +18,6 @@ def require_exporter(purpose: str) -> None:
 
     Args:
         purpose: what the user wanted, for the message.
-
-    Raises:
-        MissingExtra: onnx, onnxscript or onnxruntime is not installed.
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
         try:
@@ -40,9 +37,6 @@ def write_onnx(
         file: where to.
         output: what its output is called.
         name: of the model, for the message.
-
-    Raises:
-        ModelError: torch cannot export it.
     """
     import torch
 

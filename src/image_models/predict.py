@@ -32,9 +32,6 @@ def open_classifier(name: str, *, device: str = "auto") -> Classifier:
     Args:
         name: a folder, or a name on the hub.
         device: see `src.devices.choose_device`.
-
-    Raises:
-        ModelError: there is no classifier, or it is damaged or of an unknown kind.
     """
     backbone = HeadInputs(name, device=device)
     folder = backbone.files.folder

@@ -68,9 +68,6 @@ def save_classifier(
         head_name: the model's last layer.
         features: where only the head was trained: `HeadInputs.features` of the backbone.
         trained_here: see `HeadInputs.trained_here`.
-
-    Raises:
-        DataError: the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

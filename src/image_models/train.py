@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -35,7 +36,6 @@ def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
         None in the processes beside the main one of a `torchrun`.
 
     Raises:
-        DataError, ModelError, SettingsError: one line for the user.
         KeyboardInterrupt: stopped with Ctrl-C; the next call with the same settings goes on.
     """
     check_target(Path(settings.save_model))
@@ -70,7 +70,7 @@ def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
     if ancestors.unknown and backbone.trained_here:
         hidden = np.ones_like(seen)  # nobody knows which images it has seen
     predictions.out_of_fold[hidden] = np.nan
-    return predictions
+    return replace(predictions, unknown=ancestors.unknown)
 
 
 def seen_by_ancestors(settings: ClassifierTraining, backbone: HeadInputs) -> TrainedOn:

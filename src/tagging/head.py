@@ -54,9 +54,6 @@ def fit_head(
         objective: loss and metrics.
         settings: tag_head_epochs, tag_head_learning_rate, eval_every_n_epochs,
             early_stopping_patience, device; of training_args the batch size and the seed.
-
-    Raises:
-        ModelError: training diverges.
     """
     import torch
 

@@ -33,9 +33,6 @@ def write_report(
         metrics: what metrics.json holds.
         rows: metrics of each tag.
         images: thumbnails for each tag.
-
-    Raises:
-        DataError: it cannot be written.
     """
     data = predictions.data
     top = top_images(predictions, images)

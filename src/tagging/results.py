@@ -122,9 +122,6 @@ def write_results(
         thresholds: its own.
         settings: how results are measured.
         compared: rows of a table of several models, for an ensemble.
-
-    Raises:
-        DataError: a file cannot be written.
     """
     results = measure(predictions, thresholds, settings)
     if compared:

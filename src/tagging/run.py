@@ -29,9 +29,6 @@ def run(settings: ClassifierTraining) -> Iterator[str]:
 
     `load_model` may name several folders joined by "+": they are evaluated together, and
     `save_model` becomes their ensemble.
-
-    Raises:
-        DataError, ModelError, SettingsError, MissingExtra: one line for the user.
     """
     loaded = Path(settings.load_model)
     several = [Path(part.strip()) for part in settings.load_model.split("+")]

@@ -6,13 +6,14 @@ transformers; the model's own weights on torch; and an ensemble of several model
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from PIL import Image
 
+from src.dataset.labelled import order_of
 from src.errors import ModelError
 from src.features.hub import folder_identity
 from src.features.onnx_extractor import OnnxNetwork
@@ -137,7 +138,10 @@ class EnsembleTagger:
         self._members = [
             open_tagger(member, backend=backend, device=device) for member in members(folder)
         ]
-        self._orders = [tag_order(self.tags, member.tags) for member in self._members]
+        self._orders = [
+            order_of([tag.name for tag in self.tags], [tag.name for tag in member.tags])
+            for member in self._members
+        ]
         self.identity = "+".join(member.identity for member in self._members)
 
     @property
@@ -183,22 +187,6 @@ def ensemble_note(folder: Path, models: Sequence[Path]) -> str:
         Path(os.path.relpath(model.resolve(), folder.resolve())).as_posix() for model in models
     ]
     return json.dumps({"models": names}, ensure_ascii=False, indent=1) + "\n"
-
-
-def tag_order(wanted: Sequence[SelectedTag], there: Sequence[SelectedTag]) -> np.ndarray:
-    """Where each wanted tag stands among those that are there, (k,) int.
-
-    Raises:
-        ModelError: they are not the same tags.
-    """
-    place: Mapping[str, int] = {tag.name: index for index, tag in enumerate(there)}
-    lacking = [tag.name for tag in wanted if tag.name not in place]
-    if lacking or len(wanted) != len(there):
-        odd = lacking[0] if lacking else next(t.name for t in there if t not in wanted)
-        raise ModelError(
-            f"the models know different tags, such as {odd!r}: train them with the same tag_list"
-        )
-    return np.array([place[tag.name] for tag in wanted], np.intp)
 
 
 def _tags_and_thresholds(folder: Path) -> tuple[list[SelectedTag], Thresholds]:

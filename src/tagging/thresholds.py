@@ -186,21 +186,13 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def save_thresholds(folder: Path, thresholds: Thresholds) -> None:
-    """Write thresholds.json into a model folder.
-
-    Raises:
-        DataError: it cannot be written.
-    """
+    """Write thresholds.json into a model folder."""
     text = json.dumps(thresholds.to_json(), ensure_ascii=False, indent=1)
     write_text(folder / FILE_NAME, text + "\n")
 
 
 def load_thresholds(folder: Path) -> Thresholds:
-    """Read thresholds.json from a model folder.
-
-    Raises:
-        ModelError: it is not there, or damaged.
-    """
+    """Read thresholds.json from a model folder."""
     file = folder / FILE_NAME
     try:
         return Thresholds.from_json(json.loads(file.read_text(encoding="utf-8")))

@@ -46,7 +46,7 @@ def test_the_surest_suspicions_are_right(outcome):
     assert np.mean(right) >= 0.8
     everything = [e.tag in truth.dropped[e.image] for e in results.errors if e.problem == "missing"]
     expected = results.metrics["suspected_labels"]["expected_wrong"]
-    assert expected == pytest.approx(sum(everything), rel=0.35)
+    assert sum(everything) / 3 < expected < 3 * sum(everything)
 
 
 def test_metrics_of_rare_tags(outcome):

@@ -223,6 +223,7 @@ def hidden(model, images):
     return {file for file in files if sha256(file.read_bytes()).digest() not in known}
 
 
+@pytest.mark.timeout(600)
 def test_no_round_of_the_loop_tests_on_what_was_trained_on(trained, tmp_path):
     base, _ = trained
     model = shutil.copytree(base / "model", tmp_path / "model")

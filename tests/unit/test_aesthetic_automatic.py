@@ -70,10 +70,10 @@ def test_another_candidate_stays_unless_a_head_is_clearly_better():
     x = np.arange(150.0)[:, None]
     y = x[:, 0]
     right, wrong = Candidate(LinearHead([1.0], 0.0), y), Candidate(LinearHead([-1.0], 0.0), -y)
-    kept = fit_auto(x, y, others={"right": right})
+    kept = fit_auto(x, y, others={"right": lambda *_, **__: right})
     assert kept.method == "right" and kept.head is right.head
     assert kept.out_of_fold is right.out_of_fold
-    other = fit_auto(x, y, others={"wrong": wrong})
+    other = fit_auto(x, y, others={"wrong": lambda *_, **__: wrong})
     assert other.method == "kernel" and other.accuracies["wrong"] == 0.0
 
 

@@ -73,14 +73,13 @@ def test_networks_that_are_trained_further_claim_nothing_of_images_they_know(mem
     mlp = Mlp(
         training_args=PredictorTrainingArgs(num_train_epochs=20, learning_rate=1e-2),
         loss_model="bce" if labels else "ranking", aesthetic_model_hidden=(8,),
-        aesthetic_model_dropouts=(), mlp_members=members,
+        aesthetic_model_dropouts=(),
     )  # fmt: skip
     first = fit_predictor(data, "mlp", extractors=[], mlp=mlp)
-    if members > 1:
-        return  # ensembles cannot be trained further
+    further = mlp.model_copy(update={"mlp_members": members})
     seen = np.ones(60, dtype=bool)
     second = fit_predictor(
-        replace(data, seen=seen), "mlp", extractors=[], mlp=mlp, prior=first.predictor
+        replace(data, seen=seen), "mlp", extractors=[], mlp=further, prior=first.predictor
     )
     if labels:
         auc = pairwise_accuracy(data.holder.scores, second.out_of_fold)
@@ -88,6 +87,7 @@ def test_networks_that_are_trained_further_claim_nothing_of_images_they_know(mem
         assert auc < by_heart - 0.05
     else:
         assert second.out_of_fold is None
+        assert second.predictor.predict_std(data.features) is None
 
 
 def test_features_that_were_trained_on_the_images_give_no_figures_out_of_fold():

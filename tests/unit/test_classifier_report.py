@@ -123,6 +123,7 @@ def test_sentences_follow_from_the_metrics(metrics, part):
     text = " ".join(classification_verdicts(metrics))
     assert part in text
     assert ("chance" in text) == (part == "may be chance")
+    assert ("never saw" in text) == (not metrics["unknown_training_images"])
 
 
 def test_spotlight_serves_the_table_on_this_computer_alone(measured):

@@ -183,12 +183,12 @@ def test_every_setting_of_a_script_is_read_by_it(kind):
             if found.is_file() and "settings" not in name and found not in files:
                 waiting.add(found)
     files.add(ROOT / f"{kind.__module__.replace('.', '/')}.py")
-    read = {
-        node.attr
+    read = {  # as an attribute, or by its name
+        getattr(node, "attr", getattr(node, "value", None))
         for text in (file.read_text(encoding="utf-8") for file in files)
         if "settings" in text
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Attribute)
+        if isinstance(node, (ast.Attribute, ast.Constant))
     }
     evaluation = kind.model_fields.get("evaluation_args")
     inner = evaluation.annotation.model_fields if evaluation else {}  # type: ignore[union-attr]

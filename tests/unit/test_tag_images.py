@@ -5,13 +5,13 @@ import csv
 import numpy as np
 import pytest
 
+from src.dataset.labelled import order_of
 from src.errors import DataError, ModelError
 from src.file_changes.apply import undo
 from src.images import find_images
 from src.tagging.selected_tags import SelectedTag
 from src.tagging.tag_files import SidecarStyle
 from src.tagging.tag_images import PROGRESS_FILE, TagChoice, allowed_tags, tag_images
-from src.tagging.taggers import tag_order
 from src.tagging.thresholds import Thresholds
 from tests.conftest import make_images
 
@@ -130,6 +130,7 @@ def test_another_choice_starts_anew(tmp_path):
 
 
 def test_models_with_the_same_tags_in_another_order():
-    assert tag_order(TAGS, [TAGS[2], TAGS[0], TAGS[1]]).tolist() == [1, 2, 0]
+    names = [tag.name for tag in TAGS]
+    assert order_of(names, [names[2], names[0], names[1]]).tolist() == [1, 2, 0]
     with pytest.raises(ModelError, match="never"):
-        tag_order(TAGS, TAGS[:2])
+        order_of(names, names[:2])

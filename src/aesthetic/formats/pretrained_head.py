@@ -59,12 +59,7 @@ def published_head(
     files: tuple[PublishedFile, ...] = PUBLISHED_HEAD,
     download: Download | None = None,
 ) -> Path:
-    """The published aesthetic head in a folder; fetched and checked if it is not there yet.
-
-    Args:
-        folder: usually `models`.
-        files: the same head in several formats; the first that can be fetched is taken.
-        download: gets the content of a URL; by default over https.
+    """The published aesthetic head in a folder, in one of several formats; fetched if need be.
 
     Raises:
         ModelError: it is not there and cannot be fetched.

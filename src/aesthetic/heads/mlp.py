@@ -101,7 +101,7 @@ class MlpHead(Head):
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
-        hidden = take_value(config, "hidden", _sizes)
+        hidden = take_value(config, "hidden", lambda sizes: [int(size) for size in sizes])
         first = take(arrays, "layers.0.weight", None, None)
         sizes = (first.shape[1], *hidden, 1)
         return cls(
@@ -111,7 +111,9 @@ class MlpHead(Head):
             ),
             tuple(take(arrays, f"layers.{i}.bias", size) for i, size in enumerate(sizes[1:])),
             take_value(config, "relu", bool),
-            check_dropouts(take_value(config, "dropouts", _floats), hidden),
+            check_dropouts(
+                take_value(config, "dropouts", lambda values: [float(p) for p in values]), hidden
+            ),
             take_std(config),
         )
 
@@ -128,14 +130,3 @@ def check_dropouts(dropouts: Sequence[float], hidden: Sequence[int]) -> tuple[fl
             "per hidden layer, each at least 0 and below 1"
         )
     return tuple(dropouts)
-
-
-def _sizes(values: Sequence[Any]) -> tuple[int, ...]:
-    sizes = tuple(int(value) for value in values)
-    if any(size < 1 for size in sizes):
-        raise ValueError("a layer needs at least one unit")
-    return sizes
-
-
-def _floats(values: Sequence[Any]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)

@@ -1,13 +1,13 @@
 """The head "auto": small networks against the heads in closed form."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from src.aesthetic.heads import EnsembleHead, Head
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.scaling import group_numbers, training_data
+from src.aesthetic.heads.scaling import group_numbers
 from src.aesthetic.select import FOLDS, AutoFit, Candidate, assign_folds, comparable, fit_auto
 
 NETWORKS = "networks"
@@ -16,14 +16,7 @@ _MOST_STEPS = 2_400  # optimizer steps; with more than 320 images there are fewe
 
 
 def fit_automatic(
-    features: ArrayLike,
-    scores: ArrayLike,
-    *,
-    weights: ArrayLike | None = None,
-    groups: ArrayLike | None = None,
-    seed: int = 0,
-    blocks: Sequence[int] | None = None,
-    prior: Head | None = None,
+    features: ArrayLike, scores: ArrayLike, *, prior: Head | None = None, **options: Any
 ) -> AutoFit:
     """`fit_auto` with small networks as a further candidate, the one to beat.
 
@@ -33,12 +26,8 @@ def fit_automatic(
         ModelError: nothing can be learnt from these images.
         KeyboardInterrupt: stopped.
     """
-    x, y, w = training_data(features, scores, weights)
-    g = group_numbers(groups, len(y))
-    others = {}
-    if prior is None and comparable(y, assign_folds(g, FOLDS, seed)):
-        others[NETWORKS] = fit_networks(x, y, weights=w, groups=g, seed=seed)
-    return fit_auto(x, y, weights=w, groups=g, seed=seed, blocks=blocks, prior=prior, others=others)
+    others = {NETWORKS: fit_networks} if prior is None else None
+    return fit_auto(features, scores, prior=prior, others=others, **options)
 
 
 def fit_networks(

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.heads import load
+from bench.needs import real_assets
 from src.aesthetic.meta_search import grid_search
 from src.aesthetic.metrics import pairwise_accuracy
 from src.aesthetic.stacks import Job
@@ -86,8 +87,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--epochs", default="50,100,200")
     epochs = [int(word) for word in parser.parse_args().epochs.split(",")]
+    assets = real_assets()
     with tempfile.TemporaryDirectory() as temporary:
-        features, y, _ = load(Path(os.environ["REAL_ASSETS"]), Path(temporary))
+        features, y, _ = load(assets, Path(temporary))
         x = features["pooled"]
         y = (y - y.mean()) / y.std()
         order = np.random.default_rng(0).permutation(len(y))

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import spearmanr
 
+from bench.needs import real_assets
 from src.features import compute_features, open_extractors, open_store
 from src.images import scan_images
 from src.rating.database import Method, RatingDatabase
@@ -96,7 +97,7 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     seeds = range(first, first + count)
-    assets = Path(os.environ["REAL_ASSETS"])
+    assets = real_assets()
     with tempfile.TemporaryDirectory() as temporary:
         photographs = Path(temporary) / "photographs"
         shutil.copytree(assets / "rated-photos", photographs)

@@ -1,6 +1,6 @@
 """Label errors, duplicates and rare tags on the generated set: 4,000 images, 200 Zipf tags.
 
-python bench/tag_errors.py [IMAGES TAGS]
+python -m bench.tag_errors [IMAGES TAGS]
 """
 
 import json
@@ -11,14 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from examples.tagged_images import make_tag_set, tile_backbone
 from src.classifier.fine_tune import Recipe
 from src.classifier.job import Job
 from src.classifier.tag_job import TagOptions
 from src.classifier.tag_results import Measuring, find
 from src.classifier.tag_train import train_head
-from tests.tag_set import make_tag_set, tile_backbone
 
 
 def main(images: int, tags: int) -> None:
@@ -54,7 +52,7 @@ def main(images: int, tags: int) -> None:
     print(
         json.dumps(
             {
-                "what": "label errors on a generated set",
+                "bench": "tag_errors",
                 "images": len(part),
                 "tags": tags,
                 "dropped": sum(map(len, truth.dropped.values())),

@@ -3,7 +3,7 @@
 Keys are pressed through the X server (XTEST) and the pair is watched for in the server's own
 frame buffer, so everything a person waits for is counted. Needs Linux, Xvfb, libXtst.
 
-    python bench/window_latency.py
+    python -m bench.window_latency
 
 Prints one line of JSON: median, p95 and maximum in milliseconds for 12-megapixel JPEGs, while the
 features of the folder are still being computed and after, also on a 4K screen; and the seconds
@@ -11,6 +11,7 @@ from the start of the script to the first pair in a folder of 10,000 images.
 """
 
 import ctypes
+import ctypes.util
 import json
 import mmap
 import os
@@ -25,7 +26,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[1]
+from bench import needs
+
+ROOT = Path(__file__).parents[1]
 SURROUND = 0x77
 CELLS = 14  # of the bar code in each picture: enough for 16,384
 
@@ -226,6 +229,10 @@ def many_links(folder: Path, originals: Path, count: int) -> None:
 
 def main() -> None:
     """Measure and print."""
+    needs.linux()
+    needs.programs("Xvfb")
+    if ctypes.util.find_library("Xtst") is None:
+        raise SystemExit("This needs libXtst: sudo apt install libxtst6")
     with tempfile.TemporaryDirectory() as temporary:
         photographs, small = Path(temporary) / "photographs", Path(temporary) / "small"
         make_photographs(photographs, 60, (4000, 3000))

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from examples.tagged_images import make_tag_set, tile_backbone
 from src.classifier.fine_tune import Recipe
 from src.classifier.job import Job
 from src.classifier.tag_job import TagOptions
 from src.classifier.tag_results import Measuring, write_results
 from src.classifier.tag_train import train_head
-from tests.tag_set import make_tag_set, tile_backbone
 
 
 @pytest.fixture(scope="module")

@@ -90,9 +90,9 @@ args = {
     "meta_epochs": [50, 100, 200],
     "meta_lr": [5e-5, 1e-4, 2e-4],
     "meta_batch": [4, 8, 16],
-    # "grid": every combination. "optuna": so many trials between the least and the greatest value
-    # of each list, poor ones given up early ("python run.py install optuna"). The trials are kept
-    # in a database; several machines may share one: "postgresql://user@host/name".
+    # "grid": every combination. "optuna": meta_trials combinations between the smallest and the
+    # largest value of each list; poor ones are stopped early. Trials are kept in a database, so
+    # that a search can go on; several machines may share one: "postgresql://user@host/name".
     "meta_search": "grid",
     "meta_trials": 50,
     "meta_storage": "sqlite:///meta.db",

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.needs import real_assets
+
 ROOT = Path(__file__).parents[1]
 SEEDS = range(42, 47)
 STEPS = 3000
@@ -59,7 +61,7 @@ def seed_recipe_steps_per_second() -> float:
 
 
 def main() -> None:
-    assets = Path(os.environ["REAL_ASSETS"])
+    assets = real_assets()
     backbone = str(assets / "backbones" / "mobilenet_v2")
     result: dict[str, object] = {"bench": "aesthetic_training", "cores": os.cpu_count()}
     with tempfile.TemporaryDirectory() as temporary:

@@ -9,7 +9,6 @@ file to features, in two threads (as the extractor does) and in two processes.
 
 import csv
 import json
-import os
 import statistics
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from bench.needs import real_assets
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.features import builtin
 from src.images import open_image
@@ -56,7 +56,7 @@ def rate(pool: Executor, files: list[Path]) -> float:
 
 
 def main() -> None:
-    folder = Path(os.environ["REAL_ASSETS"]) / "rated-photos"
+    folder = real_assets() / "rated-photos"
     with open(folder / "scores.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     files = [folder / row["relative_path"] for row in rows]

@@ -1,8 +1,8 @@
 """Small image models from random weights, trained on scikit-learn's digits by the real script.
 
 The digits are written as PNG files into one folder for each; custom_classifier_training.py runs
-as a process of its own with train_backbone True. Prints a JSON line for each architecture: test
-accuracy, epochs, seconds of the whole process.
+as a process of its own with train_backbone True. Prints, for each architecture, test accuracy,
+epochs, seconds of the whole process.
 
     python -m bench.classifier_digits [vit] [convnext]
 """
@@ -77,6 +77,7 @@ SETTINGS = [
 
 def main(names: list[str]) -> None:
     """Train each model and print what came out."""
+    result: dict[str, object] = {"bench": "classifier_digits"}
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         write_digits(root / "digits")
@@ -98,14 +99,13 @@ def main(names: list[str]) -> None:
                 stdout=sys.stderr,
             )
             metrics = json.loads((root / f"{model}-trained" / "metrics.json").read_text("utf-8"))
-            result = {
-                "model": model,
+            result[model] = {
                 "test_accuracy": round(metrics["test"]["accuracy"], 4),
                 "test_images": metrics["test"]["n"],
                 "epochs": metrics["provenance"]["epochs trained"],
                 "seconds": round(time.monotonic() - start, 1),
             }
-            print(json.dumps(result), flush=True)
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.needs import real_assets
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -50,7 +52,7 @@ def run(images: Path, backbone: Path, saved: Path, seed: int) -> dict[str, float
 
 
 def main() -> None:
-    assets = Path(os.environ["REAL_ASSETS"])
+    assets = real_assets()
     photographs = assets / "rated-photos"
     with tempfile.TemporaryDirectory() as temporary:
         images = Path(temporary) / "images"
@@ -64,6 +66,7 @@ def main() -> None:
         ]
     cached = runs[1:]
     result = {
+        "bench": "classifier_photographs",
         "test_accuracy": round(statistics.mean(each["accuracy"] for each in runs), 4),
         "each": [round(each["accuracy"], 4) for each in runs],
         "log_loss": round(statistics.mean(each["log_loss"] for each in runs), 4),

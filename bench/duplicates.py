@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from bench.needs import real_assets
 from src.dataset.duplicates import DISTANCE, SIMILARITY, near_duplicate_groups
 from src.features import open_extractors, open_store
 from src.images import open_image, scan_images
@@ -210,6 +211,7 @@ def bits(image: Image.Image) -> np.ndarray:
 
 
 def main() -> None:
+    assets = real_assets() if "REAL_ASSETS" in os.environ else None
     images = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     result: dict[str, object] = {"bench": "duplicates", "distance": DISTANCE}
     result |= whole_command(images)
@@ -223,9 +225,9 @@ def main() -> None:
     near_duplicate_groups(hashes)
     result["peak_mb"] = round(tracemalloc.get_traced_memory()[1] / 1e6)
     tracemalloc.stop()
-    if assets := os.environ.get("REAL_ASSETS"):
-        result |= photographs(Path(assets) / "rated-photos" / "images")
-        result |= features_of_photographs(Path(assets))
+    if assets:
+        result |= photographs(assets / "rated-photos" / "images")
+        result |= features_of_photographs(assets)
     print(json.dumps(result))
 
 

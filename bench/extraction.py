@@ -18,6 +18,7 @@ import torch
 import transformers
 from PIL import Image
 
+from bench.needs import real_assets
 from bench.photographs import MEGAPIXELS, write_photographs
 from src.features import Extractor, compute_features, open_extractors, open_store
 from src.images import scan_images
@@ -42,7 +43,7 @@ def ours(folder: Path, extractors: list[Extractor], store_folder: Path) -> float
 
 
 def main() -> None:
-    backbone = Path(os.environ["REAL_ASSETS"]) / "backbones" / "mobilenet_v2"
+    backbone = real_assets() / "backbones" / "mobilenet_v2"
     transformers.logging.set_verbosity_error()
     processor = transformers.AutoImageProcessor.from_pretrained(backbone, backend="pil")
     model = transformers.AutoModel.from_pretrained(backbone).eval()

@@ -13,12 +13,16 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from selenium import webdriver
 
+from bench import needs
 from bench.photographs import write_photographs
 from src.reports.gallery import THUMBNAILS, write_gallery, write_thumbnails
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 COUNT = 20_000
 SCROLL = """const done = arguments[0]; let frames = 0, last = performance.now(), times = [];
@@ -28,7 +32,9 @@ function frame() { const now = performance.now(); times.push(now - last); last =
 requestAnimationFrame(frame);"""
 
 
-def open_browser() -> webdriver.Chrome:
+def open_browser() -> "webdriver.Chrome":
+    from selenium import webdriver
+
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for word in ("headless=new", "no-sandbox", "disable-gpu", "window-size=1400,900"):
@@ -38,6 +44,8 @@ def open_browser() -> webdriver.Chrome:
 
 
 def main() -> None:
+    needs.packages("selenium")
+    needs.programs("chromium", "chromedriver")
     rng = np.random.default_rng(0)
     result: dict[str, object] = {"bench": "gallery", "images": COUNT}
     with tempfile.TemporaryDirectory() as temporary:

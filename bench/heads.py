@@ -6,7 +6,7 @@
 Features of MobileNetV2, pooled and with the means of all hidden states; random splits of the 330
 photographs with 120 and 240 for training; each method on the same features and splits. Personal
 taste: per rater, five folds of the photographs; a generic head learns the mean of the other raters
-and a personal one what this rater gave, both on the same four folds. Prints one JSON line per row.
+and a personal one what this rater gave, both on the same four folds. Rows are shown as they come.
 With a cache, what was measured once is not measured again; `--write` puts the tables into the page.
 """
 
@@ -26,6 +26,7 @@ import numpy as np
 from scipy.stats import t as student_t
 from threadpoolctl import threadpool_limits
 
+from bench.needs import real_assets
 from src.aesthetic.heads import Head, fit_head
 from src.aesthetic.mlp.small_networks import fit_automatic, fit_networks
 from src.aesthetic.rated_features import load_rated_features
@@ -283,17 +284,18 @@ def main() -> None:
     parser.add_argument("--only", default="heads,taste,speed")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
-    assets = Path(os.environ["REAL_ASSETS"])
+    wants_photographs = bool({"heads", "taste"} & set(args.only.split(",")))
+    assets = real_assets() if wants_photographs else Path()
     cache = Cache(args.cache)
     rows: list[Row] = []
 
     def add(found: Iterator[Row]) -> None:
         for row in found:
-            print(json.dumps(row), flush=True)
+            print(json.dumps(row), file=sys.stderr, flush=True)
             rows.append(row)
 
     with threadpool_limits(1, "blas"), tempfile.TemporaryDirectory() as temporary:
-        if {"heads", "taste"} & set(args.only.split(",")):
+        if wants_photographs:
             features, scores, paths = load(assets, args.cache or Path(temporary))
         if "heads" in args.only:
             splits = range(args.first, args.first + args.splits)
@@ -304,6 +306,7 @@ def main() -> None:
         add(speed_rows())
     if args.write:
         write_page(rows)
+    print(json.dumps({"bench": "heads", "rows": rows}))
 
 
 if __name__ == "__main__":

@@ -144,7 +144,11 @@ def measured(way: str, folder: Path) -> tuple[float, float]:
 
 
 def main() -> None:
-    result: dict[str, object] = {"batch": BATCH, "threads": torch.get_num_threads()}
+    result: dict[str, object] = {
+        "bench": "input_pipeline",
+        "batch": BATCH,
+        "threads": torch.get_num_threads(),
+    }
     with tempfile.TemporaryDirectory() as temporary:
         for label, size in MEGAPIXELS.items():
             count = next(count for name, count in COUNTS.items() if name in label)

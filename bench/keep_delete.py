@@ -10,13 +10,13 @@ delete pile, log-loss and calibration error of the probabilities.
 import csv
 import json
 import logging
-import os
 import statistics
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from bench.needs import real_assets
 from src.aesthetic.rated_features import load_rated_features
 from src.aesthetic.train import fit_predictor
 from src.dataset.keep_delete import labelled_images
@@ -39,7 +39,7 @@ def label_thirds(photographs: Path, table: Path) -> None:
 
 def main() -> None:
     logging.disable(logging.CRITICAL)
-    assets = Path(os.environ["REAL_ASSETS"])
+    assets = real_assets()
     extractors = open_extractors(str(assets / "backbones" / "mobilenet_v2"), device="cpu")
     descriptions = [extractor.describe() for extractor in extractors]
     result: dict[str, object] = {"bench": "keep_delete"}

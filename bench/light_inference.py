@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench import needs
 from src.aesthetic.heads import fit_head
 from src.aesthetic.predictor import Predictor
 from src.features import Extractor, open_extractors
@@ -67,7 +68,8 @@ def start_to_score(python: str, model: Path, images: Path, cwd: Path) -> float:
 
 
 def main() -> None:
-    assets = Path(os.environ["REAL_ASSETS"])
+    assets = needs.real_assets()
+    needs.packages("onnx", "onnxscript", "onnxruntime")
     python = sys.argv[1] if len(sys.argv) > 1 else sys.executable
     photographs = assets / "rated-photos"
     (extractor,) = open_extractors(str(assets / "backbones" / "mobilenet_v2"), device="cpu")

@@ -20,6 +20,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from bench.heads import load
+from bench.needs import real_assets
 from src.aesthetic.mlp.trainer import TrainingSet, train_mlp
 from src.aesthetic.search.folds import FOLDS
 from src.aesthetic.search.run import search_settings
@@ -72,8 +73,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--epochs", default="50,100,200")
     epochs = [int(word) for word in parser.parse_args().epochs.split(",")]
+    assets = real_assets()
     with tempfile.TemporaryDirectory() as temporary:
-        features, y, _ = load(Path(os.environ["REAL_ASSETS"]), Path(temporary))
+        features, y, _ = load(assets, Path(temporary))
         x = features["pooled"]
         test = np.ones(len(y), dtype=bool)
         test[np.random.default_rng(0).permutation(len(y))[:TRAINING]] = False

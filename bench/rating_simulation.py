@@ -20,7 +20,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import spearmanr
 
-from bench import real_assets
+from bench.needs import real_assets
 from src.features import compute_features, open_extractors, open_store
 from src.images import scan_images
 from src.rating.pairs.schedule import Selection

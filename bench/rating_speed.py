@@ -89,11 +89,11 @@ def measure(count: int, place: str | None) -> dict[str, object]:
 def main() -> None:
     counts = [int(argument) for argument in sys.argv[1:]] or [10_000, 100_000]
     places = {"disk": None} | ({"memory": "/dev/shm"} if Path("/dev/shm").is_dir() else {})
+    result: dict[str, object] = {"bench": "rating_speed", "logged": LOGGED}
     for count in counts:
         for name, place in places.items():
-            result = measure(count, place)
-            head = {"bench": "rating_speed", "images": count, "folder": name, "logged": LOGGED}
-            print(json.dumps(head | result), flush=True)
+            result[f"{count} images, {name}"] = measure(count, place)
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

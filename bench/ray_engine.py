@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bench import needs
 from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
 from src.features import Extractor, open_extractors
@@ -39,8 +40,9 @@ def make(root: Path) -> Extractor:
     (root / "images").mkdir()
     for number in range(PICTURES):
         first = root / "images" / f"{number}-00.jpg"
-        cells = np.random.default_rng(number).integers(0, 256, (60, 80, 3), np.uint8)
-        Image.fromarray(cells).resize(SIZE, Image.Resampling.BICUBIC).save(first, quality=90)
+        cells = np.random.default_rng(number).integers(0, 256, (96, 128, 3), np.uint8)
+        picture = Image.fromarray(cells).resize(SIZE, Image.Resampling.BICUBIC)
+        picture.save(first, quality=90)
         content = first.read_bytes()
         for copy in range(1, COPIES):  # bytes behind the end: another file, the same picture
             (root / "images" / f"{number}-{copy:02d}.jpg").write_bytes(content + bytes([copy]))
@@ -82,6 +84,7 @@ def worker_of_this_process() -> int:
 
 
 def main() -> None:
+    needs.packages("ray", "psutil")
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - by default they give way
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     with tempfile.TemporaryDirectory() as temporary:

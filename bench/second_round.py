@@ -15,7 +15,6 @@ held the truth.
 import argparse
 import json
 import logging
-import os
 import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
@@ -24,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from bench.needs import real_assets
 from bench.rating_simulation import fast_disk, steepness
 from src.aesthetic.choice_test import read_choice_data
 from src.aesthetic.evaluate import evaluate_scores
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     args = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    assets = Path(os.environ["REAL_ASSETS"])
+    assets = real_assets()
     figures: dict[str, list[Figure]] = {}
     with ExitStack() as stack:
         cache = args.cache or Path(stack.enter_context(tempfile.TemporaryDirectory()))

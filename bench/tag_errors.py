@@ -1,6 +1,6 @@
 """Label errors, duplicates and rare tags on the generated set: 4,000 images, 200 Zipf tags.
 
-python bench/tag_errors.py [IMAGES TAGS]
+python -m bench.tag_errors [IMAGES TAGS]
 """
 
 import json
@@ -11,13 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from examples.tagged_images import make_tag_set, tile_backbone
 from src.image_models.train import train
 from src.settings.classifier import ClassifierTraining
 from src.tagging.results import measure, thresholds_of
 from src.tagging.target import Tags
-from tests.tag_set import make_tag_set, tile_backbone
 
 
 def main(images: int, tags: int) -> None:
@@ -49,7 +47,7 @@ def main(images: int, tags: int) -> None:
     print(
         json.dumps(
             {
-                "what": "label errors on a generated set",
+                "bench": "tag_errors",
                 "images": len(part),
                 "tags": tags,
                 "dropped": sum(map(len, truth.dropped.values())),

@@ -1,6 +1,6 @@
 """The multitag job, a head on a ResNet-101 for 10 epochs: stored features against recomputing.
 
-    python bench/tag_stored_features.py [ROUNDS [TRAINING_IMAGES [SIDE]]]
+    python -m bench.tag_stored_features [ROUNDS [TRAINING_IMAGES [SIDE]]]
 
 Arms, each in a process of its own, in turn:
     old      as multitag-trainer's script: the whole model forward and backward in every epoch
@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from bench import needs
 
 EPOCHS, BATCH, RATE = 10, 32, 1e-3
 TAGS, CELL, TILES, SHARE = 16, 8, 4, 0.3  # each tag: so many tiles of so many pixels
@@ -33,6 +33,7 @@ ARMS = ("old", "frozen", "stored", "first")
 
 
 def main(rounds: int, train: int, side: int) -> None:
+    needs.linux()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, 2 * train, side)
@@ -40,14 +41,15 @@ def main(rounds: int, train: int, side: int) -> None:
         for turn in range(rounds):
             for arm in ARMS:
                 out = subprocess.run(
-                    [sys.executable, __file__, arm, name, str(turn)],
+                    [sys.executable, "-m", "bench.tag_stored_features", arm, name, str(turn)],
                     stdout=subprocess.PIPE,
                     text=True,
                     check=True,
                 ).stdout
                 results[arm].append(json.loads(out.splitlines()[-1]))
     row: dict[str, Any] = {
-        "what": f"{EPOCHS} epochs of a head on ResNet-101",
+        "bench": "tag_stored_features",
+        "epochs": EPOCHS,
         "training_images": train,
         "validation_images": train,
         "side": side,

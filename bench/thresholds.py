@@ -1,19 +1,19 @@
 """Thresholds and figures of tag predictions at size: seconds and memory.
 
-python bench/thresholds.py               20 million scores; 5,500 tags × 100,000 images
-python bench/thresholds.py 200 10000     so many tags × images instead
+    python -m bench.thresholds [TAGS IMAGES]
+
+One exact threshold over 20 million scores; then thresholds and figures of so many tags × images, by
+default 5,500 × 100,000.
 """
 
 import json
 import resource
 import sys
 import time
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from src.evaluation.multilabel import measure_tags, slices, summarise
 from src.evaluation.multilabel_scores import against
@@ -27,7 +27,7 @@ def peak_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def one_threshold(n: int) -> None:
+def one_threshold(n: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     scores = rng.random(n, dtype=np.float32)
     truth = rng.random(n, dtype=np.float32) < 0.02 + 0.3 * scores**4
@@ -37,20 +37,15 @@ def one_threshold(n: int) -> None:
     seconds = time.perf_counter() - start
     hits = int((positive >= threshold).sum())
     given = int((scores >= threshold).sum())
-    print(
-        json.dumps(
-            {
-                "what": "one exact threshold",
-                "scores": n,
-                "seconds": round(seconds, 3),
-                "precision": hits / given,
-                "recall": hits / len(positive),
-            }
-        )
-    )
+    return {
+        "scores": n,
+        "seconds": round(seconds, 3),
+        "precision": hits / given,
+        "recall": hits / len(positive),
+    }
 
 
-def many_tags(k: int, n: int) -> None:
+def many_tags(k: int, n: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     popularity = 1 / np.arange(1, k + 1) ** 0.8
     popularity *= TAGS_PER_IMAGE / popularity.sum()
@@ -79,27 +74,25 @@ def many_tags(k: int, n: int) -> None:
     counts, kinds = np.array([tag.count for tag in tags]), [str(tag.category) for tag in tags]
     table = [summarise(metrics, tags=part.tags, scored=scored) for part in slices(counts, kinds)]
     end = time.perf_counter()
-    print(
-        json.dumps(
-            {
-                "what": "thresholds (overall, by category, by tag), figures by tag, 8 slices",
-                "tags": k,
-                "images": n,
-                "seconds_thresholds": round(chosen - start, 1),
-                "seconds_by_tag": round(measured - chosen, 1),
-                "seconds_slices": round(end - measured, 1),
-                "gib_inputs": round(before, 2),
-                "gib_peak": round(peak_gib(), 2),
-                "f1_micro": round(table[0]["f1_micro"], 4),
-                "precision_minus_recall": table[0]["precision_micro"] - table[0]["recall_micro"],
-            }
-        )
-    )
+    return {
+        "tags": k,
+        "images": n,
+        "seconds_thresholds": round(chosen - start, 1),
+        "seconds_by_tag": round(measured - chosen, 1),
+        "seconds_slices": round(end - measured, 1),
+        "gib_inputs": round(before, 2),
+        "gib_peak": round(peak_gib(), 2),
+        "f1_micro": round(table[0]["f1_micro"], 4),
+        "precision_minus_recall": table[0]["precision_micro"] - table[0]["recall_micro"],
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    sizes = [int(word) for word in sys.argv[1:]] or [5_500, 100_000]
+    result = {"one_threshold": one_threshold(20_000_000), "many_tags": many_tags(*sizes)}
+    print(json.dumps({"bench": "thresholds", **result}))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        many_tags(int(sys.argv[1]), int(sys.argv[2]))
-    else:
-        one_threshold(20_000_000)
-        many_tags(5_500, 100_000)
+    main()

@@ -11,6 +11,7 @@ from the start of the script to the first pair in a folder of 10,000 images.
 """
 
 import ctypes
+import ctypes.util
 import json
 import mmap
 import os
@@ -25,7 +26,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[1]
+from bench import needs
+
+ROOT = Path(__file__).parents[1]
 SURROUND = 0x77
 CELLS = 14  # of the bar code in each picture: enough for 16,384
 
@@ -226,8 +229,10 @@ def many_links(folder: Path, originals: Path, count: int) -> None:
 
 def main() -> None:
     """Measure and print."""
-    if shutil.which("Xvfb") is None:
-        raise SystemExit("Xvfb is not installed: sudo apt install xvfb libxtst6")
+    needs.linux()
+    needs.programs("Xvfb")
+    if ctypes.util.find_library("Xtst") is None:
+        raise SystemExit("This needs libXtst: sudo apt install libxtst6")
     with tempfile.TemporaryDirectory() as temporary:
         photographs, small = Path(temporary) / "photographs", Path(temporary) / "small"
         make_photographs(photographs, 60, (4000, 3000))

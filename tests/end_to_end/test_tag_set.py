@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from examples.tagged_images import make_tag_set, tile_backbone
 from src.image_models.train import train
 from src.tagging.results import measure, thresholds_of
 from src.tagging.target import Tags
-from tests.tag_set import make_tag_set, tile_backbone
 from tests.training import training
 
 

@@ -2,8 +2,8 @@
 
 import ast
 import http.server
-import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -42,19 +42,25 @@ def test_only_the_standard_library_is_imported():
 
 
 @pytest.mark.parametrize(
-    ("stamp", "venv_version", "reason"),
+    ("stamp", "reason"),
     [
-        ({"python": "3.11", "requirements.txt": "x"}, "3.11", None),
-        (None, "3.11", None),  # made by hand
-        ({"installing": "3.11"}, "3.11", "interrupted"),
-        ({"python": "3.11"}, None, "damaged"),
-        (None, None, "damaged"),
-        ({"python": "3.12"}, "3.12", "Python 3.12"),
+        ({"python": run.VERSION, "requirements.txt": "x"}, None),
+        ({}, None),  # made by hand
+        ({"python": run.UNFINISHED}, "interrupted"),
+        ({"python": "3.9"}, "made for Python 3.9"),
     ],
 )
-def test_why_an_environment_cannot_be_kept(stamp, venv_version, reason):
-    said = run.why_remake(stamp, venv_version, "3.11")
-    assert said is None if reason is None else reason in (said or "")
+def test_an_environment_that_cannot_be_used_is_made_anew(
+    stamp, reason, tmp_path, monkeypatch, capsys
+):
+    commands = []
+    monkeypatch.setattr(run, "VENV", tmp_path)
+    monkeypatch.setattr(run, "PYTHON", sys.executable)
+    monkeypatch.setattr(run, "read_stamp", lambda: stamp)
+    monkeypatch.setattr(run, "call", lambda *command: commands.append(command))
+    run.make_venv()
+    assert ("--clear" in commands[0]) == (reason is not None)
+    assert (reason or "") in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -77,54 +83,55 @@ def test_the_build_of_torch_fits_the_machine_and_pips_settings_win(
 
 
 def test_without_pytorchs_index_torch_comes_from_the_package_index(monkeypatch, capsys):
-    asked: list[tuple[str, ...]] = []
-
-    def pip_install(*words: str) -> int:
-        asked.append(words)
-        return 1
-
-    monkeypatch.setattr(run, "torch_index", lambda *_: "https://index.example/cpu")
-    monkeypatch.setattr(run, "pip_configuration", lambda: "")
-    monkeypatch.setattr(run, "pip_install", pip_install)
+    commands = []
+    monkeypatch.setattr(run, "this_machine", lambda: ("linux", False, ""))
+    monkeypatch.setattr(run, "call", lambda *command: commands.append(command) or 1)
     run.install_torch_build()  # goes on
-    assert "torch==2.13.0" in asked[0] and "https://index.example/cpu" in asked[0]
-    assert "package index's own" in capsys.readouterr().err
+    assert "torch==2.13.0" in commands[0]
+    assert "--index-url=https://download.pytorch.org/whl/cpu" in commands[0]
+    assert "package index's own build" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("missing", ["venv", "ensurepip"])
-def test_without_venv_it_says_which_system_package_to_install(monkeypatch, tmp_path, missing):
-    find_spec = importlib.util.find_spec
+def test_without_venv_it_says_which_system_package_to_install(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(run, "VENV", tmp_path / ".venv")
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == missing else find_spec(name)
-    )
-    with pytest.raises(run.Stop, match="apt install python3-venv"):
-        run.prepare_venv(None)
-    assert not (tmp_path / ".venv").exists()
+    monkeypatch.setattr(run, "call", lambda *_: 1)
+    with pytest.raises(SystemExit):
+        run.make_venv()
+    assert "apt install python3-venv" in capsys.readouterr().err
+
+
+def test_a_torchvision_that_does_not_fit_is_removed(monkeypatch, tmp_path, capsys):
+    commands = []
+    monkeypatch.setattr(run, "STAMP", tmp_path / "installed.json")
+    monkeypatch.setattr(run, "ensure_environment", lambda *_: None)
+    monkeypatch.setattr(run, "this_machine", lambda: ("linux", True, ""))
+    monkeypatch.setattr(run, "call", lambda *command: commands.append(command) or 0)
+    monkeypatch.setattr(run, "ask", lambda *words: subprocess.CompletedProcess(words, 1))
+    with pytest.raises(SystemExit):
+        run.install_extra("clip")
+    assert "clip-anytorch" in commands[0]
+    assert commands[1][-3:] == ("uninstall", "--yes", "torchvision")
+    assert "it was removed" in capsys.readouterr().err
 
 
 def test_scripts_are_found_by_name_or_path_and_listed_with_what_they_do(tmp_path, monkeypatch):
     (tmp_path / "bench").mkdir()
     for name in ("run.py", "arguments.py", "score_images.py", "bench/speed.py"):
         (tmp_path / name).write_text(f'"""What {name} does.\n\nMore."""\n', encoding="utf-8")
-    (tmp_path / "broken.py").write_text("def (", encoding="utf-8")
-    elsewhere = tmp_path.parent / "elsewhere.py"
-    elsewhere.write_text("", encoding="utf-8")
+    (tmp_path / "short.py").write_text('"""One line."""\n', encoding="utf-8")
+    monkeypatch.setattr(run, "ROOT", tmp_path)
     monkeypatch.chdir(tmp_path / "bench")
 
-    assert [path.name for path in run.scripts(tmp_path)] == ["broken.py", "score_images.py"]
-    assert run.listing(run.scripts(tmp_path)).splitlines() == [
-        "  broken",
-        "  score_images  What score_images.py does.",
+    assert [" ".join(line.split()) for line in run.listing().splitlines()] == [
+        "score_images What score_images.py does.",
+        "short One line.",
     ]
-    assert run.find_script("score_images", tmp_path) == tmp_path / "score_images.py"
-    assert run.find_script("score_images.py", tmp_path) == tmp_path / "score_images.py"
-    assert run.find_script("bench/speed.py", tmp_path) == tmp_path / "bench" / "speed.py"
-    assert (
-        run.find_script("speed", tmp_path) == tmp_path / "bench" / "speed.py"
-    )  # from inside bench
-    assert run.find_script("arguments", tmp_path) is None
-    assert run.find_script(str(elsewhere), tmp_path) is None
+    for name in ("score_images", "score_images.py"):
+        assert run.find_script(name) == tmp_path / "score_images.py"
+    for name in ("bench/speed.py", "speed"):  # the latter from inside bench
+        assert run.find_script(name) == tmp_path / "bench" / "speed.py"
+    with pytest.raises(SystemExit):
+        run.find_script("arguments")
 
 
 @pytest.mark.parametrize(
@@ -136,8 +143,10 @@ def test_scripts_are_found_by_name_or_path_and_listed_with_what_they_do(tmp_path
         ("xyzzy", None),
     ],
 )
-def test_an_unknown_script_gets_a_suggestion(typed, meant):
-    said = run.unknown(typed, ["aesthetic_ab_scorer", "score_images"])
+def test_an_unknown_script_gets_a_suggestion(typed, meant, capsys):
+    with pytest.raises(SystemExit):
+        run.find_script(typed)
+    said = capsys.readouterr().err
     assert (f"Did you mean {meant!r}?" in said) if meant else "Did you mean" not in said
 
 
@@ -285,7 +294,7 @@ def test_a_life_of_an_environment(project, wheels, tmp_path, monkeypatch):
 def test_nothing_is_installed_for_help_or_a_wrong_name(project):
     code, out, err = project.run()
     assert (code, err) == (0, "")
-    assert "show  Show where this runs." in out and "python run.py demo" in out
+    assert re.search("  show +Show where this runs.", out) and "python run.py demo" in out
     code, out, err = project.run("shw")
     assert (code, out) == (2, "")
     assert "Did you mean 'show'?" in err and "Show where this runs." in err
@@ -293,10 +302,10 @@ def test_nothing_is_installed_for_help_or_a_wrong_name(project):
     assert not (project.folder / ".venv").exists()
 
 
-class SlowIndex:
-    """A page of packages on this machine that keeps pip waiting until it is opened."""
+class Installing:
+    """A first call in a project, while its package index keeps pip waiting until it is opened."""
 
-    def __init__(self, wheels: Path) -> None:
+    def __init__(self, project: Project, wheels: Path) -> None:
         asked, opened = threading.Event(), threading.Event()
 
         class Handler(http.server.SimpleHTTPRequestHandler):
@@ -308,21 +317,33 @@ class SlowIndex:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self.asked, self.opened = asked, opened
+        self.opened, self.project = opened, project
         self.server = http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0), lambda *words: Handler(*words, directory=str(wheels))
         )
-        self.address = f"http://127.0.0.1:{self.server.server_port}/"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{self.server.server_port}/"
+        project.write("requirements.txt", f"--no-index\n--find-links {address}\ntiny\n")
+        self.first = project.start("show")
+        assert asked.wait(100)
+
+    def second(self) -> tuple[int, str, str]:
+        """A second call, which waits for the first; what became of it."""
+        process = self.project.start("show")
+        wait_for(process.stderr, "another run.py is installing")
+        self.opened.set()
+        out, err = process.communicate(timeout=200)
+        return process.returncode, out[:3], err
 
 
 @pytest.fixture
-def slow_index(wheels) -> Iterator[SlowIndex]:
-    index = SlowIndex(wheels)
-    yield index
-    index.opened.set()
-    index.server.shutdown()
-    index.server.server_close()
+def installing(project, wheels) -> Iterator[Installing]:
+    found = Installing(project, wheels)
+    yield found
+    found.opened.set()
+    found.first.communicate()
+    found.server.shutdown()
+    found.server.server_close()
 
 
 def wait_for(stream: IO[str] | None, text: str) -> None:
@@ -335,41 +356,24 @@ def wait_for(stream: IO[str] | None, text: str) -> None:
 
 
 @POSIX_ONLY
-def test_a_killed_installation_is_waited_for_and_made_anew(project, slow_index):
-    project.write("requirements.txt", f"--no-index\n--find-links {slow_index.address}\ntiny\n")
-    first = project.start("show")
-    assert slow_index.asked.wait(100)
-    first.kill()  # run.py alone: pip goes on
-    first.communicate()
-
-    second = project.start("show")
-    wait_for(second.stderr, "another run.py is installing")
-    slow_index.opened.set()
-    out, err = second.communicate(timeout=200)
-    assert (second.returncode, out[:3]) == (0, "1.0")
+def test_a_killed_installation_is_waited_for_and_made_anew(installing):
+    installing.first.kill()  # run.py alone: pip goes on
+    installing.first.wait()
+    code, out, err = installing.second()
+    assert (code, out) == (0, "1.0")
     assert "interrupted" in err and "installed" in err
 
 
 @POSIX_ONLY
-def test_two_at_once_install_once(project, slow_index):
-    project.write("requirements.txt", f"--no-index\n--find-links {slow_index.address}\ntiny\n")
-    first = project.start("show")
-    assert slow_index.asked.wait(100)
-    second = project.start("show")
-    wait_for(second.stderr, "another run.py is installing")
-    slow_index.opened.set()
-    out, err = first.communicate(timeout=200)
-    assert (first.returncode, out[:3]) == (0, "1.0")
-    out, err = second.communicate(timeout=200)
-    assert (second.returncode, out[:3], err) == (0, "1.0", "")
+def test_two_at_once_install_once(installing):
+    assert installing.second() == (0, "1.0", "")
+    out, _ = installing.first.communicate(timeout=200)
+    assert (installing.first.returncode, out[:3]) == (0, "1.0")
 
 
 @POSIX_ONLY
-def test_ctrl_c_ends_an_installation_without_a_traceback(project, slow_index):
-    project.write("requirements.txt", f"--no-index\n--find-links {slow_index.address}\ntiny\n")
-    process = project.start("show")
-    assert slow_index.asked.wait(100)
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=100)
-    assert (process.returncode, out) == (130, "")
+def test_ctrl_c_ends_an_installation_without_a_traceback(installing):
+    os.killpg(installing.first.pid, signal.SIGINT)
+    out, err = installing.first.communicate(timeout=100)
+    assert (installing.first.returncode, out) == (130, "")
     assert err.rstrip().endswith("run.py: stopped") and "Traceback" not in err

@@ -1,18 +1,19 @@
-"""A generated set of tagged images, and a model that can see the tags.
+"""Generated images with tag files, and a small model that can see the tags: to try tagging on.
+
+    python run.py examples/tagged_images FOLDER
 
 Each tag is a small tile with a pattern of its own, laid on a quiet background. Tags follow Zipf's
 law. A share of them is left out of the tag files although the tile is there, and some images are
 there twice, saved anew; what is true is returned.
 """
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-
-from src.tagging.tag_files import SidecarStyle, format_tags
 
 TILE = 8  # pixels; tiles lie on a grid of this width
 CELLS = 8  # to a side
@@ -129,5 +130,23 @@ def tile_backbone(folder: Path) -> Path:
 
 
 def _write_tags(folder: Path, image: str, names: list[str], given: np.ndarray) -> None:
-    tags = [names[tag] for tag in np.flatnonzero(given)]
-    (folder / f"{image}.txt").write_text(format_tags(tags, SidecarStyle()), encoding="utf-8")
+    text = "".join(f"{names[tag]}\n" for tag in np.flatnonzero(given))
+    (folder / f"{image}.txt").write_text(text, encoding="utf-8")
+
+
+def main(folder: Path) -> None:
+    """Make both and say what to do with them."""
+    made = make_tag_set(folder / "images", images=900, tags=40, copies=30)
+    backbone = tile_backbone(folder / "backbone")
+    print(f"{len(made.shown)} images with tag files: {folder / 'images'}")
+    print(
+        "Next: python run.py custom_classifier_training --label_source=tags "
+        f"--top_level_image_directory={folder / 'images'} --base_model={backbone} "
+        f"--save_model={folder / 'model'}"
+    )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit("Give the folder to make them in: examples/tagged_images FOLDER")
+    main(Path(sys.argv[1]))

@@ -64,8 +64,8 @@ def measure(settings: AestheticTraining) -> None:
     model = Ancestor.load(path)
     data = load(settings, reopen_extractors(model.predictor, device=settings.device))
     seen = model.seen(data) | data.seen_by_features
-    chosen = None if settings.saves_by_default else Path(settings.save_model)
-    folder = evaluation_folder(path, Path(settings.top_level_image_directory), chosen)
+    images = Path(settings.top_level_image_directory)
+    folder = evaluation_folder(path, images, settings.chosen_folder)
     data = replace(data, seen=seen, test=~seen)
     choices, scores = read_choice_data(data), model.predictor.predict(data.features)
     foretold = foretell_by(data, choices, scores, ~seen) if choices else None

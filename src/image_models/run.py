@@ -45,7 +45,7 @@ def train_or_evaluate(
         return None if predictions is None else Outcome([predictions], saved, saved)
     model, images = Path(settings.load_model), Path(settings.top_level_image_directory)
     found = evaluate(settings, target, models or [model])
-    return Outcome(found, model, evaluation_folder(model, images, saved))
+    return Outcome(found, model, evaluation_folder(model, images, settings.chosen_folder))
 
 
 def last_lines(

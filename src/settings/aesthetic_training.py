@@ -110,11 +110,6 @@ class AestheticTraining(
         return bool({"train", "meta"} & set(self.mode)) or not self.mode
 
     @property
-    def saves_by_default(self) -> bool:
-        """Whether save_model is what it is where nobody chose it."""
-        return bool(self.save_model == Models.model_fields["save_model"].default)
-
-    @property
     def made_with(self) -> dict[str, Any]:
         """What the model file and the report say of how a model was made: JSON values."""
         names = ("feature_extractor", "hidden_states", "head", "loss_model", *Split.model_fields)

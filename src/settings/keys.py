@@ -3,6 +3,7 @@
 A script's settings (`src.settings.scripts`) are made of these groups.
 """
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -15,6 +16,9 @@ def _as_tuple(value: Any) -> Any:
 Floats = Annotated[tuple[float, ...], BeforeValidator(_as_tuple)]
 Integers = Annotated[tuple[int, ...], BeforeValidator(_as_tuple)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+
+
+_AS_SHIPPED = ("models/my_model", "models/my_classifier")
 
 
 class Group(BaseModel):
@@ -49,6 +53,11 @@ class Models(Group):
         min_length=1,
         description="The folder that the trained model, its figures and the report go to.",
     )
+
+    @property
+    def chosen_folder(self) -> Path | None:
+        """save_model, unless it is as arguments.py is shipped: then nobody chose it."""
+        return None if self.save_model in _AS_SHIPPED else Path(self.save_model)
 
 
 class Split(Group):

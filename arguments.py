@@ -172,7 +172,7 @@ args = {
     "tag_files": "image1.jpg.txt",  # or "image1.txt"
     "tag_commas": False,  # True: tags stand between commas
     # Images that have a tag file: "skip" leaves it as it is, "append" adds the tags it lacks,
-    # "overwrite" replaces it. With dry_run nothing is written, only told.
+    # "overwrite" replaces it. With dry_run nothing is written, only listed.
     "existing_tags": "skip",
     "dry_run": False,
     # With label_source "tags": where the tags are ("" for tag files, or a .csv table or a

@@ -1,1 +1,1 @@
-"""Teach a computer one person's taste in images: the rooms that the top-level scripts share."""
+"""Teach a computer one person's taste in images: the packages that the scripts share."""

@@ -17,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,8 @@ def main() -> None:
     needs.packages("ray", "psutil")
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - by default they give way
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    with tempfile.TemporaryDirectory() as temporary:
+    # Ray's messages are not the result.
+    with tempfile.TemporaryDirectory() as temporary, redirect_stdout(sys.stderr):
         root = Path(temporary)
         extractor = make(root)
         files = scan_images(root / "images")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from src.aesthetic.lineage import Ancestor, Start
     from src.aesthetic.rated_features import RatedFeatures
     from src.aesthetic.train import Fitted
+    from src.dataset.scores import DataHolder
     from src.settings.mlp import Mlp
 
 logger = logging.getLogger(__name__)
@@ -20,10 +21,7 @@ logger = logging.getLogger(__name__)
 
 def main(settings: AestheticTraining) -> None:
     """Train a model and measure it, or measure one that is there."""
-    if settings.trains:
-        train(settings)
-    else:
-        measure(settings)
+    (train if settings.trains else measure)(settings)
 
 
 def train(settings: AestheticTraining) -> None:
@@ -32,12 +30,13 @@ def train(settings: AestheticTraining) -> None:
     from src.aesthetic.saving import save_predictor
     from src.features import open_extractors
 
+    holder = ratings(settings)  # before a model is fetched: the folder may be wrong
     extractors = open_extractors(
         settings.extractor_names, device=settings.device, hidden_states=settings.hidden_states
     )
     descriptions = [extractor.describe() for extractor in extractors]
     start = choose_start(
-        load(settings, extractors),
+        load(settings, holder, extractors),
         settings.load_model,
         settings.base_model,
         descriptions,
@@ -60,9 +59,9 @@ def measure(settings: AestheticTraining) -> None:
     from src.files import evaluation_folder
     from src.scoring.scored import reopen_extractors
 
-    path = Path(settings.load_model)
+    holder, path = ratings(settings), Path(settings.load_model)
     model = Ancestor.load(path)
-    data = load(settings, reopen_extractors(model.predictor, device=settings.device))
+    data = load(settings, holder, reopen_extractors(model.predictor, device=settings.device))
     seen = model.seen(data) | data.seen_by_features
     images = Path(settings.top_level_image_directory)
     folder = evaluation_folder(path, images, settings.chosen_folder)
@@ -73,23 +72,29 @@ def measure(settings: AestheticTraining) -> None:
     publish(settings, folder, path, data, fitted, model.trained_on.unknown)
 
 
-def load(settings: AestheticTraining, extractors: Any) -> "RatedFeatures":
-    """The rated images with their features."""
-    from src.aesthetic.rated_features import load_rated_features
+def ratings(settings: AestheticTraining) -> "DataHolder":
+    """The rated images."""
     from src.dataset.keep_delete import read_ratings
 
-    binary = settings.loss_model == "bce"
-    holder = read_ratings(
+    return read_ratings(
         Path(settings.top_level_image_directory),
         settings.use_score_file,
-        binary=binary,
+        binary=settings.loss_model == "bce",
         keep=settings.keep_folders,
         delete=settings.delete_folders,
     )
-    store = Path(settings.feature_store) if settings.feature_store else None
-    batch = settings.evaluation_args.per_device_eval_batch_size
+
+
+def load(settings: AestheticTraining, holder: "DataHolder", extractors: Any) -> "RatedFeatures":
+    """The rated images with their features."""
+    from src.aesthetic.rated_features import load_rated_features
+
     return load_rated_features(
-        holder, extractors, store_folder=store, batch_size=batch, binary=binary
+        holder,
+        extractors,
+        store_folder=Path(settings.feature_store) if settings.feature_store else None,
+        batch_size=settings.evaluation_args.per_device_eval_batch_size,
+        binary=settings.loss_model == "bce",
     )
 
 

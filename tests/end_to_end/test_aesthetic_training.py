@@ -240,7 +240,7 @@ def test_rating_training_and_going_on_are_measured_by_choices(folder, tmp_path):
     with RatingDatabase(images, features=features, seed=0) as database:
         for _ in range(160):
             left, right = database.next_pair()
-            chance = 1 / (1 + np.exp(-2 * (taste[left] - taste[right])))
+            chance = 1 / (1 + np.exp(-6 * (taste[left] - taste[right])))
             database.record(left, right, "left" if rng.random() < chance else "right")
     words = settings(images, "--head=ridge")
     for more in ([], ["--load_model=model", "--test_pick_seed=7", "--save_model=again"]):

@@ -163,7 +163,7 @@ def contents(folder):
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
 
 
-def tested(folder):
+def images_tested(folder):
     return {row["path"] for row in table(folder / "predictions.csv") if row["part"] == "test"}
 
 
@@ -171,7 +171,7 @@ def tested(folder):
 def test_no_round_of_the_loop_tests_on_what_was_trained_on(digits, convnext, tmp_path):
     first = tmp_path / "first"
     run(*command(digits, convnext, first))
-    metrics, own, before = read(first), tested(first), contents(first)
+    metrics, own, before = read(first), images_tested(first), contents(first)
     assert metrics["test"]["n"] == len(own) > 20
 
     # Other files of the same pictures: renamed, moved, half of them encoded anew and larger.
@@ -196,7 +196,7 @@ def test_no_round_of_the_loop_tests_on_what_was_trained_on(digits, convnext, tmp
         assert contents(first) == before
         assert "training never saw" in done.stdout
         if images == digits:
-            assert tested(results) == own
+            assert images_tested(results) == own
             assert found["test"]["log_loss"] == pytest.approx(metrics["test"]["log_loss"], abs=1e-5)
     following = re.search(r"^Next: python run.py (\w+) (.*)$", done.stdout, re.MULTILINE)
     run(f"{following[1]}.py", *shlex.split(following[2]), f"--classify_table={tmp_path / 't.csv'}")
@@ -205,10 +205,10 @@ def test_no_round_of_the_loop_tests_on_what_was_trained_on(digits, convnext, tmp
     # Two generations, one through load_model and one through base_model.
     second, third = tmp_path / "second", tmp_path / "third"
     run(*command(digits, convnext, second, f"--load_model={first}", "--test_pick_seed=7"))
-    assert tested(second) <= own
+    assert images_tested(second) <= own
     run(*command(digits, second, third, "--test_pick_seed=3", "--fraction_for_test=0.1"))
-    assert 0 < len(tested(third)) < len(tested(second))
-    assert tested(third) <= tested(second)
+    assert 0 < len(images_tested(third)) < len(images_tested(second))
+    assert images_tested(third) <= images_tested(second)
 
     # A model of an older version does not say what it was trained on.
     (first / "trained_on.safetensors").unlink()

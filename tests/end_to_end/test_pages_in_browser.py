@@ -137,9 +137,8 @@ def test_the_search_page_draws_a_field_for_each_pair_and_a_line_for_each_combina
         )
     ]  # fmt: skip
     rows.append(dict.fromkeys(rows[0], "") | {"head": "ridge", "ab": "0.61"})
-    score = SimpleNamespace(ab=0.65)
-    result = SimpleNamespace(rows=rows, score=score, given_up=0)
-    meta_report.write(tmp_path / "meta.html", SimpleNamespace(result=result, sentence="best"))
+    found = SimpleNamespace(rows=rows, ab=0.65, given_up=0, sentence="best")
+    meta_report.write(tmp_path / "meta.html", found)
     browser.get((tmp_path / "meta.html").as_uri())
 
     def texts(place: str) -> list[str]:

@@ -37,14 +37,14 @@ def test_every_planted_duplicate_is_on_one_side(outcome):
 def test_the_surest_suspicions_are_right(outcome):
     truth, _, results = outcome
     right = [
-        error.tag in truth.dropped[error.image]
-        if error.problem == "missing"
-        else error.tag not in truth.shown[error.image]
+        error.label in truth.dropped[error.path]
+        if error.suggested == "add"
+        else error.label not in truth.shown[error.path]
         for error in results.errors[:100]
     ]
     assert len(right) == 100
     assert np.mean(right) >= 0.8
-    everything = [e.tag in truth.dropped[e.image] for e in results.errors if e.problem == "missing"]
+    everything = [e.label in truth.dropped[e.path] for e in results.errors if e.suggested == "add"]
     expected = results.metrics["suspected_labels"]["expected_wrong"]
     assert sum(everything) / 3 < expected < 3 * sum(everything)
 

@@ -519,7 +519,7 @@ def test_the_page_tags_an_image_and_the_slider_chooses(trained, server, browser)
     assert at(1) == []
     assert not browser.find_element("id", "own").is_selected()
     browser.find_element("id", "file").send_keys(str(ROOT / "run.py"))
-    wait(browser, lambda: "no image" in browser.find_element("id", "problem").text)
+    wait(browser, lambda: "not an image" in browser.find_element("id", "problem").text)
     severe = [line for line in browser.get_log("browser") if "Security Policy" in line["message"]]
     assert not severe
 

@@ -54,8 +54,8 @@ def write_report(path: Path, results: Results, *, images: int = 12) -> None:
         path,
         "aesthetic.html",
         title="Your aesthetic model",
-        subtitle=f"{len(results.paths)} images in {results.directory}, "
-        f"{int(results.test.sum())} of them not seen in training",
+        subtitle=f"{len(results.paths):,} images in {results.directory}"
+        + (f", {new:,} of them not seen in training" if (new := int(results.test.sum())) else ""),
         headline=_headline(test),
         summary=results.notes,
         metrics=results.metrics,

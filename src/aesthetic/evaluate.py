@@ -162,6 +162,7 @@ def evaluate_scores(
         *fitted.notes,
         *verdicts.unknown_ancestors(unknown),
         *_test_sentences(data, metrics["test"], foretold),
+        *([verdicts.STAND_IN] if foretold and fitted.method == "networks" else []),
         *verdicts.learning(curve),
         *verdicts.consistency(repeats),
         *([verdicts.compared(**change)] if change else []),

@@ -99,6 +99,11 @@ OWN_SCORES = (
     "flatter, since these are partly made from the same features."
 )
 
+STAND_IN = (
+    "These fits use the kernel head in place of the small networks, which would take minutes: the "
+    "figures on choices are the kernel's, not the networks' own."
+)
+
 
 def choices(said: Proportion, kind: str) -> str:
     """How many single choices are foretold.

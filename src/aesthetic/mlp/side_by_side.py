@@ -1,9 +1,11 @@
 """Trainings side by side: threads with one processor core each."""
 
 import os
+import signal
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
@@ -26,7 +28,9 @@ def side_by_side(
 ) -> Generator[R, None, None]:
     """What `work` returns for each item, as it comes; close the generator to stop early.
 
-    An item is taken when a worker is free. `work` should end soon after the event is set.
+    An item is taken when a worker is free. `work` should end soon after the event is set, as
+    Ctrl-C does. KeyboardInterrupt is raised here only, and never where results are handled: a
+    database that is interrupted in the middle of a transaction stays locked.
 
     torch keeps a number of threads for each of ours, but MKL one for all: a worker that put back
     what it found would give the others more than their core.
@@ -34,9 +38,9 @@ def side_by_side(
     before, stop, waiting = torch.get_num_threads(), threading.Event(), iter(items)
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     running: set[Future[R]] = set()
-    with threadpool_limits(1, "blas"):
+    with threadpool_limits(1, "blas"), _set_by_interrupt(stop):
         try:
-            while True:
+            while not stop.is_set():
                 for item in islice(waiting, workers - len(running)):
                     running.add(pool.submit(work, item, stop))
                 if not running:
@@ -44,7 +48,21 @@ def side_by_side(
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
+            raise KeyboardInterrupt
         finally:
             stop.set()
             pool.shutdown()
             torch.set_num_threads(before)
+
+
+@contextmanager
+def _set_by_interrupt(event: threading.Event) -> Iterator[None]:
+    """Let Ctrl-C set an event instead of raising KeyboardInterrupt."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: event.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

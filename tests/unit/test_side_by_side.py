@@ -1,0 +1,29 @@
+import signal
+from contextlib import closing
+
+import pytest
+
+from src.aesthetic.mlp.side_by_side import side_by_side
+
+
+def test_ctrl_c_waits_until_a_result_has_been_handled():
+    handled, before = [], signal.getsignal(signal.SIGINT)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        closing(side_by_side(lambda item, stop: item * 10, range(100), workers=2)) as results,
+    ):
+        for result in results:
+            if len(handled) == 3:
+                signal.raise_signal(signal.SIGINT)
+            handled.append(result)
+    assert 4 <= len(handled) < 10
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_stops_the_work_that_is_running():
+    def work(item, stop):
+        signal.raise_signal(signal.SIGINT)
+        return stop.wait(60)
+
+    with pytest.raises(KeyboardInterrupt), closing(side_by_side(work, [0], workers=1)) as results:
+        list(results)

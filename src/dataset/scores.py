@@ -105,7 +105,7 @@ class DataHolder(FolderImages):
             given=given,
             seen=seen,
         )
-        test = np.equal(parts, TEST)
+        test = np.asarray(parts == TEST)
         torn = int((test & (given == TRAIN)).sum())
         if torn:
             logger.warning(

@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from src.demo import make_demo_images
+from examples.demo_images import make_demo_images
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.features import builtin
 from src.images import open_image

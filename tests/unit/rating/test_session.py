@@ -18,7 +18,7 @@ from src.rating.storage import rating_store
 from src.rating.storage.choice_log import NAME
 from src.rating.storage.score_file import as_text, read_score_file
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def make_folder(folder: Path, count: int) -> list[str]:

@@ -89,7 +89,7 @@ def test_a_second_window_is_refused_and_the_next_is_not(tmp_path):
         "try:\n    ChoiceLog(Path(sys.argv[1]))\n"
         "except Exception as error:\n    print(error)\n"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
         cwd=root,

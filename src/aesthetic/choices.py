@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,10 @@ import numpy as np
 from src.aesthetic.rated_features import RatedFeatures
 from src.errors import DataError
 from src.evaluation.proportion import NONE, Proportion
-from src.rating.models.comparison_graph import Choices
 from src.rating.models.feature_space import feature_space, without_features
+from src.rating.models.graph import Choices
 from src.rating.models.initial_scores import InitialScores
-from src.rating.models.scoring import LOGITS, Answer, EloScoring, PosteriorScoring, as_choices
+from src.rating.models.scoring import Answer, EloScoring, PosteriorScoring, Scoring, as_choices
 from src.rating.report.statistics import ChoiceCounts
 from src.rating.storage.choice_log import ANSWERS, NAME, ChoiceLog
 
@@ -31,7 +31,7 @@ class ChoiceData:
     answers: Sequence[Answer]  # in the order given; images without a score now come after all rows
     kinds: Sequence[str]  # why each pair was shown
     # What turns choices into scores, as the window did, without a model's initial scores.
-    scoring: EloScoring | PosteriorScoring
+    scoring: Scoring
     rated_before: np.ndarray  # which images had a score of the old tool before any choice, (n,)
 
 
@@ -80,26 +80,19 @@ def read_choice_data(data: RatedFeatures) -> ChoiceData | None:
     others = {path for event in events for path in event[:2]} | starts.keys()
     names = [*paths, *sorted(others - set(paths))]
     row = {path: number for number, path in enumerate(names)}
-    old, model, played = np.zeros((3, len(names)))
-    files = sum(start.source == "file" for start in starts.values())
-    each = 2 * int(state.get("old_evaluations", 0)) / max(files, 1) or 3.0
-    for start in starts.values():
-        if start.source == "file":
-            old[row[start.path]], played[row[start.path]] = start.score * LOGITS, each
-        else:
-            model[row[start.path]] = start.score * LOGITS
+    given = InitialScores.of(starts.values(), row, int(state.get("old_evaluations", 0)))
     answers = [Answer(row[event.left], row[event.right], event.outcome) for event in events]
     space = feature_space(names, dict(zip(paths, data.features, strict=True)))
 
-    def methods(model: np.ndarray) -> list[EloScoring | PosteriorScoring]:
-        initial = InitialScores(old, played, model)
+    def methods(initial: InitialScores) -> list[Scoring]:
         return [
             PosteriorScoring.begin(initial, without_features(len(names))),
             PosteriorScoring.begin(initial, space),
             EloScoring.begin(initial),
         ]
 
-    scores = [method.refitted(answers).scores()[: len(paths)] for method in methods(model)]
+    scores = [method.refitted(answers).scores()[: len(paths)] for method in methods(given)]
     alike = [np.corrcoef(found, data.holder.scores)[0, 1] for found in scores]
-    scoring = methods(np.zeros(len(names)))[int(np.argmax(alike))]
-    return ChoiceData(answers, [event.kind for event in events], scoring, played[: len(paths)] > 0)
+    scoring = methods(replace(given, model=np.zeros(len(names))))[int(np.argmax(alike))]
+    rated_before = given.old_comparisons[: len(paths)] > 0
+    return ChoiceData(answers, [event.kind for event in events], scoring, rated_before)

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from src.features.extractor import Extractor
 from src.features.pixels import (
     Array,
     binary_patterns,
@@ -43,17 +44,12 @@ from src.features.pixels import (
     quantiles,
 )
 
-VERSION = 1
-"""Goes up whenever the values change, so that stored features are computed again."""
+VERSION = 1  # goes up whenever the values change, so that stored features are computed again
+SIZE = 510  # number of features
+WORKING_SIDE = 128  # pixels on the shorter side that images are shrunk to
 
-SIZE = 510
-"""Number of features."""
-
-WORKING_SIDE = 128
-"""Pixels on the shorter side that images are shrunk to; a decoder should leave twice as many."""
-
+# (what is measured, then the name in `_AXES` of each axis of the values) -> values.
 Values = dict[tuple[str, ...], Any]
-"""(what is measured, then the name in `_AXES` of each axis of the values) -> values."""
 
 _SMALLEST, _LONGEST = 32, 4096  # sides of the detail view, pixels
 _HUES, _TONES, _GRID, _BLOCKS = 12, 16, 4, (8, 32)
@@ -110,6 +106,20 @@ class _Views(NamedTuple):
     lab: Array  # (4, side, side) the picture in OKLab, with chroma: `_CHANNELS`
     ycc: list[Array]  # luma and two colour differences of full detail, each (h, w), 0 ... 1
     levels: list[Array]  # lightness at the sizes in _AXES["level"]
+
+
+class BuiltinExtractor(Extractor):
+    """Nothing to load; the features are computed image by image, in the workers."""
+
+    name = "builtin"
+    identity = f"builtin|v{VERSION}"
+    min_side = WORKING_SIDE
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        return image_features(image)
+
+    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
+        return np.stack(prepared)
 
 
 @cache

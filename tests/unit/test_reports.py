@@ -50,6 +50,9 @@ def measure(given, predicted, test):
         "train": evaluate(given[~test], predicted[~test]),
         "test": evaluate(given[test], predicted[test], bootstrap=100),
         "all": evaluate(given, predicted),
+        "learning_curve": [],
+        "feature_parts": {},
+        "interval_coverage": [],
     }
 
 
@@ -69,6 +72,8 @@ def results(tmp_path_factory):
         predicted=predicted,
         test=test,
         metrics=measure(given, predicted, test),
+        predictions={},
+        table="",
         history=[{"epoch": 1.0, "train_ab": 0.6, "test_ab": 0.55}, {"epoch": 2.0, "test_ab": 0.7}],
         notes=["A note with <tags>."],
         provenance={"made": "by hand"},

@@ -110,12 +110,6 @@ def test_a_report_without_test_images_says_so(results, tmp_path):
     assert "Nobody knows." in text and not images
 
 
-def test_summary_has_a_line_for_each_part(results):
-    lines = results.table().splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ["train", "test", "all"]
-    assert lines[2].split()[1:3] == ["10", "100.0%"]
-
-
 def test_thumbnails_are_small_upright_jpegs_and_missing_ones_empty(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

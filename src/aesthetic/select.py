@@ -61,9 +61,6 @@ def fit_auto(
         features, scores, weights, groups, seed, blocks, prior: as in `fit_head`.
         candidates: keys of `FITS`.
         others: fits of further candidates by name, which come first.
-
-    Raises:
-        ModelError: nothing can be learnt from these images.
     """
     x, y, w = training_data(features, scores, weights)
     g = group_numbers(groups, len(y))

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from src.aesthetic.heads import fit_head
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.scaling import training_data
+from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.select import assign_folds
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.evaluation.verdicts import CurvePoint
@@ -43,7 +43,7 @@ def learning_curve(
     Returns:
         points by size; empty with too few images.
     """
-    x, y, _ = training_data(features, scores, None)
+    x, y, *_ = TrainingSet.of(features, scores)
     fold = assign_folds(len(y) if groups is None else groups, _FOLDS, seed)
     most = min(int((fold != k).sum()) for k in range(_FOLDS))
     if most < 2 * _FEWEST:
@@ -87,7 +87,7 @@ def part_accuracies(
     Returns:
         by name: AB with this part alone, and AB with all but this part (None if there is no other).
     """
-    x, y, _ = training_data(features, scores, None)
+    x, y, *_ = TrainingSet.of(features, scores)
     fold = assign_folds(len(y) if groups is None else groups, _FOLDS, seed)
     result = {}
     for name, columns in parts.items():

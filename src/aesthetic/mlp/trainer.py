@@ -1,8 +1,8 @@
 """Training of mlps with the same settings: on the device, several side by side."""
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -37,9 +37,6 @@ class Trained(NamedTuple):
     # One row per epoch: epoch, step, loss (mean over epoch and networks), learning_rate, and on
     # evaluated epochs what the evaluation returned.
     history: list[HistoryRow]
-    steps: int
-    seconds: float  # evaluations included
-    interrupted: bool  # by Ctrl-C; the heads are those reached by then
     problem: str | None  # a sentence for the user: a head gives every image the same score
 
 
@@ -52,7 +49,7 @@ def train_mlps(
     evaluate: Evaluate | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trained:
-    """Train one head on each set, side by side.
+    """Train one head on each set, side by side; after Ctrl-C, the heads reached by then.
 
     All take the same number of steps: where sets differ in size, that of the largest.
 
@@ -67,30 +64,23 @@ def train_mlps(
 
     Raises:
         Diverged: training diverged.
-        SettingsError: scores that the loss cannot take.
-        ModelError: nothing can be learnt from these scores, or `start` is for other features.
     """
     for data in sets:
         _check(data, mlp, start)
-    begun, interrupted = time.perf_counter(), False
     seeds = seeds or [mlp.training_args.seed] * len(sets)
     place = choose_device(mlp.device)
     with torch.no_grad():
         run = _Run(sets, mlp, seeds, start, place)
         every = mlp.eval_every_n_epochs
-        try:
+        with suppress(KeyboardInterrupt):
             for epoch in run.epochs():
                 if progress:
                     progress(run.step, run.total)
                 if evaluate and (run.step == run.total or (every and epoch % every == 0)):
                     run.history[-1] |= evaluate(run.heads(), epoch)
-        except KeyboardInterrupt:
-            interrupted = True
         heads = run.heads()
     problems = [_collapse(data, mlp, head) for data, head in zip(sets, heads, strict=True)]
-    seconds = time.perf_counter() - begun
-    problem = next(filter(None, problems), None)
-    return Trained(heads, run.history, run.step, seconds, interrupted, problem)
+    return Trained(heads, run.history, next(filter(None, problems), None))
 
 
 class _Run:

@@ -10,7 +10,7 @@ images of the fold nor what was said of them.
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from src.evaluation import verdicts
 from src.evaluation.proportion import Proportion
 from src.rating.models.feature_space import feature_space, without_features
 from src.rating.models.initial_scores import InitialScores
-from src.rating.models.scoring import LOGITS, Answer, EloScoring, PosteriorScoring
+from src.rating.models.scoring import Answer, EloScoring, PosteriorScoring, Scoring
 from src.rating.storage.choice_log import ANSWERS, NAME, ChoiceLog
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,6 @@ FOLDS = 8
 RANDOM = ("audit", "random")  # kinds of pairs that were not picked for being hard
 REPEAT = "repeat"
 
-Scoring = EloScoring | PosteriorScoring
 Fit = Callable[[np.ndarray, FloatArray, Sequence[Answer]], FloatArray]
 """(rows to train on, scores of all images, choices) -> predictions of all images"""
 
@@ -81,19 +80,11 @@ def read_choice_data(data: RatedFeatures) -> ChoiceData | None:
     others = {path for event in events for path in event[:2]} | starts.keys()
     names = [*data.holder.paths, *sorted(others - set(data.holder.paths))]
     row = {path: number for number, path in enumerate(names)}
-    old, model, played = (np.zeros(len(names)) for _ in range(3))
-    files = sum(start.source == "file" for start in starts.values())
-    each = 2 * int(state.get("old_evaluations", 0)) / max(files, 1) or 3.0
-    for start in starts.values():
-        if start.source == "file":
-            old[row[start.path]], played[row[start.path]] = start.score * LOGITS, each
-        else:
-            model[row[start.path]] = start.score * LOGITS
+    given = InitialScores.of(starts.values(), row, int(state.get("old_evaluations", 0)))
     answers = [Answer(row[event.left], row[event.right], event.outcome) for event in events]
     space = feature_space(names, dict(zip(data.holder.paths, data.features, strict=True)))
 
-    def methods(model: np.ndarray) -> list[Scoring]:
-        initial = InitialScores(old, played, model)
+    def methods(initial: InitialScores) -> list[Scoring]:
         plain = without_features(len(names))
         return [
             PosteriorScoring.begin(initial, plain),
@@ -103,10 +94,12 @@ def read_choice_data(data: RatedFeatures) -> ChoiceData | None:
 
     alike = [
         np.corrcoef(method.refitted(answers).scores()[:n], data.holder.scores)[0, 1]
-        for method in methods(model)
+        for method in methods(given)
     ]
-    method = methods(np.zeros(len(names)))[int(np.argmax(alike))]
-    return ChoiceData(answers, [event.kind for event in events], method, played[:n] > 0)
+    without_model = replace(given, model=np.zeros(len(names)))
+    method = methods(without_model)[int(np.argmax(alike))]
+    before = given.old_comparisons[:n] > 0
+    return ChoiceData(answers, [event.kind for event in events], method, before)
 
 
 @dataclass(frozen=True)

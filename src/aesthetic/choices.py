@@ -8,7 +8,7 @@ import numpy as np
 
 from src.errors import DataError
 from src.evaluation.proportion import NONE, Proportion
-from src.rating.models.comparison_graph import Choices
+from src.rating.models.graph import Choices
 from src.rating.models.scoring import Answer, as_choices
 from src.rating.report.statistics import ChoiceCounts
 from src.rating.storage.choice_log import NAME, ChoiceLog, Event

@@ -16,6 +16,7 @@ from src.dataset.trained_on import TrainedOn
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.features import builtin
 from src.settings.mlp import Mlp, PredictorTrainingArgs
+from tests.feature_names import names
 
 
 def rated(n=120, d=5, noise=0.5, seed=0, labels=False):
@@ -152,5 +153,4 @@ def test_parts_of_the_features_are_named_and_cover_all_columns():
     assert parts["clip"] == slice(builtin.SIZE, builtin.SIZE + 7)
     columns = [c for part in parts.values() for c in range(part.start, part.stop)]
     assert columns == list(range(builtin.SIZE + 7))
-    names = builtin.names()
-    assert all("sharp" in name for name in names[parts["sharpness"]])
+    assert all("sharp" in name for name in names()[parts["sharpness"]])

@@ -16,7 +16,8 @@ from src.aesthetic.heads.scaling import Scaler
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import load_rated_features
 from src.aesthetic.train import Fitted, fit_predictor
-from src.dataset.keep_delete import distinct, labelled_images
+from src.dataset.deduplicate import distinct
+from src.dataset.keep_delete import labelled_images
 from src.dataset.suspected_labels import FILE_NAME, PAGE, read_suspected
 from src.errors import DataError, ModelError
 from src.evaluation.binary_metrics import average_precision, cut_table, evaluate_binary, reliability
@@ -81,7 +82,7 @@ def test_copies_and_conflicts():
     found = distinct([b"a", b"b", b"a", b"c", b"b", b"b"], np.array([1, 0, 1, 1, 1, 0]))
     assert found.kept.tolist() == [0, 3]
     assert found.conflicts == [[1, 4, 5]]
-    assert found.copies == 1
+    assert found.copies == [2]
 
 
 def test_the_logistic_head_is_the_penalised_maximum_likelihood():

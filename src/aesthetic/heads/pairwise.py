@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from src.aesthetic.heads.linear import LinearHead
 from src.aesthetic.heads.scaling import Scaler
 from src.errors import ModelError
-from src.rating.models.comparison_graph import Choices
+from src.rating.models.graph import Choices
 from src.rating.models.posterior import Prior, fit
 
 TASTE_VARIANCE = 3.58  # a person who answers a repeated random pair the same way 75 % of the time

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from src.aesthetic.heads import Head, fit_head
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.training_set import TrainingSet
-from src.evaluation.rank_metrics import accuracy_interval, pairwise_accuracy
+from src.evaluation.rank_metrics import pairwise_accuracy, resampled_accuracies
+from src.evaluation.resampling import percentiles
 
 CANDIDATES = ("kernel", "ridge")
 FOLDS = 5
@@ -27,24 +28,14 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True)
 class AutoFit:
-    """The chosen head and how it came to be chosen.
+    """The chosen head and how it came to be chosen; with few images without a comparison."""
 
-    Attributes:
-        head: fitted on all images.
-        method: its name.
-        accuracies: AB of each candidate on images left out of its fit, the one to beat first;
-            empty with few images.
-        behind: of each other candidate, the 95 % interval of its AB minus that of the chosen one,
-            measured on the same resamples of the images.
-        out_of_fold: (n,) the chosen method's prediction of each image by a fit without it, in the
-            units of the scores; None with few images.
-    """
-
-    head: Head
-    method: str
-    accuracies: dict[str, float]
+    head: Head  # fitted on all images
+    method: str  # its name
+    accuracies: dict[str, float]  # AB of each candidate out of fold, the one to beat first
+    # Of each other candidate, the 95 % interval of its AB minus that of the chosen one:
     behind: dict[str, list[float]]
-    out_of_fold: FloatArray | None
+    out_of_fold: FloatArray | None  # (n,) the chosen method's, in the units of the scores
 
     @property
     def clearly_worse(self) -> tuple[str, ...]:
@@ -109,10 +100,7 @@ def comparable(y: FloatArray, fold: NDArray[np.intp]) -> bool:
 def choose_method(y: FloatArray, predictions: Mapping[str, FloatArray], groups: ArrayLike) -> str:
     """The most accurate of those whose gain over the first is beyond chance, else the first.
 
-    Args:
-        y: (n,) scores.
-        predictions: (n,) of each candidate for images left out of its fit, the one to beat first.
-        groups: (n,) images with the same number are resampled together.
+    `predictions` (n,) are out of fold, those of the candidate to beat first.
     """
     first = next(iter(predictions))
     better = [name for name, (low, _) in gains(y, predictions, first, groups).items() if low > 0]
@@ -122,23 +110,19 @@ def choose_method(y: FloatArray, predictions: Mapping[str, FloatArray], groups: 
 def gains(
     y: FloatArray, predictions: Mapping[str, FloatArray], over: str, groups: ArrayLike
 ) -> dict[str, list[float]]:
-    """95 % intervals of the AB of every other candidate minus that of one."""
-    found = {}
-    for name, predicted in predictions.items():
-        if name != over:
-            found[name] = accuracy_interval(
-                y, predicted, bootstrap=_RESAMPLES, groups=groups, instead_of=predictions[over]
-            ) or [0.0, 0.0]
-    return found
+    """95 % intervals of the AB of every other candidate minus that of one, on one resampling."""
+    found = resampled_accuracies(y, predictions, bootstrap=_RESAMPLES, groups=groups)
+    return {
+        name: percentiles(accuracies - found[over]) or [0.0, 0.0]
+        for name, accuracies in found.items()
+        if name != over
+    }
 
 
 def assign_folds(groups: ArrayLike | int, folds: int, seed: int) -> NDArray[np.intp]:
     """A fold number for each image, equally many images each as far as groups allow.
 
-    Args:
-        groups: (n,) images with the same number stay together; or n, for no groups.
-        folds: how many.
-        seed: of the shuffle.
+    `groups`: (n,) images with the same number stay together; or n, for no groups.
     """
     members = np.arange(groups) if isinstance(groups, int) else np.asarray(groups)
     names, member = np.unique(members, return_inverse=True)

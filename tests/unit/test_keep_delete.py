@@ -20,7 +20,7 @@ from src.dataset.deduplicate import distinct
 from src.dataset.keep_delete import labelled_images
 from src.dataset.suspected_labels import FILE_NAME, PAGE, read_suspected
 from src.errors import DataError, ModelError
-from src.evaluation.binary_metrics import average_precision, cut_table, evaluate_binary, reliability
+from src.evaluation.binary_metrics import cut_table, evaluate_binary, reliability
 from src.features import open_extractors
 from src.reports.keep_delete_report import write_report
 from src.settings.mlp import Mlp, PredictorTrainingArgs
@@ -175,7 +175,7 @@ def test_figures_by_hand():
     }  # fmt: skip
     assert rows[0.05]["n"] == 0 and rows[0.05]["share"] is None
     assert evaluate_binary([], [])["auc"] is None
-    assert average_precision(np.array([False]), np.array([1.0])) is None
+    assert evaluate_binary([0], [1.0])["average_precision"] is None
 
 
 def test_reliability_of_honest_probabilities():
@@ -201,7 +201,7 @@ def load(folder, head, loss="bce", fraction=0.25):
 
 def publish(folder, data, fitted, images=3):
     results = evaluate_labels(data, fitted, 50)
-    results.save(folder, fitted, data)
+    results.save(folder)
     write_report(folder / "report.html", results, images=images)
     return results
 
@@ -229,7 +229,7 @@ def test_a_model_gives_probabilities_that_it_keeps(folder, tmp_path, head):
     assert metrics["test"]["n"] + metrics["train"]["n"] == metrics["all"]["n"] == 99
     low, high = metrics["test"]["auc_interval"]
     assert low <= metrics["test"]["auc"] <= high
-    assert "below" in results.table() and len(results.paths) == 99
+    assert "below" in results.table and len(results.paths) == 99
 
 
 def test_the_two_wrong_labels_are_suspected_most(folder, tmp_path):
@@ -246,7 +246,7 @@ def test_the_two_wrong_labels_are_suspected_most(folder, tmp_path):
     page = (tmp_path / PAGE).read_text(encoding="utf-8")
     content = json.loads(page.split('id="content">')[1].split("</script>")[0])
     assert [suspect["row"][0] for suspect in content["suspects"]] == [row.path for row in rows]
-    assert len(results.suspects()) == len(rows)
+    assert len(results.suspects) == len(rows)
 
 
 def test_too_few_images_for_probabilities(tmp_path):

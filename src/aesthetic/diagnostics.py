@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from src.aesthetic.heads import fit_head
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.scaling import training_data
+from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.select import assign_folds
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.evaluation.verdicts import CurvePoint
@@ -28,7 +28,7 @@ def learning_curve(
     Each quarter is left out once; the head is fitted on random parts of the rest, the sizes
     growing by equal factors. Images of the same group stay on one side. Empty with too few images.
     """
-    x, y, _ = training_data(features, scores, None)
+    x, y, *_ = TrainingSet.of(features, scores)
     fold = assign_folds(len(y) if groups is None else groups, _FOLDS, 0)
     most = min(int((fold != k).sum()) for k in range(_FOLDS))
     if most < 2 * _FEWEST:
@@ -58,7 +58,7 @@ def part_accuracies(
     By name of a part, such as one extractor's columns: AB with this part alone, and AB with all
     but this part (None if there is no other).
     """
-    x, y, _ = training_data(features, scores, None)
+    x, y, *_ = TrainingSet.of(features, scores)
     fold = assign_folds(len(y) if groups is None else groups, _FOLDS, 0)
     inside = [np.flatnonzero(fold != k) for k in range(_FOLDS)]
 

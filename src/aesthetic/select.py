@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from src.aesthetic.heads import Head, fit_head
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.scaling import group_numbers, training_data
+from src.aesthetic.heads.training_set import TrainingSet
 from src.evaluation.rank_metrics import pairwise_accuracy, resampled_accuracies
 from src.evaluation.resampling import percentiles
 
@@ -53,7 +53,7 @@ def fit_auto(
     blocks: Sequence[int] | None = None,
     prior: Head | None = None,
     candidates: Sequence[str] = CANDIDATES,
-    others: Mapping[str, Callable[..., Candidate]] | None = None,
+    others: Mapping[str, Callable[[TrainingSet, int], Candidate]] | None = None,
 ) -> AutoFit:
     """Fit the first candidate, or one that orders left-out images clearly better.
 
@@ -62,21 +62,18 @@ def fit_auto(
         candidates: keys of `FITS`.
         others: fits of further candidates by name, which come first.
     """
-    x, y, w = training_data(features, scores, weights)
-    g = group_numbers(groups, len(y))
+    data = TrainingSet.of(features, scores, weights, groups)
+    x, y, g = data.features, data.scores, data.groups
 
     def fit(method: str, rows: np.ndarray) -> Head:
         options: dict[str, Any] = {"seed": seed, "blocks": blocks, "prior": prior}
-        return fit_head(method, x[rows], y[rows], weights=w[rows], groups=g[rows], **options)
+        return fit_head(method, **data.only(rows)._asdict(), **options)
 
     everything = np.ones(len(y), dtype=bool)
     fold = assign_folds(g, FOLDS, seed)
     if not comparable(y, fold):
         return AutoFit(fit(candidates[0], everything), candidates[0], {}, {}, None)
-    fitted = {
-        name: fit_other(x, y, weights=w, groups=g, seed=seed)
-        for name, fit_other in (others or {}).items()
-    }
+    fitted = {name: fit_other(data, seed) for name, fit_other in (others or {}).items()}
     predictions = {name: candidate.out_of_fold for name, candidate in fitted.items()}
     for method in candidates:
         predictions[method] = np.empty(len(y))

@@ -53,7 +53,7 @@ def plan_action(
         return _stars(scored, step, naming)
     if into.resolve().is_relative_to(directory.resolve()):
         raise SettingsError(
-            f"score_into is {str(into)!r}, inside the image folder, where its images would be "
+            f"into is {str(into)!r}, inside the image folder, where its images would be "
             "found again: choose a folder outside"
         )
     named = zip(scored.paths, (folders[index] for index in step), strict=True)

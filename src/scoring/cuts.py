@@ -37,7 +37,7 @@ def steps(scored: Scored, cuts: Sequence[float], by: CutBy) -> np.ndarray:
             if by == "probability"
             else "it does not know the scores of its training images"
         )
-        raise DataError(f"the model gives no {by} ({reason}): set score_cut_by to 'quantile'")
+        raise DataError(f"the model gives no {by} ({reason}): set cut_by to 'quantile'")
     return np.searchsorted(np.asarray(cuts, dtype=np.float64), values, side="right")
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from src.errors import SettingsError
 from src.script import exit_code
 from src.settings import AestheticTraining, ScoreImages, load_settings
-from src.settings.describe import help_text
+from src.settings.help import help_text
 from src.settings.keys import ScriptSettings
 from src.settings.load import NESTED
 from src.settings.scripts import SCRIPTS

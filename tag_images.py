@@ -38,7 +38,7 @@ def tag(settings: TagImages) -> None:
     """Write the tag files."""
     import numpy as np
 
-    from src.file_changes.carry_out import undo_line
+    from src.file_changes.apply import undo_line
     from src.images import find_images
     from src.tagging.tag_files import SidecarStyle, read_tags
     from src.tagging.tag_images import TagChoice, allowed_tags, tag_images
@@ -72,6 +72,9 @@ def tag(settings: TagImages) -> None:
         probabilities=table,
         dry_run=settings.dry_run,
     )
+    if settings.dry_run:
+        print("Nothing was changed: this was a dry run. Next: the same with --dry_run=False")
+        return
     print(
         f"{done.written} tag files written in {directory}; {done.skipped} images left as they are"
     )

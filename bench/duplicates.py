@@ -71,7 +71,7 @@ def command(folder: Path, output: Path) -> dict[str, object]:
         "    print(used.ru_utime + used.ru_stime, used.ru_maxrss, file=sys.stderr)"
     )
     script = str(ROOT / "find_duplicates.py")
-    words = [f"--top_level_image_directory={folder}", f"--duplicates_output={output}"]
+    words = [f"--top_level_image_directory={folder}", f"--output={output}"]
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\nsys.argv = sys.argv[1:]\n{program}", script, *words],
@@ -114,7 +114,7 @@ def milliseconds_each() -> dict[str, float]:
         cells.resize((width, height), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
         start, count = time.process_time(), 0
         while time.process_time() - start < 1:
-            perceptual_hash(open_image(buffer.getvalue(), at_least=64))
+            perceptual_hash(open_image(buffer.getvalue(), min_side=64))
             count += 1
         result[f"{width}x{height}"] = round(1000 * (time.process_time() - start) / count, 2)
     return result

@@ -74,9 +74,9 @@ class HeadInputs:
         return self._head_name
 
     @property
-    def at_least(self) -> int | None:
+    def min_side(self) -> int | None:
         """The shorter side, in pixels, that images are shrunk to."""
-        return self.preprocessing.at_least
+        return self.preprocessing.min_side
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -62,8 +62,8 @@ class PixelDataset(Dataset[Item]):
         self._directory, self._paths, self._labels = directory, list(paths), labels
         self._preprocessing, self._exact = preprocessing, exact
         self._shape = (*input_size(preprocessing), 3)
-        at_least = preprocessing.at_least
-        self._at_least = at_least if exact or at_least is None else (at_least + 1) // 2
+        min_side = preprocessing.min_side
+        self._min_side = min_side if exact or min_side is None else (min_side + 1) // 2
         room = room_for_pixels() if keep_bytes is None else keep_bytes
         self._room = room // int(np.prod(self._shape))
         self._kept: dict[int, np.ndarray] = {}
@@ -92,7 +92,7 @@ class PixelDataset(Dataset[Item]):
             return kept
         path = self._directory / self._paths[index]
         try:
-            image = open_image(path, at_least=self._at_least)
+            image = open_image(path, min_side=self._min_side)
             pixels = (
                 self._preprocessing.pixels(image)
                 if self._exact

@@ -70,6 +70,10 @@ class ReviewLabels(ScriptSettings, ImageFolder, KeepDelete, TagFiles, FileChange
         "'': images are moved from one folder to the other.",
     )
 
+    @property
+    def needs_images(self) -> bool:
+        return bool(self.decisions) and not self.undo
+
 
 class FindDuplicates(ScriptSettings, ImageFolder, FeatureStore, KeepDelete):
     """Find images that are there more than once, or look alike; nothing is changed."""

@@ -153,8 +153,8 @@ def check_images(settings: ScriptSettings) -> None:
     place = getattr(settings, "top_level_image_directory", "")
     if place and settings.needs_images and "://" not in place and not Path(place).is_dir():
         raise SettingsError(
-            f"there is no folder {place!r}{nearest(Path(place))} Set top_level_image_directory "
-            "to the folder that holds your images."
+            f"there is no folder {place!r}{nearest(Path(place))}: set top_level_image_directory to "
+            "the folder that holds your images"
         )
 
 
@@ -240,8 +240,8 @@ def _note_lines(
             inner = f"{path}.{key.value!s}"
             if inner in lines:
                 notes.append(
-                    f"{name}, line {key.lineno}: {str(key.value)!r} is on line {lines[inner]} already; "
-                    "this one counts"
+                    f"{name}, line {key.lineno}: {str(key.value)!r} is on line {lines[inner]} "
+                    "already; this one counts"
                 )
             lines[inner] = key.lineno
             _note_lines(inner, value, lines, notes, name)

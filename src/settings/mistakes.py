@@ -25,19 +25,19 @@ def hint(word: object, candidates: Sequence[str]) -> str:
 
 
 def nearest(path: Path) -> str:
-    """Where a path that is not there goes wrong: the last folder that is, and what it holds."""
+    """Where a path that is not there goes wrong, in brackets."""
     there, missing = path, ""
     while not there.exists() and there != there.parent:
         there, missing = there.parent, there.name
     if there.is_file():
-        return f": {str(there)!r} is a file"
+        return f" ({there.as_posix()!r} is a file)"
     names = sorted(entry.name for entry in there.iterdir() if not entry.name.startswith("."))
     folders = [name for name in names if (there / name).is_dir()]
     if close := difflib.get_close_matches(missing, folders, n=1, cutoff=0.6):
-        return f". Did you mean {(there / close[0]).as_posix()!r}?"
-    listed = ", ".join(map(repr, folders[:5])) or "no folders"
-    place = there.as_posix() if there != Path() else "the current folder"
-    return f"; {place} is there and holds {listed}" + (" ..." if len(folders) > 5 else "")
+        return f" (did you mean {(there / close[0]).as_posix()!r}?)"
+    listed = ", ".join(map(repr, folders[:5])) + (" ..." if len(folders) > 5 else "")
+    place = repr(there.as_posix()) if there != Path() else "the current folder"
+    return f" ({place} holds {listed or 'no folders'})"
 
 
 def python_mistake(error: Exception, text: str, name: str) -> str:
@@ -148,7 +148,7 @@ def mend(field: FieldInfo | None, detail: Any) -> str:
     if kind == "string_pattern_mismatch" and field is not None:
         return f"it does not fit. {field.description}"
     limit = context.get("le", context.get("lt"))
-    if kind.startswith("less_than") and limit == 1 and 1 < value <= 100:
+    if kind.startswith("less_than") and limit == 1 and 2 <= value <= 100:
         return f"it is a share: write {value / 100:g} for {value:g} %"
     message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return f"{message[0].lower()}{message[1:]}"

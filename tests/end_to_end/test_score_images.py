@@ -16,9 +16,9 @@ import pytest
 from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
 from src.features import open_extractors, open_store
-from src.features.builtin import names
 from src.images import scan_images
 from tests.conftest import make_images
+from tests.feature_names import names
 
 ROOT = Path(__file__).parents[2]
 

@@ -165,9 +165,9 @@ def test_every_setting_of_a_script_is_read_by_it(kind):
         file = waiting.pop()
         files.add(file)
         for name in imports(file):
-            found = ROOT / f"{name.replace('.', '/')}.py"
-            if found.is_file() and "settings" not in name and found not in files:
-                waiting.add(found)
+            place = ROOT / name.replace(".", "/")  # a file, or a package
+            found = {place.with_suffix(".py"), *place.glob("*.py")} - files
+            waiting |= {file for file in found if file.is_file() and "settings" not in name}
     files.add(ROOT / f"{kind.__module__.replace('.', '/')}.py")
     read = {  # as an attribute, or by its name
         getattr(node, "attr", getattr(node, "value", None))

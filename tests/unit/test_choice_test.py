@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.aesthetic.choice_test import FEWEST, foretell, foretell_by, read_choice_data
+from src.aesthetic.choice_test import foretell, foretell_by
+from src.aesthetic.choices import FEWEST, read_choice_data
 from src.aesthetic.heads import fit_head
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.rating.models.feature_space import feature_space
@@ -25,14 +26,16 @@ def folder():
         yield Path(name)
 
 
-def rate(folder, taste, features, choices, seed=0):
+def rate(folder, taste, features, choices, seed=0, selection="active"):
     """A person whose choices follow logistic noise around a taste that is known."""
     rng = np.random.default_rng(seed)
     names = [f"{number:03d}.png" for number in range(len(taste))]
     for name in names:
         (folder / name).touch()
     vectors = None if features is None else dict(zip(names, features, strict=True))
-    with RatingDatabase(folder, images=names, features=vectors, seed=seed) as database:
+    with RatingDatabase(
+        folder, images=names, features=vectors, seed=seed, selection=selection
+    ) as database:
         for _ in range(choices):
             left, right = database.next_pair()
             margin = taste[int(left[:3])] - taste[int(right[:3])]
@@ -80,7 +83,7 @@ def test_reported_and_true_share_agree(folder, in_window):
     rng = np.random.default_rng(3)
     x = rng.normal(size=(300, 30))
     taste = x @ rng.normal(size=30) / 30**0.5 * 1.4 + rng.normal(0, 1.2, 300)
-    rate(folder, taste[:150], x[:150] if in_window else None, 300)
+    rate(folder, taste[:150], x[:150] if in_window else None, 300, selection="random")
     data = read(folder, x[:150])
     choices = read_choice_data(data)
     assert (choices.scoring.space.width > 0) == in_window
@@ -100,13 +103,13 @@ def test_reported_and_true_share_agree(folder, in_window):
 
 def test_noise_is_foretold_no_better_than_a_coin(folder):
     x = np.random.default_rng(0).normal(size=(100, 40))
-    rate(folder, np.zeros(100), x, 300)
+    rate(folder, np.zeros(100), x, 300, selection="random")
     data = read(folder, x)
     choices = read_choice_data(data)
     found = foretell(data, choices, ridge(data), np.ones(100, dtype=bool))
     everything = found.random + found.picked
     assert everything.interval[0] < 0.5 < everything.interval[1]
-    by_heart = foretell_by(data, choices, data.holder.scores, np.ones(100, dtype=bool))
+    by_heart = foretell_by(choices, data.holder.scores, np.ones(100, dtype=bool))
     assert (by_heart.random + by_heart.picked).value > 0.65
 
 

@@ -5,8 +5,6 @@ q is the weight of their edge, and the precision of each image's own part is D +
 Laplacian, D a positive diagonal; sparse, symmetric and diagonally dominant.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ prepared for an answer that has not been given, an answer be taken back, and a f
 window. Differences and variances are in logits, scores and deviations in Elo units.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -18,7 +16,7 @@ import numpy as np
 from src.rating.models.feature_space import FeatureSpace
 from src.rating.models.graph import Choices, Floats, Ints, sigmoid
 from src.rating.models.initial_scores import InitialScores
-from src.rating.models.posterior import LOGITS, Belief, Fit, Prior, Sites, fit
+from src.rating.models.posterior import LOGITS, Belief, Fit, Prior, fit
 from src.rating.pairs.expected_gain import SCORE_VARIANCE, pair_gains
 
 K = 0.8  # how far one choice can move an Elo score
@@ -51,7 +49,7 @@ class Taste(NamedTuple):
         deviation = math.log(self.variance / SCORE_VARIANCE) / _DOUBT
         return math.log(SHARES[self.share]) - 0.5 * deviation**2
 
-    def neighbours(self) -> list[Taste]:
+    def neighbours(self) -> list[Self]:
         return [
             self._replace(**{name: values[at + step]})
             for name, values in zip(self._fields, (VARIANCES, tuple(SHARES), POWERS), strict=True)
@@ -170,29 +168,24 @@ class PosteriorScoring(Scoring):
             return self._searched(answers)
 
     def _searched(self, answers: Sequence[Answer]) -> Self:
-        choices, found = as_choices(answers), dict[Taste, tuple[float, Fit]]()
-        sites: Sites | None = None
+        choices, found = as_choices(answers), dict[Taste, Fit]()
 
         def evidence(taste: Taste) -> float:
-            nonlocal sites
             if taste not in found:
-                fitted = fit(_prior(self.initial, self.space, taste), choices, sites)
-                found[taste] = fitted.log_evidence + taste.log_prior, fitted
-                sites = fitted.sites
-            return found[taste][0]
+                sites = found[best].sites if best in found else None
+                found[taste] = fit(_prior(self.initial, self.space, taste), choices, sites)
+            return found[taste].log_evidence + taste.log_prior
 
         best, before = self.taste, None
         while best != before and 0 < len(choices) <= MOST_SEARCHED:
             best, before = max([best, *self._others(best)], key=evidence), best
-        most = evidence(best)
-        likely = {t: math.exp(value - most) for t, (value, _) in found.items()}
-        total = sum(weight for weight in likely.values() if weight > _HARDLY)
-        candidates = tuple(
-            (weight / total, found[taste][1].belief)
-            for taste, weight in likely.items()
-            if weight > _HARDLY
-        )
-        return replace(self, taste=best, belief=found[best][1].belief, candidates=candidates)
+        # Not from sites found on the way, so that the same answers give the same scores.
+        found[best] = fit(_prior(self.initial, self.space, best), choices)
+        weights = np.exp([evidence(taste) - evidence(best) for taste in found])
+        weights[weights < _HARDLY] = 0
+        pairs = zip(weights / weights.sum(), found.values(), strict=True)
+        candidates = tuple((float(weight), one.belief) for weight, one in pairs if weight)
+        return replace(self, taste=best, belief=found[best].belief, candidates=candidates)
 
     def with_space(self, space: FeatureSpace) -> Self:
         return self.begin(self.initial, space, self.taste)

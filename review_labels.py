@@ -47,10 +47,9 @@ def corrections(settings: ReviewLabels, wrong: Sequence[SuspectedLabel]) -> Plan
     if not directory.is_dir():
         raise SettingsError(f"there is no folder {str(directory)!r}: set top_level_image_directory")
     if wrong[0].kind == "tag":
-        from src.tagging.errors import plan_corrections
-        from src.tagging.tag_files import SidecarStyle
+        from src.tagging.suspected_tags import plan_corrections
 
-        return plan_corrections(directory, wrong, SidecarStyle.of(settings))
+        return plan_corrections(directory, wrong, settings)
     if wrong[0].kind == "class":
         return move_to_folders(directory, {item.path: item.suggested for item in wrong})
     if settings.review_table:

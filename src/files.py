@@ -67,6 +67,25 @@ def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
     write_text(path, csv_text(rows))
 
 
+def read_csv(file: Path, needed: Iterable[str]) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file with their line numbers; cells that are not there are empty.
+
+    Raises:
+        DataError: it cannot be read, is no CSV in UTF-8, or lacks one of the columns.
+    """
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            rows = csv.DictReader(stream, restval="")
+            lacking = sorted(set(needed) - set(rows.fieldnames or ()))
+            if lacking:
+                raise DataError(f"{file}: the first line lacks {', '.join(lacking)}")
+            return [(rows.line_num, row) for row in rows]
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file} is no CSV file in UTF-8: {error}") from None
+
+
 def rows_of(columns: Mapping[str, Any]) -> list[list[object]]:
     """Columns (lists or arrays) as rows for `write_csv`, numbers with six digits."""
     lists = [

@@ -3,8 +3,8 @@
 import pytest
 
 from src.errors import DataError
+from src.settings.tags import TagFiles
 from src.tagging.tag_files import (
-    SidecarStyle,
     format_tags,
     parse_tags,
     read_tags,
@@ -12,8 +12,8 @@ from src.tagging.tag_files import (
     sidecar_of,
 )
 
-LINES, COMMAS = SidecarStyle(), SidecarStyle(commas=True)
-SHORT = SidecarStyle(replaces_extension=True)
+LINES, COMMAS = TagFiles(), TagFiles(tag_commas=True)
+SHORT = TagFiles(tag_files="image1.txt")
 
 
 @pytest.mark.parametrize(

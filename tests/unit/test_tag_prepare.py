@@ -7,17 +7,24 @@ import pytest
 from src.errors import DataError
 from src.file_changes.apply import apply, undo
 from src.file_changes.changes import Folders
+from src.images import ImageFile
+from src.settings.prepare_tags import PrepareTags
+from src.settings.tags import TagFiles
 from src.tagging.dotenv import read_dotenv, write_arguments
-from src.tagging.prepare import check_images, count_tags, plan_tags
-from src.tagging.tag_files import SidecarStyle, tag_changes
+from src.tagging.prepare import check_images, plan_tags
+from src.tagging.tag_files import tag_changes
 from tests.conftest import make_images
 
-STYLE = SidecarStyle()
+STYLE = TagFiles()
 IMAGES = ["cats/indoors/a.jpg", "cats/b.jpg", "c.jpg"]
 
 
+def planned(folder, images, **settings):
+    return plan_tags(images, PrepareTags(top_level_image_directory=str(folder), **settings))
+
+
 def test_fixed_tags_and_folder_names(tmp_path):
-    plan = plan_tags(tmp_path, IMAGES, STYLE, fixed=["photo", ""], from_folders=True)
+    plan = planned(tmp_path, IMAGES, tags_to_write="photo,", tags_from_folders=True)
     assert plan.changes == {
         "cats/indoors/a.jpg.txt": ["photo", "cats", "indoors"],
         "cats/b.jpg.txt": ["photo", "cats"],
@@ -26,7 +33,7 @@ def test_fixed_tags_and_folder_names(tmp_path):
 
 
 def test_an_image_outside_folders_has_no_folder_name(tmp_path):
-    plan = plan_tags(tmp_path, IMAGES, STYLE, from_folders=True)
+    plan = planned(tmp_path, IMAGES, tags_from_folders=True)
     assert plan.untagged == ["c.jpg"]
     assert "c.jpg.txt" not in plan.changes
 
@@ -36,18 +43,18 @@ def test_an_image_outside_folders_has_no_folder_name(tmp_path):
 )
 def test_files_that_are_there(tmp_path, existing, tags):
     (tmp_path / "c.jpg.txt").write_text("mine\n")
-    plan = plan_tags(tmp_path, ["c.jpg"], STYLE, fixed=["x"], existing=existing)
+    plan = planned(tmp_path, ["c.jpg"], tags_to_write="x", existing_tags=existing)
     assert plan.changes.get("c.jpg.txt") == tags
     assert plan.kept == (["c.jpg.txt"] if tags is None else [])
 
 
 def test_two_images_never_share_a_file(tmp_path):
-    style = SidecarStyle(replaces_extension=True)
-    plan = plan_tags(tmp_path, ["a.jpg", "a.png"], style, fixed=["x"])
+    settings = {"tags_to_write": "x", "tag_files": "image1.txt"}
+    plan = planned(tmp_path, ["a.jpg", "a.png"], **settings)
     assert plan.changes == {"a.txt": ["x"]}
     assert plan.kept == ["a.txt"]
     (tmp_path / "a.txt").write_text("mine")
-    plan = plan_tags(tmp_path, ["a.jpg", "a.png"], style, fixed=["x"], existing="overwrite")
+    plan = planned(tmp_path, ["a.jpg", "a.png"], existing_tags="overwrite", **settings)
     assert plan.changes == {}
 
 
@@ -74,10 +81,6 @@ def test_an_unreadable_tag_file_stops_before_anything_is_written(tmp_path):
         tag_changes(tmp_path, {"a.jpg.txt": ["x"], "b.jpg.txt": ["x"]}, STYLE)
 
 
-def test_counts():
-    assert count_tags([["b", "a", "a"], ["b"], []]) == [("b", 2), ("a", 1)]
-
-
 def test_damaged_and_repeated_images(tmp_path):
     make_images(tmp_path, 3)
     shutil.copy(tmp_path / "000.png", tmp_path / "copy.png")
@@ -85,7 +88,7 @@ def test_damaged_and_repeated_images(tmp_path):
     (tmp_path / "002.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.png").write_bytes(b"")
     names = sorted(path.name for path in tmp_path.iterdir())
-    check = check_images(tmp_path, [*names, "gone.png"])
+    check = check_images(tmp_path, [ImageFile(name, 0, 0) for name in [*names, "gone.png"]])
     assert check.unreadable.keys() == {"002.png", "empty.png", "gone.png"}
     assert check.duplicates == [["000.png", "copy.png"]]
 

@@ -43,9 +43,6 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
     Uploads that are too large get 413, those that are no readable image 415, wrong numbers 422,
     and those that a page of another site sends, 403; programs send no origin and are welcome.
     More than `MAX_UPLOADS` at once get 503, those that arrive too slowly 408.
-
-    Raises:
-        MissingExtra: fastapi is not installed.
     """
     try:
         from fastapi import FastAPI, HTTPException, Query, Request
@@ -149,12 +146,7 @@ async def _body(request: Any) -> bytes:
 
 
 def serve(tagger: Tagger, scope: Scope, port: int) -> None:
-    """Serve until Ctrl-C.
-
-    Raises:
-        MissingExtra: fastapi or uvicorn is not installed.
-        SettingsError: the port is taken.
-    """
+    """Serve until Ctrl-C."""
     app = make_app(tagger, scope)
     try:
         import uvicorn

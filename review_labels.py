@@ -41,7 +41,7 @@ def main(settings: ReviewLabels) -> None:
 
 def corrections(settings: ReviewLabels, wrong: Sequence[SuspectedLabel]) -> Plan:
     """What is to be changed; a list is of one kind of label."""
-    from src.file_changes.relabel import move_to_folders, other_folders, relabel_wrong
+    from src.file_changes.plan import move_to_folders, other_folders, relabel_wrong
 
     directory, paths = Path(settings.top_level_image_directory), [item.path for item in wrong]
     if not directory.is_dir():

@@ -55,15 +55,8 @@ def carry_out(
 ) -> bool:
     """Print what a plan does and how it is undone, and unless it is a dry run, do it.
 
-    Args:
-        prefix: of the script's settings `dry_run` and `undo`, such as "score_".
-        what: is done, as a part of the undo file's name.
-
-    Returns:
-        Whether anything was changed.
-
-    Raises:
-        DataError: something was not done.
+    Returns whether anything was changed. `prefix` is that of the script's settings `dry_run` and
+    `undo`, such as "score_", and `what` becomes a part of the undo file's name.
     """
     print(plan.text() if dry_run else "\n".join(plan.lines))
     if not plan.changes:
@@ -119,12 +112,7 @@ def make(folders: Folders, changes: Iterable[Change]) -> Outcome:
 
 
 def undo(undo_file: Path) -> Outcome:
-    """Undo everything that an undo file holds, in the opposite order.
-
-    Raises:
-        DataError: the undo file is missing or damaged, its image folder is gone, or scores would
-            change under an open rating window.
-    """
+    """Undo everything that an undo file holds, in the opposite order."""
     from src.rating.storage.choice_log import no_window
 
     recorded = read_undo_file(undo_file)

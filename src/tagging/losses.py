@@ -33,10 +33,9 @@ def tag_loss(settings: ClassifierTraining, weights: np.ndarray | None = None) ->
     `bce` is the mean over all decisions; `focal` and `asl` are sums over the tags, averaged over
     the images. With `asl` and its three parameters zero this is k times `bce`.
 
-    Returns:
-        What takes a mapping with `logits`, (b, k), and labels, (b, k) in 0 … 1, to a scalar.
-        `num_items_in_batch` counts the decisions in all batches of one step of the optimiser, so
-        that accumulated gradients equal those of one large batch; by default those of this batch.
+    Logits and labels are (b, k), labels in 0 … 1. `num_items_in_batch` counts the decisions in all
+    batches of one step of the optimiser, so that accumulated gradients equal those of one large
+    batch; by default those of this batch.
     """
     smoothing = float(settings.training_args.given.get("label_smoothing_factor", 0.0))
 
@@ -81,11 +80,7 @@ def focal(
 
 
 def asymmetric(
-    logits: "torch.Tensor",
-    labels: "torch.Tensor",
-    gamma_neg: float,
-    gamma_pos: float,
-    clip: float,
+    logits: "torch.Tensor", labels: "torch.Tensor", gamma_neg: float, gamma_pos: float, clip: float
 ) -> "torch.Tensor":
     """Asymmetric loss of each decision, (b, k) (Ridnik et al. 2021, equations 4 to 7).
 
@@ -110,9 +105,8 @@ def asymmetric(
 def frequency_weights(counts: np.ndarray, power: float = 0.5) -> np.ndarray:
     """Factors that make rare tags count more, (k,) float32, mean 1.
 
-    Args:
-        counts: how many training images have each tag; 0 counts as 1.
-        power: 0 makes all equal, 1 makes each tag count the same in total.
+    Of the counts of training images 0 counts as 1. Power 0 makes all equal, 1 makes each tag count
+    the same in total.
     """
     weights: np.ndarray = np.power(np.maximum(counts, 1).astype(np.float64), -power)
     return np.asarray(weights / weights.mean(), np.float32)

@@ -22,11 +22,7 @@ class TagPlan(NamedTuple):
 
 
 def plan_tags(images: Sequence[str], settings: PrepareTags) -> TagPlan:
-    """What to write so that every image has the tags that the settings ask for in its tag file.
-
-    Raises:
-        DataError: a tag file to append to cannot be read.
-    """
+    """What to write so that every image has the tags that the settings ask for in its tag file."""
     directory, existing = Path(settings.top_level_image_directory), settings.existing_tags
     scan = scan_sidecars(directory, images, settings)
     shared = {image for owners in scan.shared.values() for image in owners}

@@ -112,8 +112,9 @@ def write_results(
     if compared:
         metrics["models"] = list(compared)
     write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
-    rows = tag_rows(data.tags, results)
-    write_csv(folder / "tags.csv", rows_of({key: [row[key] for row in rows] for key in rows[0]}))
+    columns = tag_columns(data.tags, results)
+    write_csv(folder / "tags.csv", rows_of(columns))
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     write_suspected(folder / FILE_NAME, results.suspects)
     write_suspects(folder / PAGE, data.directory, results.suspects, tags=_tags_now(data))
     images = min(settings.evaluation_args.report_images, _STRIP)
@@ -131,29 +132,30 @@ def compare(found: Sequence[tuple[str, Results]]) -> list[dict[str, Any]]:
     return rows
 
 
-def tag_rows(tags: Sequence[SelectedTag], results: Results) -> list[dict[str, Any]]:
-    """Metrics of each tag as rows; None where a tag is on none of the images reported on."""
-    by_tag, support = results.by_tag, results.by_tag.support
-    columns = {
-        "precision": by_tag.precision,
-        "recall": by_tag.recall,
-        "f1": by_tag.f_score(1),
-        "f2": by_tag.f_score(2),
-        "mcc": by_tag.mcc,
-        "average_precision": by_tag.average_precision,
+def tag_columns(tags: Sequence[SelectedTag], results: Results) -> dict[str, list[Any]]:
+    """Metrics of each tag; None where a tag is on none of the images reported on."""
+    by_tag = results.by_tag
+    measured = {
+        "precision": by_tag.precision.tolist(),
+        "recall": by_tag.recall.tolist(),
+        "f1": by_tag.f_score(1).tolist(),
+        "f2": by_tag.f_score(2).tolist(),
+        "mcc": by_tag.mcc.tolist(),
+        "average_precision": by_tag.average_precision.tolist(),
     }
-    return [
-        {
-            "rank": rank,
-            "tag": tag.name,
-            "category": category_name(tag.category),
-            "images": tag.count,
-            "tested": int(support[rank]),
-            "threshold": float(results.at[rank]),
-        }
-        | {k: float(values[rank]) if support[rank] else None for k, values in columns.items()}
-        for rank, tag in enumerate(tags)
-    ]
+    support = by_tag.support.tolist()
+    return {
+        "rank": list(range(len(tags))),
+        "tag": [tag.name for tag in tags],
+        "category": [category_name(tag.category) for tag in tags],
+        "images": [tag.count for tag in tags],
+        "tested": support,
+        "threshold": results.at.tolist(),
+        **{
+            key: [value if images else None for value, images in zip(values, support, strict=True)]
+            for key, values in measured.items()
+        },
+    }
 
 
 def _tags_now(data: TaggedImages) -> dict[str, list[str]]:

@@ -55,11 +55,7 @@ def write_selected_tags(file: Path, tags: Sequence[SelectedTag]) -> None:
 
 
 def read_selected_tags(file: Path) -> list[SelectedTag]:
-    """Read a list; `category` and `count` may be absent or empty (then 0), so may `tag_id`.
-
-    Raises:
-        DataError: no such file, no CSV, a wrong number, or a name that stands there twice.
-    """
+    """Read a list; `category` and `count` may be absent or empty (then 0), so may `tag_id`."""
     tags: dict[str, SelectedTag] = {}
     for line, row in read_csv(file, ["name"]):
         name = row["name"].strip()

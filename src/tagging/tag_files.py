@@ -52,11 +52,7 @@ def parse_tags(text: str, style: TagFiles) -> list[str]:
 
 
 def read_tags(file: Path, style: TagFiles) -> list[str]:
-    """The tags in a tag file: UTF-8, or UTF-16 with a byte order mark.
-
-    Raises:
-        DataError: the file cannot be read, or is no text.
-    """
+    """The tags in a tag file: UTF-8, or UTF-16 with a byte order mark."""
     try:
         content = file.read_bytes()
         text = content.decode(_BYTE_ORDER_MARKS.get(content[:2], "utf-8"))
@@ -83,11 +79,7 @@ def format_tags(tags: Sequence[str], style: TagFiles) -> str:
 def tag_changes(
     directory: Path, tags: Mapping[str, Sequence[str]], style: TagFiles
 ) -> list[Change]:
-    """Changes that give tag files (relative to the folder) these tags, where they differ.
-
-    Raises:
-        DataError: a tag file cannot be read.
-    """
+    """Changes that give tag files (relative to the folder) these tags, where they differ."""
     return [
         Write.of(directory, file, format_tags(wanted, style).encode())
         for file, wanted in tags.items()

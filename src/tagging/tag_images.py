@@ -88,9 +88,6 @@ def tag_images(
     Each file is written as a whole, a batch at a time, after the undo file has it; if the run is
     stopped, the next one with the same model and choice goes on after the last finished batch,
     with the same undo file. A dry run logs what would be written.
-
-    Raises:
-        DataError: a file cannot be written, or a tag file that is there cannot be read.
     """
     directory, existing = Path(settings.top_level_image_directory), settings.existing_tags
     scan = scan_sidecars(directory, images, settings)
@@ -131,7 +128,7 @@ def tag_images(
                 make(folders, changes).report()
                 written += len(changes)
             bar.update(len(batch))
-            progress.finished([image for image, _ in batch])
+            progress.add([image for image, _ in batch])
     progress.close()
     undo_file = progress.undo_file if progress.undo_file.exists() else None
     return Tagged(written, len(images) - len(wanted), unreadable, undo_file)
@@ -172,31 +169,20 @@ class _Progress:
     """
 
     def __init__(self, directory: Path, key: str, *, writes: bool) -> None:
-        self._file = directory / PROGRESS_FILE
-        self._writes = writes
-        self.done: set[str] = set()
-        self.undo_file = new_undo_file(directory, "tags")
+        self._file, self._writes = directory / PROGRESS_FILE, writes
+        self.undo_file, self.done = new_undo_file(directory, "tags"), set[str]()
         try:
-            first, undo_name, *rest = self._file.read_text(encoding="utf-8").split("\n")
+            known, undo_name, *done = self._file.read_text(encoding="utf-8").split("\n")
         except (OSError, ValueError):
-            first = undo_name = ""
-            rest = []
-        if first == key and undo_name.startswith("undo-"):
-            self.done = set(rest[:-1])  # the last line may be cut off
+            known, undo_name, done = "", "", []
+        if known == key and undo_name.startswith("undo-"):
+            self.done = set(done[:-1])  # the last line may be cut off
             self.undo_file = directory / Path(undo_name).name
         else:
-            self._append([key, self.undo_file.name], mode="w")
+            self.add([key, self.undo_file.name], mode="w")
 
-    def finished(self, images: Sequence[str]) -> None:
-        """Note a batch."""
-        self._append(images)
-
-    def close(self) -> None:
-        """All images are done."""
-        if self._writes:
-            self._file.unlink(missing_ok=True)
-
-    def _append(self, lines: Sequence[str], mode: str = "a") -> None:
+    def add(self, lines: Sequence[str], mode: str = "a") -> None:
+        """Note images that are done."""
         if not self._writes:
             return
         try:
@@ -204,6 +190,10 @@ class _Progress:
                 stream.write("".join(f"{line}\n" for line in lines))
         except OSError as error:
             raise DataError(f"{self._file} cannot be written: {error.strerror or error}") from None
+
+    def close(self) -> None:
+        if self._writes:
+            self._file.unlink(missing_ok=True)
 
 
 @contextmanager

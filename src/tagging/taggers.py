@@ -74,10 +74,6 @@ def open_tagger(folder: Path, *, backend: Backend = "auto", device: str = "auto"
 
     `auto` takes model.onnx if there is one. For the device see `src.devices.choose_device`; ONNX
     Runtime takes a GPU unless it is `cpu`.
-
-    Raises:
-        ModelError: no tagging model, or a damaged one.
-        MissingExtra: ONNX Runtime is needed and not installed.
     """
     if not folder.is_dir():
         raise ModelError(f"there is no model folder {str(folder)!r}: correct load_model")
@@ -137,11 +133,7 @@ def _open_torch(folder: Path, device: str) -> Tagger:
 
 
 def members(folder: Path) -> list[Path]:
-    """The model folders that an ensemble's folder names.
-
-    Raises:
-        ModelError: ensemble.json is damaged, or a folder is not there.
-    """
+    """The model folders that an ensemble's folder names."""
     file = folder / ENSEMBLE_FILE
     try:
         names = json.loads(file.read_text(encoding="utf-8"))["models"]

@@ -60,7 +60,8 @@ def write(settings: ScoreImages, scored: "Scored", output: Path) -> None:
     print(f"Table: {output / settings.score_table}")
     if settings.score_gallery == "off" or "://" in settings.top_level_image_directory:
         return
-    from src.reports.gallery import THUMBNAILS, write_gallery, write_thumbnails
+    from src.reports.gallery import write_gallery
+    from src.reports.thumbnails import THUMBNAILS, write_thumbnails
 
     small = settings.score_gallery == "thumbnails"
     files = [scored.directory / path for path in scored.paths]

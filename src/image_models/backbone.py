@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from src.errors import ModelError
+from src.features.extractor import Extractor
 from src.features.hub import resolve_model
-from src.features.pixel_extractor import TorchRunner
+from src.features.torch_runner import TorchRunner
 from src.files import write_text
 from src.image_models.head import LinearHead
 from src.image_models.model import find_head, need_timm, quieten, read_head
@@ -24,7 +25,7 @@ VERSION = 1  # of this module's way from image to vector
 RECORD = "image_taste"  # our part of config.json
 
 
-class HeadInputs:
+class HeadInputs(Extractor):
     """The input of a classifier's final linear layer: an extractor for the feature store.
 
     Which tensor that is (a pooled map, the class token, a mean) is the architecture's own choice,

@@ -40,9 +40,6 @@ def show(
 
     Returns:
         Spotlight's viewer; its `close()` ends it.
-
-    Raises:
-        MissingExtra: Renumics Spotlight is not installed.
     """
     os.environ.setdefault("SPOTLIGHT_OPT_OUT", "true")  # it sends no usage figures
     try:
@@ -85,14 +82,12 @@ def _layout(frame: Any, label: str, prediction: str, embedded: bool) -> Any:
     from renumics.spotlight import layout
     from renumics.spotlight.layout import lenses
 
-    numbers = np.issubdtype(frame[label].to_numpy().dtype, np.number)
-    if numbers:
-        first = layout.tab(layout.scatterplot("Prediction", label, prediction), weight=45)
+    first: Any
+    if np.issubdtype(frame[label].to_numpy().dtype, np.number):
+        first = layout.scatterplot("Prediction", label, prediction)
     else:
-        first = layout.tab(
-            layout.confusion_matrix("Confusion matrix", label, prediction), weight=45
-        )
-    views = [first]
+        first = layout.confusion_matrix("Confusion matrix", label, prediction)
+    views = [layout.tab(first, weight=45)]
     if embedded:
         similar = layout.similaritymap("Similar images", ["embedding"], color_by_column=label)
         views.append(layout.tab(similar, weight=55))

@@ -22,14 +22,9 @@ def write_suspects(
     """Write the page.
 
     Args:
-        file: where to.
-        directory: the image folder.
         suspects: the greatest surprise first.
         tags: those that an image has now, for models of tags.
         most: suspects on the page.
-
-    Raises:
-        DataError: it cannot be written.
     """
     shown = suspects[:most]
     paths = list(dict.fromkeys(suspect.path for suspect in shown))

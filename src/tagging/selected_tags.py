@@ -57,7 +57,7 @@ def write_selected_tags(file: Path, tags: Sequence[SelectedTag]) -> None:
 def read_selected_tags(file: Path) -> list[SelectedTag]:
     """Read a list; `category` and `count` may be absent or empty (then 0), so may `tag_id`."""
     tags: dict[str, SelectedTag] = {}
-    for line, row in read_csv(file, ["name"]):
+    for line, row in read_csv(file, "name"):
         name = row["name"].strip()
         if not name:
             raise DataError(f"{file}, line {line}: the name is missing")

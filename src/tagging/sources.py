@@ -75,7 +75,7 @@ def read_table(file: Path, images: Sequence[str]) -> TagSource:
     """
     tags: dict[str, list[str]] = {}
     parts: dict[str, str] = {}
-    for line, row in read_csv(file, ["path", "tags"]):
+    for line, row in read_csv(file, "path", "tags"):
         path = PurePosixPath(row["path"].replace("\\", "/")).as_posix()
         tags[path] = parse_tags(row["tags"], TagFiles(tag_commas=True))
         part = row.get("split", "").strip().lower()

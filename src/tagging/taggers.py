@@ -16,9 +16,9 @@ from PIL import Image
 
 from src.dataset.labelled import order_of
 from src.errors import ModelError
+from src.features.extractor import PixelExtractor
 from src.features.hub import folder_identity
 from src.features.onnx_extractor import OnnxNetwork
-from src.features.pixel_extractor import PixelExtractor
 from src.images.preprocess import Preprocessing
 from src.tagging import selected_tags
 from src.tagging.selected_tags import SelectedTag, read_selected_tags

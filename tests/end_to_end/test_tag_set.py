@@ -44,7 +44,9 @@ def test_the_surest_suspicions_are_right(outcome):
     ]
     assert len(right) == 100
     assert np.mean(right) >= 0.8
-    everything = [e.label in truth.dropped[e.path] for e in results.suspects if e.suggested == "add"]
+    everything = [
+        e.label in truth.dropped[e.path] for e in results.suspects if e.suggested == "add"
+    ]
     expected = results.metrics["suspected_labels"]["expected_wrong"]
     assert sum(everything) / 3 < expected < 3 * sum(everything)
 

@@ -37,7 +37,6 @@ def export(
 
     Args:
         predictor: a model on features of CLIP models, without hidden states.
-        path: the .safetensors file to write.
         clip_models: hub names of the CLIP models whose features are joined, in order.
         features: (n, d) of training images as extracted; used where the model must be imitated.
         held_out: (m, d) of images that it was not trained on, to compare the imitation with it.
@@ -48,7 +47,6 @@ def export(
 
     Raises:
         ModelError: no CLIP model is named.
-        DataError: a file cannot be written.
     """
     if not clip_models:
         raise ModelError("the ComfyUI nodes need CLIP features: name the CLIP model")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlparse
 
 import numpy as np
@@ -26,8 +26,7 @@ _TIMEOUT = 30  # seconds
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class PublishedFile:
+class PublishedFile(NamedTuple):
     """A file on the web, and the name it gets here."""
 
     name: str
@@ -63,7 +62,6 @@ def published_head(
 
     Raises:
         ModelError: it is not there and cannot be fetched.
-        DataError: it cannot be written.
     """
     for file in files:
         if (folder / file.name).is_file():

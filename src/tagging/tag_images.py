@@ -57,8 +57,7 @@ def allowed_tags(
     """Which tags may be given, (k,) bool: those on the whitelist, if any, and on no blacklist."""
     names = [tag.name for tag in tags]
     for listed, name in ((whitelist, "whitelist"), (blacklist, "blacklist")):
-        unknown = [tag for tag in listed if tag not in set(names)]
-        if unknown:
+        if unknown := sorted(set(listed) - set(names)):
             logger.warning(
                 "The model does not know %d tags of the %s, such as %r.",
                 len(unknown),

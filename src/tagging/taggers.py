@@ -138,8 +138,9 @@ def members(folder: Path) -> list[Path]:
     try:
         names = json.loads(file.read_text(encoding="utf-8"))["models"]
         folders = [folder / str(name) for name in names]
-        folders[0]
-    except (OSError, ValueError, LookupError, TypeError):
+        if not folders:
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError):
         raise ModelError(f"{file} is damaged: make the ensemble again") from None
     for member in folders:
         if not member.is_dir() or (member / ENSEMBLE_FILE).is_file():

@@ -1,6 +1,6 @@
 """Whatever tags are written are read back; reading and writing again changes nothing."""
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from src.settings.tags import TagFiles
@@ -10,6 +10,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=1
 TAGS = st.lists(TEXT, max_size=8)
 
 
+@settings(max_examples=30)
 @given(TAGS)
 @example(["\ufeffcat", "a\u2028b", "\x85"])
 def test_lines_round_trip(tmp_path_factory, tags):
@@ -18,6 +19,7 @@ def test_lines_round_trip(tmp_path_factory, tags):
     assert read_tags(file, TagFiles()) == clean_tags(tags)
 
 
+@settings(max_examples=30)
 @given(st.lists(TEXT.map(lambda text: text.replace(",", "")), max_size=8))
 def test_commas_round_trip(tmp_path_factory, tags):
     file = tmp_path_factory.mktemp("tags") / "a.jpg.txt"
@@ -25,6 +27,7 @@ def test_commas_round_trip(tmp_path_factory, tags):
     assert read_tags(file, TagFiles(tag_commas=True)) == clean_tags(tags)
 
 
+@settings(max_examples=30)
 @given(TEXT, st.booleans())
 def test_parsing_is_stable(text, commas):
     style = TagFiles(tag_commas=commas)

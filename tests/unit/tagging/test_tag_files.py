@@ -4,13 +4,7 @@ import pytest
 
 from src.errors import DataError
 from src.settings.tags import TagFiles
-from src.tagging.tag_files import (
-    format_tags,
-    parse_tags,
-    read_tags,
-    scan_sidecars,
-    sidecar_of,
-)
+from src.tagging.tag_files import format_tags, parse_tags, read_tags, scan_sidecars, sidecar_of
 
 LINES, COMMAS = TagFiles(), TagFiles(tag_commas=True)
 SHORT = TagFiles(tag_files="image1.txt")

@@ -39,9 +39,6 @@ def training_choices(directory: Path, paths: Sequence[str], train: np.ndarray) -
     """The choices between two training images, (n,) bool; None if the folder has no choice log.
 
     A choice that shows a test image is left out, so that the test stays honest.
-
-    Raises:
-        DataError: the log is damaged, or open in a rating window.
     """
     if not (directory / NAME).is_file():
         return None

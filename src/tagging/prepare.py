@@ -7,7 +7,7 @@ from typing import NamedTuple
 from src.features.extract import local_engine
 from src.images import ImageFile, read_file
 from src.progress import progress_bar
-from src.settings.prepare_tags import PrepareTags
+from src.settings import PrepareTags
 from src.tagging.tag_files import clean_tags, read_tags, scan_sidecars, sidecar_of
 
 _BATCH = 32
@@ -23,7 +23,7 @@ class TagPlan(NamedTuple):
 
 def plan_tags(images: Sequence[str], settings: PrepareTags) -> TagPlan:
     """What to write so that every image has the tags that the settings ask for in its tag file."""
-    directory, existing = Path(settings.top_level_image_directory), settings.existing_tags
+    directory, existing = Path(settings.top_level_image_directory), settings.existing
     scan = scan_sidecars(directory, images, settings)
     shared = {image for owners in scan.shared.values() for image in owners}
     changes: dict[str, list[str]] = {}

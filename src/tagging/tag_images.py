@@ -18,7 +18,7 @@ from src.file_changes.undo_file import UndoFile, new_undo_file
 from src.images import read_file
 from src.images.read_ahead import read_ahead
 from src.progress import progress_bar
-from src.settings.tag_images import TagImages
+from src.settings import TagImages
 from src.tagging.selected_tags import SelectedTag
 from src.tagging.tag_files import clean_tags, read_tags, scan_sidecars, sidecar_of, tag_changes
 from src.tagging.taggers import Tagger
@@ -82,13 +82,13 @@ class Tagged(NamedTuple):
 def tag_images(
     images: Sequence[str], tagger: Tagger, choice: TagChoice, settings: TagImages
 ) -> Tagged:
-    """Write a tag file for each image, and with `tag_probabilities` a table.
+    """Write a tag file for each image, and with `probabilities` a table.
 
     Each file is written as a whole, a batch at a time, after the undo file has it; if the run is
     stopped, the next one with the same model and choice goes on after the last finished batch,
     with the same undo file. A dry run logs what would be written.
     """
-    directory, existing = Path(settings.top_level_image_directory), settings.existing_tags
+    directory, existing = Path(settings.top_level_image_directory), settings.existing
     scan = scan_sidecars(directory, images, settings)
     shared = {image for owners in scan.shared.values() for image in owners}
     key = f"{tagger.identity}|{existing}|{choice.fingerprint()}"
@@ -200,10 +200,10 @@ def _table(
     settings: TagImages, tagger: Tagger, choice: TagChoice, *, goes_on: bool
 ) -> Iterator[Callable[[str, np.ndarray], None]]:
     """Writes an image and its probabilities, a column for each allowed tag, if a file is wanted."""
-    if not settings.tag_probabilities:
+    if not settings.probabilities:
         yield lambda image, probabilities: None
         return
-    file, columns = Path(settings.tag_probabilities), np.flatnonzero(choice.allowed)
+    file, columns = Path(settings.probabilities), np.flatnonzero(choice.allowed)
     goes_on &= file.is_file()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

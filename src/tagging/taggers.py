@@ -95,8 +95,8 @@ def _open_onnx(folder: Path, device: str) -> Tagger:
     file = folder / ONNX_FILE
     if not file.is_file():
         raise ModelError(
-            f"{folder} holds no {ONNX_FILE}: make it with tag_images --tag_action=export, or "
-            "set tag_backend to 'torch'"
+            f"{folder} holds no {ONNX_FILE}: make it with tag_images --action=export, or "
+            "set backend to 'torch'"
         )
     tags, thresholds = _tags_and_thresholds(folder)
     network, pixels = OnnxNetwork(file, "tagging with model.onnx", device=device), PixelExtractor()

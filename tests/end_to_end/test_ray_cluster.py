@@ -77,14 +77,14 @@ def kill_a_worker(process: subprocess.Popen[str], store: Path) -> tuple[int, set
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_a_killed_worker_changes_nothing(place):
-    words = ["--top_level_image_directory=images", "--score_output=local", "--load_model=model",
-             f"--feature_store={place / 'here'}", "--score_gallery=off"]  # fmt: skip
+    words = ["--top_level_image_directory=images", "--output=local", "--load_model=model",
+             f"--feature_store={place / 'here'}", "--gallery=off"]  # fmt: skip
     run_script("score_images", *words, cwd=place, check=True)
 
     store = place / "there" / ".features.sqlite"
     ray = start(place, f"--top_level_image_directory={(place / 'images').as_uri()}",
-                "--engine=ray", "--ray_workers=2", "--score_output=there",
-                "--score_table=scores.parquet")  # fmt: skip
+                "--engine=ray", "--ray_workers=2", "--output=there",
+                "--table=scores.parquet")  # fmt: skip
     before, family = kill_a_worker(ray, store)
     output, errors = ray.communicate(timeout=200)
     assert ray.returncode == 0, errors

@@ -6,7 +6,7 @@ import pytest
 
 from src.errors import DataError
 from src.images import ImageFile
-from src.settings.prepare_tags import PrepareTags
+from src.settings import PrepareTags
 from src.settings.tags import TagFiles
 from src.tagging.dotenv import read_dotenv, write_arguments
 from src.tagging.prepare import check_images, plan_tags
@@ -37,7 +37,7 @@ def test_fixed_tags_and_folder_names(tmp_path):
 )
 def test_files_that_are_there(tmp_path, existing, tags):
     (tmp_path / "c.jpg.txt").write_text("mine\n")
-    plan = planned(tmp_path, ["c.jpg"], tags_to_write="x", existing_tags=existing)
+    plan = planned(tmp_path, ["c.jpg"], tags_to_write="x", existing=existing)
     assert plan.changes.get("c.jpg.txt") == tags
     assert plan.kept == (["c.jpg.txt"] if tags is None else [])
 
@@ -48,7 +48,7 @@ def test_two_images_never_share_a_file(tmp_path):
     assert plan.changes == {"a.txt": ["x"]}
     assert plan.kept == ["a.txt"]
     (tmp_path / "a.txt").write_text("mine")
-    plan = planned(tmp_path, ["a.jpg", "a.png"], existing_tags="overwrite", **settings)
+    plan = planned(tmp_path, ["a.jpg", "a.png"], existing="overwrite", **settings)
     assert plan.changes == {}
 
 
@@ -96,7 +96,7 @@ def test_a_dotenv_becomes_an_arguments_file(tmp_path):
     exec(write_arguments(file, tmp_path / "out.py").read_text(), variables)
     assert variables["args"]["top_level_image_directory"] == "my images/"
     assert variables["args"]["save_model"] == "models/classifier"
-    tagging = variables["per_script"]["tag_images"]
+    tagging = variables["args"]["tag_images"]
     assert tagging["top_level_image_directory"] == "C:\\new\\pictures"
     assert tagging["load_model"] == "models/classifier"
 

@@ -9,7 +9,7 @@ from src.dataset.labelled import order_of
 from src.errors import DataError, ModelError
 from src.file_changes.apply import undo
 from src.images import find_images
-from src.settings.tag_images import TagImages
+from src.settings import TagImages
 from src.tagging.selected_tags import SelectedTag
 from src.tagging.tag_images import PROGRESS_FILE, TagChoice, allowed_tags, tag_images
 from src.tagging.thresholds import Thresholds
@@ -44,9 +44,10 @@ def choice(thresholds=(0.5, 0.6, 0.5), top_k=0, allowed=(True, True, True)):
     return TagChoice(np.array(thresholds), np.array(allowed), top_k)
 
 
-def run(folder, tagger=None, how=None, **given):
+def run(folder, tagger=None, how=None, dry_run=False, **given):
     batch = {"per_device_eval_batch_size": 2}
-    settings = TagImages(top_level_image_directory=str(folder), evaluation_args=batch, **given)
+    given |= {"evaluation_args": batch, "dry_run": dry_run}
+    settings = TagImages(top_level_image_directory=str(folder), **given)
     return tag_images(find_images(folder), tagger or Rule(), how or choice(), settings)
 
 
@@ -87,7 +88,7 @@ def test_every_image_gets_its_file_in_its_place(tmp_path):
 def test_files_that_are_there(tmp_path, existing, text):
     make_images(tmp_path, 1, (64, 48))
     (tmp_path / "000.png.txt").write_text("mine\n")
-    run(tmp_path, how=choice((2, 0.6, 2)), existing_tags=existing)
+    run(tmp_path, how=choice((2, 0.6, 2)), existing=existing)
     assert (tmp_path / "000.png.txt").read_text() == text
 
 
@@ -104,9 +105,9 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, existing):
     (folder / "006.png.txt").write_text("mine\n")
     table = tmp_path / "p.csv"
     with pytest.raises(KeyboardInterrupt):
-        run(folder, Rule(fail_after=5), existing_tags=existing, tag_probabilities=str(table))
+        run(folder, Rule(fail_after=5), existing=existing, probabilities=str(table))
     tagger = Rule()
-    done = run(folder, tagger, existing_tags=existing, tag_probabilities=str(table))
+    done = run(folder, tagger, existing=existing, probabilities=str(table))
     left = 2 if existing == "skip" else 3
     assert (done.written, tagger.seen) == (left, left)
     assert len(list(folder.glob("*.txt"))) == 7
@@ -122,9 +123,9 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, existing):
 def test_another_choice_starts_anew(tmp_path):
     make_images(tmp_path, 4)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, Rule(fail_after=2), existing_tags="overwrite")
+        run(tmp_path, Rule(fail_after=2), existing="overwrite")
     tagger = Rule()
-    run(tmp_path, tagger, choice(top_k=1), existing_tags="overwrite")
+    run(tmp_path, tagger, choice(top_k=1), existing="overwrite")
     assert tagger.seen == 4
 
 

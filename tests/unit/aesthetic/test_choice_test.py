@@ -16,7 +16,7 @@ from src.rating.models.initial_scores import InitialScores
 from src.rating.models.scoring import PosteriorScoring
 from src.rating.session import RatingDatabase
 from src.rating.storage.score_file import read_score_file
-from tests.unit.test_aesthetic_evaluate import rated
+from tests.unit.aesthetic.test_evaluate import rated
 
 
 @pytest.fixture

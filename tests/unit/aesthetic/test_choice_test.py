@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def read(folder, x):
     holder = replace(
         data.holder,
         directory=folder,
-        files=tuple(Named(names[row]) for row in rows),
+        files=tuple(SimpleNamespace(path=names[row]) for row in rows),
         scores=np.array([given[names[row]] for row in rows]),
         weights=np.ones(len(rows)),
         source="score.json",
@@ -61,11 +62,6 @@ def read(folder, x):
         data, holder=holder, features=x[rows].astype(np.float32), groups=np.arange(len(rows)),
         test=none, seen=none, seen_by_features=none,
     )  # fmt: skip
-
-
-class Named:
-    def __init__(self, path):
-        self.path = path
 
 
 def ridge(data):

@@ -96,14 +96,14 @@ def test_reported_and_true_share_agree(folder, in_window):
 
 
 def test_noise_is_foretold_no_better_than_a_coin(folder):
-    x = np.random.default_rng(0).normal(size=(100, 40))
-    rate(folder, np.zeros(100), x, 300)
+    x = np.random.default_rng(0).normal(size=(60, 30))
+    rate(folder, np.zeros(60), x, 150)
     data = read(folder, x)
     choices = read_choice_data(data)
-    found = foretell(data, choices, ridge(data), np.ones(100, dtype=bool))
+    found = foretell(data, choices, ridge(data), np.ones(60, dtype=bool))
     everything = found.random + found.picked
     assert everything.interval[0] < 0.5 < everything.interval[1]
-    by_heart = foretell_by(choices, data.holder.scores, np.ones(100, dtype=bool))
+    by_heart = foretell_by(choices, data.holder.scores, np.ones(60, dtype=bool))
     assert (by_heart.random + by_heart.picked).value > 0.65
 
 

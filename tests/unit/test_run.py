@@ -226,6 +226,15 @@ def project(tmp_path, wheels) -> Project:
     return Project(tmp_path / "my project", wheels)
 
 
+@pytest.fixture(scope="module")
+def made_by_hand(tmp_path_factory) -> Path:
+    """An environment that holds pip alone: making one takes longer than copying it."""
+    folder = tmp_path_factory.mktemp("made_by_hand") / ".venv"
+    python = getattr(sys, "_base_executable", None) or sys.executable
+    subprocess.run([python, "-m", "venv", str(folder)], check=True)
+    return folder
+
+
 def venv_python(project: Project) -> Path:
     return project.folder / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
@@ -337,7 +346,8 @@ class Installing:
 
 
 @pytest.fixture
-def installing(project, wheels) -> Iterator[Installing]:
+def installing(project, wheels, made_by_hand) -> Iterator[Installing]:
+    shutil.copytree(made_by_hand, project.folder / ".venv", symlinks=True)
     found = Installing(project, wheels)
     yield found
     found.opened.set()

@@ -10,8 +10,6 @@ be computed again from the choices. A session is one `RatingDatabase`:
 All methods may be called from any thread.
 """
 
-from __future__ import annotations
-
 import secrets
 import threading
 import time

@@ -151,8 +151,8 @@ def tagging(place, name, backend):
     for path in (place / "tagged").glob("*.png"):
         shutil.copy(path, place / name)
     words = ["tag_images", "--whitelist=", f"--tag_backend={backend}", "--device=cpu"]
-    mine = [f"--top_level_image_directory={name}", f"--load_model=models/{name}"]
-    return [*words, *mine, f"--tag_probabilities={name}.csv"]
+    words += [f"--top_level_image_directory={name}", f"--load_model=models/{name}"]
+    return [*words, f"--tag_probabilities={name}.csv", "--dry_run=False"]
 
 
 @pytest.fixture(scope="module")

@@ -30,9 +30,6 @@ def fit_pairwise(
         features: (n, d) of all images that the choices name; others may be among them.
         choices: by rows of the features.
         variance: σ², prior variance of a score in squared log-odds.
-
-    Raises:
-        ModelError: no choices between different images.
     """
     differ = choices.winners != choices.losers
     if not differ.any():

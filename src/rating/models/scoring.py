@@ -5,8 +5,6 @@ prepared for an answer that has not been given, an answer be taken back, and a f
 window. Differences and variances are in logits, scores and deviations in Elo units.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Which pair to show next: audits, hidden repeats, and the pairs worth asking about."""
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_right
 from collections import Counter

@@ -1,7 +1,5 @@
 """What to do next, in one sentence: rate more, train, or add images."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """What the choices say about the session, the scores and the person."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,0 +1,75 @@
+"""Which key does what, and held keys."""
+
+import pytest
+
+from src.window.controls import KEYS, Action, KeyFilter, action_of, shown_keys
+
+
+@pytest.mark.parametrize(
+    ("keysyms", "action"),
+    [
+        ("1 Left KP_1", Action.LEFT),
+        ("2 Right", Action.RIGHT),
+        ("t 0 Down", Action.TIE),
+        ("s space Up", Action.SKIP),
+        ("u BackSpace", Action.UNDO),
+        ("x", Action.EXCLUDE),
+        ("z", Action.ZOOM),
+        ("n", Action.NAMES),
+        ("r", Action.STATISTICS),
+        ("f F11", Action.FULL_SCREEN),
+        ("h", Action.HELP),
+        ("q Q", Action.QUIT),  # Q: Caps Lock
+        ("Escape", Action.CANCEL),
+        ("y Shift_L", None),
+    ],
+)
+def test_keys(keysyms, action):
+    assert {action_of(keysym) for keysym in keysyms.split()} == {action}
+
+
+def test_control_only_undoes():
+    assert action_of("z", command=True) is Action.UNDO
+    assert action_of("q", command=True) is None
+
+
+def test_no_key_means_two_things():
+    keysyms = [keysym for key in KEYS for keysym in key.keysyms]
+    assert len(keysyms) == len(set(keysyms))
+
+
+def test_every_action_but_cancel_is_listed():
+    assert {key.action for key in shown_keys()} == set(Action) - {Action.CANCEL}
+    assert all(key.meaning for key in shown_keys())
+
+
+def test_presses_without_release_are_repeats():  # Windows, macOS
+    held = KeyFilter()
+    assert held.press(10, 1000)
+    assert not held.press(10, 1500)
+    assert not held.press(10, 1530)
+    held.release(10, 1600)
+    assert held.press(10, 1700)
+
+
+def test_releases_at_the_time_of_the_press_are_repeats():  # X11
+    held = KeyFilter()
+    assert held.press(10, 1000)
+    for time in (1500, 1533, 1566):
+        held.release(10, time)
+        assert not held.press(10, time)
+    held.release(10, 1600)
+    assert held.press(10, 1660)
+
+
+def test_another_key_is_no_repeat():
+    held = KeyFilter()
+    assert held.press(10, 1000)
+    assert held.press(11, 1001)
+
+
+def test_forgetting_frees_keys_released_elsewhere():
+    held = KeyFilter()
+    assert held.press(10, 1000)
+    held.forget()
+    assert held.press(10, 1005)

@@ -140,19 +140,22 @@ def read_stamp() -> dict[str, str]:
 
 
 def make_venv() -> None:
-    """Make .venv, or make it anew where it cannot be used; where it can, mend its pip."""
-    version, clear = read_stamp().get("python", VERSION), []
-    if version != VERSION or not Path(PYTHON).exists():
+    """Make .venv where there is none that can be used."""
+    version, why = read_stamp().get("python", VERSION), ""
+    if not VENV.exists():
+        why = "there is none yet"
+    elif version == UNFINISHED:
+        why = "the last installation was interrupted"
+    elif version != VERSION:
         why = f"the old one was made for Python {version}, and this is {VERSION}"
-        if version == UNFINISHED:
-            why = "the last installation was interrupted"
-        elif version == VERSION:
-            why = "the old one is damaged" if VENV.exists() else "there is none yet"
-        say(f"making the folder .venv: {why}")
-        clear = ["--clear"]
+    elif not Path(PYTHON).exists() or ask("-m", "pip", "--version").returncode:
+        why = "the old one is damaged"
+    if not why:
+        return
+    say(f"making the folder .venv: {why}")
     # Run from inside .venv, sys.executable would be the very file that is replaced.
     python = getattr(sys, "_base_executable", None) or sys.executable
-    if call(python, "-m", "venv", *clear, str(VENV)):
+    if call(python, "-m", "venv", "--clear", str(VENV)):
         hint = "On Debian and Ubuntu this usually helps: sudo apt install python3-venv"
         stop(f"could not make {VENV} (see above). {hint}", 1)
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from src.errors import ModelError
 from src.evaluation.proportion import Proportion
-from src.rating.report.statistics import ChoiceCounts
+from src.rating.statistics import ChoiceCounts
 from src.window.controls import shown_keys
 from src.window.theme import SURROUND
 

@@ -23,9 +23,7 @@ class InitialScores:
     model: Floats
 
     @classmethod
-    def of(
-        cls, starts: Collection[Start], number: Mapping[str, int], old_evaluations: int
-    ) -> Self:
+    def of(cls, starts: Collection[Start], number: Mapping[str, int], old_evaluations: int) -> Self:
         """Of all images that `number` counts; `old_evaluations` is the old tool's count."""
         old, played, model = (np.zeros(len(number)) for _ in range(3))
         files = sum(start.source == "file" for start in starts)

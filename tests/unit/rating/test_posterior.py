@@ -5,11 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from src.rating.models.graph import (
-    Choices,
-    ComparisonGraph,
-    sigmoid,
-)
+from src.rating.models.graph import Choices, ComparisonGraph, sigmoid
 from src.rating.models.posterior import Belief, Prior, fit, mode_step
 
 

@@ -116,14 +116,16 @@ class _Run:
         sizes = [len(data.scores) for data in sets]
         self._first = torch.tensor(np.cumsum([0, *sizes[:-1]]), device=place)[:, None]
         batch, longest = args.per_device_train_batch_size, max(sizes)
-        self._epoch_steps = steps_per_epoch(mlp.loss_model, longest, batch)
+        steps = steps_per_epoch(mlp.loss_model, longest, batch)
         self._batches: list[PairBatches | ImageBatches] = [
-            PairBatches(mine, self._epoch_steps, batch, generator)
+            PairBatches(mine, steps, batch, generator)
             if mlp.loss_model == "ranking"
             else ImageBatches(len(mine), longest, batch, generator)
             for mine, generator in zip(scores, generators, strict=True)
         ]
-        self.step, self.total = 0, total_steps(mlp, longest)  # of the optimizer
+        self.step, self.total = 0, max(1, math.ceil(args.num_train_epochs * steps))
+        if args.max_steps > 0:
+            self.total = args.max_steps
         self.history: list[HistoryRow] = []
 
     def epochs(self) -> Iterator[int]:
@@ -171,15 +173,6 @@ class _Run:
         """The members as they are now, for features as they come."""
         heads = self._network.to_heads()
         return [_unscaled(h, scaler) for h, scaler in zip(heads, self._scalers, strict=True)]
-
-
-def total_steps(mlp: Mlp, images: int) -> int:
-    """Optimizer steps of a whole training."""
-    args = mlp.training_args
-    if args.max_steps > 0:
-        return args.max_steps
-    steps = steps_per_epoch(mlp.loss_model, images, args.per_device_train_batch_size)
-    return max(1, math.ceil(args.num_train_epochs * steps))
 
 
 def _check(data: TrainingSet, mlp: Mlp, start: MlpHead | None) -> None:

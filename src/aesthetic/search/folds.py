@@ -54,11 +54,6 @@ class InnerFolds:
         if self.start is not None:
             self.start.check(features[:1])
 
-    def check(self, combination: Combination) -> None:
-        """Find out whether it can be trained, before anything is: a ModelError if not."""
-        if combination.head == "mlp":
-            mlp_start(self.start)
-
     def score(self, combination: Combination, fold: int, stop: threading.Event) -> Score:
         """Train without a fold, and measure on it; Stopped if the event is set meanwhile."""
 

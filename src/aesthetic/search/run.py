@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from optuna.trial import Trial, TrialState
 
+from src.aesthetic.mlp.fitting import mlp_start
 from src.aesthetic.mlp.side_by_side import default_workers, side_by_side
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
@@ -95,8 +96,8 @@ class _Search:
         self._images, self._settings, self._lists = images, settings, lists
         self._ranges, self.names = settings.meta_search == "optuna", list(lists)
         self._grid = [] if self._ranges else space.combinations(lists)
-        for setting in self._grid or [{}]:
-            images.check(combination(settings, setting))
+        if any(combination(settings, setting).head == "mlp" for setting in self._grid or [{}]):
+            mlp_start(images.start)  # an mlp goes on from no other head
         self.study = study.open_study(images, settings, lists)
         self._running: list[Trial] = []
         self.total = settings.meta_trials if self._ranges else len(self._grid)

@@ -40,13 +40,10 @@ def fit_head(
     blocks: Sequence[int] | None = None,
     prior: Head | None = None,
 ) -> Head:
-    """Fit a head in one go: "ridge", "kernel" or "logistic".
+    """Fit a head in one go: "ridge", "kernel" or "logistic", to a `TrainingSet`.
 
-    Args:
-        features, scores, weights, groups: see `TrainingSet`.
-        seed: of what is random in the method.
-        blocks: lengths of joined feature parts, to be given equal variance.
-        prior: a generic head for the same features; the new head then corrects it.
+    `blocks` are the lengths of joined feature parts, to be given equal variance. A `prior` is a
+    generic head for the same features; the new head then corrects it.
     """
 
     def fit(data: TrainingSet) -> Head:

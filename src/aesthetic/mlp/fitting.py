@@ -122,15 +122,15 @@ def train_members(
 ) -> tuple[MlpFit, dict[int, MlpHead]]:
     """Train a network on each set, on all cores, stacked as far as it pays.
 
-    Returns:
-        The first network with the mean history, and the networks by number: all of them, unless
-        they were interrupted.
+    What came of it, with the first network, and the networks by number: all, unless interrupted.
     """
     from src.aesthetic.mlp.side_by_side import default_workers, side_by_side
     from src.aesthetic.mlp.trainer import train_mlps
 
     workers, interrupted = default_workers(mlp.device), False
-    stacks = _stacks(mlp, sets[0].features.shape[1], len(sets), workers)
+    images, inputs = sets[0].features.shape
+    few = mlp.aesthetic_model_standardise and images < inputs / 2  # see `trainer._inputs`
+    stacks = _stacks(mlp, images if few else inputs, len(sets), workers)
     heads: dict[int, MlpHead] = {}
     results: list[Trained] = []  # one for each network
 
@@ -167,10 +167,10 @@ def train_members(
     return MlpFit(heads[min(heads)], history, problem, interrupted), heads
 
 
-def _stacks(mlp: Mlp, n_features: int, networks: int, workers: int) -> list[list[int]]:
+def _stacks(mlp: Mlp, inputs: int, networks: int, workers: int) -> list[list[int]]:
     """Networks that are trained together; no core is left without a stack for a higher one."""
-    sizes = (n_features, *mlp.aesthetic_model_hidden, 1)
-    weights = sum(inputs * outputs for inputs, outputs in pairwise(sizes))
+    sizes = (inputs, *mlp.aesthetic_model_hidden, 1)
+    weights = sum(before * after for before, after in pairwise(sizes))
     kind = "cpu" if choose_device(mlp.device).type == "cpu" else "gpu"
     height = max(1, _WEIGHTS_AT_ONCE[kind] // weights)
     count = max(-(-networks // height), min(workers, networks))

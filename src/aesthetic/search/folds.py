@@ -35,10 +35,7 @@ class Score(NamedTuple):
 class InnerFolds:
     """Training images cut into folds, each left out once.
 
-    Args:
-        data: only the training images are looked at.
-        prior: what all combinations go on from (mlp), or correct (other heads).
-        seed: of the cut.
+    Combinations with an mlp go on from the prior, others correct it.
     """
 
     def __init__(self, data: RatedFeatures, prior: Predictor | None, seed: int) -> None:

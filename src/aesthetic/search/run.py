@@ -57,11 +57,8 @@ def search_settings(
 ) -> Found:
     """Search on inner folds of the training images; the test images are not looked at.
 
-    Args:
-        data: only the training images are looked at.
-        settings: what is searched, how, and what is the same in all combinations.
-        prior: the model that training starts from; it must not have seen the training images.
-        file: the table of what was tried; after Ctrl-C it and the storage have all of it.
+    The prior, from which training starts, must not have seen the training images. What was tried
+    is in the storage and in a table, the file, after Ctrl-C as well.
     """
     values = settings.meta_values
     if prior is not None and (fixed := [name for name in _FROM_START if name in values]):
@@ -120,11 +117,10 @@ class _Search:
             return
         while self._count() + len(self._running) < self.total:
             attempt = self._begin()
-            known = [
-                score for setting, score in study.finished(self.study) if setting == attempt.setting
-            ]
-            if known:  # such as a head in closed form, again
-                self.tell(attempt._replace(score=known[0]))
+            done = study.finished(self.study)
+            score = next((score for setting, score in done if setting == attempt.setting), None)
+            if score:  # such as a head in closed form, again
+                self.tell(attempt._replace(score=score))
             else:
                 yield attempt
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from src.errors import UserError
-from src.settings.describe import help_text
+from src.settings.help import help_text
 from src.settings.keys import ScriptSettings
-from src.settings.load import load_settings
+from src.settings.load import check_images, load_settings
 
 S = TypeVar("S", bound=ScriptSettings)
 
@@ -34,17 +34,20 @@ def exit_code(main: Callable[[S], None], kind: type[S], script: str, words: Sequ
     """
     _set_up_output()
     try:
-        if {"--help", "-h"} & set(words):
-            print(help_text(kind), flush=True)
-            return EXIT_OK
-        arguments = Path(script).with_name("arguments.py")
-        overrides = []
+        arguments, rest, asked = Path(script).with_name("arguments.py"), list[str](), set[str]()
         for word in words:
             if word.startswith("--arguments="):
                 arguments = Path(word.partition("=")[2])
+            elif word in ("--help", "-h", "--all"):
+                asked.add(word)
             else:
-                overrides.append(word)
-        main(load_settings(kind, arguments, overrides))
+                rest.append(word)
+        if asked:
+            print(help_text(kind, arguments, rest, everything="--all" in asked), flush=True)
+            return EXIT_OK
+        settings = load_settings(kind, arguments, rest)
+        check_images(settings)
+        main(settings)
         sys.stdout.flush()
     except UserError as error:
         print(error, file=sys.stderr)

@@ -77,11 +77,7 @@ class Predictor:
         return self.head.n_features
 
     def predict(self, features: ArrayLike) -> FloatArray:
-        """Scores (n,) of features (n, d) as extracted.
-
-        Raises:
-            ModelError: the features are not those that the model was made for.
-        """
+        """Scores (n,) of features (n, d) as extracted."""
         return (
             self.head.predict(prepared(features, unit_length=self.unit_length)) - self.mean
         ) / self.std

@@ -80,8 +80,8 @@ class OnnxTagger(PixelExtractor):
         file = folder / ONNX_FILE
         if not file.is_file():
             raise ModelError(
-                f"{folder} holds no {ONNX_FILE}: make it with tag_images --tag_action=export, or "
-                "set tag_backend to 'torch'"
+                f"{folder} holds no {ONNX_FILE}: make it with tag_images --action=export, or "
+                "set backend to 'torch'"
             )
         self.tags, self.thresholds = _tags_and_thresholds(folder)
         self.identity = f"onnx:{folder_identity(folder)}"

@@ -58,11 +58,7 @@ def published_head(
     files: tuple[PublishedFile, ...] = PUBLISHED_HEAD,
     download: Download | None = None,
 ) -> Path:
-    """The published aesthetic head in a folder, in one of several formats; fetched if need be.
-
-    Raises:
-        ModelError: it is not there and cannot be fetched.
-    """
+    """The published aesthetic head in a folder, in one of several formats; fetched if need be."""
     for file in files:
         if (folder / file.name).is_file():
             return folder / file.name
@@ -104,9 +100,6 @@ def read_pretrained(arrays: Mapping[str, Array], metadata: Mapping[str, str]) ->
     classifier trainers), `main_process.N.weight/bias` (the ComfyUI nodes) and a single
     `weight`/`bias` (LAION's aesthetic-predictor). Since February 2024 files name the feature
     extractor and are for features as it gives them, before for features of unit length.
-
-    Raises:
-        ModelError: another layout, layers that do not fit together, or hidden states.
     """
     prefix, numbers = _layers(arrays)
     layers = []

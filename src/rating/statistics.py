@@ -1,0 +1,228 @@
+"""What the choices say about the session, the scores and the person, and what to do next."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from src.evaluation.proportion import NONE, Proportion, ceiling
+from src.rating.models.graph import Floats, Ints
+from src.rating.storage.choice_rows import ANSWERS, Event
+
+FEWEST = 10
+"""trials below which nothing is said of a proportion"""
+ENOUGH = {True: 2.0, False: 3.0}
+"""choices per image after which the order is good (docs/rating.md), with and without features"""
+WINDOW = 50
+"""choices that the running agreement looks back on"""
+_POINTS = 500
+_Z = 1.96
+
+
+class OddOneOut(NamedTuple):
+    """Of the choices where person, scores and model did not all agree: who stood alone."""
+
+    person: int
+    database: int
+    model: int
+    agreed: int
+
+
+@dataclass
+class ChoiceCounts:
+    """Running counts over choices, in the order they were made."""
+
+    answered: int = 0  # ties included, skips not
+    matched: list[bool] = field(default_factory=list)  # of each predicted choice but ties
+    numbers: list[int] = field(default_factory=list)  # which choice each of them was, from 1
+    audit: Proportion = NONE
+    """random pairs predicted before they were shown: the honest quality"""
+    repeats: Proportion = NONE
+    """hidden repeats of random pairs answered the same way"""
+    preferred: dict[frozenset[str], str] = field(default_factory=dict)
+    """the last answer for each pair: the preferred path, "" for a tie"""
+
+    def copy(self) -> Self:
+        """One that can be added to without changing this one."""
+        matched, numbers, preferred = self.matched, self.numbers, self.preferred
+        return replace(
+            self, matched=matched.copy(), numbers=numbers.copy(), preferred=preferred.copy()
+        )
+
+    def add(self, events: Iterable[Event]) -> Self:
+        """Count further events; skips and exclusions do not count."""
+        for event in events:
+            if event.outcome not in ANSWERS:
+                continue
+            self.answered += 1
+            match = matches(event)
+            if match is not None:
+                self.matched.append(match)
+                self.numbers.append(self.answered)
+                if event.kind == "audit":
+                    self.audit += Proportion(int(match), 1)
+            pair = frozenset((event.left, event.right))
+            preferred = {"left": event.left, "right": event.right}.get(event.outcome, "")
+            if event.kind == "repeat" and pair in self.preferred:
+                self.repeats += Proportion(int(self.preferred[pair] == preferred), 1)
+            self.preferred[pair] = preferred
+        return self
+
+    @property
+    def agreement(self) -> Proportion:
+        """Predicted choices that were as predicted."""
+        return Proportion(sum(self.matched), len(self.matched))
+
+    def running_agreement(self) -> tuple[Ints, Floats]:
+        """Choice numbers, and the agreement over the last 50; thinned for plots."""
+        total = np.concatenate([[0], np.cumsum(self.matched)])
+        last = np.arange(1, len(total))
+        first = np.maximum(last - WINDOW, 0)
+        share = (total[last] - total[first]) / (last - first)
+        keep = np.unique(np.linspace(0, len(share) - 1, min(len(share), _POINTS)).astype(int))
+        return np.array(self.numbers, dtype=np.intp)[keep], share[keep]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The figures of a rating session; `report()` is the console text, `advice` what to do."""
+
+    session: ChoiceCounts
+    total: ChoiceCounts  # all sessions
+    session_seconds: float
+    goal: int
+    images: int
+    unrated: int
+    comparisons: int  # all sessions, with those of an old score file
+    with_features: bool
+    odd_one_out: OddOneOut | None  # None without a model
+    scores: Floats
+    uncertainty: Floats
+    image_comparisons: Ints
+    """these three: one entry for each image, in the same order"""
+
+    @property
+    def comparisons_per_image(self) -> float:
+        return 2 * self.comparisons / self.images if self.images else 0.0
+
+    @property
+    def advice(self) -> str:
+        return advise(self)
+
+    def report(self) -> str:
+        agreement = self.session.agreement
+        percentage = "" if agreement.value is None else f" = ({100 * agreement.value:.2f}%)"
+        lines = [
+            f"{self.session.answered} choices in {self.session_seconds:.1f} s",
+            f"{self.unrated}/{self.images} are unrated",
+            f"{agreement.successes} choices matched prediction, "
+            f"{agreement.trials - agreement.successes} contradicted prediction "
+            f"[{self.session.answered - agreement.trials} not predicted]{percentage}",
+            f"A total of {self.comparisons} comparisons have been made for {self.images} images "
+            f"({self.comparisons_per_image:.2f} per image)",
+            f"Random pairs predicted before they were shown: {_in_words(self.total.audit)}",
+            f"Repeated pairs answered the same way: {_in_words(self.total.repeats)}",
+        ]
+        if self.odd_one_out is not None:
+            *alone, agreed = self.odd_one_out
+            total = max(sum(alone), 1)
+            shares = [
+                f"{name} {count} ({100 * count / total:.0f}%)"
+                for name, count in zip(("you", "database", "model"), alone, strict=True)
+            ]
+            lines.append(f"Odd one out: {'; '.join(shares)}; all agreed {agreed}")
+        return "\n".join([*lines, self.advice])
+
+
+def advise(statistics: Statistics) -> str:
+    """What to do next, in one sentence or two; nothing is claimed that the figures do not show.
+
+    Choices pull the scores towards the person, training pulls the model towards the scores: a
+    person who stands alone more often than the model should rate more, a model that does should
+    be trained (McNemar's test).
+    """
+    images = statistics.images
+    if images < 2:
+        return "Add images: it takes two to compare."
+    audit = statistics.total.audit
+    verdict = against_a_coin(audit)
+    if audit.trials >= FEWEST and 2 * audit.successes <= audit.trials:
+        return f"Rate more: {verdict}."
+    if statistics.odd_one_out is not None:
+        person, model = statistics.odd_one_out.person, statistics.odd_one_out.model
+        if person - model > _Z * math.sqrt(person + model):
+            return (
+                f"Rate more: you stood alone {person} times, the model {model} times, "
+                "so the scores follow the model more than you."
+            )
+        if model - person > _Z * math.sqrt(person + model):
+            return (
+                f"Train: the model stood alone {model} times, you {person} times, "
+                "so it has yet to learn what the scores know."
+            )
+    more = math.ceil(ENOUGH[statistics.with_features] * images) - statistics.comparisons
+    if more > 0:
+        count = f"{more:,} more choice{'s' if more > 1 else ''}"
+        return f"Rate more: it usually takes about {count} to put {images:,} images in good order."
+    if audit.trials < FEWEST:
+        return (
+            f"Rate more: {audit.trials} random pairs are too few to tell how well the scores "
+            f"predict you; {FEWEST} are the least."
+        )
+    if audit.interval[0] <= 0.5:
+        return f"Rate more: {verdict}."
+    most = ceiling(statistics.total.repeats)
+    if most is None:
+        return f"Train: {verdict}. Ten repeated pairs will show how much more is possible."
+    estimate, low, high = (100 * share for share in most)
+    limit = f"about {estimate:.0f} % ({low:.0f}–{high:.0f} %)"
+    if 100 * audit.interval[1] < low:
+        return f"Rate more: {verdict}; with your consistency, {limit} is possible."
+    return f"Train: {verdict}; with your consistency, at most {limit} is possible."
+
+
+def against_a_coin(audit: Proportion) -> str:
+    """How well the scores predict the person, against a coin; "" below ten random pairs."""
+    if audit.trials < FEWEST or audit.value is None:
+        return ""
+    value, pairs = f"{100 * audit.value:.0f} %", f"{audit.trials:,} random pairs"
+    low, high = audit.interval
+    bounds = f"({100 * low:.0f}–{100 * high:.0f} %)"
+    if low > 0.5:
+        return f"the scores predict {value} of {pairs} {bounds}"
+    if audit.value <= 0.5:
+        return f"the scores predict you no better than a coin so far: {value} of {pairs} {bounds}"
+    few = f"{pairs} are too few to tell whether the scores predict you better than a coin"
+    return f"{few}: {value} {bounds}"
+
+
+def matches(event: Event) -> bool | None:
+    """Whether a choice is what was predicted; None for ties and where nothing was."""
+    if event.prediction is None or event.outcome not in ("left", "right"):
+        return None
+    return (event.prediction > 0.5) == (event.outcome == "left")
+
+
+def odd_one_out(events: Iterable[Event], model: Mapping[str, float]) -> OddOneOut:
+    """Who stood alone among person, scores and model; pairs alike to the model are left out."""
+    counts: Counter[tuple[bool, bool]] = Counter()
+    for event in events:
+        match = matches(event)
+        margin = model.get(event.left, np.nan) - model.get(event.right, np.nan)
+        if match is not None and abs(margin) > 0:
+            counts[match, (margin > 0) == (event.outcome == "left")] += 1
+    return OddOneOut(
+        person=counts[False, False],
+        database=counts[False, True],
+        model=counts[True, False],
+        agreed=counts[True, True],
+    )
+
+
+def _in_words(share: Proportion) -> str:
+    if share.trials >= FEWEST:
+        return str(share)
+    return f"too few to tell ({share.successes} of {share.trials})" if share.trials else "–"

@@ -1,0 +1,179 @@
+"""Model files: what is saved comes back, and nothing foreign or damaged gets in."""
+
+import json
+import pickle
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from src.aesthetic.heads import LinearHead, MlpHead, fit_head
+from src.aesthetic.predictor import Predictor
+from src.errors import ModelError
+
+EXTRACTORS = [{"name": "builtin", "identity": "v1"}, {"name": "ViT-L/14", "identity": "é"}]
+
+
+def training_images(n=50, d=6, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, d)).astype(np.float32)
+    return x, x @ np.arange(d) + 10 + rng.normal(0, 0.5, n)
+
+
+@pytest.fixture
+def predictor():
+    x, y = training_images()
+    return Predictor.from_training(
+        fit_head("kernel", x, y), x, extractors=EXTRACTORS, provenance={"images": 50, "who": "Zoë"}
+    )
+
+
+def damage(path, position, byte=0xFF):
+    data = bytearray(path.read_bytes())
+    data[position] ^= byte
+    path.write_bytes(bytes(data))
+
+
+def test_scores_have_mean_zero_and_deviation_one_over_the_training_images(predictor):
+    scores = predictor.predict(training_images()[0])
+    assert scores.mean() == pytest.approx(0, abs=1e-9)
+    assert scores.std() == pytest.approx(1)
+
+
+def test_what_is_saved_comes_back(predictor, tmp_path):
+    replace(predictor, provenance={"note": "replaced"}).save(tmp_path / "new" / "model")
+    path = predictor.save(tmp_path / "new" / "model")
+    assert [file.name for file in path.parent.iterdir()] == ["model.safetensors"]
+    x = training_images(seed=3)[0]
+    for source in (path, path.parent):
+        again = Predictor.load(source)
+        assert again.predict(x) == pytest.approx(predictor.predict(x), abs=1e-4)
+        assert again.predict_std(x) == pytest.approx(predictor.predict_std(x), rel=1e-3)
+        assert again.extractors == tuple(EXTRACTORS)
+        assert again.provenance == {"images": 50, "who": "Zoë"}
+        assert again.percentiles == predictor.percentiles
+
+
+def test_percentile_is_the_share_of_training_images_below(predictor):
+    scores = predictor.predict(training_images()[0])
+    assert predictor.percentile([-99, np.median(scores), 99]) == pytest.approx([0, 50, 100])
+
+
+def test_unit_length_makes_the_size_of_a_vector_irrelevant():
+    x, y = training_images()
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    model = Predictor.from_training(
+        fit_head("ridge", unit, y), x, extractors=EXTRACTORS, unit_length=True
+    )
+    assert model.predict(x * 7) == pytest.approx(model.predict(x), abs=1e-6)
+
+
+def test_a_constant_head_is_not_divided_by_zero():
+    x, _ = training_images()
+    model = Predictor.from_training(LinearHead(np.zeros(6), 3.0), x, extractors=[])
+    assert (model.predict(x) == 0).all()
+
+
+def test_forecast_std_serves_heads_that_do_not_know_their_own():
+    x, _ = training_images()
+    head = LinearHead(np.array([2.0, 0, 0, 0, 0, 0]), 0.0)
+    model = Predictor.from_training(head, x, extractors=[], forecast_std=0.6)
+    assert model.predict_std(x[:2]) == pytest.approx([0.6 / model.std] * 2)
+    assert Predictor(head).predict_std(x) is None
+
+
+# --- files that are not what they should be ----------------------------------------------------
+
+
+def test_no_model_is_said_in_one_line(tmp_path):
+    with pytest.raises(ModelError, match="there is no model") as caught:
+        Predictor.load(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 8, 300, -1])
+def test_a_truncated_file_is_refused(predictor, tmp_path, keep):
+    path = predictor.save(tmp_path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ModelError, match="safetensors") as caught:
+        Predictor.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_flipped_byte_in_the_header_leads_to_anything_but_a_model_error(predictor, tmp_path):
+    path = predictor.save(tmp_path)
+    whole = path.read_bytes()
+    (length,) = struct.unpack("<Q", whole[:8])
+    x = training_images()[0]
+    for position in range(0, 8 + length, 61):
+        path.write_bytes(whole)
+        damage(path, position, 0x15)
+        try:
+            scores = Predictor.load(path).predict(x)
+        except ModelError as error:
+            assert "\n" not in str(error)
+        else:  # a changed digit or letter that nothing can notice
+            assert scores.shape == (50,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": "99"},
+        {"version": "one"},
+        {"head": "{"},
+        {"head": "[]"},
+        {"head": json.dumps({"kind": "kernel", "config": []})},
+        {"head": "[" * 100_000},
+        {"extractors": "7"},
+        {"extractors": json.dumps(["../../etc/passwd"])},
+        {"provenance": "[]"},
+        {"scaling": json.dumps({"mean": 0, "std": 0, "unit_length": False, "percentiles": []})},
+        {"scaling": json.dumps({"mean": 0, "std": 1, "unit_length": False, "percentiles": [2]})},
+        {"scaling": '{"mean": NaN, "std": 1, "unit_length": false, "percentiles": []}'},
+        {"scaling": "{}"},
+        *({name: ""} for name in ("format", "version", "head", "extractors", "scaling")),  # missing
+    ],
+    ids=lambda change: str(change)[:60],
+)
+def test_impossible_metadata_is_refused(predictor, tmp_path, change):
+    path = predictor.save(tmp_path)
+    with safe_open(path, "numpy") as file:
+        metadata = {key: text for key, text in (file.metadata() | change).items() if text}
+    save_file(load_file(path), path, metadata=metadata)
+    with pytest.raises(ModelError) as caught:
+        Predictor.load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pickle_is_never_run(tmp_path):
+    class Harmful:
+        def __reduce__(self):
+            return (tmp_path.joinpath("harm").touch, ())
+
+    path = tmp_path / "model.pth"
+    path.write_bytes(pickle.dumps({"weight": Harmful()}))
+    with pytest.raises(ModelError, match="more than weights"):
+        Predictor.load(path)
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 broken zip"])
+def test_a_damaged_pth_is_refused(tmp_path, content):
+    path = tmp_path / "model.pth"
+    path.write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        Predictor.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_mlp_files_hold_single_precision(tmp_path):
+    x, _ = training_images()
+    head = MlpHead((np.ones((1, 6)),), (np.zeros(1),))
+    path = Predictor.from_training(head, x, extractors=[]).save(tmp_path)
+    assert {array.dtype for array in load_file(path).values()} == {np.dtype(np.float32)}

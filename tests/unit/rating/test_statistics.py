@@ -1,0 +1,188 @@
+"""The figures of R17, counted by hand, and what they suggest."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from src.evaluation.proportion import NONE, Proportion
+from src.rating.statistics import ChoiceCounts, OddOneOut, Statistics, odd_one_out
+from src.rating.storage.choice_log import Event
+
+EVENTS = [
+    Event("a", "b", "left", "audit", 0.9),  # matched
+    Event("a", "c", "right", "audit", 0.6),  # contradicted
+    Event("b", "c", "right", "active", None),  # not predicted
+    Event("b", "c", "skip", "active", 0.3),  # does not count
+    Event("d", "a", "tie", "audit", 0.3),  # counts, but matches nothing
+    Event("a", "", "exclude", ""),
+    Event("b", "a", "right", "repeat", 0.1),  # a again: consistent, matched
+    Event("c", "a", "right", "repeat", 0.7),  # c before, a now; contradicted
+    Event("a", "d", "tie", "repeat", 0.5),  # a tie again: consistent
+]
+
+
+def test_wilsons_interval_as_published():
+    # Newcombe 1998, table I: 81 of 263 gives 0.2553–0.3662, 0 of 20 gives 0–0.1611
+    assert Proportion(81, 263).interval == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert Proportion(0, 20).interval == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert Proportion(1, 29).interval == pytest.approx((0.0061, 0.1718), abs=5e-5)
+    assert Proportion(29, 29).interval[1] == 1.0
+
+
+def test_a_share_of_nothing():
+    assert NONE.value is None
+    assert NONE.interval == (0.0, 1.0)
+    assert str(NONE) == "–"
+
+
+def test_a_share_in_words():
+    assert str(Proportion(81, 263)) == "30.8 % (25.5–36.6 %, 81 of 263)"
+
+
+def test_the_counts_by_hand():
+    counts = ChoiceCounts().add(EVENTS)
+    assert counts.answered == 7
+    assert counts.matched == [True, False, True, False]
+    assert counts.numbers == [1, 2, 5, 6]
+    assert counts.audit == Proportion(1, 2)
+    assert counts.repeats == Proportion(2, 3)
+
+
+def test_counting_in_two_parts_is_counting_at_once():
+    first = ChoiceCounts().add(EVENTS[:4])
+    second = first.copy().add(EVENTS[4:])
+    assert second == ChoiceCounts().add(EVENTS)
+    assert first == ChoiceCounts().add(EVENTS[:4])
+
+
+def test_the_running_share_looks_back_fifty():
+    counts = ChoiceCounts(
+        answered=120, matched=[True] * 60 + [False] * 60, numbers=list(range(1, 121))
+    )
+    numbers, share = counts.running_agreement()
+    assert numbers.tolist() == list(range(1, 121))
+    assert share[59] == 1.0
+    assert share[60] == pytest.approx(49 / 50)
+    assert share[109] == 0.0
+    assert [len(part) for part in ChoiceCounts().running_agreement()] == [0, 0]
+
+
+def test_the_odd_one_out_by_hand():
+    model = {"a": 2.0, "b": 1.0, "c": 1.0}
+    events = [
+        Event("a", "b", "left", "audit", 0.9),  # all say a
+        Event("a", "b", "right", "audit", 0.9),  # the person alone says b
+        Event("b", "a", "left", "audit", 0.9),  # the model alone says a
+        Event("b", "a", "right", "audit", 0.9),  # the database alone says b
+        Event("b", "c", "left", "audit", 0.9),  # the model has no opinion
+        Event("a", "b", "tie", "audit", 0.9),
+        Event("a", "b", "left", "audit", None),
+        Event("a", "x", "left", "audit", 0.9),  # the model does not know x
+    ]
+    assert odd_one_out(events, model) == OddOneOut(person=1, database=1, model=1, agreed=1)
+
+
+def figures(session, *, past=(), model=None, seconds=12.5):
+    return Statistics(
+        session=ChoiceCounts().add(session),
+        total=ChoiceCounts().add(past).add(session),
+        session_seconds=seconds,
+        goal=100,
+        images=3,
+        unrated=1,
+        comparisons=len(past) + 7,
+        with_features=False,
+        odd_one_out=None if model is None else odd_one_out(session, model),
+        scores=np.zeros(3),
+        uncertainty=np.zeros(3),
+        image_comparisons=np.array([5, 3, 2]),
+    )
+
+
+def test_the_report_line_by_line():
+    report = figures(EVENTS, model={"a": 1.0, "b": 0.0, "c": 2.0}).report().splitlines()
+    assert report == [
+        "7 choices in 12.5 s",
+        "1/3 are unrated",
+        "2 choices matched prediction, 2 contradicted prediction [3 not predicted] = (50.00%)",
+        "A total of 7 comparisons have been made for 3 images (4.67 per image)",
+        "Random pairs predicted before they were shown: too few to tell (1 of 2)",
+        "Repeated pairs answered the same way: too few to tell (2 of 3)",
+        # a-b: all agree; a-c: the model with the person; b-a: all; c-a: the person alone
+        "Odd one out: you 1 (50%); database 1 (50%); model 0 (0%); all agreed 2",
+        "Rate more: it usually takes about 2 more choices to put 3 images in good order.",
+    ]
+
+
+def test_nothing_rated_divides_by_nothing():
+    statistics = figures([], seconds=0.0)
+    assert statistics.session.agreement == NONE
+    assert "= (" not in statistics.report()
+
+
+def test_the_session_counts_alone_and_quality_over_all_sessions():
+    statistics = figures(EVENTS[4:], past=EVENTS[:4])
+    assert statistics.session.answered == 4
+    assert statistics.session.agreement == Proportion(1, 2)
+    assert statistics.total.repeats == Proportion(2, 3)
+    assert statistics.total.audit == Proportion(1, 2)
+    assert statistics.total.running_agreement()[0].tolist() == [1, 2, 5, 6]
+
+
+def advice(**changes):
+    audit = changes.pop("audit", Proportion(75, 100))
+    repeats = changes.pop("repeats", Proportion(15, 20))
+    situation = {"images": 100, "comparisons": 300, "with_features": True} | changes
+    return replace(
+        figures([]), total=ChoiceCounts(audit=audit, repeats=repeats), **situation
+    ).advice
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"images": 1}, "Add images"),
+        ({"comparisons": 199}, "Rate more: it usually takes about 1 more choice to"),
+        ({"comparisons": 0}, "Rate more: it usually takes about 200 more choices to"),
+        ({"comparisons": 250, "with_features": False}, "Rate more: it usually takes about 50 more"),
+        # 82 coin tosses on 13 images (first-hour review, 2)
+        (
+            {"images": 13, "comparisons": 82, "audit": Proportion(6, 12), "repeats": NONE},
+            "no better than a coin so far: 50 % of 12 random pairs (25–75 %)",
+        ),
+        (
+            {"comparisons": 0, "audit": Proportion(40, 100)},
+            "no better than a coin so far: 40 % of 100",
+        ),
+        (
+            {"audit": Proportion(7, 12)},
+            "12 random pairs are too few to tell whether the scores predict you better",
+        ),
+        ({"audit": Proportion(9, 9)}, "9 random pairs are too few to tell"),
+        ({"repeats": Proportion(9, 9)}, "Ten repeated pairs will show"),
+        # 15 of 20 alike: at most (1 + √(2 · 0.75 - 1)) / 2 = 0.854
+        (
+            {},
+            "Train: the scores predict 75 % of 100 random pairs (66–82 %); with your consistency,",
+        ),
+        ({}, "at most about 85 % ("),
+        # 100 of 100 alike: s ≥ 0.963, p ≥ 0.981
+        (
+            {"repeats": Proportion(100, 100)},
+            "Rate more: the scores predict 75 % of 100 random pairs (66–82 %); with your "
+            "consistency, about 100 % (98–100 %) is possible",
+        ),
+        ({"odd_one_out": OddOneOut(30, 5, 10, 200)}, "Rate more: you stood alone 30 times"),
+        ({"odd_one_out": OddOneOut(10, 5, 30, 200)}, "Train: the model stood alone 30 times"),
+        ({"odd_one_out": OddOneOut(20, 5, 18, 200)}, "Train: the scores predict"),
+        ({"odd_one_out": OddOneOut(3, 1, 9, 20), "comparisons": 0}, "it usually takes about 200"),
+    ],
+    ids=range(16),
+)
+def test_advice_says_what_the_figures_show(changes, expected):
+    sentence = advice(**changes)
+    assert expected in sentence
+    assert sentence.split(":")[0] in {"Add images", "Rate more", "Train"}
+    assert "\n" not in sentence
+    assert "as well as" not in sentence

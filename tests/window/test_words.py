@@ -1,0 +1,112 @@
+"""Words and numbers that the window shows."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.evaluation.proportion import Proportion
+from src.rating.session import RatingDatabase
+from src.rating.statistics import ChoiceCounts
+from src.window.footer import status_text
+from src.window.pair_view import shorten
+from src.window.screen import scale_of
+from src.window.statistics_panel import figures, ticks
+from tests.conftest import make_images
+
+
+@pytest.fixture
+def statistics(tmp_path):
+    make_images(tmp_path, 6)
+    with RatingDatabase(tmp_path, selection="random", seed=0, goal=20) as database:
+        for _ in range(12):
+            database.record(*database.next_pair(), "left")
+        yield database.statistics()
+
+
+@pytest.mark.parametrize(
+    ("audit", "agreement"),
+    [
+        (Proportion(0, 9), ""),  # too few to say anything
+        (Proportion(22, 30), "73 % of random pairs predicted (56–86 %)"),  # Wilson by hand
+    ],
+)
+def test_status_says_of_what_the_share_is(statistics, audit, agreement):
+    known = replace(statistics, total=ChoiceCounts(audit=audit))
+    assert status_text(12, 20, known) == ("12 of 20", agreement)
+    assert status_text(21, 20, None) == ("21 of 20", "")
+
+
+@pytest.mark.parametrize(
+    ("measured", "value", "detail"),
+    [
+        (Proportion(22, 30), "73 %", "56–86 %, 22 of 30"),
+        (Proportion(9, 9), "–", "9 of the 10 it takes"),
+    ],
+)
+def test_figures_of_the_statistics_page(statistics, measured, value, detail):
+    matched = [True] * measured.successes + [False] * (measured.trials - measured.successes)
+    known = replace(
+        statistics,
+        session=ChoiceCounts(answered=12, matched=matched),
+        total=ChoiceCounts(audit=measured, repeats=measured),
+        session_seconds=30.0,
+    )
+    assert [tuple(figure) for figure in figures(known)] == [
+        ("This session", "12", "of 20 · 24 a minute"),
+        ("Session as predicted", value, detail),
+        ("All sessions", "12", "4.0 for each image"),
+        ("Not rated yet", "0", "of 6 images"),
+        ("Random pairs predicted", value, detail),
+        ("You agree with yourself", value, detail),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 10, [0, 2, 4, 6, 8, 10]),
+        (-1.3, 1.4, [-1, -0.5, 0, 0.5, 1]),
+        (0.31, 0.46, [0.32, 0.34, 0.36, 0.38, 0.4, 0.42, 0.44, 0.46]),
+        (5, 5, [5]),
+    ],
+)
+def test_ticks_by_hand(low, high, expected):
+    wanted = 8 if low == 0.31 else 6
+    assert ticks(low, high, wanted=wanted) == pytest.approx(expected)
+
+
+def test_whole_ticks_are_whole():
+    assert ticks(-0.5, 2.5, whole=True) == [0, 1, 2]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.integers(2, 12))
+def test_ticks_lie_inside_and_are_few(low, span, wanted):
+    found = ticks(low, low + span, wanted=wanted)
+    assert len(found) <= wanted + 1
+    assert all(low - span * 1e-6 <= tick <= low + span * (1 + 1e-6) for tick in found)
+
+
+def test_long_paths_keep_their_ends():
+    assert shorten("short.jpg", lambda text: True) == "short.jpg"
+    text = shorten("a/very/long/way/to/an/image.jpg", lambda text: len(text) <= 20)
+    assert len(text) == 20
+    assert text.endswith("an/image.jpg")
+    assert text.startswith("a/")
+    assert "…" in text
+
+
+@pytest.mark.parametrize(
+    ("desktop_dpi", "screen_dpi", "rows", "scale"),
+    [
+        (None, 96, 1080, 1.0),
+        (None, 96, 2160, 1.8),  # 4K without a word from the desktop
+        (96, 96, 2160, 1.0),  # as the desktop says
+        (192, 96, 2160, 2.0),
+        (None, 168, 1200, 1.75),
+        (None, 960, 1200, 4.0),
+    ],
+)
+def test_the_scale_of_a_screen(desktop_dpi, screen_dpi, rows, scale):
+    assert scale_of(desktop_dpi, screen_dpi, rows) == scale

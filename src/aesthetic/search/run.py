@@ -93,7 +93,7 @@ class _Search:
         self._images, self._settings, self._lists = images, settings, lists
         self._ranges, self.names = settings.meta_search == "optuna", list(lists)
         self._grid = [] if self._ranges else space.combinations(lists)
-        if any(combination(settings, setting).head == "mlp" for setting in self._grid or [{}]):
+        if "mlp" in {combination(settings, setting).head for setting in self._grid or [{}]}:
             mlp_start(images.start)  # an mlp goes on from no other head
         self.study = study.open_study(images, settings, lists)
         self._running: list[Trial] = []

@@ -1,27 +1,31 @@
 """arguments.py and the command line become settings, or one clear message."""
 
 import ast
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import transformers
 
 from src.errors import SettingsError
 from src.script import exit_code
-from src.settings import AestheticTraining, ScoreImages, load_settings
+from src.settings import AestheticTraining, ClassifierTraining, ScoreImages, load_settings
 from src.settings.keys import ScriptSettings
 from src.settings.load import run_file
+from src.settings.old_names import TRAINING_GONE, TRAINING_RENAMED
 from src.settings.scripts import SCRIPTS
 from tests.unit.test_architecture import imports
 
 ROOT = Path(__file__).parents[3]
 
 
-def load(tmp_path: Path, text: str, *words: str) -> AestheticTraining:
+def load(tmp_path: Path, text: str, *words: str, kind: Any = AestheticTraining) -> Any:
     file = tmp_path / "arguments.py"
     file.write_text(text, encoding="utf-8")
-    return load_settings(AestheticTraining, file, words)
+    return load_settings(kind, file, words)
 
 
 def problems(tmp_path: Path, text: str, *words: str) -> str:
@@ -46,11 +50,6 @@ training_args = {"learning_rate": 1e-3, "seed": 1}
     assert settings.training_args.warmup_steps == 5
 
 
-def load_scoring(tmp_path: Path, text: str, *words: str) -> ScoreImages:
-    (tmp_path / "arguments.py").write_text(text, encoding="utf-8")
-    return load_settings(ScoreImages, tmp_path / "arguments.py", words)
-
-
 def test_names_of_version_0_still_work_and_the_new_ones_are_named(tmp_path, caplog):
     text = """
 args = {"score_action": "touch", "score_dry_run": True, "existing_tags": "skip", "dry_run": False,
@@ -58,7 +57,7 @@ args = {"score_action": "touch", "score_dry_run": True, "existing_tags": "skip",
 per_script = {"score_images.py": {"score_first": "worst"}}
 """
     with caplog.at_level("INFO"):
-        settings = load_scoring(tmp_path, text, "--score_output=out")
+        settings = load(tmp_path, text, "--score_output=out", kind=ScoreImages)
     assert (settings.action, settings.first, settings.output) == ("touch", "worst", "out")
     assert settings.dry_run, "its own key goes before the one of all scripts"
     assert settings.undo == "", "what belongs to another script"
@@ -70,7 +69,8 @@ per_script = {"score_images.py": {"score_first": "worst"}}
 def test_paths_are_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", "/users/me")
     monkeypatch.setenv("HOME", "/home/me")
-    settings = load_scoring(tmp_path, "args = {'load_model': '~/m'}", "--into", "%USERPROFILE%/x y")
+    words = ("--into", "%USERPROFILE%/x y")
+    settings = load(tmp_path, "args = {'load_model': '~/m'}", *words, kind=ScoreImages)
     assert settings.load_model == "/home/me/m"
     assert settings.into == "/users/me/x y"
 
@@ -82,25 +82,6 @@ def test_a_key_that_is_there_twice_is_named(tmp_path, caplog):
     assert caplog.messages == [
         "arguments.py, line 4: 'device' is on line 2 already; this one counts"
     ]
-
-
-def test_all_problems_are_told_together(tmp_path):
-    text = """
-args = {"leaning_rate": 1, "device": "gpu", "fraction_for_test": 1.5, "test_pick_seed": True}
-training_args = {"num_train_epoch": 3}
-"""
-    message = problems(tmp_path, text, "save_model=x", "--fraction_for_tst=0.2")
-    for part in (
-        "arguments.py, line 2: unknown key 'leaning_rate'. Did you mean",
-        "device is 'gpu'",
-        "fraction_for_test is 1.5",
-        "test_pick_seed is True",
-        "Did you mean 'num_train_epochs'?",
-        "'save_model=x' should read --key=value",
-        "command line: unknown key 'fraction_for_tst'. Did you mean 'fraction_for_test'?",
-    ):
-        assert part in message
-    assert len(message.splitlines()) == 7
 
 
 def test_whole_numbers_do_for_numbers_but_not_the_other_way_round(tmp_path):
@@ -181,21 +162,11 @@ def test_every_setting_of_a_script_is_read_by_it(kind):
     assert {*kind.model_fields, *inner} - read - {"training_args"} == set()
 
 
-def test_a_setting_of_another_script_in_evaluation_args_is_passed_over(tmp_path):
-    file = tmp_path / "arguments.py"
-    file.write_text("evaluation_args = {'bootstrap_samples': 7}", encoding="utf-8")
-    assert load_settings(ScoreImages, file).evaluation_args.per_device_eval_batch_size == 32
-    assert load_settings(AestheticTraining, file).evaluation_args.bootstrap_samples == 7
-    with pytest.raises(SettingsError, match=r"no use for 'evaluation_args\.report_images'"):
-        load_settings(ScoreImages, file, ["--evaluation_args.report_images=3"])
-    with pytest.raises(SettingsError, match="no 'report_image' that score_images supports"):
-        load_settings(ScoreImages, file, ["--evaluation_args.report_image=3"])
-
-
 class _Settings(ScriptSettings):
     """For the tests of the wrapper."""
 
     script = "anything"
+    top_level_image_directory: str = ""
 
 
 @pytest.mark.parametrize(
@@ -304,16 +275,65 @@ def test_lists_that_cannot_be_searched_are_explained(tmp_path, text, parts):
     assert len(message.splitlines()) == 1
 
 
-def test_other_scripts_say_only_that_one_value_is_needed(tmp_path):
-    from src.settings import ScoreImages
-
-    (tmp_path / "arguments.py").write_text("args = {'load_model': ['a', 'b']}", encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"one value is needed here$"):
-        load_settings(ScoreImages, tmp_path / "arguments.py")
+# --- the names of transformers' TrainingArguments -------------------------------------------------
 
 
-def test_names_of_searched_settings_are_those_of_the_search():
-    from src.aesthetic.search.space import KEYS, USUAL
-    from src.settings.several_values import searchable
+def test_their_names_are_read_without_importing_them():
+    program = (
+        "import sys\n"
+        "from src.settings.old_names import training_argument_names\n"
+        "print(*training_argument_names())\n"
+        "assert not sys.modules.keys() & {'torch', 'transformers', 'numpy'}\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    fields = {field.name for field in dataclasses.fields(transformers.TrainingArguments)}
+    assert set(done.stdout.split()) == fields
+    assert not TRAINING_GONE & fields
+    assert set(TRAINING_RENAMED.values()) <= fields
 
-    assert set(searchable(AestheticTraining).values()) == {"head", *KEYS} - set(USUAL)
+
+def test_the_classifier_passes_values_on_as_they_are(tmp_path):
+    text = "training_args = {'lr_scheduler_kwargs': {'num_cycles': 0.5}, 'optim': 'adafactor'}"
+    words = ["--training_args.bf16", "--training_args.warmup_ratio", "0.1"]
+    settings = load(tmp_path, text, *words, kind=ClassifierTraining)
+    assert settings.training_args.given == {
+        "lr_scheduler_kwargs": {"num_cycles": 0.5},
+        "optim": "adafactor",
+        "bf16": True,
+        "warmup_steps": 0.1,
+    }
+
+
+def test_the_mlp_passes_over_what_it_has_no_use_for(tmp_path, caplog):
+    text = """
+args = {"head": "mlp"}
+training_args = {"evaluation_strategy": "epoch", "save_total_limit": 2, "warmup_ratio": 0.1,
+                 "per_device_train_batch_size": 6, "gradient_accumulation_steps": 4}
+"""
+    with caplog.at_level("INFO"):
+        settings = load(tmp_path, text)
+    assert settings.training_args.warmup_ratio == 0.1
+    assert settings.training_args.per_device_train_batch_size == 24
+    (line,) = caplog.messages
+    assert line.endswith("training_args.evaluation_strategy, training_args.save_total_limit.")
+
+
+def test_what_a_head_does_not_use_is_named(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        load(tmp_path, "args = {'aesthetic_model_relu': True, 'mlp_members': 1}")
+    assert caplog.messages == ["Only head 'mlp' uses aesthetic_model_relu; head is 'auto'."]
+
+
+# --- presets -------------------------------------------------------------------------------------
+
+
+def test_a_preset_moves_several_keys_and_each_can_be_replaced(tmp_path):
+    words = ("--augment=strong", "--augment_mixup=0.5")
+    strong = load(tmp_path, "", *words, kind=ClassifierTraining)
+    assert (strong.augment_rotation, strong.augment_mixup) == (20.0, 0.5)
+    assert not load(tmp_path, "", "--augment=off", kind=ClassifierTraining).augments
+    light, usual = (
+        load(tmp_path, "", *w, kind=ClassifierTraining) for w in (["--augment=light"], [])
+    )
+    assert light == usual

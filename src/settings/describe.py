@@ -83,9 +83,10 @@ def reference() -> str:
 def _table(keys: dict[str, FieldInfo]) -> str:
     rows = [
         f"| `{key}` | `{_spelled(default(field))}` | {_type_name(key, field)} | "
-        + (field.description or "").replace("|", "\\|") + " |"
+        + (field.description or "").replace("|", "\\|")
+        + " |"
         for key, field in keys.items()
-    ]  # fmt: skip
+    ]
     return "\n".join(["| key | default | values | meaning |", "|---|---|---|---|", *rows])
 
 

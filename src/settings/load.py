@@ -221,8 +221,8 @@ def run_file(arguments: Path, notes: list[str]) -> tuple[dict[str, Any], dict[st
             if isinstance(key, ast.Constant):
                 inner = f"{path}.{key.value!s}"
                 if inner in lines:
-                    notes.append(f"{name}, line {key.lineno}: {str(key.value)!r} is on line "
-                                 f"{lines[inner]} already; this one counts")  # fmt: skip
+                    twice = f"{str(key.value)!r} is on line {lines[inner]} already"
+                    notes.append(f"{name}, line {key.lineno}: {twice}; this one counts")
                 lines[inner] = key.lineno
                 note_lines(inner, value)
 

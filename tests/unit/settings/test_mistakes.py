@@ -16,7 +16,7 @@ IN_THE_FILE = [  # what stands in args, from line 2 on; what is said
     ('"load_model": null,', 'line 2: null: write ""'),
     ('"device": cpu,', 'line 2: text stands in quotation marks: "cpu"'),
     ('device: "cpu",', 'line 2: write the key in quotation marks: "device":'),
-    (f'{PLACE}: C:/Users/me,', "line 2: text stands in quotation marks, paths too"),
+    (f"{PLACE}: C:/Users/me,", "line 2: text stands in quotation marks, paths too"),
     (f'{PLACE}: "C:\\Users\\me",', 'line 2: write "C:/Users/me", or every backslash twice'),
     (f'{PLACE}: "C:\\new",', 'a backslash needs a second one, or write "C:/new"'),
     (f'{PLACE}: "C:\\pics\\",', 'line 2: write "C:/pics": a backslash before a quotation'),
@@ -41,9 +41,9 @@ IN_THE_FILE = [  # what stands in args, from line 2 on; what is said
     ('"devise": "cpu",', "line 2: unknown key 'devise'. Did you mean 'device'?"),
     ('"Device": "cpu",', "line 2: unknown key 'Device'. Did you mean 'device'?"),
     ('"score_image": {},', "line 2: unknown key 'score_image'. Did you mean 'score_images'?"),
-    ('"custom_classifier_training": "x",', 'write args.custom_classifier_training = {...}'),
+    ('"custom_classifier_training": "x",', "write args.custom_classifier_training = {...}"),
     ('"training_args": {"learning_rat": 1},', "Did you mean 'training_args.learning_rate'?"),
-]  # fmt: skip
+]
 FILES = [
     ("args = {", "line 1: the { that is opened here is never closed"),
     ("args = {},", "arguments.py: write args = {...}; remove the comma after its }"),

@@ -33,9 +33,6 @@ class Calibration:
         at certainty: (n₊ + 1)/(n₊ + 2) instead of 1 and 1/(n₋ + 2) instead of 0. To scikit-learn
         each image is both kept and deleted, with these weights. A higher score never has a lower
         probability.
-
-        Raises:
-            ModelError: one of the classes is missing.
         """
         from sklearn.linear_model import LogisticRegression
 

@@ -15,7 +15,7 @@ from src.rating.models.feature_space import feature_space, without_features
 from src.rating.models.graph import Choices
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.scoring import Answer, EloScoring, PosteriorScoring, Scoring, as_choices
-from src.rating.report.statistics import ChoiceCounts
+from src.rating.statistics import ChoiceCounts
 from src.rating.storage.choice_log import ANSWERS, NAME, ChoiceLog
 
 logger = logging.getLogger(__name__)
@@ -39,9 +39,6 @@ def training_choices(directory: Path, paths: Sequence[str], train: np.ndarray) -
     """The choices between two training images, (n,) bool; None if the folder has no choice log.
 
     A choice that shows a test image is left out, so that the test stays honest.
-
-    Raises:
-        DataError: the log is damaged, or open in a rating window.
     """
     if not (directory / NAME).is_file():
         return None

@@ -26,12 +26,7 @@ def learning_curve(
     """AB against the number of rated images, up to three quarters of those at hand.
 
     Each quarter is left out once; the head is fitted on random parts of the rest, the sizes
-    growing by equal factors. Empty with too few images.
-
-    Args:
-        features: (n, d) of the training images, with scores (n,).
-        method: a head fitted in closed form (`fit_head`).
-        groups: (n,) images with the same number stay on one side; None for none.
+    growing by equal factors. Images of the same group stay on one side. Empty with too few images.
     """
     x, y, *_ = TrainingSet.of(features, scores)
     fold = assign_folds(len(y) if groups is None else groups, _FOLDS, 0)

@@ -85,7 +85,6 @@ def evaluate_scores(
 
     Args:
         data: the images; those kept back for testing are the ones that it has not seen.
-        fitted: the model; one that was loaded has nothing out of fold.
         bootstrap: resamples behind the 95 % intervals; 0 for none.
         unknown: ancestors that do not say what they have seen.
         previous: the model that it replaces.

@@ -42,9 +42,6 @@ def evaluate_labels(
 
     Cuts and suspected labels rest on images that were judged by a fit without them; on all of
     them where there are none, with a sentence that says so.
-
-    Raises:
-        ModelError: the model gives no probabilities.
     """
     predictor = fitted.predictor
     predicted = predictor.predict(data.features)

@@ -31,11 +31,7 @@ class Ancestor:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """A model folder, the file in it, or the file of a published head.
-
-        Raises:
-            ModelError: nothing there, or a damaged or foreign file.
-        """
+        """A model folder, the file in it, or the file of a published head."""
         path = path.parent if path.name == FILE_NAME else path
         return cls(path.name, Predictor.load(path), TrainedOn.load(path))
 
@@ -81,12 +77,7 @@ def choose_start(
         load_model: the folder of a model to go on from; "" for none.
         base_model: otherwise a model file or folder; "" for none; "auto" for the published
             aesthetic head where the features are those it was made for.
-        extractors: what the extractors say of themselves.
         folder: where published heads are kept.
-
-    Raises:
-        DataError: too few images for a split.
-        ModelError: a model is not there, damaged, or cannot be fetched.
     """
     loaded = Ancestor.load(Path(load_model)) if load_model else None
     prior, afresh = loaded or _base(base_model, extractors, folder), None

@@ -77,11 +77,7 @@ class Predictor:
         return self.head.n_features
 
     def predict(self, features: ArrayLike) -> FloatArray:
-        """Scores (n,) of features (n, d) as extracted.
-
-        Raises:
-            ModelError: the features are not those that the model was made for.
-        """
+        """Scores (n,) of features (n, d) as extracted."""
         return (
             self.head.predict(prepared(features, unit_length=self.unit_length)) - self.mean
         ) / self.std
@@ -148,7 +144,7 @@ class Predictor:
             from src.aesthetic.formats.pretrained_head import read_pretrained
 
             found = read_pretrained(arrays, metadata)
-            return cls(**vars(found), provenance={"published_as": path.name})
+            return cls(**found, provenance={"published_as": path.name})
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from None
 

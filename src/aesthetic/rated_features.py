@@ -66,11 +66,7 @@ class RatedFeatures:
         )
 
     def split(self, fraction_for_test: float, test_pick_seed: int) -> Self:
-        """Keep images back for testing, of those that no ancestor of the model has seen.
-
-        Raises:
-            DataError: too few images for a split.
-        """
+        """Keep images back for testing, of those that no ancestor of the model has seen."""
         seen = self.seen | self.seen_by_features
         test = self.test_mask(fraction_for_test, test_pick_seed, seen)
         check_parts(test, fraction=fraction_for_test, seen=seen)
@@ -92,10 +88,6 @@ def load_rated_features(
         store_folder: where features are kept; None: beside the images.
         binary: the scores are labels 1 and 0: copies are left out, images under both labels as
             well, and each label gives its share to the test images.
-
-    Raises:
-        DataError: nothing readable.
-        ModelError: an extractor cannot be loaded.
     """
     with open_store(holder.directory, store_folder) as store:
         table = compute_features(

@@ -61,9 +61,6 @@ def fit_auto(
         features, scores, weights, groups, seed, blocks, prior: as in `fit_head`.
         candidates: keys of `FITS`.
         others: fits of further candidates by name, which come first.
-
-    Raises:
-        ModelError: nothing can be learnt from these images.
     """
     data = TrainingSet.of(features, scores, weights, groups)
     x, y, g = data.features, data.scores, data.groups

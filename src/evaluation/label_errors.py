@@ -13,8 +13,6 @@ _LEAST = 1e-12
 
 
 class Suspicion(NamedTuple):
-    """One image whose label is probably wrong."""
-
     image: int  # its place among the images
     quality: float  # 0 … 1, how well the label fits; the lower the worse
     suggested: int  # the class that fits better
@@ -64,19 +62,18 @@ def wrong_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> np.nda
     A model that is often unsure disagrees with many labels that are right. Here a label is drawn
     from the model's probabilities, made softer or sharper by a temperature, unless it is wrong;
     then it is any of the other classes. The temperature and the share of wrong labels are those
-    under which the given labels are likeliest.
-
-    Labels and probabilities are those of `suspected_labels`.
+    under which the given labels are likeliest. Arguments as above.
     """
+    from scipy.special import softmax
+
     result = np.full(len(labels), np.nan)
     judged = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
     if not len(judged):
         return result
-    logs = np.log(np.maximum(probabilities[judged], 1e-12))
+    logs = np.log(np.maximum(probabilities[judged], _LEAST))
     best = -np.inf
     for temperature in np.geomspace(0.25, 8, 21):
-        powers = np.exp((logs - logs.max(axis=1, keepdims=True)) / temperature)
-        right = (powers / powers.sum(axis=1, keepdims=True))[np.arange(len(judged)), labels[judged]]
+        right = softmax(logs / temperature, axis=1)[np.arange(len(judged)), labels[judged]]
         other = (1 - right) / max(probabilities.shape[1] - 1, 1)
         share = 0.05
         for _ in range(100):  # expectation maximisation
@@ -94,18 +91,16 @@ def wrong_tag_probabilities(
 ) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
     """How probably a tag is missing, and how probably a given tag is wrong, by its probability.
 
-    As `wrong_probabilities`, for every decision whether an image has a tag; the share of tags that
-    are missing and that of tags which are there wrongly are two different ones.
-
-    Args:
-        labels: as given, sparse (n, k).
-        probabilities: (n, k) from models that did not learn the image's tags; rows with NaN are
-            passed over.
+    As `wrong_probabilities`, for every decision whether an image has a tag, but the share of tags
+    that are missing is not that of tags which are there wrongly. Labels are sparse (n, k);
+    probabilities (n, k) come from models that did not learn the image's tags, or are NaN.
 
     Returns:
         Functions of a tag's probability: that it is really there where it is not given, and that
         it is really not there where it is given.
     """
+    from scipy.special import expit
+
     judged = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
     edges = np.linspace(-15, 15, 601)
     x = (edges[:-1] + edges[1:]) / 2
@@ -117,7 +112,7 @@ def wrong_tag_probabilities(
         given += np.histogram(logits[own], edges)[0]
     best = (-np.inf, 1.0, 0.0, 0.0)
     for slope in np.geomspace(0.25, 4, 17):
-        q = 1 / (1 + np.exp(-slope * x))
+        q = expit(slope * x)
         missing, wrong = 0.05, 0.001
         for _ in range(100):  # expectation maximisation
             present = np.clip((1 - missing) * q + wrong * (1 - q), _LEAST, 1 - _LEAST)
@@ -131,19 +126,20 @@ def wrong_tag_probabilities(
     _, slope, missing, wrong = best
 
     def is_missing(p: np.ndarray) -> np.ndarray:
-        q = 1 / (1 + np.exp(-slope * _logit(p)))
+        q = expit(slope * _logit(p))
         return np.asarray(missing * q / (missing * q + (1 - wrong) * (1 - q)))
 
     def is_wrong(p: np.ndarray) -> np.ndarray:
-        q = 1 / (1 + np.exp(-slope * _logit(p)))
+        q = expit(slope * _logit(p))
         return np.asarray(wrong * (1 - q) / (wrong * (1 - q) + (1 - missing) * q))
 
     return is_missing, is_wrong
 
 
 def _logit(p: np.ndarray) -> np.ndarray:
-    clipped = np.clip(np.asarray(p, np.float64), 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(clipped / (1 - clipped)))
+    from scipy.special import logit
+
+    return np.asarray(logit(np.clip(np.asarray(p, np.float64), 1e-6, 1 - 1e-6)))
 
 
 def confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -151,9 +147,7 @@ def confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray
 
     An image is counted for the likeliest of the classes that it reaches the threshold of: the
     mean probability of the class among the images labelled with it. The counts of each label are
-    then scaled to its number of images.
-
-    Every class occurs among the labels, (n,) int; the probabilities are (n, classes).
+    then scaled to its number of images. Every class occurs among the labels.
     """
     classes = probabilities.shape[1]
     own = probabilities[np.arange(len(labels)), labels]

@@ -1,6 +1,6 @@
 """report.html of an aesthetic model: how good it is, in figures and in pictures."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from src.aesthetic.evaluate import Results
-from src.evaluation.rank_metrics import accuracy_by_gap, group_means
+from src.evaluation.rank_metrics import accuracy_by_gap, pairwise_accuracy
 from src.reports import spotlight
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot
@@ -71,17 +71,15 @@ def _headline(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _choices(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    kinds = {"random_pairs": "random pairs", "picked_pairs": "pairs picked to be hard"}
     shown = [
         (
-            f"of {part['trials']:,} {what} foretold",
+            f"of {part['trials']:,} choices between {kind} foretold",
             f"{part['value']:.1%}",
             _interval(part["interval"]),
         )
-        for part, what in (
-            (test["random_pairs"], "choices between random pairs"),
-            (test["picked_pairs"], "choices between pairs picked to be hard"),
-        )
-        if part
+        for name, kind in kinds.items()
+        if (part := test[name])
     ]
     return shown or [("not measured", "–", "no choices between images that it has not seen")]
 
@@ -91,45 +89,39 @@ def _interval(interval: Sequence[float]) -> str:
 
 
 def _plots(results: Results) -> list[tuple[str, Markup, str]]:
-    pictures = []
-    measured = test if (test := results.test).any() else ~test
-    pictures.append(
+    measured = results.test if results.test.any() else ~results.test
+    gaps = accuracy_by_gap(results.given[measured], results.predicted[measured])
+    curve, history = results.metrics["learning_curve"], results.history
+    pictures: list[tuple[bool, str, Callable[[Axes], None], str]] = [
         (
+            True,
             "Predicted against given",
-            plot(lambda axes: _scatter(axes, results)),
+            lambda axes: _scatter(axes, results),
             "Each dot is an image, scored by a model that was not trained on it where the head "
             "allows. The nearer to the diagonal, the better.",
-        )
-    )
-    gaps = accuracy_by_gap(results.given[measured], results.predicted[measured])
-    if gaps:
-        pictures.append(
-            (
-                "Pairs ordered right, by how far apart they are",
-                plot(lambda axes: _gaps(axes, gaps)),
-                "Pairs you scored alike are hard for anyone; a good model is near 100 % on the "
-                "right.",
-            )
-        )
-    if len(curve := results.metrics["learning_curve"]) > 1:
-        pictures.append(
-            (
-                "With more rated images",
-                plot(lambda axes: _learning(axes, curve)),
-                "Trained on fewer images and measured on others, all of them training images; "
-                "bars: one standard error.",
-            )
-        )
-    if len(results.history) > 1:
-        pictures.append(
-            (
-                "Training",
-                plot(lambda axes: _curve(axes, results.history)),
-                "Where the test line turns down while the training line still rises, the model "
-                "learns by heart: fewer epochs or more images would help.",
-            )
-        )
-    return pictures
+        ),
+        (
+            len(gaps) > 0,
+            "Pairs ordered right, by how far apart they are",
+            lambda axes: _gaps(axes, gaps),
+            "Pairs you scored alike are hard for anyone; a good model is near 100 % on the right.",
+        ),
+        (
+            len(curve) > 1,
+            "With more rated images",
+            lambda axes: _learning(axes, curve),
+            "Trained on fewer images and measured on others, all of them training images; bars: "
+            "one standard error.",
+        ),
+        (
+            len(history) > 1,
+            "Training",
+            lambda axes: _curve(axes, history),
+            "Where the test line turns down while the training line still rises, the model learns "
+            "by heart: fewer epochs or more images would help.",
+        ),
+    ]
+    return [(heading, plot(draw), note) for shown, heading, draw, note in pictures if shown]
 
 
 def _scatter(axes: "Axes", results: Results) -> None:
@@ -206,9 +198,17 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, list[dict[s
 
 
 def _folders(results: Results) -> list[dict[str, Any]]:
-    names = [path.rpartition("/")[0] or "." for path in results.paths]
-    largest = sorted(
-        group_means(names, results.given, results.predicted),
-        key=lambda row: -int(str(row["n"])),
-    )[:_FOLDERS]
-    return sorted(largest, key=lambda row: -float(str(row["given_mean"])))
+    """Of the largest folders, the best liked first: size, mean scores, AB within the folder."""
+    names = np.array([path.rpartition("/")[0] or "." for path in results.paths])
+    rows: list[dict[str, Any]] = [
+        {
+            "folder": str(name),
+            "n": int(inside.sum()),
+            "given": float(results.given[inside].mean()),
+            "predicted": float(results.predicted[inside].mean()),
+            "ab": pairwise_accuracy(results.given[inside], results.predicted[inside]),
+        }
+        for name, inside in ((name, names == name) for name in np.unique(names))
+    ]
+    largest = sorted(rows, key=lambda row: -row["n"])[:_FOLDERS]
+    return sorted(largest, key=lambda row: -row["given"])

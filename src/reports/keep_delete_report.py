@@ -23,11 +23,7 @@ REPORT = "report.html"
 def write_report(path: Path, results: Results, *, images: int = 12) -> None:
     """Write the page, with `images` thumbnails in each row, and the suspects' page beside it.
 
-    Args:
-        images: 0 for none, of suspects neither.
-
-    Raises:
-        DataError: a file cannot be written.
+    With no images there is no page of suspects either.
     """
     metrics = results.metrics
     if images:
@@ -63,6 +59,7 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, Any]]:
             for row in rows[:count]
         ]
 
+    undecided = "Near one half: labels of images like these teach it most."
     return image_rows(
         results.directory,
         [
@@ -72,11 +69,7 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, Any]]:
                 captioned(order),
             ),
             ("Most likely to be kept", "The highest.", captioned(order[::-1])),
-            (
-                "Undecided",
-                "Near one half: labels of images like these teach it most.",
-                captioned(middle),
-            ),
+            ("Undecided", undecided, captioned(middle)),
         ],
     )
 

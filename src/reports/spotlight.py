@@ -32,14 +32,10 @@ def show(
     Args:
         files: the images, (n).
         columns: further columns by name, each (n); words become categories.
-        label: the column with what was given.
-        prediction: the column with what the model says.
+        label, prediction: the columns with what was given and with what the model says.
         embedding: features, (n, d), for the map of similar images.
         wait: go on when the page is closed in the browser, or after Ctrl-C; False goes on at once
             and opens no browser.
-
-    Returns:
-        Spotlight's viewer; its `close()` ends it.
     """
     os.environ.setdefault("SPOTLIGHT_OPT_OUT", "true")  # it sends no usage figures
     try:

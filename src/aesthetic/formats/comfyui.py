@@ -44,9 +44,6 @@ def export(
     Returns:
         1 if what is written is the same function; otherwise the share of pairs of held-out images
         that it orders as the model does, None with fewer than two of them.
-
-    Raises:
-        ModelError: no CLIP model is named.
     """
     if not clip_models:
         raise ModelError("the ComfyUI nodes need CLIP features: name the CLIP model")

@@ -25,7 +25,7 @@ def main(settings: ClassifyImages) -> None:
         raise SettingsError("set load_model to the folder of a trained classifier")
     if settings.classify_action != "table" and into is None:
         raise SettingsError("set classify_into to the folder that gets the category folders")
-    from src.image_models.predict import open_classifier
+    from src.image_models.backbone import open_classifier
 
     classifier = open_classifier(settings.load_model, device=settings.device)
     _check_category(settings.classify_rank_by, classifier.classes)

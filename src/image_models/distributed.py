@@ -19,11 +19,7 @@ def is_main() -> bool:
 
 @contextmanager
 def main_process_first(device: str) -> Iterator[None]:
-    """The main process goes through the block before the others begin it.
-
-    Args:
-        device: see `choose_device`.
-    """
+    """The main process goes through the block before the others begin it."""
     if processes() == 1:
         yield
         return

@@ -6,8 +6,7 @@ scikit-learn's GridSearchCV over a PCA and a LogisticRegression finds the same l
 
 import warnings
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -24,22 +23,15 @@ _WORTH_THREADS = 10_000_000  # multiplications in one pass over the images
 _NEVER = -30.0  # logit of a class without images
 
 
-@dataclass(frozen=True)
-class LinearHead:
-    """logits = features @ weight.T + bias.
-
-    Attributes:
-        weight: (classes, d) float32.
-        bias: (classes) float32.
-    """
+class LinearHead(NamedTuple):
+    """logits = features @ weight.T + bias; weight (classes, d) and bias (classes) are float32."""
 
     weight: np.ndarray
     bias: np.ndarray
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """(n, d) to (n, classes)."""
-        result: np.ndarray = features @ self.weight.T + self.bias
-        return result
+        return np.asarray(features @ self.weight.T + self.bias)
 
     @classmethod
     def of(cls, layer: Any) -> Self:
@@ -53,21 +45,17 @@ class LinearHead:
         """Make a torch layer of the same size compute this."""
         import torch
 
+        if layer.bias is None:
+            layer.bias = torch.nn.Parameter(layer.weight.new_empty(len(self.bias)))
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(self.weight))
-            if layer.bias is None:
-                device = layer.weight.device
-                layer.bias = torch.nn.Parameter(torch.from_numpy(self.bias).to(device))
-            else:
-                layer.bias.copy_(torch.from_numpy(self.bias))
+            layer.bias.copy_(torch.from_numpy(self.bias))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities over the last axis, float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    exponentials = np.exp(shifted)
-    result: np.ndarray = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return result
+    exponentials = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
 
 
 def fit_head(
@@ -108,13 +96,7 @@ def choose_penalty(
 ) -> float:
     """The penalty with the lowest log-loss on folds that the head was not fitted on.
 
-    Args:
-        features: (n, d) of the training images.
-        labels: (n,) int.
-        classes: how many there are.
-        groups: duplicates, which stay in one fold, (n,) int.
-        balanced: see `fit_head`.
-        seed: of the folds.
+    Arguments as for `fit_head`; images of a group (n,) int stay in one fold.
     """
     if len(labels) > _CHOOSE_ON:
         some = np.random.default_rng(seed).permutation(len(labels))[:_CHOOSE_ON]
@@ -128,11 +110,11 @@ def choose_penalty(
         progress_bar(len(folds) * len(PENALTIES), "choosing the penalty", "fit") as bar,
     ):
         for train, held_out in folds:
-            prepared = _prepare(features[train])
+            prepared, true = _prepare(features[train]), labels[held_out]
             for index, penalty in enumerate(PENALTIES):
                 head = _fit(prepared, labels[train], classes, penalty, balanced)
-                probabilities = softmax(head.logits(features[held_out]))
-                losses[index] += _log_loss(probabilities, labels[held_out])
+                right = softmax(head.logits(features[held_out]))[np.arange(len(true)), true]
+                losses[index] -= np.log(np.maximum(right, 1e-12)).sum()
                 bar.update()
     return PENALTIES[int(np.argmin(losses))] if folds else 1.0
 
@@ -165,7 +147,7 @@ def out_of_fold(
 
 
 def make_folds(
-    labels: np.ndarray, groups: np.ndarray, seed: int, count: int = FOLDS
+    labels: np.ndarray, groups: np.ndarray, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Seeded folds as (train, held out) indexes, stratified, with groups kept together.
 
@@ -174,25 +156,22 @@ def make_folds(
     from sklearn.model_selection import StratifiedGroupKFold
 
     fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
-    count = min(count, fewest)
-    if count < 2:
+    if fewest < 2:
         return []
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    splitter = StratifiedGroupKFold(min(FOLDS, fewest), shuffle=True, random_state=seed)
     return list(splitter.split(labels[:, None], labels, groups))
 
 
-def _few_threads(features: np.ndarray, classes: int) -> AbstractContextManager[object]:
+def _few_threads(features: np.ndarray, classes: int) -> AbstractContextManager[Any]:
     """One thread where a pass over the images takes so little time that more would cost more."""
     from threadpoolctl import threadpool_limits
 
-    limits: AbstractContextManager[object] = threadpool_limits(
-        1 if features.size * classes < _WORTH_THREADS else None
-    )
+    few = features.size * classes < _WORTH_THREADS
+    limits: AbstractContextManager[Any] = threadpool_limits(1 if few else None)
     return limits
 
 
-@dataclass(frozen=True)
-class _Prepared:
+class _Prepared(NamedTuple):
     """Features centred, scaled, and where that is smaller, in coordinates of their span."""
 
     points: np.ndarray
@@ -205,48 +184,7 @@ def _prepare(features: np.ndarray) -> _Prepared:
     mean = features.mean(axis=0, dtype=np.float64)
     centred = features.astype(np.float64) - mean
     scale = float(np.sqrt(np.mean(centred**2))) or 1.0
-    points, basis = _span(centred / scale)
-    return _Prepared(points, basis, mean, scale)
-
-
-def _fit(
-    prepared: _Prepared, labels: np.ndarray, classes: int, penalty: float, balanced: bool
-) -> LinearHead:
-    """As `fit_head`; classes that do not occur among the labels get a logit of minus 30."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    features = len(prepared.mean)
-    present = np.unique(labels)
-    bias = np.full(classes, _NEVER)
-    weight = np.zeros((classes, features))
-    if len(present) == 1:
-        bias[present] = 0.0
-        return LinearHead(weight.astype(np.float32), bias.astype(np.float32))
-    # For two classes the solver has one row, w, where the head has two: -w/2 and w/2.
-    rows = 2 if len(present) == 2 else 1
-    model = LogisticRegression(
-        C=rows / (penalty * features),
-        class_weight="balanced" if balanced else None,
-        max_iter=_MAX_ITERATIONS,
-        tol=1e-4,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # close enough after so many steps
-        model.fit(prepared.points, labels)
-    fitted, offset = model.coef_, model.intercept_
-    if len(present) == 2:  # one logit for two classes: half to either side
-        fitted, offset = np.vstack([-fitted, fitted]) / 2, np.concatenate([-offset, offset]) / 2
-    basis = prepared.basis
-    fitted = (fitted if basis is None else fitted @ basis) / prepared.scale
-    weight[present] = fitted
-    bias[present] = offset - fitted @ prepared.mean
-    return LinearHead(weight.astype(np.float32), bias.astype(np.float32))
-
-
-def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    right = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(right, 1e-12)).sum())
+    return _Prepared(*_span(centred / scale), mean, scale)
 
 
 def _span(points: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -257,6 +195,34 @@ def _span(points: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     values, vectors = np.linalg.eigh(points @ points.T)
     keep = values > values[-1] * 1e-12
     lengths = np.sqrt(values[keep])
-    coordinates = vectors[:, keep] * lengths
-    basis = (vectors[:, keep] / lengths).T @ points
-    return coordinates, basis
+    return vectors[:, keep] * lengths, (vectors[:, keep] / lengths).T @ points
+
+
+def _fit(
+    prepared: _Prepared, labels: np.ndarray, classes: int, penalty: float, balanced: bool
+) -> LinearHead:
+    """As `fit_head`; classes that do not occur among the labels get a logit of minus 30."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    features, present = len(prepared.mean), np.unique(labels)
+    weight, bias = np.zeros((classes, features)), np.full(classes, _NEVER)
+    bias[present] = 0.0
+    if len(present) > 1:
+        # For two classes the solver has one row, w, where the head has two: -w/2 and w/2.
+        rows = 2 if len(present) == 2 else 1
+        model = LogisticRegression(
+            C=rows / (penalty * features),
+            class_weight="balanced" if balanced else None,
+            max_iter=_MAX_ITERATIONS,
+            tol=1e-4,
+        )
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            model.fit(prepared.points, labels)  # close enough after so many steps
+        fitted, offset = model.coef_, model.intercept_
+        if rows == 2:
+            fitted, offset = np.vstack([-fitted, fitted]) / 2, np.concatenate([-offset, offset]) / 2
+        basis = prepared.basis
+        weight[present] = (fitted if basis is None else fitted @ basis) / prepared.scale
+        bias[present] = offset - weight[present] @ prepared.mean
+    return LinearHead(weight.astype(np.float32), bias.astype(np.float32))

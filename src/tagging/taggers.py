@@ -104,7 +104,7 @@ class TorchTagger:
     """The model's own weights."""
 
     def __init__(self, folder: Path, *, device: str = "auto") -> None:
-        from src.image_models.predict import open_classifier
+        from src.image_models.backbone import open_classifier
 
         self.tags, self.thresholds = _tags_and_thresholds(folder)
         self.identity = f"torch:{folder_identity(folder)}"

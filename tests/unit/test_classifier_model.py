@@ -10,10 +10,9 @@ from safetensors.torch import load_file
 
 from src.errors import ModelError
 from src.features import compute_features, open_store
-from src.image_models.backbone import HeadInputs
+from src.image_models.backbone import HeadInputs, open_classifier
 from src.image_models.head import softmax
 from src.image_models.model import find_head, input_size, load_classifier
-from src.image_models.predict import open_classifier
 from src.image_models.save import MODEL_FILES, check_target, read_classes, save_classifier
 from src.images import scan_images
 from src.images.processors import load_preprocessing

@@ -3,7 +3,7 @@
 import shutil
 import statistics
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,6 @@ from src.settings import ScoreFromModel
 if TYPE_CHECKING:
     from src.rating.session import RatingDatabase
 
-BARS, BAR_LENGTH = 11, 50
 SHOWN = 5  # best and worst new images that are named
 
 
@@ -77,6 +76,8 @@ def rating_database(directory: Path, settings: ScoreFromModel) -> Iterator["Rati
 
 def summary(existing: dict[str, float], filled: dict[str, float], unreadable: int) -> str:
     """A table of what is there and what is filled in, and how the new scores lie."""
+    from src.scoring.table import histogram
+
     lines = [f"{'':24}{'images':>8}{'mean':>9}{'deviation':>11}"]
     for name, scores in (("rated by you", existing), ("new, from the model", filled)):
         values = list(scores.values()) or [0.0]
@@ -86,24 +87,10 @@ def summary(existing: dict[str, float], filled: dict[str, float], unreadable: in
         lines.append(f"{'not readable':24}{unreadable:8,}")
     if filled:
         ranked = sorted(filled, key=lambda path: -filled[path])
-        lines += ["", "New scores:", *histogram(filled.values()), "", "Highest and lowest:"]
+        lines += ["", "New scores:", histogram([*filled.values()]), "", "Highest and lowest:"]
         named = dict.fromkeys(ranked[:SHOWN] + ranked[-SHOWN:])
         lines += [f"{filled[path]:8.2f}  {path}" for path in named]
     return "\n".join(lines)
-
-
-def histogram(values: Collection[float]) -> list[str]:
-    """One line for each of eleven equal ranges, with a bar as long as the count."""
-    low, high = min(values), max(values)
-    width = (high - low) / BARS or 1.0
-    counts = [0] * BARS
-    for value in values:
-        counts[min(int((value - low) / width), BARS - 1)] += 1
-    return [
-        f"{low + width * (number + 0.5):8.2f}  "
-        f"{'#' * -(-count * BAR_LENGTH // max(counts)):{BAR_LENGTH}} {count:,}"
-        for number, count in enumerate(counts)
-    ]
 
 
 if __name__ == "__main__":

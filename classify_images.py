@@ -77,7 +77,7 @@ def _write_table(
 
 
 def _sort(settings: ClassifyImages, chosen: list[tuple[str, str]], into: Path) -> None:
-    from src.file_changes.carry_out import carry_out
+    from src.file_changes.apply import carry_out
     from src.file_changes.plan import folder_name, place
 
     action: Any = settings.classify_action

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.errors import DataError
-from src.file_changes.apply import undo
-from src.file_changes.carry_out import carry_out
+from src.file_changes.apply import carry_out, undo
 from src.file_changes.changes import Folders
 from src.file_changes.plan import Plan
 from src.images import find_images

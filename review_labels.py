@@ -6,8 +6,7 @@ from pathlib import Path
 
 from src.dataset.suspected_labels import SuspectedLabel, read_suspected
 from src.errors import SettingsError
-from src.file_changes.apply import undo
-from src.file_changes.carry_out import carry_out
+from src.file_changes.apply import carry_out, undo
 from src.file_changes.plan import Plan
 from src.script import run
 from src.settings import ReviewLabels

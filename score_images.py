@@ -56,7 +56,7 @@ def write(settings: ScoreImages, scored: "Scored", output: Path) -> None:
     """The table and the gallery."""
     from src.scoring.table import write_table
 
-    write_table(output / settings.score_table, scored.columns())
+    write_table(output / settings.score_table, {"path": scored.paths, **scored.numbers})
     print(f"Table: {output / settings.score_table}")
     if settings.score_gallery == "off" or "://" in settings.top_level_image_directory:
         return
@@ -68,7 +68,7 @@ def write(settings: ScoreImages, scored: "Scored", output: Path) -> None:
         output / "gallery.html",
         scored.directory,
         scored.paths,
-        scored.numbers(),
+        scored.numbers,
         write_thumbnails(output / THUMBNAILS, files, scored.sha256s) if small else None,
         title=f"{scored.directory.resolve().name}, by {Path(settings.load_model).name}",
         best_first=settings.score_first == "best",
@@ -78,9 +78,8 @@ def write(settings: ScoreImages, scored: "Scored", output: Path) -> None:
 
 def act(settings: ScoreImages, scored: "Scored", output: Path) -> None:
     """Show what the action does, and unless this is a dry run, do it."""
-    from src.file_changes.carry_out import carry_out
-    from src.scoring.actions import plan_action
-    from src.scoring.touch import remember_times
+    from src.file_changes.apply import carry_out
+    from src.scoring.actions import plan_action, remember_times
 
     action = settings.score_action
     assert action != "table"

@@ -38,7 +38,7 @@ def tag(settings: TagImages) -> None:
     """Write the tag files."""
     import numpy as np
 
-    from src.file_changes.carry_out import undo_line
+    from src.file_changes.apply import undo_line
     from src.images import find_images
     from src.tagging.tag_files import SidecarStyle, read_tags
     from src.tagging.tag_images import TagChoice, allowed_tags, tag_images

@@ -41,7 +41,7 @@ def ab_of_splits(matrix: np.ndarray, scores: np.ndarray) -> list[float]:
 
 
 def extract(file: Path) -> np.ndarray:
-    return builtin.image_features(open_image(file, at_least=builtin.WORKING_SIDE))
+    return builtin.image_features(open_image(file, min_side=builtin.WORKING_SIDE))
 
 
 def rate(pool: Executor, files: list[Path]) -> float:

@@ -114,7 +114,7 @@ def milliseconds_each() -> dict[str, float]:
         cells.resize((width, height), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
         start, count = time.process_time(), 0
         while time.process_time() - start < 1:
-            perceptual_hash(open_image(buffer.getvalue(), at_least=64))
+            perceptual_hash(open_image(buffer.getvalue(), min_side=64))
             count += 1
         result[f"{width}x{height}"] = round(1000 * (time.process_time() - start) / count, 2)
     return result

@@ -22,7 +22,7 @@ class Kept:
     """An extractor whose features are all in the store."""
 
     name = identity = "kept"
-    at_least = None
+    min_side = None
 
 
 def main() -> None:

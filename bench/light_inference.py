@@ -75,7 +75,7 @@ def main() -> None:
     (extractor,) = open_extractors(str(assets / "backbones" / "mobilenet_v2"), device="cpu")
     extractor.load()
     paths = [photographs / path for path in find_images(photographs)[:IMAGES]]
-    prepared = [extractor.prepare(open_image(path, at_least=extractor.at_least)) for path in paths]
+    prepared = [extractor.prepare(open_image(path, min_side=extractor.min_side)) for path in paths]
     features = extractor.extract(prepared)
     head = fit_head("ridge", features, np.arange(IMAGES) % 7)
     predictor = Predictor.from_training(head, features, extractors=[extractor.describe()])

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from src.dataset.parts import PART_NAMES
 from src.evaluation.classification import reliability
 from src.evaluation.label_errors import Suspicion
-from src.evaluation.label_verdicts import classification_verdicts
+from src.evaluation.verdicts import classification_verdicts
 from src.image_models.target import Predictions
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot

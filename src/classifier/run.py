@@ -5,7 +5,7 @@ from pathlib import Path
 
 from src.classifier.results import columns, write_results
 from src.classifier.target import Classes
-from src.evaluation.label_verdicts import classification_verdicts
+from src.evaluation.verdicts import classification_verdicts
 from src.image_models.run import last_lines, train_or_evaluate
 from src.settings.classifier import ClassifierTraining
 

@@ -28,19 +28,15 @@ def evaluate(
     Args:
         labels: (n,) int.
         probabilities: (n, classes), rows of sum 1.
-        classes: their names.
-        chances: share of each class among the training images, (classes,), behind the chance
-            level; by default that among these images.
+        chances: share of each class among the training images, (classes,), behind `chance` and
+            `majority`; by default that among these images.
         groups: near duplicates share a number, (n,) int; they are resampled together.
         bootstrap: resamples behind the 95 % intervals; 0 leaves all out but that of accuracy.
 
     Returns:
-        JSON values; None for what cannot be measured: n, accuracy, balanced_accuracy (mean of
-        the recalls), mean_right (mean probability of the right label), log_loss, brier,
-        macro_f1, calibration_error, chance (accuracy of guessing by the training shares),
-        uniform_chance, majority (accuracy of always naming the commonest training class),
-        accuracy_interval (Wilson), log_loss_interval, macro_f1_interval, and per_class, a list of
-        name, n, precision, recall, f1, mean_right.
+        JSON values; None for what cannot be measured. mean_right is the mean probability of the
+        right label, chance the accuracy of guessing by the training shares, majority that of
+        always naming the commonest training class.
     """
     n, count = len(labels), len(classes)
     if not n:

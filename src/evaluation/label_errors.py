@@ -1,4 +1,8 @@
-"""Labels that are probably wrong: which (confident learning), and how many really are."""
+"""Labels that are probably wrong: which (confident learning), and how many really are.
+
+By hand, after Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset
+labels", 2021: the authors' package cleanlab names the same images, but takes 3.3 s to import.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,11 +23,9 @@ class Suspicion(NamedTuple):
 def suspected_labels(labels: np.ndarray, probabilities: np.ndarray) -> list[Suspicion]:
     """Labels that are probably wrong, the most suspicious first.
 
-    Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels",
-    2021. For each pair of classes it is estimated how many images labelled with the one belong to
-    the other (section 3.1); as many images are named, those that most probably do (section 3.2,
-    prune by noise rate), unless the label is the likeliest class itself. The package cleanlab
-    names the same ones.
+    For each pair of classes it is estimated how many images labelled with the one belong to the
+    other (section 3.1); as many images are named, those that most probably do (section 3.2, prune
+    by noise rate), unless the label is the likeliest class itself.
 
     Args:
         labels: as given, (n,) int.
@@ -64,9 +66,7 @@ def wrong_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> np.nda
     then it is any of the other classes. The temperature and the share of wrong labels are those
     under which the given labels are likeliest.
 
-    Args:
-        labels: as given, (n,) int.
-        probabilities: (n, classes) from models that did not learn the image's own label.
+    Labels and probabilities are those of `suspected_labels`.
     """
     result = np.full(len(labels), np.nan)
     judged = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
@@ -103,8 +103,8 @@ def wrong_tag_probabilities(
             passed over.
 
     Returns:
-        Two functions of a tag's probability: that it is really there where it is not given, and
-        that it is really not there where it is given.
+        Functions of a tag's probability: that it is really there where it is not given, and that
+        it is really not there where it is given.
     """
     judged = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
     edges = np.linspace(-15, 15, 601)
@@ -153,9 +153,7 @@ def confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray
     mean probability of the class among the images labelled with it. The counts of each label are
     then scaled to its number of images.
 
-    Args:
-        labels: (n,) int; every class occurs.
-        probabilities: (n, classes).
+    Every class occurs among the labels, (n,) int; the probabilities are (n, classes).
     """
     classes = probabilities.shape[1]
     own = probabilities[np.arange(len(labels)), labels]
@@ -166,15 +164,4 @@ def confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray
     cells = labels[sure] * classes + reached[sure].argmax(axis=1)
     counts = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
     np.fill_diagonal(counts, np.maximum(np.diag(counts), 1))
-    scaled = counts * (sizes / counts.sum(axis=1))[:, None]
-    return _rounded_rows(scaled)
-
-
-def _rounded_rows(values: np.ndarray) -> np.ndarray:
-    """Whole numbers with the rows' sums kept: the largest remainders are rounded up."""
-    whole = np.floor(values).astype(np.int64)
-    missing = np.rint(values.sum(axis=1)).astype(np.int64) - whole.sum(axis=1)
-    order = np.argsort(whole - values, axis=1, kind="stable")
-    ranks = np.argsort(order, axis=1, kind="stable")
-    rounded: np.ndarray = whole + (ranks < missing[:, None])
-    return rounded
+    return np.asarray(np.rint(counts * (sizes / counts.sum(axis=1))[:, None]), dtype=np.int64)

@@ -12,27 +12,16 @@ _BLOCK = 1 << 23  # scores in one block
 
 
 class Scored(NamedTuple):
-    """Scores with the positions that are really positive.
+    """Scores with the positions that are really positive."""
 
-    Attributes:
-        scores: (n, k) of any float type; a memory-mapped file will do.
-        columns: the tag of each positive, (p,), rising.
-        starts: where each tag's positives begin, (k + 1,).
-        positive: the scores of the positives, (p,).
-    """
-
-    scores: np.ndarray
-    columns: np.ndarray
-    starts: np.ndarray
-    positive: np.ndarray
+    scores: np.ndarray  # (n, k) of any float type; a memory-mapped file will do
+    columns: np.ndarray  # the tag of each positive, (p,), rising
+    starts: np.ndarray  # where each tag's positives begin, (k + 1,)
+    positive: np.ndarray  # the scores of the positives, (p,)
 
 
 def against(scores: np.ndarray, labels: "csr_array | np.ndarray") -> Scored:
-    """Scores with their truth.
-
-    Args:
-        scores: (n, k) probabilities or logits.
-        labels: (n, k), nonzero where the image has the tag; sparse or dense.
+    """Scores (n, k) with their truth (n, k), nonzero where the image has the tag.
 
     Raises:
         ValueError: the shapes differ, there is nothing to measure, or a score is not a number.

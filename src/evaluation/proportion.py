@@ -1,4 +1,8 @@
-"""A proportion of trials with its confidence interval, and the ceiling of foretelling a person."""
+"""A proportion of trials with its confidence interval, and the ceiling of foretelling a person.
+
+Wilson's interval stays by hand: the rating window shows it and starts without scipy.stats, whose
+`binomtest(k, n).proportion_ci(method="wilson")` is the same.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,6 @@ class Proportion:
 
     @property
     def value(self) -> float | None:
-        """The share in 0 … 1; None without trials."""
         return self.successes / self.trials if self.trials else None
 
     @property
@@ -58,11 +61,7 @@ def ceiling(consistency: Proportion) -> tuple[float, float, float] | None:
     s = p² + (1 - p)², and a perfect model foretells the choice with p = (1 + √(2s - 1)) / 2. Where
     p differs between the pairs this is an upper bound (Jensen's inequality).
 
-    Args:
-        consistency: repeated pairs answered alike.
-
-    Returns:
-        Estimate, low and high end of the 95 % interval; None below ten repeats.
+    Returns the estimate and the ends of its 95 % interval; None below ten repeats.
     """
     if consistency.trials < FEWEST_REPEATS or consistency.value is None:
         return None

@@ -1,35 +1,52 @@
-"""How well predicted scores agree with given ones. Plain numpy; knows neither models nor files.
+"""How well predicted scores agree with given ones; knows neither models nor files.
 
 A measure that the data cannot answer (fewer than two images, all scores equal) is None,
 never NaN: JSON has no NaN, and "0.5" would be a lie.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from src.evaluation.concordance import FloatArray, IntArray, PairCounter, RankCorrelation
 from src.evaluation.proportion import Proportion
+from src.evaluation.resampling import percentiles, resampled_counts
 
-_NUMBERS_AT_ONCE = 250_000  # in one array while bootstrapping: stays in the cache
+FloatArray = NDArray[np.float64]
+Interval = list[float] | None
+
 _PAIRS_AT_MOST = 400_000  # enough for any figure about pairs: ± 0.001
+_AT_ONCE = 256  # images whose order against all others is in memory at once
 
 
 def pairwise_accuracy(given: ArrayLike, predicted: ArrayLike) -> float | None:
     """AB: the share of image pairs with different given scores that are ordered the same way.
 
-    A tie in the prediction counts half. O(n log n). None when all given scores are equal.
+    A tie in the prediction counts half. None when all given scores are equal. Worked out from
+    Kendall's tau-b, which is (concordant - discordant pairs) / √(pairs that differ in the one
+    score × pairs that differ in the other).
     """
+    from scipy.stats import kendalltau
+
     given, predicted = _paired(given, predicted)
-    return _number(PairCounter(given, predicted).accuracy(np.ones((1, len(given))))[0])
+    pairs, predicted_pairs = _different_pairs(given), _different_pairs(predicted)
+    if not pairs or not predicted_pairs:
+        return 0.5 if pairs else None
+    tau = kendalltau(given, predicted).statistic
+    more_right = round(tau * math.sqrt(pairs * predicted_pairs))
+    return float(1 + more_right / pairs) / 2
 
 
 def spearman(given: ArrayLike, predicted: ArrayLike) -> float | None:
     """Spearman's rank correlation, ties at their mean rank. None when either side is constant."""
+    from scipy.stats import rankdata
+
     given, predicted = _paired(given, predicted)
-    return _number(RankCorrelation(given, predicted)(np.ones((1, len(given))))[0])
+    if not len(given) or np.ptp(given) == 0 or np.ptp(predicted) == 0:
+        return None
+    return float(np.corrcoef(rankdata(given), rankdata(predicted))[0, 1])
 
 
 def rmse(given: ArrayLike, predicted: ArrayLike) -> float | None:
@@ -51,15 +68,13 @@ def evaluate(
     Args:
         given: the person's scores, (n,).
         predicted: the model's, (n,), in the same units (only `rmse` depends on the units).
-        bootstrap: resamplings of the images for 95 % percentile intervals; 0 for none.
+        bootstrap: resamples of the images for 95 % percentile intervals; 0 for none.
         seed: of the resampling.
         groups: (n,) images with the same number (near duplicates) are drawn together.
 
     Returns:
         `n`, `ab`, `spearman`, `rmse`, and with `bootstrap` also `ab_interval`,
         `spearman_interval` and `rmse_interval`, each [low, high]. What cannot be measured is None.
-        Where all pairs are right, or all wrong, resampling shows no spread: then the interval of
-        `ab` is Wilson's for half as many trials as there are images.
     """
     given, predicted = _paired(given, predicted)
     result: dict[str, Any] = {
@@ -69,9 +84,13 @@ def evaluate(
         "rmse": rmse(given, predicted),
     }
     if bootstrap:
-        result |= _bootstrap_intervals(
-            given, predicted, _units(groups, len(given)), bootstrap, seed
-        )
+        units = _units(groups, len(given))
+        weights = _resampled(units, bootstrap, seed)
+        squared_error = weights @ (given - predicted) ** 2 / weights.sum(axis=1)
+        ab = percentiles(_weighted_accuracy(given, predicted, weights))
+        result["ab_interval"] = _widened(ab, units)
+        result["spearman_interval"] = percentiles(_weighted_spearman(given, predicted, weights))
+        result["rmse_interval"] = percentiles(np.sqrt(squared_error))
     return result
 
 
@@ -82,56 +101,53 @@ def accuracy_interval(
     bootstrap: int,
     groups: ArrayLike | None = None,
     instead_of: ArrayLike | None = None,
-    seed: int = 0,
-) -> list[float] | None:
+) -> Interval:
     """95 % interval of AB by resampling images, near duplicates together.
 
     Args:
-        given, predicted, bootstrap, groups, seed: as in `evaluate`.
+        given, predicted, bootstrap, groups: as in `evaluate`.
         instead_of: other predictions of the same images, (n,): the interval is that of the gain in
             AB over them, both measured on the same resamples.
     """
-    given, predicted = _paired(given, predicted)
-    if len(given) < 2 or not bootstrap:
-        return None
-    ours = PairCounter(given, predicted)
-    theirs = PairCounter(*_paired(given, instead_of)) if instead_of is not None else None
-    units = _units(groups, len(given))
-    values = [
-        ours.accuracy(weights) - (theirs.accuracy(weights) if theirs else 0)
-        for weights in _resamples(units, bootstrap, seed)
-    ]
-    interval = _interval(np.concatenate(values))
-    return interval if theirs else _widened(interval, int(units.max()) + 1)
+    predictions = {"this": predicted} | ({} if instead_of is None else {"that": instead_of})
+    found = resampled_accuracies(given, predictions, bootstrap=bootstrap, groups=groups)
+    if "that" in found:
+        return percentiles(found["this"] - found["that"])
+    return _widened(percentiles(found["this"]), _units(groups, len(np.asarray(given))))
+
+
+def resampled_accuracies(
+    given: ArrayLike,
+    predictions: Mapping[str, ArrayLike],
+    *,
+    bootstrap: int,
+    groups: ArrayLike | None = None,
+) -> dict[str, FloatArray]:
+    """AB of each prediction on the same resamples of the images, (bootstrap,); NaN for None."""
+    weights = _resampled(_units(groups, len(np.asarray(given))), bootstrap)
+    return {
+        name: _weighted_accuracy(*_paired(given, predicted), weights)
+        for name, predicted in predictions.items()
+    }
 
 
 def group_means(
     groups: Sequence[str], given: ArrayLike, predicted: ArrayLike
 ) -> list[dict[str, Any]]:
-    """Per group (folder, theme), sorted by name: how many images, and their mean scores.
-
-    Returns:
-        one dict a group: `group`, `n`, `given_mean`, `predicted_mean`, `predicted_std`, and `ab`
-        within the group.
-    """
+    """Per group (folder, theme), sorted by name: how many images, their mean scores, their AB."""
     given, predicted = _paired(given, predicted)
     names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    if len(member) != len(given):
-        raise ValueError(f"{len(member)} groups for {len(given)} scores")
-    result: list[dict[str, Any]] = []
-    for number, name in enumerate(names):
-        mine = member == number
-        result.append(
-            {
-                "group": str(name),
-                "n": int(mine.sum()),
-                "given_mean": float(given[mine].mean()),
-                "predicted_mean": float(predicted[mine].mean()),
-                "predicted_std": float(predicted[mine].std()),
-                "ab": pairwise_accuracy(given[mine], predicted[mine]),
-            }
-        )
-    return result
+    return [
+        {
+            "group": str(name),
+            "n": int(mine.sum()),
+            "given_mean": float(given[mine].mean()),
+            "predicted_mean": float(predicted[mine].mean()),
+            "predicted_std": float(predicted[mine].std()),
+            "ab": pairwise_accuracy(given[mine], predicted[mine]),
+        }
+        for name, mine in ((name, member == number) for number, name in enumerate(names))
+    ]
 
 
 def accuracy_by_gap(
@@ -147,18 +163,17 @@ def accuracy_by_gap(
     """
     given, predicted = _paired(given, predicted)
     left, right = _pairs(len(given), seed)
-    gap = given[left] - given[right]
-    differ = gap != 0
-    gap, difference = gap[differ], (predicted[left] - predicted[right])[differ]
-    if not len(gap):
+    differ = given[left] != given[right]
+    left, right = left[differ], right[differ]
+    if not len(left):
         return []
-    right_order = (np.sign(gap) * np.sign(difference) + 1) / 2
+    gap = given[left] - given[right]
+    ordered_right = (np.sign(gap) * np.sign(predicted[left] - predicted[right]) + 1) / 2
     gap = np.abs(gap)
     edges = np.unique(np.quantile(gap, np.linspace(0, 1, bins + 1)))
     number = np.clip(np.searchsorted(edges, gap, side="right") - 1, 0, max(len(edges) - 2, 0))
-    counts = np.bincount(number, minlength=len(edges))
-    sums = np.bincount(number, weights=right_order, minlength=len(edges))
-    upper = np.append(edges[1:], edges[-1])
+    counts, upper = np.bincount(number), np.append(edges[1:], edges[-1])
+    sums = np.bincount(number, weights=ordered_right)
     return [
         {
             "from": float(edges[b]),
@@ -166,8 +181,7 @@ def accuracy_by_gap(
             "n": int(counts[b]),
             "ab": float(sums[b] / counts[b]),
         }
-        for b in range(len(edges))
-        if counts[b]
+        for b in np.flatnonzero(counts)
     ]
 
 
@@ -185,12 +199,11 @@ def interval_coverage(
     from statistics import NormalDist
 
     given, predicted = _paired(given, predicted)
-    distance = np.abs(given - predicted)
-    std = np.broadcast_to(np.asarray(std, dtype=np.float64), distance.shape)
+    distance, scale = np.abs(given - predicted), np.asarray(std, dtype=np.float64)
     return [
         {
             "level": level,
-            "coverage": float(np.mean(distance <= NormalDist().inv_cdf(0.5 + level / 2) * std))
+            "coverage": float(np.mean(distance <= NormalDist().inv_cdf(0.5 + level / 2) * scale))
             if len(distance)
             else None,
         }
@@ -198,64 +211,66 @@ def interval_coverage(
     ]
 
 
-def _bootstrap_intervals(
-    given: FloatArray, predicted: FloatArray, units: IntArray, resamples: int, seed: int
-) -> dict[str, Any]:
-    names = ("ab_interval", "spearman_interval", "rmse_interval")
-    if len(given) < 2:
-        return dict.fromkeys(names)
-    pairs, ranks = PairCounter(given, predicted), RankCorrelation(given, predicted)
-    squared_error = (given - predicted) ** 2
-    values = np.concatenate(
-        [
-            np.stack(
-                [
-                    pairs.accuracy(weights),
-                    ranks(weights),
-                    np.sqrt(weights @ squared_error / weights.sum(axis=1)),
-                ]
-            )
-            for weights in _resamples(units, resamples, seed)
-        ],
-        axis=1,
-    )
-    found = {name: _interval(row) for name, row in zip(names, values, strict=True)}
-    found["ab_interval"] = _widened(found["ab_interval"], int(units.max()) + 1)
-    return found
+def _different_pairs(values: FloatArray) -> int:
+    counts = np.unique(values, return_counts=True)[1]
+    return math.comb(len(values), 2) - int((counts * (counts - 1) // 2).sum())
 
 
-def _units(groups: ArrayLike | None, n: int) -> IntArray:
+def _units(groups: ArrayLike | None, n: int) -> NDArray[np.intp]:
     """The number, from 0, of what an image is drawn with, (n,)."""
-    if groups is None:
-        return np.arange(n)
-    return np.unique(np.asarray(groups), return_inverse=True)[1]
+    return np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
 
 
-def _resamples(units: IntArray, resamples: int, seed: int) -> Iterator[FloatArray]:
-    """Bootstrap samples as repetition counts (b, n) of images, in blocks that fit the cache."""
-    rng = np.random.default_rng(seed)
-    n = int(units.max()) + 1
-    at_once = max(1, _NUMBERS_AT_ONCE // n)
-    for done in range(0, resamples, at_once):
-        rows = min(at_once, resamples - done)
-        picks = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
-        counts = np.bincount(picks.ravel(), minlength=rows * n).reshape(rows, n)
-        yield counts[:, units].astype(np.float64)
+def _resampled(units: NDArray[np.intp], samples: int, seed: int = 0) -> NDArray[np.float32]:
+    """How often each image is drawn, (samples, n); none of fewer than two images."""
+    drawn = resampled_counts(units, samples if len(units) > 1 else 0, seed)
+    return np.array([np.zeros(len(units)), *drawn], dtype=np.float32)[1:]
 
 
-def _interval(values: FloatArray) -> list[float] | None:
-    values = values[np.isfinite(values)]
-    return [float(v) for v in np.quantile(values, [0.025, 0.975])] if len(values) else None
+def _weighted_accuracy(
+    given: FloatArray, predicted: FloatArray, weights: NDArray[np.float32]
+) -> FloatArray:
+    """AB for each row of image weights (b, n); NaN where no pair differs."""
+    more_right, pairs = np.zeros((2, len(weights)))
+    for (rows, truth), (_, said) in zip(_orders(given), _orders(predicted), strict=True):
+        mine = weights[:, rows].astype(np.float64)
+        more_right += np.einsum("bi,bi->b", mine, weights @ (truth * said).T)
+        pairs += np.einsum("bi,bi->b", mine, weights @ np.abs(truth).T)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((1 + more_right / pairs) / 2)
 
 
-def _widened(interval: list[float] | None, units: int) -> list[float] | None:
+def _weighted_spearman(
+    given: FloatArray, predicted: FloatArray, weights: NDArray[np.float32]
+) -> FloatArray:
+    """The correlation for each row of image weights (b, n); NaN where a side is constant."""
+    # The sum of its order against all others is twice an image's mid-rank less the mean rank.
+    x, y = (
+        np.concatenate([weights @ order.T for _, order in _orders(values)], axis=1, dtype=float)
+        for values in (given, predicted)
+    )
+    with np.errstate(invalid="ignore"):
+        spread = np.sqrt((weights * x * x).sum(axis=1) * (weights * y * y).sum(axis=1))
+        return np.asarray((weights * x * y).sum(axis=1) / spread)
+
+
+def _orders(values: FloatArray) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Blocks of images, and whether each lies above (1), beside (0) or below (-1) every other."""
+    ranks = np.unique(values, return_inverse=True)[1].astype(np.float32)
+    for start in range(0, max(len(ranks), 1), _AT_ONCE):
+        rows = slice(start, start + _AT_ONCE)
+        yield rows, np.sign(ranks[rows, None] - ranks)
+
+
+def _widened(interval: Interval, units: NDArray[np.intp]) -> Interval:
+    """Where all pairs are right, or all wrong, resampling shows no spread: Wilson's interval."""
     if interval not in ([0.0, 0.0], [1.0, 1.0]):
         return interval
-    trials = max(units // 2, 1)
+    trials = max((int(units.max()) + 1) // 2, 1)
     return list(Proportion(int(interval[0]) * trials, trials).interval)
 
 
-def _pairs(n: int, seed: int) -> tuple[IntArray, IntArray]:
+def _pairs(n: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """All pairs of n images, or a random sample of them (without a pair of equal images)."""
     if n * (n - 1) // 2 <= _PAIRS_AT_MOST:
         left, right = np.triu_indices(n, 1)
@@ -263,10 +278,6 @@ def _pairs(n: int, seed: int) -> tuple[IntArray, IntArray]:
     rng = np.random.default_rng(seed)
     left = rng.integers(n, size=_PAIRS_AT_MOST)
     return left, (left + rng.integers(1, n, size=_PAIRS_AT_MOST)) % n
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _paired(given: ArrayLike, predicted: ArrayLike) -> tuple[FloatArray, FloatArray]:

@@ -4,7 +4,7 @@ Numbers in, sentences out. Nothing is said here that was not measured.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,11 @@ FEWEST_CHOICES = 10
 """choices below which nothing is said of how many are foretold"""
 _WIDE = 0.12  # of a proportion: an uncertain figure
 _LEVEL = 0.01  # of AB for each doubling of the images: as good as none
+_CALIBRATED = 300  # test images from which the calibration error says something
 
 NO_PROBABILITIES = (
     "Too few images to give probabilities: only their order is known. Add images of both kinds."
 )
-
 JUDGED_BY_HEART = (
     "Every image was seen in training, so that cuts, plots and suspected labels are those of a "
     "model that may know the labels by heart."
@@ -29,17 +29,11 @@ JUDGED_BY_HEART = (
 
 
 class CurvePoint(NamedTuple):
-    """AB on left-out images after fitting on some.
+    """AB on left-out images after fitting on some of the others."""
 
-    Attributes:
-        images: how many were fitted on.
-        ab: mean over folds and draws.
-        error: standard error of that mean.
-    """
-
-    images: int
-    ab: float
-    error: float
+    images: int  # fitted on
+    ab: float  # mean over folds and draws
+    error: float  # standard error of that mean
 
 
 def level(value: float | None, interval: Interval | None) -> Level:
@@ -106,12 +100,7 @@ STAND_IN = (
 
 
 def choices(said: Proportion, kind: str) -> str:
-    """How many single choices are foretold.
-
-    Args:
-        said: choices foretold; a tie counts half.
-        kind: which choices, as in "random pairs".
-    """
+    """How many single choices are foretold, of a kind such as "random pairs"."""
     if said.value is None or said.trials < FEWEST_CHOICES:
         return f"Too few choices between {kind} to tell how many the model foretells."
     low, high = said.interval
@@ -135,17 +124,11 @@ def picked(said: Proportion) -> list[str]:
 
 
 def choices_left_out(number: int) -> str:
-    """Choices that are no test."""
     return f"{number:,} choices show images that were seen in training before and are left out."
 
 
 def no_test(*, seen: int, images: int) -> str:
-    """Why there is no figure on new images, and what to do.
-
-    Args:
-        seen: images that a model it builds on has seen.
-        images: all.
-    """
+    """Why there is no figure on new images: how many of all images an ancestor has seen."""
     if seen == images:
         return (
             "No figure on new images: the model was trained on all of these, itself or through a "
@@ -182,7 +165,6 @@ def unknown_ancestors(names: Sequence[str]) -> list[str]:
 
 
 def started_afresh(seen: int) -> str:
-    """Why the model of load_model was not built on."""
     return (
         f"The model to go on from was trained on {seen:,} of these images, so its scores of them "
         "are no evidence: this model learns from all of them afresh."
@@ -190,7 +172,6 @@ def started_afresh(seen: int) -> str:
 
 
 def corrected_by_new_images(new: int) -> str:
-    """How the model of load_model was built on although it has seen many of the images."""
     return (
         f"The model to go on from is corrected by the {new:,} training images that are new to it; "
         "that orders them better than learning from all of them afresh."
@@ -198,7 +179,6 @@ def corrected_by_new_images(new: int) -> str:
 
 
 def only_unseen(images: int) -> str:
-    """Which images cuts, plots and suspected labels of a measured model rest on."""
     return (
         f"Cuts, plots and suspected labels are those of the {images:,} images that the model was "
         "not trained on."
@@ -260,10 +240,7 @@ def compared(before: float, now: float, difference: Interval, images: int) -> st
 def suspects(count: int, contradicted: Proportion, images: int) -> str:
     """How many labels are worth a look, and how many of all are expected to be wrong.
 
-    Args:
-        count: labels that the model finds the less likely ones.
-        contradicted: of the images that the model is surest of, those labelled otherwise.
-        images: labels in all.
+    `contradicted`: of the images that the model is surest of, those labelled otherwise.
     """
     if contradicted.value is None or not count:
         return f"{count:,} labels to look at."
@@ -287,11 +264,8 @@ _HEADS = {
 def head_chosen(chosen: str, accuracies: Mapping[str, float], clearly_worse: Sequence[str]) -> str:
     """Which head `auto` took, and how it compares in cross-validation.
 
-    Args:
-        chosen: its name.
-        accuracies: AB of each candidate on training images left out of its fit; empty where the
-            images were too few, or their scores too much alike, to compare.
-        clearly_worse: candidates whose paired difference from the chosen one is beyond chance.
+    `accuracies`: AB of each candidate, empty where the images were too few, or their scores too
+    much alike, to compare; `clearly_worse`: those whose difference is beyond chance.
     """
     used = f"{_HEADS.get(chosen, f'{chosen} is')} used"
     if not accuracies:
@@ -305,3 +279,91 @@ def head_chosen(chosen: str, accuracies: Mapping[str, float], clearly_worse: Seq
         number = {2: "Two", 3: "Three", 4: "Four"}.get(level, str(level))
         verdict = f"{number} methods are level; {used}"
     return f"{verdict} (pairs of left-out images ordered right: {shown})."
+
+
+def classification_verdicts(metrics: Mapping[str, Any]) -> list[str]:
+    """What the metrics of a classifier mean, and what would help."""
+    test = metrics["test"]
+    sentences = [
+        *_untested(metrics),
+        *_accuracy(test, _tested_on(metrics)),
+        *_suspected(**metrics["suspected_labels"]),
+    ]
+    if test["n"] >= _CALIBRATED and test["calibration_error"] > 0.1:
+        sentences.append(
+            f"Its probabilities are off by {test['calibration_error']:.0%} on average: trust the "
+            "order they give more than their values."
+        )
+    weak = [row["name"] for row in test["per_class"] if (row["recall"] or 0) < 0.5 and row["n"]]
+    if weak:
+        sentences.append(
+            f"It misses more than half of the test images of: {', '.join(weak[:5])}. More images "
+            "of these would probably help."
+        )
+    return sentences
+
+
+def _accuracy(test: Mapping[str, Any], images: str) -> list[str]:
+    if not test["n"]:
+        return []
+    low, high = test["accuracy_interval"]
+    sentence = (
+        f"Of {images}, {test['accuracy']:.1%} were put into the right category (95 % interval "
+        f"{low:.0%} to {high:.0%}). Always naming the largest category would give "
+        f"{test['majority']:.1%}."
+    )
+    if test["accuracy"] <= test["majority"]:
+        return [
+            sentence,
+            "So nothing shows that the model has learnt anything of use. Check that the folders "
+            "hold what their names say.",
+        ]
+    if low <= test["majority"]:
+        return [sentence, "With so few test images, the difference may be chance."]
+    return [sentence]
+
+
+def tagging_verdicts(metrics: Mapping[str, Any]) -> list[str]:
+    """What the metrics of a tagger mean."""
+    test = metrics["test"]
+    sentences = _untested(metrics)
+    if test["n"]:
+        interval = test.get("micro_f1_interval")
+        uncertain = f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+        sentences.append(
+            f"On {_tested_on(metrics)}, {test['precision']:.0%} of the given tags are right, and "
+            f"{test['recall']:.0%} of the true tags are given: micro F1 {test['micro_f1']:.3f}"
+            f"{uncertain}."
+        )
+    return sentences + _suspected(**metrics["suspected_labels"])
+
+
+def _suspected(n: int, expected_wrong: float | None) -> list[str]:
+    if not n:
+        return []
+    expected = (
+        "" if expected_wrong is None else f"; about {expected_wrong:.0f} of them probably are"
+    )
+    return [f"{n} labels may be wrong{expected}: look at them on the page."]
+
+
+def _tested_on(metrics: Mapping[str, Any]) -> str:
+    known = not metrics["unknown_training_images"]
+    seen = "that training never saw" if known else "that training may have seen"
+    return f"{metrics['test']['n']} test images {seen}"
+
+
+def _untested(metrics: Mapping[str, Any]) -> list[str]:
+    sentences = []
+    unknown: Sequence[str] = metrics["unknown_training_images"]
+    if unknown:
+        sentences.append(
+            f"{' and '.join(unknown)} does not say which images it was trained on. If these are "
+            "among them, the results look better than they are."
+        )
+    if not metrics["test"]["n"]:
+        sentences.append(
+            "No images were left to test on, so nobody knows how good the model is on new images: "
+            "set fraction_for_test to 0.25, or evaluate it on images that it has not seen."
+        )
+    return sentences

@@ -13,7 +13,7 @@ class BuiltinExtractor:
 
     name = "builtin"
     identity = f"builtin|v{builtin.VERSION}"
-    at_least: int | None = builtin.WORKING_SIDE
+    min_side: int | None = builtin.WORKING_SIDE
 
     def load(self) -> None:
         """Nothing to load."""

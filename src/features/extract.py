@@ -223,7 +223,7 @@ def compute_batches(
         [file.path for file in files],
         read,
         prepare,
-        at_least=extractor.at_least if extractor else HASHED_SIDE,
+        min_side=extractor.min_side if extractor else HASHED_SIDE,
         ahead=2 * batch_size + (workers or os.cpu_count() or 1),
         workers=workers,
         known=done,

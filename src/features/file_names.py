@@ -44,7 +44,7 @@ class FileNameExtractor(ABC):
 
     name: str
     identity: str
-    at_least: int | None = None
+    min_side: int | None = None
 
     @abstractmethod
     def load(self) -> None:

@@ -35,8 +35,8 @@ class PixelExtractor:
     preprocessing: Preprocessing | None = None
 
     @property
-    def at_least(self) -> int | None:
-        return None if self.preprocessing is None else self.preprocessing.at_least
+    def min_side(self) -> int | None:
+        return None if self.preprocessing is None else self.preprocessing.min_side
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         assert self.preprocessing is not None

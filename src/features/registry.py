@@ -20,7 +20,7 @@ class Extractor(Protocol):
     identity: str
 
     @property
-    def at_least(self) -> int | None:
+    def min_side(self) -> int | None:
         """The shorter side, in pixels, that `prepare` shrinks images to; None: full size."""
 
     def load(self) -> None:

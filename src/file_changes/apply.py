@@ -1,4 +1,4 @@
-"""Making planned changes, and undoing them.
+"""Making planned changes and undoing them, and how every script goes about it.
 
 The undo file is on the disk before the first change. Undoing touches only what is still as the
 change left it, so it may be repeated, and it finishes what a kill left half done.
@@ -6,16 +6,20 @@ change left it, so it may be repeated, and it finishes what a kill left half don
 
 import errno
 import logging
+import os
+import shlex
+import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from src.errors import DataError
 from src.file_changes.changes import OLD_SCORES, Change, Folders, State
 from src.file_changes.old_undo_files import parse_old
+from src.file_changes.plan import Plan
 from src.file_changes.sidecars import SUFFIXES
-from src.file_changes.undo_file import Recorded, UndoFile, parse
+from src.file_changes.undo_file import Recorded, UndoFile, new_undo_file, parse
 from src.progress import progress_bar
 
 logger = logging.getLogger(__name__)
@@ -26,26 +30,15 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of making or undoing changes.
+    """What came of making or undoing changes."""
 
-    Attributes:
-        verb: what was done with them: "made" or "undone".
-        done: how many.
-        nothing_to_do: changes that an interruption had left out, or that were undone before.
-        problems: files that were left as they are -> why.
-    """
-
-    verb: str
+    verb: str  # "made" or "undone"
     done: int = 0
-    nothing_to_do: int = 0
-    problems: dict[str, str] = field(default_factory=dict)
+    nothing_to_do: int = 0  # left out by an interruption, or undone before
+    problems: dict[str, str] = field(default_factory=dict)  # file left as it is -> why
 
     def report(self) -> str:
-        """What was done.
-
-        Raises:
-            DataError: something was not done; the message has the rest as well.
-        """
+        """What was done; a DataError that says it too, if something was not."""
         text = f"{self.done:,} {'change' if self.done == 1 else 'changes'} {self.verb}"
         if self.nothing_to_do:
             text += f"; {self.nothing_to_do:,} needed nothing"
@@ -55,6 +48,42 @@ class Outcome:
         if len(self.problems) > _SHOWN:
             lines.append(f"  ... and {len(self.problems) - _SHOWN:,} more")
         raise DataError("\n".join([f"{text}; {len(self.problems):,} not:", *lines]))
+
+
+def carry_out(
+    plan: Plan, script: str, prefix: str, what: str, undo_folder: Path, *, dry_run: bool
+) -> bool:
+    """Print what a plan does and how it is undone, and unless it is a dry run, do it.
+
+    Args:
+        prefix: of the script's settings `dry_run` and `undo`, such as "score_".
+        what: is done, as a part of the undo file's name.
+
+    Returns:
+        Whether anything was changed.
+
+    Raises:
+        DataError: something was not done.
+    """
+    print(plan.text() if dry_run else "\n".join(plan.lines))
+    if not plan.changes:
+        return False
+    if dry_run:
+        print(
+            f"Nothing was changed: this was a dry run. Next: the same with --{prefix}dry_run=False"
+        )
+        return False
+    undo_file = new_undo_file(undo_folder, what)
+    print(undo_line(script, prefix, undo_file), flush=True)
+    print(apply(plan.folders, plan.changes, undo_file).report())
+    return True
+
+
+def undo_line(script: str, prefix: str, undo_file: Path) -> str:
+    """The command that undoes what an undo file holds, quoted for the shell."""
+    words = [f"--{prefix}undo={undo_file}"]
+    quoted = subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    return f"To undo it: python run.py {script} {quoted}"
 
 
 def apply(folders: Folders, changes: Sequence[Change], undo_file: Path) -> Outcome:
@@ -82,10 +111,10 @@ def make(folders: Folders, changes: Iterable[Change]) -> Outcome:
             change.make(folders)
             done += 1
         except (OSError, DataError) as error:
-            problems[change.path] = reason(error)
+            problems[change.path] = _reason(error)
             failed |= set() if is_sidecar else {change.path, str(path.with_suffix(""))}
             if isinstance(error, OSError) and error.errno in _DISK_FULL:
-                full = f"not begun ({reason(error)})"
+                full = f"not begun ({_reason(error)})"
     return Outcome("made", done, problems=problems)
 
 
@@ -96,9 +125,14 @@ def undo(undo_file: Path) -> Outcome:
         DataError: the undo file is missing or damaged, its image folder is gone, or scores would
             change under an open rating window.
     """
+    from src.rating.storage.choice_log import no_window
+
     recorded = read_undo_file(undo_file)
-    logger.info("Undoing in %s", " and ".join(dict.fromkeys(map(str, recorded.folders))))
-    with _no_window(recorded):
+    folders, changes, _ = recorded
+    logger.info("Undoing in %s", " and ".join(dict.fromkeys(map(str, folders))))
+    # Version bc9c4d7 wrote scores, which an open window would write over.
+    scores = any(change.path == OLD_SCORES for change in changes)
+    with no_window(folders.directory) if scores else nullcontext():
         return _undo(recorded)
 
 
@@ -111,7 +145,7 @@ def read_undo_file(file: Path) -> Recorded:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise DataError(f"{file} cannot be read: {reason(error)}") from None
+        raise DataError(f"{file} cannot be read: {_reason(error)}") from None
     recorded = parse(file, content) or parse_old(content, file.resolve().parent)
     if recorded is None:
         raise DataError(f"{file} is no undo file of this program, or damaged: nothing was undone")
@@ -142,17 +176,15 @@ def _undo(recorded: Recorded) -> Outcome:
             if state is State.AFTER:
                 change.undo(folders)
         except (OSError, DataError) as error:
-            problems[change.path] = reason(error)
+            problems[change.path] = _reason(error)
             continue
         done += state is State.AFTER
         nothing += state is State.BEFORE
         if state is State.OTHER:
             problems[change.path] = state.value
     for folder in reversed(new_folders):
-        try:
+        with suppress(OSError):  # not empty, or gone
             folder.rmdir()
-        except OSError:  # not empty, or gone
-            continue
     return Outcome("undone", done, nothing, problems)
 
 
@@ -166,23 +198,10 @@ def _shown(changes: Sequence[Change], what: str) -> Iterator[Change]:
 def _new_folders(folders: Folders, changes: Sequence[Change]) -> list[Path]:
     """The folders that the changes will make, each before those inside it."""
     targets = {(folders.into / to).parent for c in changes if (to := getattr(c, "to", None))}
-    return sorted({folder for target in targets for folder in _missing(target)})
+    above = {folder for target in targets for folder in (target, *target.parents)}
+    return sorted(folder for folder in above if not folder.exists())
 
 
-def _missing(folder: Path) -> Iterator[Path]:
-    while not folder.exists():
-        yield folder
-        folder = folder.parent
-
-
-def _no_window(recorded: Recorded) -> AbstractContextManager[None]:
-    """Holds the rating window's lock where the scores of version bc9c4d7 are undone."""
-    from src.rating.storage.choice_log import no_window
-
-    scores = any(change.path == OLD_SCORES for change in recorded.changes)
-    return no_window(recorded.folders.directory) if scores else nullcontext()
-
-
-def reason(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """Why a change was not made or undone, without the names of temporary files."""
     return getattr(error, "strerror", None) or str(error)

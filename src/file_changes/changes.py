@@ -19,9 +19,7 @@ from src.file_changes.safely import copy_file, move_file, partial, set_time, wri
 from src.file_changes.sidecars import SUFFIXES, renamed, sidecars
 from src.images import EXTENSIONS
 
-TIME_TOLERANCE_NS = 2_000_000_000
-"""FAT keeps times in steps of two seconds; other file systems may round as well."""
-
+TIME_TOLERANCE_NS = 2_000_000_000  # FAT keeps times in steps of two seconds; others may round
 OLD_SCORES = "score.json"  # version bc9c4d7 wrote scores into it
 
 
@@ -34,15 +32,10 @@ class State(Enum):
 
 
 class Folders(NamedTuple):
-    """The only folders that a list of changes touches.
+    """The only folders that a list of changes touches."""
 
-    Attributes:
-        directory: what every `path` is relative to: the image folder.
-        into: what every `to` is relative to; the same folder unless files go elsewhere.
-    """
-
-    directory: Path
-    into: Path
+    directory: Path  # what every `path` is relative to: the image folder
+    into: Path  # what every `to` is relative to; the same folder unless files go elsewhere
 
 
 def _only(*suffixes: str) -> Callable[[str], str]:
@@ -78,11 +71,9 @@ class Change(BaseModel, ABC):
     def state(self, folders: Folders) -> State: ...
 
     @abstractmethod
-    def undo(self, folders: Folders) -> None:
-        """Put things back; the state is AFTER."""
+    def undo(self, folders: Folders) -> None: ...  # the state is AFTER
 
     def text(self) -> str:
-        """What it does, for people."""
         return f"{type(self).__name__.lower()} {self.path}"
 
     def leftovers(self, folders: Folders) -> list[Path]:
@@ -114,22 +105,17 @@ class Touch(Change):
 
 
 class Write(Change):
-    """New content for a small file that is no image: a sidecar, a tag file, a table of labels.
-
-    Attributes:
-        before: its content until now; None where there was no such file.
-        before_ns: its modification time until now, if known.
-    """
+    """New content for a small file that is no image: a sidecar, a tag file, a table of labels."""
 
     kind: Literal["write"] = "write"
     path: Writable
-    before: bytes | None
+    before: bytes | None  # None where there was no such file
     after: bytes
-    before_ns: Nanoseconds | None = None
+    before_ns: Nanoseconds | None = None  # its modification time until now, if known
 
     @classmethod
     def of(cls, directory: Path, path: str, after: bytes) -> Self:
-        """To the file as it is now."""
+        """The change of the file as it is now."""
         file = directory / path
         before = _content(file)
         time = None if before is None else file.stat().st_mtime_ns
@@ -168,7 +154,6 @@ class _Placed(Change):
         return self
 
     def places(self, folders: Folders) -> tuple[Path, Path]:
-        """The file, and where it is put."""
         return folders.directory / self.path, folders.into / self.to
 
     def text(self) -> str:
@@ -190,19 +175,15 @@ class _Placed(Change):
 
 
 class Move(_Placed):
-    """A file moved.
-
-    Attributes:
-        size, mtime_ns: by which an image is recognised, where they are known.
-    """
+    """A file moved."""
 
     kind: Literal["move"] = "move"
-    size: int | None = None
+    size: int | None = None  # this and the time tell whether it is still that image, where known
     mtime_ns: Nanoseconds | None = None
 
     @classmethod
     def of(cls, directory: Path, path: str, to: str) -> Self:
-        """Of the file as it is now."""
+        """The move of the file as it is now."""
         status = (directory / path).stat()
         return cls(path=path, to=to, size=status.st_size, mtime_ns=status.st_mtime_ns)
 

@@ -12,12 +12,7 @@ from src.file_changes.undo_file import CHANGE, FORMAT, Recorded
 
 
 def parse_old(content: bytes, home: Path) -> Recorded | None:
-    """What an undo file of an earlier version holds; None if it is none, or damaged.
-
-    Args:
-        content: of the file.
-        home: the folder that the file lies in.
-    """
+    """What an undo file in the folder `home` holds; None if it is of no earlier version."""
     try:
         entries = _parse(content)
         if "changes" in entries[0] and entries[0]["format"] == FORMAT:

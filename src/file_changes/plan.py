@@ -14,21 +14,13 @@ from src.file_changes.changes import Change, Copy, Folders, Link, Move
 from src.file_changes.sidecars import names_beside, renamed, sidecars
 from src.images import ImageFile
 
-How = Literal["copy", "move", "link"]
-
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 _SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be done.
-
-    Attributes:
-        folders: where.
-        changes: in the order in which they are made.
-        lines: the same for people, one line for each kind of thing that happens or does not.
-    """
+    """What would be done, and the same in lines for people."""
 
     folders: Folders
     changes: list[Change] = field(default_factory=list)
@@ -42,16 +34,16 @@ class Plan:
         return "\n".join([*self.lines, *shown])
 
 
-def place(directory: Path, targets: Mapping[str, str], into: Path, how: How) -> Plan:
+def place(
+    directory: Path, targets: Mapping[str, str], into: Path, how: Literal["copy", "move", "link"]
+) -> Plan:
     """Put images into folders, and their sidecars with them.
 
     A name that is taken by another file gets a number. Images whose very content lies there
     under their name already, as after an interruption, are left out.
 
     Args:
-        directory: the image folder.
-        targets: image, relative to it -> where it goes, relative to `into`.
-        into: the folder that holds or gets the folders.
+        targets: image, relative to `directory` -> where it goes, relative to `into`.
 
     Raises:
         DataError: an image is gone.
@@ -79,12 +71,12 @@ def place(directory: Path, targets: Mapping[str, str], into: Path, how: How) -> 
         counts[PurePosixPath(target).parts[0]] += 1
         moved_sidecars += len(beside[image])
     plan.lines.extend(
-        f"{how} {count:,} {_images(count)} into {into / name}" for name, count in counts.items()
+        f"{how} {_images(count)} into {into / name}" for name, count in counts.items()
     )
     if moved_sidecars:
         plan.lines.append(f"Files beside them (.xmp, .txt) that go with them: {moved_sidecars:,}")
     if there:
-        plan.lines.append(f"{there:,} {_images(there)} left out: the same content is there already")
+        plan.lines.append(f"{_images(there)} left out: the same content is there already")
     return plan
 
 
@@ -109,13 +101,12 @@ def folder_name(category: str) -> str:
 
 
 def _images(count: int) -> str:
-    return "image" if count == 1 else "images"
+    return f"{count:,} {'image' if count == 1 else 'images'}"
 
 
 def _free_name(image: Path, into: Path, wanted: str, claimed: set[str]) -> str | None:
     """The name, or one with a number, that neither a file nor its sidecars have; None: done."""
-    path, number = PurePosixPath(wanted), 1
-    name = wanted
+    path, name, number = PurePosixPath(wanted), wanted, 1
     while True:
         if name.casefold() not in claimed and _same(image, into / name):
             return None

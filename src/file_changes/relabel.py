@@ -14,8 +14,7 @@ def move_to_folders(directory: Path, folders: Mapping[str, str]) -> Plan:
     """Move images from the folder right below the image folder that they are in to another.
 
     Args:
-        directory: the image folder.
-        folders: image, relative to it -> the name of its new folder; "" if that is not known.
+        folders: image, relative to `directory` -> the name of its new folder; "" if not known.
     """
     targets, problems = {}, []
     for path, folder in folders.items():
@@ -34,13 +33,7 @@ def move_to_folders(directory: Path, folders: Mapping[str, str]) -> Plan:
 def other_folders(
     directory: Path, paths: Sequence[str], keep: Sequence[str], delete: Sequence[str]
 ) -> dict[str, str]:
-    """For images in a folder of kept or of deleted ones, the folder of the other kind.
-
-    Args:
-        directory: the image folder.
-        paths: relative to it.
-        keep, delete: names of the folders of either kind; an image goes to the first that exists.
-    """
+    """For images in a folder of kept or of deleted ones, the first folder of the other kind."""
     present = {entry.name.casefold(): entry.name for entry in directory.iterdir()}
     other: dict[str, str] = {}
     for mine, theirs in ((keep, delete), (delete, keep)):
@@ -50,16 +43,7 @@ def other_folders(
 
 
 def relabel_wrong(directory: Path, wrong: Sequence[str], table: str) -> Plan:
-    """Turn ones and zeros around in a table `relative_path,score`; everything else stays.
-
-    Args:
-        directory: the image folder.
-        wrong: images whose label is wrong, relative to it.
-        table: name of the table in it.
-
-    Raises:
-        DataError: the table cannot be read or has no such columns.
-    """
+    """Turn ones and zeros around in a table `relative_path,score`; everything else stays."""
     try:
         before = (directory / table).read_bytes()
         text = before.decode("utf-8-sig")
@@ -74,12 +58,13 @@ def relabel_wrong(directory: Path, wrong: Sequence[str], table: str) -> Plan:
         if len(row) > max(path_at, score_at) and (path := row[path_at].replace("\\", "/")) in left:
             row[score_at] = "0" if row[score_at].strip().startswith("1") else "1"
             left.discard(path)
+    changed = len(set(wrong)) - len(left)
     plan = Plan(Folders(directory, directory))
-    plan.lines.append(f"{len(set(wrong)) - len(left):,} labels to change in {table}")
+    plan.lines.append(f"{changed:,} labels to change in {table}")
     plan.lines.extend(f"{path} is not in {table}" for path in sorted(left))
-    if len(left) < len(set(wrong)):
-        stream = io.StringIO(newline="")
+    if changed:
+        stream = io.StringIO("\ufeff" if before.startswith(b"\xef\xbb\xbf") else "", newline="")
+        stream.seek(0, io.SEEK_END)
         csv.writer(stream, lineterminator="\r\n" if b"\r\n" in before else "\n").writerows(rows)
-        after = ("\ufeff" if before.startswith(b"\xef\xbb\xbf") else "") + stream.getvalue()
-        plan.changes.append(Write.of(directory, table, after.encode()))
+        plan.changes.append(Write.of(directory, table, stream.getvalue().encode()))
     return plan

@@ -17,6 +17,7 @@ from src.errors import DataError
 from src.file_changes.changes import AnyChange, Change, Folders
 
 FORMAT: Literal["image-taste undo file"] = "image-taste undo file"
+CHANGE: TypeAdapter[AnyChange] = TypeAdapter(AnyChange)
 
 
 def _absolute(path: str) -> str:
@@ -38,30 +39,18 @@ class _Header(BaseModel):
     new_folders: tuple[AbsolutePath, ...] = ()
 
 
-CHANGE: TypeAdapter[AnyChange] = TypeAdapter(AnyChange)
-
-
 class Recorded(NamedTuple):
-    """What an undo file holds.
-
-    Attributes:
-        changes: in the order in which they were made.
-        new_folders: that were made for them, each before those inside it.
-    """
+    """What an undo file holds."""
 
     folders: Folders
-    changes: Sequence[Change]
-    new_folders: Sequence[Path] = ()
+    changes: Sequence[Change]  # in the order in which they were made
+    new_folders: Sequence[Path] = ()  # that were made for them, each before those inside it
 
 
 class UndoFile:
     """An undo file that is being written; what is added is on the disk when `add` returns.
 
-    Args:
-        file: its path; an existing one of the same folders is continued with `go_on`.
-        folders: where the changes are made.
-        changes: the first of them.
-        new_folders: that they will make.
+    With `go_on` an existing one of the same folders is continued.
 
     Raises:
         DataError: it exists already, or cannot be written.
@@ -89,22 +78,20 @@ class UndoFile:
             raise DataError(f"{file} is there already: an undo file is never overwritten") from None
         except OSError as error:
             raise DataError(f"{file} cannot be written: {error.strerror or error}") from None
-        directory, into = folders
         header = _Header(
             made=time.strftime("%Y-%m-%d %H:%M:%S"),
-            directory=str(directory.resolve()),
-            into=str(into.resolve()),
+            directory=str(folders.directory.resolve()),
+            into=str(folders.into.resolve()),
             new_folders=tuple(str(folder.resolve()) for folder in new_folders),
         )
         try:
             self.add([header, *changes])
         except DataError:
-            self._stream.close()
+            self.close()
             file.unlink(missing_ok=True)
             raise
 
     def close(self) -> None:
-        """Nothing more will be added."""
         self._stream.close()
 
     def add(self, entries: Sequence[BaseModel]) -> None:

@@ -6,6 +6,7 @@ well: ours are told from theirs by a mark of our own beside them.
 Source: ISO 16684-1 (XMP), property xmp:Rating, 1 to 5; 0 or none is "unrated", -1 "rejected".
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
@@ -36,27 +37,24 @@ class Stars(NamedTuple):
 
 
 def rate(directory: Path, stars: Mapping[str, int], naming: Naming) -> Stars:
-    """Sidecars with these ratings.
+    """Sidecars with these ratings, 1 to 5, of images relative to the folder.
 
-    Args:
-        directory: the image folder.
-        stars: image, relative to it -> 1 to 5.
-        naming: "image.xmp" (Lightroom, Bridge, Capture One) or "image.jpg.xmp" (digiKam,
-            darktable).
+    They are named "image.xmp" (Lightroom, Bridge, Capture One) or "image.jpg.xmp" (digiKam,
+    darktable).
     """
     plan = Stars([], [], {})
-    owners: dict[str, list[str]] = {}  # names that differ in case only are one name on some systems
-    for path in stars:
-        owners.setdefault(sidecar_of(path, naming).lower(), []).append(path)
-    for path, rating in stars.items():
-        sidecar = sidecar_of(path, naming)
-        together = owners[sidecar.lower()]
-        if len(together) > 1:
-            plan.problems[sidecar] = f"it would stand for {' and '.join(together)}"
+    names = {path: sidecar_of(path, naming) for path in stars}
+    # Names that differ in case only are one name on some systems.
+    owners = Counter(sidecar.lower() for sidecar in names.values())
+    for path, sidecar in names.items():
+        if owners[sidecar.lower()] > 1:
+            shared = [each for each in names if names[each].lower() == sidecar.lower()]
+            plan.problems[sidecar] = f"it would stand for {' and '.join(shared)}"
             continue
+        file = directory / sidecar
         try:
-            before = _read(directory / sidecar)
-            after = with_rating(before, rating)
+            before = file.read_bytes() if file.exists() else None
+            after = with_rating(before, stars[path])
         except (OSError, ValueError) as error:
             plan.problems[sidecar] = getattr(error, "strerror", None) or str(error)
             continue
@@ -68,41 +66,34 @@ def rate(directory: Path, stars: Mapping[str, int], naming: Naming) -> Stars:
 
 
 def sidecar_of(path: str, naming: Naming) -> str:
-    """The sidecar of an image, relative like it."""
     return str(PurePosixPath(path).with_suffix(".xmp")) if naming == "image.xmp" else path + ".xmp"
 
 
 def with_rating(content: bytes | None, rating: int) -> bytes | None:
-    """A sidecar with a rating of ours; None if it holds one that a person gave.
-
-    Args:
-        content: the sidecar as it is; None for a new one.
-        rating: 1 to 5.
+    """A sidecar, or a new one for None, with a rating of ours; None if it has a person's.
 
     Raises:
         ValueError: the content is no XMP.
     """
     document = _parse(_NEW.encode() if content is None else content)
-    descriptions = [
-        node
-        for rdf in document.getElementsByTagNameNS(RDF, "RDF")
-        for node in rdf.childNodes
-        if node.nodeType == Node.ELEMENT_NODE
-        and (node.namespaceURI, node.localName) == (RDF, "Description")
-    ]
-    if not document.getElementsByTagNameNS(RDF, "RDF"):
+    roots = document.getElementsByTagNameNS(RDF, "RDF")
+    if not roots:
         raise ValueError("it holds no rdf:RDF, so it is no XMP file")
+    descriptions = [
+        node for root in roots for node in root.childNodes if _is(node, RDF, "Description")
+    ]
     given, ours = _rating(descriptions, XMP), _rating(descriptions, OURS)
     if given not in ("", "0") and given != ours:
         return None
     if given == ours == str(rating):
         return content
-    home = descriptions[0] if descriptions else _new_description(document)
-    _set(descriptions or [home], home, XMP, "xmp", str(rating))
-    _set(descriptions or [home], home, OURS, "taste", str(rating))
-    return _bytes(
-        document, declared=content is None or content.lstrip(b"\xef\xbb\xbf")[:5] == b"<?xml"
-    )
+    descriptions = descriptions or [_new_description(document, roots[0])]
+    _set(descriptions, XMP, "xmp", str(rating))
+    _set(descriptions, OURS, "taste", str(rating))
+    parts = [node.toxml() for node in document.childNodes]
+    if content is None or content.removeprefix(b"\xef\xbb\xbf").startswith(b"<?xml"):
+        parts.insert(0, '<?xml version="1.0" encoding="UTF-8"?>')
+    return ("\n".join(parts) + "\n").encode("utf-8")
 
 
 def rating_of(content: bytes) -> str:
@@ -114,13 +105,6 @@ def rating_of(content: bytes) -> str:
     return _rating(_parse(content).getElementsByTagNameNS(RDF, "Description"), XMP)
 
 
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-
-
 def _parse(content: bytes) -> Any:
     if b"<!DOCTYPE" in content:  # never in XMP; entities could blow up
         raise ValueError("it has a DOCTYPE, so it is no XMP file")
@@ -130,8 +114,12 @@ def _parse(content: bytes) -> Any:
         raise ValueError(f"it is damaged: {error}") from None
 
 
-def _new_description(document: Any) -> Any:
-    rdf = document.getElementsByTagNameNS(RDF, "RDF")[0]
+def _is(node: Any, namespace: str, name: str) -> bool:
+    element: bool = node.nodeType == Node.ELEMENT_NODE
+    return element and (node.namespaceURI, node.localName) == (namespace, name)
+
+
+def _new_description(document: Any, rdf: Any) -> Any:
     prefix = f"{rdf.prefix}:" if rdf.prefix else ""
     node = document.createElementNS(RDF, f"{prefix}Description")
     if rdf.prefix:
@@ -146,23 +134,20 @@ def _node(descriptions: Any, namespace: str) -> Any:
         if attribute is not None:
             return attribute
         for child in description.childNodes:
-            if child.nodeType == Node.ELEMENT_NODE and (
-                (child.namespaceURI, child.localName) == (namespace, "Rating")
-            ):
+            if _is(child, namespace, "Rating"):
                 return child
     return None
 
 
 def _rating(descriptions: Any, namespace: str) -> str:
     node = _node(descriptions, namespace)
-    if node is None:
-        return ""
-    return "".join(t.data for t in node.childNodes if hasattr(t, "data")).strip()
+    texts = node.childNodes if node is not None else ()
+    return "".join(text.data for text in texts if hasattr(text, "data")).strip()
 
 
-def _set(descriptions: Any, home: Any, namespace: str, prefix: str, value: str) -> None:
-    """Change the property "Rating" of a namespace where it stands, or add it to `home`."""
-    node = _node(descriptions, namespace)
+def _set(descriptions: Any, namespace: str, prefix: str, value: str) -> None:
+    """Change the property "Rating" of a namespace where it stands, or add it to the first."""
+    node, home = _node(descriptions, namespace), descriptions[0]
     if node is not None and node.nodeType == Node.ATTRIBUTE_NODE:
         node.value = value
         return
@@ -179,10 +164,3 @@ def _set(descriptions: Any, home: Any, namespace: str, prefix: str, value: str) 
     if declared is None:
         home.setAttributeNS(XMLNS, f"xmlns:{prefix}", namespace)
     home.setAttributeNS(namespace, f"{prefix}:Rating", value)
-
-
-def _bytes(document: Any, *, declared: bool) -> bytes:
-    parts = [node.toxml() for node in document.childNodes]
-    if declared:
-        parts.insert(0, '<?xml version="1.0" encoding="UTF-8"?>')
-    return ("\n".join(parts) + "\n").encode("utf-8")

@@ -59,8 +59,8 @@ class PixelDataset(Dataset[Item]):
     ) -> None:
         self._directory, self._paths, self._labels = directory, list(paths), labels
         self._preprocessing, self._exact = preprocessing, exact
-        at_least = preprocessing.at_least
-        self._at_least = at_least if exact or at_least is None else (at_least + 1) // 2
+        min_side = preprocessing.min_side
+        self._min_side = min_side if exact or min_side is None else (min_side + 1) // 2
         room = _room_for_pixels() if keep_bytes is None else keep_bytes
         self._room = room // (3 * int(np.prod(input_size(preprocessing))))
         self._kept: dict[int, np.ndarray] = {}
@@ -91,9 +91,10 @@ class PixelDataset(Dataset[Item]):
         if kept is not None:
             return kept
         path = self._directory / self._paths[index]
-        to_pixels = Preprocessing.pixels if self._exact else fast_pixels
+        prepare = self._preprocessing
         try:
-            pixels = to_pixels(self._preprocessing, open_image(path, at_least=self._at_least))
+            image = open_image(path, min_side=self._min_side)
+            pixels = prepare.pixels(image) if self._exact else fast_pixels(image, prepare)
         except (UnreadableImage, OSError) as error:
             raise DataError(f"{path} could be read before and cannot be now: {error}") from None
         if get_worker_info() is None and len(self._kept) < self._room:
@@ -120,7 +121,7 @@ def with_margin(preprocessing: Preprocessing, factor: float = _MARGIN) -> Prepro
     return replace(preprocessing, resize=grow(preprocessing.resize), crop=grow(preprocessing.crop))
 
 
-def fast_pixels(preprocessing: Preprocessing, image: Image.Image) -> np.ndarray:
+def fast_pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     """As `preprocessing.pixels`, within two grey levels, in a third of the time.
 
     torch resizes bytes with the processor's vector instructions, Pillow does not.

@@ -36,7 +36,7 @@ class TooLarge(UnreadableImage):
 
 
 def open_image(
-    source: Path | bytes, *, at_least: int | None = None, max_pixels: int | None = None
+    source: Path | bytes, *, min_side: int | None = None, max_pixels: int | None = None
 ) -> Image.Image:
     """Open an image: upright by its EXIF orientation, RGB, transparency over white.
 
@@ -45,7 +45,7 @@ def open_image(
 
     Args:
         source: the file, or its content.
-        at_least: the shorter side, in pixels, that the caller will shrink the image to. A JPEG
+        min_side: the shorter side, in pixels, that the caller will shrink the image to. A JPEG
             is then decoded at 1/2, 1/4 or 1/8 of its size (the decoder's own scaling), keeping
             the shorter side at twice this length or more.
         max_pixels: how many are decoded at most; `MAX_PIXELS` by default.
@@ -58,7 +58,7 @@ def open_image(
         if not content:
             raise UnreadableImage("empty file")
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            return _upright_rgb(image, at_least, max_pixels or MAX_PIXELS)
+            return _upright_rgb(image, min_side, max_pixels or MAX_PIXELS)
     except UnreadableImage:
         raise
     except UnidentifiedImageError:
@@ -83,10 +83,10 @@ def read_file(path: Path) -> bytes:
     return path.read_bytes() if status.st_size else b""
 
 
-def _upright_rgb(image: Image.Image, at_least: int | None, max_pixels: int) -> Image.Image:
+def _upright_rgb(image: Image.Image, min_side: int | None, max_pixels: int) -> Image.Image:
     width, height = image.size
-    if at_least is not None and image.format in {"JPEG", "MPO"}:
-        scale = 2 * at_least / min(width, height)
+    if min_side is not None and image.format in {"JPEG", "MPO"}:
+        scale = 2 * min_side / min(width, height)
         if scale < 1:
             image.draft(image.mode, (round(width * scale), round(height * scale)))
     if image.size[0] * image.size[1] > max_pixels:

@@ -31,7 +31,7 @@ class Preprocessing:
                 raise ValueError(f"images with a side of {side} pixels")
 
     @property
-    def at_least(self) -> int | None:
+    def min_side(self) -> int | None:
         """The shorter side the decoded image is shrunk to; None if its size is kept."""
         return min(self.resize) if isinstance(self.resize, tuple) else self.resize
 

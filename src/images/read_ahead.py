@@ -28,7 +28,7 @@ def read_ahead(
     read: Callable[[str], bytes],
     prepare: Callable[[Image.Image], T],
     *,
-    at_least: int | None,
+    min_side: int | None,
     ahead: int,
     workers: int | None = None,
     known: Set[bytes] = frozenset(),
@@ -39,7 +39,7 @@ def read_ahead(
         paths: of the images.
         read: gives a file's content.
         prepare: what becomes of each image; called from several threads at once.
-        at_least: see `open_image`.
+        min_side: see `open_image`.
         ahead: how many files may be in memory that the caller has not taken yet.
         workers: threads; by default one for each processor.
         known: contents (sha256) that are not decoded.
@@ -51,7 +51,7 @@ def read_ahead(
             sha256 = hashlib.sha256(content).digest()
             if sha256 in known:
                 return ReadImage(path, sha256)
-            return ReadImage(path, sha256, prepare(open_image(content, at_least=at_least)))
+            return ReadImage(path, sha256, prepare(open_image(content, min_side=min_side)))
         except UnreadableImage as error:
             return ReadImage(path, problem=str(error))
         except OSError as error:

@@ -108,7 +108,7 @@ def write_thumbnails(
 
 def _write(path: Path, file: Path, side: int) -> bool:
     try:
-        image = open_image(file, at_least=side // 2)
+        image = open_image(file, min_side=side // 2)
     except UnreadableImage:
         return False
     image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)

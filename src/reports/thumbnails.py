@@ -23,7 +23,7 @@ def thumbnails(files: Sequence[Path], side: int = SIDE) -> list[str]:
 def thumbnail(file: Path, side: int = SIDE) -> str:
     """One thumbnail as a data URI, its longer side `side` pixels or less."""
     try:
-        image = open_image(file, at_least=side)
+        image = open_image(file, min_side=side)
     except UnreadableImage:
         return ""
     image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -7,15 +7,18 @@ from typing import Literal
 
 import numpy as np
 
-from src.errors import SettingsError
-from src.file_changes.changes import Folders
+from src.errors import DataError, SettingsError
+from src.features import open_store
+from src.file_changes.changes import Folders, Touch
 from src.file_changes.plan import Plan, place
 from src.file_changes.xmp import Naming, rate
-from src.scoring.cuts import CutBy, steps
+from src.images import scan_images
 from src.scoring.scored import Scored
-from src.scoring.touch import touch_in_order
 
 Action = Literal["touch", "xmp", "copy", "move", "link"]
+CutBy = Literal["quantile", "score", "percentile", "probability"]
+
+STEP_NS = 2_000_000_000  # no file system in use, FAT included, keeps times more coarsely
 
 
 def plan_action(
@@ -31,17 +34,10 @@ def plan_action(
     """Work out the changes of an action; nothing is changed yet.
 
     Args:
-        action: what to do.
         scored: the images, in the wanted order.
-        cuts, cut_by: steps for stars and folders; see `cuts.steps`.
+        cuts, cut_by: steps for stars and folders; see `steps`.
         folders: for "copy", "move" and "link": one for each step; "" for images that stay.
         into: where these are made; not inside the image folder.
-        naming: of sidecars.
-
-    Raises:
-        DataError: an image is gone, or the model gives no values to cut by.
-        SettingsError: `into` lies inside the image folder.
-        OSError: an image is gone.
     """
     directory = scored.directory
     if action == "touch":
@@ -60,19 +56,67 @@ def plan_action(
     return place(directory, {p: f"{name}/{p}" for p, name in named if name}, into, action)
 
 
-def _stars(scored: Scored, step: np.ndarray, naming: Naming) -> Plan:
-    stars = rate(
-        scored.directory, dict(zip(scored.paths, (step + 1).tolist(), strict=True)), naming
-    )
-    counts = np.bincount(step, minlength=5)
-    lines = [
-        f"{len(stars.changes):,} sidecars to write: "
-        + ", ".join(f"{count:,} × {stars}★" for stars, count in enumerate(counts, 1))
+def steps(scored: Scored, cuts: Sequence[float], by: CutBy) -> np.ndarray:
+    """The step of each image, 0 for the lowest to len(cuts) for the highest, (n,) int.
+
+    Args:
+        cuts: rising; an image at a cut or above belongs to the step above it.
+        by: what the cuts are in. "quantile": the share of these images that score lower, 0 to 1;
+            "score"; "percentile": among the training images, 0 to 100; "probability": to be kept.
+    """
+    values = quantiles(scored.scores) if by == "quantile" else scored.numbers.get(by)
+    if values is None:
+        reason = (
+            "only models trained with loss_model 'bce' give probabilities"
+            if by == "probability"
+            else "it does not know the scores of its training images"
+        )
+        raise DataError(f"the model gives no {by} ({reason}): set score_cut_by to 'quantile'")
+    return np.searchsorted(np.asarray(cuts, dtype=np.float64), values, side="right")
+
+
+def quantiles(scores: np.ndarray) -> np.ndarray:
+    """The share of the images that score lower, (n,); images of the same score share it."""
+    return np.searchsorted(np.sort(scores), scores, side="left") / max(len(scores), 1)
+
+
+def touch_in_order(directory: Path, paths: Sequence[str], *, newest_ns: int) -> list[Touch]:
+    """Modification times by which any image viewer shows these images in this order.
+
+    The first image gets the newest time, in whole seconds, each of the others one two seconds
+    older.
+    """
+    newest = newest_ns // STEP_NS * STEP_NS
+    return [
+        Touch(
+            path=path,
+            before_ns=(directory / path).stat().st_mtime_ns,
+            after_ns=newest - position * STEP_NS,
+        )
+        for position, path in enumerate(paths)
     ]
-    same = len(scored) - len(stars.changes) - len(stars.rated_by_person) - len(stars.problems)
-    if stars.rated_by_person:
-        lines.append(f"{len(stars.rated_by_person):,} keep the stars that you or a program gave")
-    if same > 0 and not stars.problems:
+
+
+def remember_times(scored: Scored, store_folder: Path | None) -> None:
+    """Tell the feature store the new times, so that no image is read again because of them."""
+    content = dict(zip(scored.paths, scored.sha256s, strict=True))
+    files = [file for file in scan_images(scored.directory) if file.path in content]
+    with open_store(scored.directory, store_folder) as store:
+        store.put(files=[(file, content[file.path]) for file in files])
+
+
+def _stars(scored: Scored, step: np.ndarray, naming: Naming) -> Plan:
+    wanted = dict(zip(scored.paths, (step + 1).tolist(), strict=True))
+    changes, rated_by_person, problems = rate(scored.directory, wanted, naming)
+    counts = enumerate(np.bincount(step, minlength=5), 1)
+    lines = [
+        f"{len(changes):,} sidecars to write: "
+        + ", ".join(f"{count:,} × {stars}★" for stars, count in counts)
+    ]
+    if rated_by_person:
+        lines.append(f"{len(rated_by_person):,} keep the stars that you or a program gave")
+    same = len(scored) - len(changes) - len(rated_by_person)
+    if same > 0 and not problems:
         lines.append(f"{same:,} have these stars already")
-    lines += [f"{sidecar} is left alone: {why}" for sidecar, why in stars.problems.items()]
-    return Plan(Folders(scored.directory, scored.directory), [*stars.changes], lines)
+    lines += [f"{sidecar} is left alone: {why}" for sidecar, why in problems.items()]
+    return Plan(Folders(scored.directory, scored.directory), [*changes], lines)

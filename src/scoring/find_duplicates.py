@@ -23,17 +23,11 @@ logger = logging.getLogger(__name__)
 
 
 class Found(NamedTuple):
-    """What was found in a folder.
+    """What was found in a folder."""
 
-    Attributes:
-        images: how many could be read.
-        groups: of two images or more, the largest file first.
-        unreadable: path -> why.
-    """
-
-    images: int
-    groups: list[list[Duplicate]]
-    unreadable: dict[str, str]
+    images: int  # that could be read
+    groups: list[list[Duplicate]]  # of two images or more, the largest file first
+    unreadable: dict[str, str]  # path -> why
 
 
 def find_duplicates(
@@ -47,22 +41,17 @@ def find_duplicates(
     """Look for copies and near copies below a folder; hashes are kept between calls.
 
     Args:
-        directory: the images.
         keep, delete: names of folders right below it whose images bear these labels.
-        store_folder: where hashes are kept; None: beside the images.
         similarity: cosine from which features of a vision model, where some are kept already,
             make near duplicates too; 1: they are not asked.
 
     Returns:
         Groups with both labels first, then exact copies, then near ones; each by path.
-
-    Raises:
-        DataError: no folder, or no image in it that can be read.
     """
     files = scan_images(directory)
     with open_store(directory, store_folder) as store:
         table = compute_features(directory, files, [], store)
-        sha256s = table.sha256s
+        paths, sha256s = table.paths, table.sha256s
         alike = _alike(store, sha256s, similarity) if similarity < 1 else ()
     sizes = {file.path: file.size for file in files}
     labels = {name.casefold(): "keep" for name in keep} | {n.casefold(): "delete" for n in delete}
@@ -72,46 +61,43 @@ def find_duplicates(
     for members in np.split(order, np.flatnonzero(np.diff(member[order])) + 1):
         if len(members) < 2:
             continue
-        part = sorted(members.tolist(), key=lambda i: (-sizes[table.paths[i]], table.paths[i]))
-        hashes = table.perceptual_hashes[part]
+        largest_first = sorted(members.tolist(), key=lambda i: (-sizes[paths[i]], paths[i]))
+        hashes = table.perceptual_hashes[largest_first]
         bits = np.bitwise_count(hashes ^ hashes[0]).sum(axis=1, dtype=int).tolist()
-        found.append(
-            [
-                Duplicate(path, sizes[path], sha256s[i], different, labels.get(top.casefold(), ""))
-                for i, different in zip(part, bits, strict=True)
-                for path, top in [(table.paths[i], table.paths[i].partition("/")[0])]
-            ]
-        )
+        group = []
+        for i, different in zip(largest_first, bits, strict=True):
+            label = labels.get(paths[i].partition("/")[0].casefold(), "")
+            group.append(Duplicate(paths[i], sizes[paths[i]], sha256s[i], different, label))
+        found.append(group)
     found.sort(key=lambda group: (not labels_conflict(group), not are_identical(group), group[0]))
-    return Found(len(table.paths), found, table.unreadable)
+    return Found(len(paths), found, table.unreadable)
 
 
 def _alike(store: FeatureStore, sha256s: Sequence[bytes], similarity: float) -> list[Pairs]:
-    """Places of images whose features are alike, by the vision model that describes most of them.
+    """Positions of images whose features are alike, by the vision model that describes most.
 
     Hand-made features are passed over: their cosines tell nothing.
     """
-    place = dict(zip(reversed(sha256s), reversed(range(len(sha256s))), strict=True))
-    described: list[bytes] = []
-    chosen = ""
-    for identity in store.identities():
-        if not identity.startswith("builtin"):
-            here = sorted(place.keys() & store.holds(identity), key=place.__getitem__)
-            if len(here) > len(described):
-                described, chosen = here, identity
+    position = {sha256: i for i, sha256 in reversed(list(enumerate(sha256s)))}
+    by_model = {
+        identity: sorted(position.keys() & store.holds(identity), key=position.__getitem__)
+        for identity in store.identities()
+        if not identity.startswith("builtin")
+    }
+    chosen = max(by_model, key=lambda identity: len(by_model[identity]), default="")
+    described = by_model.get(chosen, [])
     if len(described) < 2:
         return []
     logger.info("Features of %s images are compared, too", f"{len(described):,}")
-    places = np.array([place[sha256] for sha256 in described])
+    positions = np.array([position[sha256] for sha256 in described])
     pairs = similar_pairs(store.vectors(chosen, described), similarity=similarity)
-    return [(places[left], places[right]) for left, right in pairs]
+    return [(positions[left], positions[right]) for left, right in pairs]
 
 
 def rows(groups: Sequence[Sequence[Duplicate]]) -> list[tuple[object, ...]]:
-    """The table: group, kind, path, bytes, differing bits, label; a heading first."""
-    table: list[tuple[object, ...]] = [
-        ("group", "kind", "path", "bytes", "different_bits", "label")
-    ]
+    """The table, a heading first."""
+    heading = ("group", "kind", "path", "bytes", "different_bits", "label")
+    table: list[tuple[object, ...]] = [heading]
     for number, group in enumerate(groups, start=1):
         for image in group:
             kind = "exact" if image.sha256 == group[0].sha256 else "near"

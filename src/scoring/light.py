@@ -16,12 +16,12 @@ from src.aesthetic.predictor import Predictor
 from src.errors import ModelError
 from src.features import Extractor
 from src.features.onnx_extractor import OnnxExtractor
+from src.features.registry import open_extractor
 from src.files import replacing, write_text
 from src.image_models.export_onnx import require_exporter, write_onnx
 
 FILE_NAME = "light.json"
 TOLERANCE = 1e-3  # largest difference of features, relative to their spread
-_FORMAT = "image-taste light model"
 _PLAIN = ("builtin", "text:builtin")  # need numpy and Pillow only
 
 
@@ -31,42 +31,28 @@ def is_light(folder: Path) -> bool:
 
 
 def open_light(folder: Path, predictor: Predictor) -> list[Extractor]:
-    """The extractors of a light copy.
-
-    Args:
-        folder: the light copy.
-        predictor: its head.
+    """The extractors of a light copy with this head.
 
     Raises:
         ModelError: light.json is damaged, or belongs to another head.
     """
     try:
-        content = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
-        entries = list(content["extractors"])
-        identities = [entry["identity"] for entry in entries]
-        files = [entry["file"] for entry in entries]
+        entries = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))["extractors"]
+        known = [(entry["identity"], entry["file"], entry) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError):
         raise ModelError(f"{folder / FILE_NAME} is damaged: export the model again") from None
-    if identities != [made_for.get("identity") for made_for in predictor.extractors]:
+    if [identity for identity, *_ in known] != [e.get("identity") for e in predictor.extractors]:
         raise ModelError(f"{folder}: the extractors and the head are of different models")
-    extractors: list[Extractor] = []
-    for entry, file in zip(entries, files, strict=True):
-        if file is None:
-            from src.features.registry import open_extractor
-
-            extractors.append(open_extractor(entry["name"]))
-        else:
-            extractors.append(OnnxExtractor(folder / Path(file).name, entry))
-    return extractors
+    return [
+        open_extractor(entry["name"])
+        if file is None
+        else OnnxExtractor(folder / Path(file).name, entry)
+        for _, file, entry in known
+    ]
 
 
 def export_light(predictor: Predictor, extractors: Sequence[Extractor], folder: Path) -> float:
     """Write a light copy and check that it gives the same features.
-
-    Args:
-        predictor: the model.
-        extractors: those it was made for.
-        folder: where to.
 
     Returns:
         The largest difference between the features of both, relative to their spread.
@@ -78,26 +64,23 @@ def export_light(predictor: Predictor, extractors: Sequence[Extractor], folder: 
     require_exporter("a light copy of the model")
     entries, largest = [], 0.0
     for number, extractor in enumerate(extractors):
-        described = {
-            "name": extractor.name if extractor.name in _PLAIN else Path(extractor.name).name,
+        plain = extractor.name in _PLAIN
+        entry: dict[str, Any] = {
+            "name": extractor.name if plain else Path(extractor.name).name,
             "identity": extractor.identity,
+            "file": None if plain else f"extractor-{number}.onnx",
         }
-        if extractor.name in _PLAIN:
-            entries.append({**described, "file": None})
-            continue
-        file = f"extractor-{number}.onnx"
-        entry, difference = _export_extractor(extractor, folder / file, described)
-        entries.append({**entry, "file": file})
-        largest = max(largest, difference)
+        if not plain:
+            largest = max(largest, _export_extractor(extractor, folder / entry["file"], entry))
+        entries.append(entry)
     predictor.save(folder)
-    content = {"format": _FORMAT, "extractors": entries}
+    content = {"format": "image-taste light model", "extractors": entries}
     write_text(folder / FILE_NAME, json.dumps(content, indent=1))
     return largest
 
 
-def _export_extractor(
-    extractor: Extractor, file: Path, described: dict[str, Any]
-) -> tuple[dict[str, Any], float]:
+def _export_extractor(extractor: Extractor, file: Path, entry: dict[str, Any]) -> float:
+    """Write the network, add its preprocessing to the entry, and return the difference."""
     import torch
 
     from src.features.transformer import TransformerExtractor
@@ -107,7 +90,7 @@ def _export_extractor(
     extractor.load()
     network, preprocessing = extractor.network()
     network.cpu()
-    entry = {**described, "preprocessing": preprocessing.to_json()}
+    entry["preprocessing"] = preprocessing.to_json()
     # Noise of several sizes, so that the features differ as those of images do.
     rng = np.random.default_rng(0)
     noise = [
@@ -122,12 +105,11 @@ def _export_extractor(
         copy.load()
         with torch.inference_mode():
             expected = network(torch.from_numpy(pixels)).numpy()
-        found = copy.extract(list(pixels))
         spread = float(expected.std()) or 1.0
-        difference = float(np.abs(expected - found).max()) / spread
+        difference = float(np.abs(expected - copy.extract(list(pixels))).max()) / spread
         if not difference <= TOLERANCE:
             raise ModelError(
                 f"the exported {extractor.name!r} gives other features (by {difference:.2g} of "
                 "their spread): nothing was written"
             )
-    return entry, difference
+    return difference

@@ -15,12 +15,7 @@ def is_uri(place: str) -> bool:
 
 
 def scan(place: str) -> list[ImageFile]:
-    """Every image below a folder or URI; see `scan_images`.
-
-    Raises:
-        DataError: there is no such place, or it may not be listed.
-        MissingExtra: pyarrow is not installed.
-    """
+    """Every image below a folder or URI; see `scan_images`."""
     if not is_uri(place):
         return scan_images(Path(place))
     system, root = _open(place)
@@ -32,19 +27,15 @@ def scan(place: str) -> list[ImageFile]:
         raise DataError(f"{place} cannot be listed: {_first_line(error)}") from None
     found = []
     for entry in entries:
-        path = PurePosixPath(entry.path).relative_to(root).as_posix()
-        hidden = any(part.startswith(".") for part in path.split("/"))
-        if entry.is_file and not hidden and PurePosixPath(path).suffix.lower() in EXTENSIONS:
-            found.append(ImageFile(path, entry.size, entry.mtime_ns or 0))
+        path = PurePosixPath(entry.path).relative_to(root)
+        hidden = any(part.startswith(".") for part in path.parts)
+        if entry.is_file and not hidden and path.suffix.lower() in EXTENSIONS:
+            found.append(ImageFile(path.as_posix(), entry.size, entry.mtime_ns or 0))
     return sorted(found)
 
 
 def reader(place: str) -> Callable[[str], bytes]:
-    """What reads an image by its path below a folder or URI.
-
-    Raises:
-        DataError: there is no such place.
-    """
+    """What reads an image by its path below a folder or URI."""
     if not is_uri(place):
         return lambda path: read_file(Path(place) / path)
     system, root = _open(place)

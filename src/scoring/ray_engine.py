@@ -37,26 +37,13 @@ _TASKS_EACH = 8  # lists of files for each worker at least: the last ones end at
 
 @dataclass(frozen=True)
 class RayEngine:
-    """An `Engine`.
+    """An `Engine`."""
 
-    Attributes:
-        images: the image folder or URI, which every machine can read.
-        load_model: the model folder, at the same path on every machine.
-        device: "auto" takes GPUs where the cluster has any.
-        address: of a cluster; "" starts one on this computer for the time of the call.
-        workers: how many; 0: one for each GPU, or without GPUs one for each processor.
-
-    Raises (when called):
-        MissingExtra: Ray is not installed.
-        SettingsError: the cluster cannot be reached, or has too few GPUs or processors.
-        ModelError: a worker cannot open the model.
-    """
-
-    images: str
-    load_model: str
-    device: str = "auto"
-    address: str = ""
-    workers: int = 0
+    images: str  # the image folder or URI, which every machine can read
+    load_model: str  # the model folder, at the same path on every machine
+    device: str = "auto"  # takes GPUs where the cluster has any
+    address: str = ""  # of a cluster; "" starts one on this computer for the time of the call
+    workers: int = 0  # 0: one for each GPU, or without GPUs one for each processor
 
     def __call__(
         self,
@@ -116,16 +103,14 @@ class _Worker:
 
     def __call__(self, table: Any) -> Iterator[Any]:
         files = [ImageFile(*row.values()) for row in table.to_pylist()]
-        read = reader(self._engine.images)
+        read, size, threads = reader(self._engine.images), self._batch_size, self._threads
         try:
-            for batch in compute_batches(
-                read, files, self._opened(), set(), self._batch_size, self._threads
-            ):
-                yield _to_table(batch)
+            for batch in compute_batches(read, files, self._opened(), set(), size, threads):
+                yield _to_table([_row(computed) for computed in batch])
         except UserError as error:
-            yield _fault(str(error))
+            yield _to_table([{"fault": str(error)}])
         except Exception:
-            yield _fault(f"{_FAULT}\n{traceback.format_exc()}")
+            yield _to_table([{"fault": f"{_FAULT}\n{traceback.format_exc()}"}])
 
     def _opened(self) -> Extractor | None:
         if self._identity and self._extractor is None:
@@ -145,29 +130,18 @@ def _lists(files: Sequence[ImageFile], rows: int) -> list[Any]:
     ]
 
 
-def _to_table(batch: Sequence[Computed]) -> Any:
+def _to_table(rows: list[dict[str, Any]]) -> Any:
     import pyarrow
 
-    rows = [
-        {
-            "path": each.file.path,
-            "sha256": each.sha256,
-            "perceptual_hash": each.perceptual_hash,
-            "vector": None if each.vector is None else each.vector.astype("<f4").tobytes(),
-            "problem": each.problem,
-            "fault": None,
-        }
-        for each in batch
-    ]
-    text, binary = pyarrow.string(), pyarrow.binary()
-    types = dict.fromkeys(("path", "problem", "fault"), text)
-    types |= dict.fromkeys(("sha256", "perceptual_hash", "vector"), binary)
+    types = dict.fromkeys(("path", "problem", "fault"), pyarrow.string())
+    types |= dict.fromkeys(("sha256", "perceptual_hash", "vector"), pyarrow.binary())
     return pyarrow.Table.from_pylist(rows, pyarrow.schema(list(types.items())))
 
 
-def _fault(text: str) -> Any:
-    table = _to_table([Computed(ImageFile("", 0, 0), None, None, None, None)])
-    return table.set_column(table.column_names.index("fault"), "fault", [[text]])
+def _row(computed: Computed) -> dict[str, Any]:
+    file, vector = computed.file, computed.vector
+    packed = None if vector is None else vector.astype("<f4").tobytes()
+    return computed._asdict() | {"path": file.path, "vector": packed}
 
 
 def _as_they_come(results: Any, files: Sequence[ImageFile]) -> Iterator[list[Computed]]:
@@ -177,23 +151,19 @@ def _as_they_come(results: Any, files: Sequence[ImageFile]) -> Iterator[list[Com
         rows = table.to_pylist()
         for fault in filter(None, (row["fault"] for row in rows)):
             raise RuntimeError(fault) if fault.startswith(_FAULT) else ModelError(fault)
-        yield [
-            Computed(
-                waiting.pop(row["path"]),
-                row["sha256"],
-                row["perceptual_hash"],
-                None if row["vector"] is None else np.frombuffer(row["vector"], "<f4"),
-                row["problem"],
-            )
-            for row in rows
-        ]
+        yield [_computed(waiting.pop(row["path"]), row) for row in rows]
     lost = f"the worker died {_RETRIES + 1} times at it, or at an image computed with it"
     if waiting:
         yield [Computed(file, None, None, None, lost) for file in waiting.values()]
 
 
+def _computed(file: ImageFile, row: dict[str, Any]) -> Computed:
+    vector = None if row["vector"] is None else np.frombuffer(row["vector"], "<f4")
+    return Computed(file, row["sha256"], row["perceptual_hash"], vector, row["problem"])
+
+
 def _check_answers(address: str) -> None:
-    """Ray itself would wait for over a minute."""
+    """Say that no cluster answers; Ray itself would wait for over a minute."""
     place = urlsplit(address if "://" in address else f"//{address}")
     try:
         if place.hostname and place.port:
@@ -230,13 +200,9 @@ def _ray(address: str, workers: int) -> Iterator[Any]:
                 source = str(Path(__file__).parents[1])
                 ray.init(address, runtime_env={"py_modules": [source]}, **quiet)
             else:
-                ray.init(
-                    "local",
-                    num_cpus=max(workers, os.cpu_count() or 1),
-                    object_store_memory=_LOCAL_OBJECT_STORE,
-                    include_dashboard=False,
-                    **quiet,
-                )
+                processors = max(workers, os.cpu_count() or 1)
+                quiet |= {"object_store_memory": _LOCAL_OBJECT_STORE, "include_dashboard": False}
+                ray.init("local", num_cpus=processors, **quiet)
     except (OSError, RuntimeError, ValueError, TimeoutError) as error:
         raise SettingsError(
             f"Ray cannot be started or reached (ray_address {address!r}): {_reason(error)}"

@@ -20,67 +20,39 @@ class Scored:
     """The images of a folder with what a model says of them; everything in the order of `paths`.
 
     Attributes:
-        directory: the image folder.
-        paths: relative to it, with forward slashes, (n).
-        scores: in standard deviations of the training images, (n,).
-        percentiles: share in percent of the training images that score lower, (n,), if known.
-        probabilities: that a person would keep the image, (n,), for models of keep and delete.
-        uncertainty: standard deviation of a person's score around the score, (n,), if known.
-        sha256s: contents, (n).
-        unreadable: path -> why.
+        numbers: name -> (n,). "score": in standard deviations of the training images. Where the
+            model gives them: "probability" that a person would keep the image; "percentile" of
+            the training images that score lower; "uncertainty", the standard deviation of a
+            person's score around the score.
     """
 
     directory: Path
-    paths: list[str]
-    scores: np.ndarray
-    percentiles: np.ndarray | None
-    probabilities: np.ndarray | None
-    uncertainty: np.ndarray | None
+    paths: list[str]  # relative to it, with forward slashes
+    numbers: dict[str, np.ndarray]
     sha256s: list[bytes]
-    unreadable: dict[str, str]
+    unreadable: dict[str, str]  # path -> why
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @property
+    def scores(self) -> np.ndarray:
+        return self.numbers["score"]
 
     def sorted(self, *, best_first: bool) -> Self:
         """By score; images of the same score by path."""
         sign = -1 if best_first else 1
         order = np.lexsort((np.array(self.paths), sign * self.scores))
-
-        def picked(values: np.ndarray | None) -> np.ndarray | None:
-            return None if values is None else values[order]
-
         return replace(
             self,
             paths=[self.paths[i] for i in order],
-            scores=self.scores[order],
-            percentiles=picked(self.percentiles),
-            probabilities=picked(self.probabilities),
-            uncertainty=picked(self.uncertainty),
+            numbers={name: values[order] for name, values in self.numbers.items()},
             sha256s=[self.sha256s[i] for i in order],
         )
 
-    def columns(self) -> dict[str, Sequence[str] | np.ndarray]:
-        """The table: path, then `numbers`."""
-        return {"path": self.paths, **self.numbers()}
-
-    def numbers(self) -> dict[str, np.ndarray]:
-        """Score, probability, percentile, uncertainty, where there are any."""
-        every = {
-            "score": self.scores,
-            "probability": self.probabilities,
-            "percentile": self.percentiles,
-            "uncertainty": self.uncertainty,
-        }
-        return {name: values for name, values in every.items() if values is not None}
-
 
 def open_model(load_model: str, device: str = "auto") -> tuple[Predictor, list[Extractor]]:
-    """A model and its extractors.
-
-    Args:
-        load_model: the setting: a model folder, a light copy, or the file of a published head.
-        device: of torch.
+    """A model (a model folder, a light copy, or the file of a published head) and its extractors.
 
     Raises:
         SettingsError: none is named.
@@ -131,16 +103,10 @@ def score_folder(
     batch_size: int = 32,
     engine: Engine | None = None,
 ) -> Scored:
-    """Score every readable image below a folder.
+    """Score every readable image of `files`, by default of those below the folder.
 
-    Args:
-        directory: the images.
-        predictor: the model.
-        extractors: those it was made for; see `reopen_extractors`.
-        files: the images, where they are not those that `scan_images` finds in the folder.
-        store_folder: where features are kept; None: beside the images.
-        batch_size: images in one pass through an extractor.
-        engine: what computes features; None: this process.
+    Features are kept in `store_folder`, or beside the images, and computed by the engine, or in
+    this process.
 
     Raises:
         DataError: no folder, or no readable image in it.
@@ -152,13 +118,11 @@ def score_folder(
             directory, files, extractors, store, batch_size=batch_size, engine=engine
         )
     scores = predictor.predict(table.vectors)
-    return Scored(
-        directory=directory,
-        paths=table.paths,
-        scores=scores,
-        percentiles=predictor.percentile(scores),
-        probabilities=predictor.probability(scores),
-        uncertainty=predictor.predict_std(table.vectors),
-        sha256s=table.sha256s,
-        unreadable=table.unreadable,
-    )
+    numbers = {
+        "score": scores,
+        "probability": predictor.probability(scores),
+        "percentile": predictor.percentile(scores),
+        "uncertainty": predictor.predict_std(table.vectors),
+    }
+    known = {name: values for name, values in numbers.items() if values is not None}
+    return Scored(directory, table.paths, known, table.sha256s, table.unreadable)

@@ -16,21 +16,16 @@ _BARS, _BAR_LENGTH, _SHOWN = 11, 40, 5
 
 
 def write_table(path: Path, columns: Columns) -> None:
-    """Write columns of equal length; the ending of the name says in which format.
+    """Write columns of equal length in the format that the ending of the name says.
 
     JSON is a list of objects. Numbers have six digits after the point in CSV and JSON.
-
-    Raises:
-        SettingsError: an unknown ending.
-        DataError: the file cannot be written.
-        MissingExtra: Parquet without the package pyarrow.
     """
     ending = path.suffix.lower()
+    if ending not in FORMATS:
+        raise SettingsError(f"{path}: the table's name must end in {', '.join(FORMATS)}")
     if ending == ".parquet":
         _write_parquet(path, columns)
         return
-    if ending not in FORMATS:
-        raise SettingsError(f"{path}: the table's name must end in {', '.join(FORMATS)}")
     values = [
         [round(float(x), 6) for x in column] if isinstance(column, np.ndarray) else column
         for column in columns.values()
@@ -39,8 +34,8 @@ def write_table(path: Path, columns: Columns) -> None:
     if ending == ".json":
         entries = [dict(zip(columns, row, strict=True)) for row in rows]
         write_text(path, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
-        return
-    write_csv(path, [tuple(columns), *rows])
+    else:
+        write_csv(path, [tuple(columns), *rows])
 
 
 def _write_parquet(path: Path, columns: Columns) -> None:
@@ -54,7 +49,7 @@ def _write_parquet(path: Path, columns: Columns) -> None:
         pyarrow.parquet.write_table(table, temporary)
 
 
-def histogram(values: np.ndarray) -> str:
+def histogram(values: np.ndarray | Sequence[float]) -> str:
     """One line for each of eleven equal ranges: its middle, a bar, the count."""
     counts, edges = np.histogram(values, _BARS)
     lengths = np.ceil(counts * _BAR_LENGTH / counts.max()).astype(int)
@@ -72,10 +67,10 @@ def summary(scored: Scored, place: str) -> str:
         histogram(scored.scores),
         "",
     ]
-    shown = dict.fromkeys([*range(len(scored))[:_SHOWN], *range(len(scored))[-_SHOWN:]])
-    for number in shown:
+    chances = scored.numbers.get("probability")
+    for number in dict.fromkeys([*range(len(scored))[:_SHOWN], *range(len(scored))[-_SHOWN:]]):
         if number == len(scored) - _SHOWN > _SHOWN:
             lines.append("     ...")
-        chance = "" if scored.probabilities is None else f"{scored.probabilities[number]:8.1%}"
+        chance = "" if chances is None else f"{chances[number]:8.1%}"
         lines.append(f"{scored.scores[number]:8.2f}{chance}  {scored.paths[number]}")
     return "\n".join(lines)

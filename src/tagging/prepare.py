@@ -102,7 +102,7 @@ def check_images(directory: Path, images: Sequence[str]) -> ImageCheck:
             images,
             lambda path: read_file(directory / path),
             lambda image: None,
-            at_least=HASHED_SIDE,
+            min_side=HASHED_SIDE,
             ahead=_AHEAD,
         ):
             bar.update()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from src.dataset.suspected_labels import PAGE
-from src.evaluation.label_verdicts import tagging_verdicts
+from src.evaluation.verdicts import tagging_verdicts
 from src.image_models.target import Predictions
 from src.reports.html import write_page
 from src.reports.thumbnails import thumbnails

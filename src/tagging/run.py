@@ -9,7 +9,7 @@ import numpy as np
 
 from src.dataset.trained_on import TrainedOn
 from src.errors import ModelError
-from src.evaluation.label_verdicts import tagging_verdicts
+from src.evaluation.verdicts import tagging_verdicts
 from src.files import write_text
 from src.image_models.run import last_lines, train_or_evaluate
 from src.image_models.target import Predictions

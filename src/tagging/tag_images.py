@@ -197,7 +197,7 @@ def _batches(
         images,
         lambda path: read_file(directory / path),
         tagger.prepare,
-        at_least=tagger.at_least,
+        min_side=tagger.min_side,
         ahead=_AHEAD * batch_size,
     )
     with closing(reading):

@@ -42,7 +42,7 @@ class Tagger(Protocol):
     identity: str
 
     @property
-    def at_least(self) -> int | None:
+    def min_side(self) -> int | None:
         """The shorter side, in pixels, that `prepare` shrinks images to; None: full size."""
 
     def prepare(self, image: Image.Image) -> Any:
@@ -114,9 +114,9 @@ class TorchTagger:
         self._classifier.backbone.load()
 
     @property
-    def at_least(self) -> int | None:
+    def min_side(self) -> int | None:
         """The shorter side, in pixels, that images are shrunk to."""
-        return self._classifier.backbone.at_least
+        return self._classifier.backbone.min_side
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """The resized and cropped image, (height, width, 3) uint8."""
@@ -145,9 +145,9 @@ class EnsembleTagger:
         self.identity = "+".join(member.identity for member in self._members)
 
     @property
-    def at_least(self) -> int | None:
+    def min_side(self) -> int | None:
         """The largest of the members'; None if one wants the full size."""
-        sides = [member.at_least for member in self._members]
+        sides = [member.min_side for member in self._members]
         return None if None in sides else max(side for side in sides if side is not None)
 
     def prepare(self, image: Image.Image) -> list[Any]:

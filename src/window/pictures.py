@@ -173,7 +173,7 @@ class Pictures:
             raise Unavailable(path, "is not there any more")
         try:
             # A JPEG comes at the next of its own scales that is no smaller than what is shown.
-            image = open_image(file, at_least=-(-min(shown) // 2) if shown else None)
+            image = open_image(file, min_side=-(-min(shown) // 2) if shown else None)
         except UnreadableImage as error:
             raise Unavailable(path, f"cannot be read ({error})") from None
         full = image.size

@@ -61,7 +61,7 @@ def features(folder: Path) -> dict[str, np.ndarray]:
     extractor = BuiltinExtractor()
     return {
         path.relative_to(folder).as_posix(): extractor.prepare(
-            open_image(path, at_least=extractor.at_least)
+            open_image(path, min_side=extractor.min_side)
         )
         for path in sorted(folder.glob("*/*.*"))
     }

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from src.aesthetic.heads import MlpHead, fit_head
+from src.aesthetic.mlp.side_by_side import Stopped
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.search import folds as folds_module
 from src.aesthetic.search import run as module
-from src.aesthetic.search.folds import InnerFolds, Stopped, mean_loss
+from src.aesthetic.search.folds import InnerFolds, mean_loss
 from src.aesthetic.search.run import search_settings
 from src.aesthetic.search.space import combination, combinations, described
 from src.aesthetic.search.study import open_study

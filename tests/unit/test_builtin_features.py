@@ -218,7 +218,7 @@ def test_ridge_finds_the_grade_of_damage_on_other_photographs(tmp_path):
     examples = make_demo_images(tmp_path)
     with ThreadPoolExecutor(2) as pool:
         files = [tmp_path / example.relative_path for example in examples]
-        images = pool.map(lambda file: open_image(file, at_least=builtin.WORKING_SIDE), files)
+        images = pool.map(lambda file: open_image(file, min_side=builtin.WORKING_SIDE), files)
         matrix = np.stack(list(pool.map(builtin.image_features, images)))
     test = np.array([example.split == "test" for example in examples])
     grades = np.array([example.grade for example in examples])
@@ -264,7 +264,7 @@ def test_rated_photographs_are_ordered(real_assets):
     with open(folder / "scores.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     files = [folder / row["relative_path"] for row in rows]
-    images = (open_image(file, at_least=builtin.WORKING_SIDE) for file in files)
+    images = (open_image(file, min_side=builtin.WORKING_SIDE) for file in files)
     with ThreadPoolExecutor(2) as pool:
         matrix = np.stack(list(pool.map(builtin.image_features, images)))
     scores = np.array([float(row["score"]) for row in rows])

@@ -27,7 +27,7 @@ def test_batches_are_what_the_preprocessing_makes_of_each_image(tmp_path, prepro
     batches = list(loader)
     pixels = np.concatenate([batch["pixel_values"].numpy() for batch in batches])
     expected = [
-        preprocessing.pixels(open_image(file, at_least=preprocessing.at_least)) for file in files
+        preprocessing.pixels(open_image(file, min_side=preprocessing.min_side)) for file in files
     ]
     np.testing.assert_array_equal(pixels, np.stack(expected))
     assert np.concatenate([batch["labels"].numpy() for batch in batches]).tolist() == [

@@ -13,7 +13,7 @@ from src.classifier.results import columns, measure, write_results
 from src.dataset.classes import read_categories
 from src.dataset.parts import TEST, TRAIN
 from src.dataset.suspected_labels import read_suspected
-from src.evaluation.label_verdicts import classification_verdicts
+from src.evaluation.verdicts import classification_verdicts
 from src.image_models.target import Images, Predictions
 from src.reports import spotlight
 from src.settings.keys import EvaluationArgs

@@ -23,7 +23,7 @@ class MeanColour:
     """An extractor whose features are known by hand; counts the images it saw."""
 
     name = "mean colour"
-    at_least = 8
+    min_side = 8
 
     def __init__(self, identity="mean|v1", interrupt_after=None):
         self.identity = identity

@@ -18,7 +18,7 @@ from src.file_changes.plan import place
 from src.file_changes.safely import partial
 from src.file_changes.sidecars import sidecars
 from src.file_changes.undo_file import FORMAT, UndoFile, new_undo_file
-from src.scoring.touch import STEP_NS, touch_in_order
+from src.scoring.actions import STEP_NS, touch_in_order
 
 IMAGES = ["a.png", "b.jpg", "sub/c.jpg"]
 TARGETS = {"a.png": "low/a.png", "b.jpg": "high/b.jpg", "sub/c.jpg": "high/sub/c.jpg"}

@@ -110,7 +110,7 @@ def test_cmyk_and_grey_and_animations_become_rgb(tmp_path):
 
 def test_jpegs_are_decoded_small_but_at_least_twice_what_is_wanted(tmp_path):
     save(tmp_path / "a.jpg", size=(4000, 3000))
-    image = open_image(tmp_path / "a.jpg", at_least=224)
+    image = open_image(tmp_path / "a.jpg", min_side=224)
     assert image.size == (1000, 750)  # a quarter: an eighth would be 375 < 448
     assert open_image(tmp_path / "a.jpg").size == (4000, 3000)
 
@@ -120,7 +120,7 @@ def test_pictures_of_phones_with_a_second_one_inside_are_decoded_small_too(tmp_p
     save(tmp_path / "a.jpg", size=(1600, 1200), format="MPO", save_all=True, append_images=[second])
     with Image.open(tmp_path / "a.jpg") as image:
         assert image.format == "MPO"
-    image = open_image(tmp_path / "a.jpg", at_least=75)
+    image = open_image(tmp_path / "a.jpg", min_side=75)
     assert image.size == (200, 150) and image.getpixel((9, 9))[0] > 240
 
 
@@ -130,7 +130,7 @@ def test_reduced_decoding_is_faithful(tmp_path):
     pixels = ((rows + columns * [1, 0.5, 0.2]) / 2).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=95)
     full = open_image(tmp_path / "a.jpg").resize((128, 96), Image.Resampling.LANCZOS)
-    small = open_image(tmp_path / "a.jpg", at_least=96).resize((128, 96), Image.Resampling.LANCZOS)
+    small = open_image(tmp_path / "a.jpg", min_side=96).resize((128, 96), Image.Resampling.LANCZOS)
     assert np.abs(np.asarray(full, int) - np.asarray(small, int)).max() <= 3
 
 
@@ -164,9 +164,9 @@ def test_oversized_images_are_refused_unless_they_can_be_read_small(tmp_path, mo
     monkeypatch.setattr(decode, "MAX_PIXELS", 1_000_000)
     save(tmp_path / "a.jpg", size=(4000, 3000))
     save(tmp_path / "a.png", size=(4000, 3000))
-    assert open_image(tmp_path / "a.jpg", at_least=100).size == (500, 375)
+    assert open_image(tmp_path / "a.jpg", min_side=100).size == (500, 375)
     with pytest.raises(UnreadableImage, match="4000 x 3000"):
-        open_image(tmp_path / "a.png", at_least=100)
+        open_image(tmp_path / "a.png", min_side=100)
 
 
 def test_content_does_not_choose_the_decoder(tmp_path):

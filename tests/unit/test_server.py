@@ -22,7 +22,7 @@ class Slow:
     tags = (SelectedTag(0, "red", 0, 1),)
     thresholds = Thresholds(0.5)
     identity = "slow"
-    at_least = None
+    min_side = None
 
     def __init__(self):
         self.may = threading.Event()

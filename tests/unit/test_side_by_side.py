@@ -3,7 +3,7 @@ from contextlib import closing
 
 import pytest
 
-from src.aesthetic.mlp.side_by_side import side_by_side
+from src.aesthetic.mlp.side_by_side import Stopped, side_by_side
 
 
 def test_ctrl_c_waits_until_a_result_has_been_handled():
@@ -23,7 +23,8 @@ def test_ctrl_c_waits_until_a_result_has_been_handled():
 def test_ctrl_c_stops_the_work_that_is_running():
     def work(item, stop):
         signal.raise_signal(signal.SIGINT)
-        return stop.wait(60)
+        if stop.wait(60):
+            raise Stopped
 
     with pytest.raises(KeyboardInterrupt), closing(side_by_side(work, [0], workers=1)) as results:
         list(results)

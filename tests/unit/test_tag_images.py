@@ -25,7 +25,7 @@ class Rule:
     tags = TAGS
     thresholds = Thresholds(0.5)
     identity = "rule"
-    at_least = None
+    min_side = None
 
     def __init__(self, fail_after=None):
         self.seen = 0

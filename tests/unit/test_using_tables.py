@@ -13,7 +13,7 @@ from src.aesthetic.predictor import Predictor
 from src.errors import DataError, ModelError, SettingsError
 from src.features import open_extractors
 from src.reports.gallery import relative_url, write_gallery, write_thumbnails
-from src.scoring.cuts import quantiles, steps
+from src.scoring.actions import quantiles, steps
 from src.scoring.scored import Scored, reopen_extractors, score_folder
 from src.scoring.table import histogram, summary, write_table
 from tests.conftest import make_images
@@ -23,9 +23,10 @@ COLUMNS = {"path": ['a,"b".png', "ü/c.png"], "score": np.array([1.25, -0.5])}
 
 def scored(tmp_path, scores, **more) -> Scored:
     n = len(scores)
-    values = dict(percentiles=None, probabilities=None, uncertainty=None) | more
-    return Scored(tmp_path, [f"{i}.png" for i in range(n)], np.array(scores, float),
-                  sha256s=[bytes([i]) for i in range(n)], unreadable={}, **values)  # fmt: skip
+    numbers = {"score": np.array(scores, float), **more}
+    return Scored(
+        tmp_path, [f"{i}.png" for i in range(n)], numbers, [bytes([i]) for i in range(n)], {}
+    )
 
 
 def test_tables_come_back_as_they_were(tmp_path):
@@ -60,13 +61,12 @@ def test_the_summary_names_the_first_and_the_last(tmp_path):
 
 
 def test_sorting_breaks_ties_by_path(tmp_path):
-    table = scored(tmp_path, [1, 2, 2, 0], probabilities=np.array([0.1, 0.2, 0.3, 0.4]))
+    table = scored(tmp_path, [1, 2, 2, 0], probability=np.array([0.1, 0.2, 0.3, 0.4]))
     best = table.sorted(best_first=True)
     assert best.paths == ["1.png", "2.png", "0.png", "3.png"]
-    assert best.probabilities.tolist() == [0.2, 0.3, 0.1, 0.4]
+    assert best.numbers["probability"].tolist() == [0.2, 0.3, 0.1, 0.4]
     assert best.sha256s == [b"\1", b"\2", b"\0", b"\3"]
     assert table.sorted(best_first=False).paths == ["3.png", "0.png", "1.png", "2.png"]
-    assert list(table.columns()) == ["path", "score", "probability"]
 
 
 def test_quantiles_give_equal_scores_one_step(tmp_path):

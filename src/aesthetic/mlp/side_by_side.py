@@ -18,6 +18,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+class Stopped(Exception):
+    """Raised by work that was told to stop and has no result."""
+
+
 def default_workers(device: str) -> int:
     """One per processor core; a GPU is kept busy by one."""
     return (os.cpu_count() or 1) if choose_device(device).type == "cpu" else 1
@@ -28,9 +32,9 @@ def side_by_side(
 ) -> Generator[R, None, None]:
     """What `work` returns for each item, as it comes; close the generator to stop early.
 
-    An item is taken when a worker is free. `work` should end soon after the event is set, as
-    Ctrl-C does. KeyboardInterrupt is raised here only, and never where results are handled: a
-    database that is interrupted in the middle of a transaction stays locked.
+    An item is taken when a worker is free. `work` should end, with Stopped if it has no result,
+    soon after the event is set, as Ctrl-C does. KeyboardInterrupt is raised only here, never where
+    results are handled: a database that is interrupted in a transaction stays locked.
 
     torch keeps a number of threads for each of ours, but MKL one for all: a worker that put back
     what it found would give the others more than their core.
@@ -47,7 +51,8 @@ def side_by_side(
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    yield future.result()
+                    if not isinstance(future.exception(), Stopped):
+                        yield future.result()
             raise KeyboardInterrupt
         finally:
             stop.set()

@@ -13,6 +13,7 @@ from src.aesthetic.heads import Head, fit_head
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.mlp.batches import MARGIN, Loss
 from src.aesthetic.mlp.fitting import mlp_start
+from src.aesthetic.mlp.side_by_side import Stopped
 from src.aesthetic.mlp.trainer import TrainingSet, train_mlps
 from src.aesthetic.search.space import Combination
 from src.aesthetic.select import assign_folds, fit_auto
@@ -20,10 +21,6 @@ from src.evaluation.rank_metrics import pairwise_accuracy
 
 FOLDS = 3
 _LARGEST_LOSS_SET = 2_000  # images: their pairs are enough to know a loss
-
-
-class Stopped(Exception):
-    """A training was given up because the search is."""
 
 
 @dataclass(frozen=True)

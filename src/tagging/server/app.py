@@ -66,7 +66,7 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
 
     def answer(content: bytes, threshold: float | None, limit: int | None) -> dict[str, Any]:
         with one_at_a_time:  # decoding too: it takes the most memory
-            image = open_image(content, at_least=tagger.at_least, max_pixels=MAX_PIXELS)
+            image = open_image(content, min_side=tagger.min_side, max_pixels=MAX_PIXELS)
             (found,) = tagger.probabilities([tagger.prepare(image)])
         given = found >= (thresholds if threshold is None else threshold)
         chosen = np.flatnonzero(np.ones_like(given) if limit is not None else given)

@@ -1,5 +1,6 @@
 """The objective of one category an image: weighted, smoothed cross-entropy, and its metrics."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,52 +10,49 @@ from src.image_models.head import softmax
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Weight of each class so that all count the same: n / (classes * count), (classes,) float32.
+    """Weight of each class so that all count the same: n / (present * count), (classes,) float32.
 
-    The mean over the images is 1. Classes without images get 1.
-
-    Args:
-        labels: of the training images alone.
-        classes: how many there are.
+    The mean over these images is 1. Classes without images get 1.
     """
     counts = np.bincount(labels, minlength=classes)
-    present = np.count_nonzero(counts)
-    weights = np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 1.0)
-    return weights.astype(np.float32)
+    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.where(counts > 0, weights, 1.0).astype(np.float32)
 
 
-class CrossEntropy:
+def cross_entropy(
+    outputs: Any,
+    labels: Any,
+    num_items_in_batch: Any = None,
+    *,
+    weights: np.ndarray | None = None,
+    smoothing: float = 0.0,
+) -> Any:
     """Cross-entropy of hard labels, (n,) int, or of shares, (n, classes).
 
     The sum over the batch is divided by the number of labels in all batches that make up one step
     of the optimiser, so that accumulated gradients equal those of one large batch.
 
     Args:
+        outputs: a mapping with `logits`, (n, classes).
+        labels: those of the batch.
+        num_items_in_batch: the labels of one step; by default those of this batch.
         weights: of the classes, (classes,); None for all 1.
         smoothing: share of each label that is spread over all classes (Szegedy et al., 2016).
     """
+    import torch
 
-    def __init__(self, weights: np.ndarray | None = None, smoothing: float = 0.0) -> None:
-        self._weights, self._smoothing = weights, smoothing
-
-    def __call__(self, outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
-        """The loss, a scalar tensor."""
-        import torch
-        import torch.nn.functional as functional
-
-        logits = outputs["logits"].float()
-        weights = None
-        if self._weights is not None:
-            weights = torch.as_tensor(self._weights, device=logits.device)
-        total = functional.cross_entropy(
-            logits, labels, weight=weights, label_smoothing=self._smoothing, reduction="sum"
-        )
-        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+    logits = outputs["logits"].float()
+    weight = None if weights is None else torch.as_tensor(weights, device=logits.device)
+    total = torch.nn.functional.cross_entropy(
+        logits, labels, weight=weight, label_smoothing=smoothing, reduction="sum"
+    )
+    return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
 
 
 def objective(weights: np.ndarray | None = None, smoothing: float = 0.0) -> Objective:
-    """Loss, metrics and their wording for one category an image; arguments as `CrossEntropy`."""
-    return Objective(CrossEntropy(weights, smoothing), _metrics, _describe)
+    """Loss, metrics and their wording for one category an image."""
+    loss = partial(cross_entropy, weights=weights, smoothing=smoothing)
+    return Objective(loss, _metrics, _describe)
 
 
 def _metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -62,7 +60,6 @@ def _metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     return {
         "accuracy": float(np.mean(logits.argmax(axis=1) == labels)),
         "log_loss": float(-np.log(np.maximum(right, 1e-12)).mean()),
-        "mean_right": float(right.mean()),
     }
 
 

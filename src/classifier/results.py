@@ -10,7 +10,7 @@ from src.classifier.report import write_report
 from src.dataset.parts import PART_NAMES, TEST, TRAIN
 from src.dataset.suspected_labels import FILE_NAME, PAGE, SuspectedLabel, write_suspected
 from src.evaluation.classification import confusion_matrix, evaluate
-from src.evaluation.label_errors import Suspicion, suspected_labels, wrong_probabilities
+from src.evaluation.label_errors import suspected_labels, wrong_probabilities
 from src.files import rows_of, write_csv, write_text
 from src.image_models.target import Predictions
 from src.reports.suspects import write_suspects
@@ -22,21 +22,15 @@ def write_results(
 ) -> dict[str, Any]:
     """Write metrics.json, tables, suspected_labels.csv, and the pages report and suspects.
 
-    Args:
-        folder: where to.
-        predictions: of a classifier.
-        options: resamples behind the intervals, and thumbnails in each row of the report.
-
     Returns:
         What metrics.json holds.
     """
     data, parts = predictions.data, predictions.parts
     suspicions = suspected_labels(data.labels, predictions.out_of_fold)
+    wrong = wrong_probabilities(data.labels, predictions.out_of_fold)
+    expected = float(wrong[[item.image for item in suspicions]].sum())
     metrics = measure(predictions, options.bootstrap_samples)
-    metrics["suspected_labels"] = {
-        "n": len(suspicions),
-        "expected_wrong": _expected_wrong(predictions, suspicions),
-    }
+    metrics["suspected_labels"] = {"n": len(suspicions), "expected_wrong": expected}
     shown = TEST if (parts == TEST).any() else TRAIN
     chosen = parts == shown
     predicted = predictions.probabilities[chosen].argmax(axis=1)
@@ -45,7 +39,17 @@ def write_results(
     write_csv(folder / "predictions.csv", rows_of(columns(predictions)))
     rows = [[name, *counts] for name, counts in zip(data.names, matrix.tolist(), strict=True)]
     write_csv(folder / "confusion_matrix.csv", [["label \\ predicted", *data.names], *rows])
-    suspected = _suspected(predictions, suspicions)
+    suspected = [
+        SuspectedLabel(
+            data.paths[item.image],
+            "class",
+            data.names[data.labels[item.image]],
+            data.names[item.suggested],
+            item.quality,
+            1 - item.quality,
+        )
+        for item in suspicions
+    ]
     write_suspected(folder / FILE_NAME, suspected)
     write_suspects(folder / PAGE, data.directory, suspected)
     write_report(
@@ -61,7 +65,10 @@ def write_results(
 
 
 def measure(predictions: Predictions, bootstrap: int) -> dict[str, Any]:
-    """The metrics of every part and of all images, with the classes and what training used."""
+    """The metrics of every part and of all images, with the classes and what training used.
+
+    The intervals of the test images are of so many `bootstrap` resamples.
+    """
     data, parts = predictions.data, predictions.parts
     counts = np.bincount(data.labels[parts == TRAIN], minlength=len(data.names))
     chances = counts / counts.sum() if counts.sum() else None
@@ -102,23 +109,3 @@ def columns(predictions: Predictions) -> dict[str, Any]:
         "probability_of_label": shares[np.arange(len(shares)), data.labels],
         **{f"p({name})": shares[:, index] for index, name in enumerate(data.names)},
     }
-
-
-def _expected_wrong(predictions: Predictions, suspicions: list[Suspicion]) -> float:
-    wrong = wrong_probabilities(predictions.data.labels, predictions.out_of_fold)
-    return float(wrong[[item.image for item in suspicions]].sum())
-
-
-def _suspected(predictions: Predictions, suspicions: list[Suspicion]) -> list[SuspectedLabel]:
-    data = predictions.data
-    return [
-        SuspectedLabel(
-            data.paths[item.image],
-            "class",
-            data.names[data.labels[item.image]],
-            data.names[item.suggested],
-            item.quality,
-            1 - item.quality,
-        )
-        for item in suspicions
-    ]

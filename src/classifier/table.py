@@ -1,10 +1,11 @@
 """The CSV table of what a classifier says of a folder."""
 
-import csv
-import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+from src.files import csv_text, rows_of
 
 _COLUMNS = 100  # categories up to which each has a column
 _TOP = 5
@@ -15,36 +16,26 @@ def classification_table(
 ) -> str:
     """path, category, probability, and the probabilities of all categories (or of the best five).
 
-    Args:
-        paths: the images, (n).
-        probabilities: (n, classes).
-        classes: names of the categories.
-        rank_by: a category whose most probable images come first; "" keeps the order.
+    The most probable images of the category `rank_by` come first; without it the order stays.
     """
-    order: Sequence[int] = range(len(paths))
+    names, rows = np.array(classes, object), np.arange(len(paths))
     if rank_by:
         wanted = probabilities[:, list(classes).index(rank_by)]
-        order = np.argsort(-wanted, kind="stable").tolist()
-    every = len(classes) <= _COLUMNS
-    heading = ["path", "category", "probability"]
+        rows = np.argsort(-wanted, kind="stable")
+    shares = probabilities[rows]
+    best = np.argsort(-shares, axis=1, kind="stable")[:, :_TOP]
+    highest = np.take_along_axis(shares, best, axis=1)
+    columns: dict[str, Any] = {
+        "path": np.array(paths, object)[rows],
+        "category": names[best[:, 0]],
+        "probability": highest[:, 0],
+    }
     if rank_by:
-        heading.append(f"rank by p({rank_by})")
-    if every:
-        heading += [f"p({name})" for name in classes]
+        columns[f"rank by p({rank_by})"] = range(1, len(paths) + 1)
+    if len(classes) <= _COLUMNS:
+        columns |= {f"p({name})": shares[:, index] for index, name in enumerate(classes)}
     else:
-        heading += [f"{what} {rank}" for rank in range(2, _TOP + 1) for what in ("category", "p")]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(heading)
-    for place, index in enumerate(order, start=1):
-        shares = probabilities[index]
-        best = np.argsort(-shares, kind="stable")[:_TOP]
-        row: list[object] = [paths[index], classes[best[0]], f"{shares[best[0]]:.6f}"]
-        if rank_by:
-            row.append(place)
-        if every:
-            row += [f"{share:.6f}" for share in shares]
-        else:
-            row += [value for i in best[1:] for value in (classes[i], f"{shares[i]:.6f}")]
-        writer.writerow(row)
-    return text.getvalue()
+        for place in range(1, _TOP):
+            columns[f"category {place + 1}"] = names[best[:, place]]
+            columns[f"p {place + 1}"] = highest[:, place]
+    return csv_text(rows_of(columns))

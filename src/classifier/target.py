@@ -14,7 +14,14 @@ from src.dataset.labelled import LabelledImages, some
 from src.dataset.parts import TEST, TRAIN
 from src.errors import DataError
 from src.image_models.fine_tune import Objective
-from src.image_models.head import LinearHead, choose_penalty, fit_head, out_of_fold, softmax
+from src.image_models.head import (
+    Labelled,
+    LinearHead,
+    choose_penalty,
+    fit_head,
+    out_of_fold,
+    softmax,
+)
 from src.image_models.model import SINGLE_LABEL
 from src.image_models.save import read_classes
 from src.image_models.target import HeadFit, Images
@@ -30,13 +37,9 @@ class Classes:
 
     def __init__(self, settings: ClassifierTraining) -> None:
         self._settings = settings
-        self._options: Any = {
-            "balanced": settings.weight_category_loss,
-            "seed": settings.test_pick_seed,
-        }
 
     def read(self, known: Path | None, *, only_known: bool = False) -> LabelledImages:
-        """The images of the categories' folders; the model's categories come first."""
+        """The images of the categories' folders."""
         directory = Path(self._settings.top_level_image_directory)
         classes = read_classes(known) if known else ()
         data = read_categories(directory, classes, only_known=only_known)
@@ -58,21 +61,19 @@ class Classes:
 
     def check_parts(self, data: LabelledImages, parts: np.ndarray) -> None:
         """Every class needs an image to train on."""
-        for part, setting in ((TRAIN, 1.0), (TEST, self._settings.fraction_for_test)):
-            counts = np.bincount(data.labels[parts == part], minlength=len(data.names))
-            lacking = [
-                name for name, count in zip(data.names, counts.tolist(), strict=True) if not count
-            ]
+        for part in (TRAIN, TEST):
+            there = set(data.labels[parts == part].tolist())
+            lacking = some([n for index, n in enumerate(data.names) if index not in there])
             if lacking and part == TRAIN:
                 raise DataError(
-                    f"no image is left to train on in: {some(lacking)}. Add images, or lower "
+                    f"no image is left to train on in: {lacking}. Add images, or lower "
                     "fraction_for_test"
                 )
-            if lacking and setting:
+            if lacking and self._settings.fraction_for_test:
                 logger.warning(
                     "No image is left to test on, since all look alike or were seen by load_model, "
                     "in: %s",
-                    some(lacking),
+                    lacking,
                 )
 
     def start_head(self, layer: Any, labels: Any) -> None:
@@ -87,20 +88,24 @@ class Classes:
 
     def fit_head(self, start: LinearHead, images: Images, parts: np.ndarray) -> HeadFit:
         """A logistic regression; its penalty is chosen by cross-validation."""
-        train, classes = parts == TRAIN, len(images.data.names)
-        features = images.features
-        assert features is not None
-        labelled = features[train], images.data.labels[train], classes
-        penalty = choose_penalty(*labelled, images.groups[train], **self._options)
-        balanced = self._settings.weight_category_loss
-        head = fit_head(*labelled, penalty=penalty, balanced=balanced)
-        return HeadFit(head, (), {"penalty": f"{penalty:.3g}"})
+        data = self._labelled(images).only(parts == TRAIN)
+        penalty = choose_penalty(data)
+        return HeadFit(fit_head(data, penalty), (), {"penalty": f"{penalty:.3g}"})
 
     def out_of_fold(self, images: Images) -> np.ndarray:
         """By logistic regressions, with a penalty of their own."""
-        labelled: Any = images.features, images.data.labels, len(images.data.names), images.groups
-        penalty = choose_penalty(*labelled, **self._options)
-        return out_of_fold(*labelled, penalty=penalty, **self._options)
+        data = self._labelled(images)
+        return out_of_fold(data, choose_penalty(data))
+
+    def _labelled(self, images: Images) -> Labelled:
+        return Labelled(
+            images.features,
+            images.data.labels,
+            len(images.data.names),
+            images.groups,
+            balanced=self._settings.weight_category_loss,
+            seed=self._settings.test_pick_seed,
+        )
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Softmax."""

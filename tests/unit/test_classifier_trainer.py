@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from src.classifier.cross_entropy import CrossEntropy, balanced_weights, objective
+from src.classifier.cross_entropy import balanced_weights, cross_entropy, objective
 from src.dataset.labelled import LabelledImages
 from src.errors import ModelError, SettingsError
 from src.image_models.callbacks import KeepOnInterrupt
@@ -31,7 +31,7 @@ def test_the_loss_by_hand_with_weights_smoothing_and_a_count_of_labels():
     logits, labels = [[1.0, 0.0], [0.5, 2.0]], torch.tensor([0, 0])
     log_shares = torch.log_softmax(torch.tensor(logits), dim=1)
     weights = np.array([2.0, 0.5], np.float32)
-    loss = CrossEntropy(weights, 0.2)(logits_of(logits), labels, num_items_in_batch=8)
+    loss = cross_entropy(logits_of(logits), labels, 8, weights=weights, smoothing=0.2)
     # 0.9 of each label on its own class and 0.1 on the other, times the classes' weights.
     expected = -(0.9 * 2.0 * log_shares[:, 0] + 0.1 * 0.5 * log_shares[:, 1]).sum() / 8
     torch.testing.assert_close(loss, expected)
@@ -39,7 +39,7 @@ def test_the_loss_by_hand_with_weights_smoothing_and_a_count_of_labels():
 
 def test_shares_as_labels_give_the_same_loss_as_the_labels_they_stand_for():
     logits, labels = [[1.0, 0.0, -1.0], [0.5, 2.0, 0.0]], torch.tensor([2, 1])
-    loss = CrossEntropy(np.array([1.0, 2.0, 3.0], np.float32), 0.1)
+    loss = objective(np.array([1.0, 2.0, 3.0], np.float32), 0.1).loss
     shares = torch.nn.functional.one_hot(labels, 3).float()
     torch.testing.assert_close(loss(logits_of(logits), labels), loss(logits_of(logits), shares))
 

@@ -14,7 +14,6 @@ from PIL import Image
 from torch.utils.data import Dataset, get_worker_info
 
 from src.errors import DataError
-from src.image_models.distributed import processes
 from src.image_models.model import input_size
 from src.images import UnreadableImage, open_image
 from src.images.preprocess import Preprocessing, limit_proportions
@@ -106,8 +105,9 @@ def _room_for_pixels() -> int:
     """Bytes of decoded images that one data set of one process may keep in memory."""
     import psutil
 
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
     available = psutil.virtual_memory().available
-    return min(_MOST_BYTES, int(available * _SHARE_OF_MEMORY / processes()))
+    return min(_MOST_BYTES, int(available * _SHARE_OF_MEMORY / processes))
 
 
 def with_margin(preprocessing: Preprocessing, factor: float = _MARGIN) -> Preprocessing:

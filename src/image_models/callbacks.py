@@ -3,7 +3,6 @@
 import logging
 import math
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,7 +48,7 @@ class EpochLogger(TrainerCallback):
         if measured or ("loss" in logs and args.eval_strategy == "no"):
             loss = f"training loss {self._loss:.4f}" if math.isfinite(self._loss) else ""
             parts = [part for part in (loss, self._describe(measured) if measured else "") if part]
-            _say(f"epoch {state.epoch or 0:.4g}: {', '.join(parts)}")
+            logger.info("epoch %.4g: %s", state.epoch or 0, ", ".join(parts))
 
 
 class EveryNthEpoch(TrainerCallback):
@@ -118,14 +117,4 @@ class KeepOnInterrupt(TrainerCallback):
             raise KeyboardInterrupt
         if not self.interrupted:
             self.interrupted, self._noted = True, time.monotonic()
-            _say("Stopping after this step, and keeping what was trained.")
-
-
-def _say(line: str) -> None:
-    """Log a line without breaking the progress bar."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        tqdm.write(line, file=sys.stderr)
-    else:
-        logger.info("%s", line)
+            logger.info("Stopping after this step, and keeping what was trained.")

@@ -5,12 +5,14 @@ import io
 import json
 import logging
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from src.errors import MissingExtra, ModelError
+from src.features.onnx_extractor import OnnxNetwork
 from src.files import replacing
 from src.image_models.model import MULTI_LABEL, from_pretrained, input_size
 from src.images.preprocess import Preprocessing
@@ -33,7 +35,13 @@ def require_exporter(purpose: str) -> None:
 
 
 def write_onnx(
-    network: "torch.nn.Module", pixels: "torch.Tensor", file: Path, *, output: str, name: str
+    network: "torch.nn.Module",
+    pixels: "torch.Tensor",
+    file: Path,
+    *,
+    output: str,
+    name: str,
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Write a network whose input is called "pixels", with a dynamic batch.
 
@@ -43,6 +51,7 @@ def write_onnx(
         file: where to.
         output: what its output is called.
         name: of the model, for the message.
+        notes: metadata.
     """
     import torch
 
@@ -54,16 +63,16 @@ def write_onnx(
             contextlib.redirect_stdout(io.StringIO()),  # the exporter's own progress lines
             torch.no_grad(),
         ):
-            torch.onnx.export(
+            program: Any = torch.onnx.export(
                 network,
                 (pixels,),
-                str(file),
                 input_names=["pixels"],
                 output_names=[output],
                 dynamic_shapes={"pixels": {0: torch.export.Dim.DYNAMIC}},
-                external_data=False,
                 verbose=False,
             )
+            program.model.metadata_props.update(notes or {})
+            program.save(str(file), external_data=False)
     except Exception as error:  # the exporter raises whatever its parts raise
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(f"{name} cannot be exported to ONNX: {lines[0]}") from None
@@ -80,7 +89,6 @@ def export_onnx(folder: Path) -> str:
         A line for the user, with the largest difference from the model's own probabilities.
     """
     require_exporter("exporting to ONNX")
-    import onnx
     import torch
 
     from src.image_models.backbone import open_classifier
@@ -94,17 +102,21 @@ def export_onnx(folder: Path) -> str:
     def pixels(count: int) -> "torch.Tensor":
         return torch.randint(0, 256, (count, *shape), generator=generator, dtype=torch.uint8)
 
+    notes = {
+        "preprocessing": json.dumps(preprocessing.to_json()),
+        "tags": json.dumps(list(classifier.classes), ensure_ascii=False),
+    }
+    options: Any = {"output": "probabilities", "name": str(folder), "notes": notes}
     with replacing(folder / FILE_NAME) as temporary:
-        write_onnx(graph, pixels(2), temporary, output="probabilities", name=str(folder))
-        model = onnx.load(str(temporary))
-        notes = {
-            "preprocessing": json.dumps(preprocessing.to_json()),
-            "tags": json.dumps(list(classifier.classes), ensure_ascii=False),
-        }
-        onnx.helper.set_model_props(model, notes)
-        onnx.checker.check_model(model)
-        onnx.save(model, str(temporary))
-        difference = max(_difference(graph, temporary, pixels(count)) for count in _CHECKED_BATCHES)
+        write_onnx(graph, pixels(2), temporary, **options)
+        exported = OnnxNetwork(temporary, "exporting to ONNX")
+        differences = []
+        for count in _CHECKED_BATCHES:
+            batch = pixels(count)
+            with torch.inference_mode():
+                expected = graph(batch).numpy()
+            differences.append(np.abs(exported([*batch.numpy()]) - expected).max())
+        difference = float(np.max(differences))
         if not difference <= TOLERANCE:
             raise ModelError(
                 f"{folder}: the exported model's probabilities differ by {difference:.2g}; "
@@ -132,14 +144,3 @@ def _graph(folder: Path, preprocessing: Preprocessing) -> "torch.nn.Module":
             return logits.sigmoid() if several else logits.softmax(dim=1)
 
     return Probabilities().eval()
-
-
-def _difference(graph: "torch.nn.Module", file: Path, pixels: "torch.Tensor") -> float:
-    import onnxruntime
-    import torch
-
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"pixels": pixels.numpy()})
-    with torch.inference_mode():
-        expected: Any = graph(pixels).numpy()
-    return np.inf if found.shape != expected.shape else float(np.abs(found - expected).max())

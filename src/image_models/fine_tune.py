@@ -47,16 +47,9 @@ def fine_tune(
 
     Every process of a `torchrun` or `accelerate launch` calls this alike.
 
-    Args:
-        model: see `src.image_models.model.load_classifier`.
-        preprocessing: of the same model.
-        train: what to train on.
-        validation: what to choose the best epoch on; None keeps the last one.
-        objective: loss and metrics.
-        settings: how to train.
-        checkpoints: folder of this very run, unless training_args names an output_dir. If it
-            holds a checkpoint, training goes on from it.
-        more_follows: the processes will train together once more.
+    The best epoch is chosen by the validation images; without any it is the last one. If the folder
+    of `checkpoints` of this very run holds one, training goes on from there, unless training_args
+    names an output_dir. With `more_follows` the processes will train together once more.
 
     Returns:
         transformers' TrainerState.
@@ -65,6 +58,7 @@ def fine_tune(
         KeyboardInterrupt: stopped with Ctrl-C, after a checkpoint was written.
     """
     import torch
+    from tqdm.contrib.logging import logging_redirect_tqdm
 
     from src.image_models.batches import PixelDataset, collate, with_margin
     from src.image_models.callbacks import KeepOnInterrupt
@@ -90,7 +84,7 @@ def fine_tune(
     arguments = trainer.args
     checkpoint = _checkpoint(settings, Path(str(arguments.output_dir)))
     try:
-        with keep.watching(trainer.accelerator):
+        with keep.watching(trainer.accelerator), logging_redirect_tqdm():
             trainer.train(resume_from_checkpoint=checkpoint)
     except torch.OutOfMemoryError:
         raise ModelError(
@@ -127,13 +121,7 @@ def _set_callbacks(
 
 
 def training_arguments(settings: ClassifierTraining, checkpoints: Path, *, measured: bool) -> Any:
-    """TrainingArguments: all that the settings give, and our defaults for what they do not.
-
-    Args:
-        settings: how to train.
-        checkpoints: where checkpoints go, unless the settings say so.
-        measured: whether there are validation images.
-    """
+    """TrainingArguments: all that the settings give, and our defaults for what they do not."""
     import torch
     from transformers import TrainingArguments
 

@@ -21,7 +21,8 @@ class Images:
     sha256s: list[bytes]
     hashes: np.ndarray  # perceptual hashes, (n, bytes) uint8
     groups: np.ndarray  # near duplicates share a number, (n,) int
-    features: np.ndarray  # what the last layer is given, (n, d); d is 0 before that is computed
+    # what the last layer is given, (n, d), once it is computed
+    features: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,8 +16,8 @@ import numpy as np
 from src.dataset.labelled import LabelledImages
 from src.dataset.parts import TEST, TRAIN, VALIDATION
 from src.dataset.trained_on import FILE_NAME, TrainedOn
+from src.devices import choose_device
 from src.image_models.backbone import HeadInputs, open_classifier
-from src.image_models.distributed import is_main, main_process_first
 from src.image_models.fine_tune import fine_tune
 from src.image_models.head import LinearHead
 from src.image_models.image_size import resize_model, with_image_size
@@ -42,7 +43,10 @@ def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
     check_target(Path(settings.save_model))
     data = target.read(Path(settings.load_model) if settings.load_model else None)
     if settings.train_backbone:
-        with main_process_first(settings.device):
+        from accelerate import PartialState
+
+        on_cpu = choose_device(settings.device).type == "cpu"
+        with PartialState(cpu=on_cpu).main_process_first():  # which computes what the others read
             images = look_at(settings, target, data)
     backbone = HeadInputs(settings.start, device=settings.device)
     model, head_name = load_classifier(
@@ -71,6 +75,11 @@ def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
         hidden = np.ones_like(seen)  # nobody knows which images it has seen
     predictions.out_of_fold[hidden] = np.nan
     return replace(predictions, unknown=ancestors.unknown)
+
+
+def is_main() -> bool:
+    """Whether this is the process, of those of a `torchrun`, that writes files and talks."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _seen_by_ancestors(settings: ClassifierTraining, backbone: HeadInputs) -> TrainedOn:

@@ -267,9 +267,7 @@ def test_augmented_images_and_blended_labels_train_too(base, tmp_path):
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_batch_normalisation_keeps_what_it_knows_if_asked_to(images, tmp_path, frozen):
-    from tests.unit.test_classifier_model import efficientnet
-
-    folder = efficientnet(tmp_path / "model", 3)
+    folder = tiny_models.efficientnet(tmp_path / "model", 3)
     arguments = {"num_train_epochs": 1, "per_device_train_batch_size": 8, **PLAIN}
     model, _ = tuned(folder, images, tmp_path, freeze_batch_norm=frozen, training_args=arguments)
     before, _ = load_classifier(folder, ["a", "b", "c"], load_preprocessing(folder), name="tiny")

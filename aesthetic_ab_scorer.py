@@ -61,7 +61,7 @@ def use_features(
     """Give the database the features kept for the folder; the built-in ones if none are."""
     from src.errors import DataError
     from src.features import compute_features, open_extractors, open_store
-    from src.features.kept import kept_identity
+    from src.features.store import kept_identity
     from src.images import scan_images
 
     workers = max(1, (os.cpu_count() or 1) // 2)  # the rest is for the window

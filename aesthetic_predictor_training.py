@@ -26,8 +26,7 @@ def main(settings: AestheticTraining) -> None:
 
 def train(settings: AestheticTraining) -> None:
     """Features, split, training, saving, figures and report."""
-    from src.aesthetic.lineage import choose_start, previous_model
-    from src.aesthetic.saving import save_predictor
+    from src.aesthetic.lineage import choose_start, previous_model, save_model
     from src.features import open_extractors
 
     holder = ratings(settings)  # before a model is fetched: the folder may be wrong
@@ -45,7 +44,7 @@ def train(settings: AestheticTraining) -> None:
     folder, data = Path(settings.save_model), start.data
     fitted = fit(settings, start, descriptions)
     previous = previous_model(folder, descriptions, data.binary)
-    save_predictor(folder, fitted.predictor, start.trained_on, data)
+    save_model(folder, fitted.predictor, start.trained_on, data)
     publish(settings, folder, folder, data, fitted, start.trained_on.unknown, previous)
     if fitted.interrupted:
         raise KeyboardInterrupt
@@ -53,7 +52,8 @@ def train(settings: AestheticTraining) -> None:
 
 def measure(settings: AestheticTraining) -> None:
     """Figures and report of a model on a folder, with the model's own extractors."""
-    from src.aesthetic.choice_test import foretell_by, read_choice_data
+    from src.aesthetic.choice_test import foretell_by
+    from src.aesthetic.choices import read_choice_data
     from src.aesthetic.lineage import Ancestor
     from src.aesthetic.train import Fitted
     from src.files import evaluation_folder
@@ -67,7 +67,7 @@ def measure(settings: AestheticTraining) -> None:
     folder = evaluation_folder(path, images, settings.chosen_folder)
     data = replace(data, seen=seen, test=~seen)
     choices, scores = read_choice_data(data), model.predictor.predict(data.features)
-    foretold = foretell_by(data, choices, scores, ~seen) if choices else None
+    foretold = foretell_by(choices, scores, ~seen) if choices else None
     fitted = Fitted(model.predictor, foretold=foretold)
     publish(settings, folder, path, data, fitted, model.trained_on.unknown)
 
@@ -142,27 +142,27 @@ def publish(
     previous: "Ancestor | None" = None,
 ) -> None:
     """Measure, write figures and report into a folder, and say what they mean."""
-    from src.aesthetic.evaluate import Results, evaluate_scores
+    from src.aesthetic.evaluate import evaluate_scores
     from src.aesthetic.evaluate_labels import evaluate_labels
     from src.reports import aesthetic_report, keep_delete_report
 
     args = settings.evaluation_args
     evaluate = evaluate_labels if data.binary else evaluate_scores
     results = evaluate(data, fitted, args.bootstrap_samples, unknown, previous)
-    results.save(folder, fitted, data)
+    results.save(folder)
     report = keep_delete_report if data.binary else aesthetic_report
     page = folder / report.REPORT
     report.write_report(page, results, images=args.report_images)
     for note in results.notes:
         logger.info(note)
-    print(results.table())
+    print(results.table)
     print(f"Saved {'the model and ' if settings.trains else ''}the report: {page}")
     images = settings.top_level_image_directory
     if results.useful:
         print("Next:", command("score_images", load_model=model, top_level_image_directory=images))
     else:
         print("Next: rate more images and train again; this model is no better than a coin so far.")
-    if "spotlight" in settings.mode and isinstance(results, Results):
+    if "spotlight" in settings.mode:
         aesthetic_report.browse(results, data.features)
 
 

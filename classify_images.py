@@ -13,26 +13,26 @@ from src.settings import ClassifyImages
 
 def main(settings: ClassifyImages) -> None:
     """Classify the images, write the table, and put them into folders if that is asked for."""
-    into = Path(settings.classify_into) if settings.classify_into else None
-    if settings.classify_undo:
+    into = Path(settings.into) if settings.into else None
+    if settings.undo:
         from src.file_changes.apply import undo
 
         old = (into or Path()) / "classify_undo.jsonl"
-        file = old if settings.classify_undo == "True" else Path(settings.classify_undo)
+        file = old if settings.undo == "True" else Path(settings.undo)
         print(undo(file).report())
         return
     if not settings.load_model:
         raise SettingsError("set load_model to the folder of a trained classifier")
-    if settings.classify_action != "table" and into is None:
-        raise SettingsError("set classify_into to the folder that gets the category folders")
+    if settings.action != "table" and into is None:
+        raise SettingsError("set into to the folder that gets the category folders")
     from src.image_models.backbone import open_classifier
 
     classifier = open_classifier(settings.load_model, device=settings.device)
-    _check_category(settings.classify_rank_by, classifier.classes)
+    _check_category(settings.rank_by, classifier.classes)
     paths, probabilities = _predict(settings, classifier, into)
     _write_table(settings, paths, probabilities, classifier.classes)
     best = probabilities.argmax(axis=1)
-    sure = probabilities.max(axis=1) >= settings.classify_minimum
+    sure = probabilities.max(axis=1) >= settings.minimum
     chosen = [
         (path, classifier.classes[index])
         for path, index, enough in zip(paths, best, sure, strict=True)
@@ -41,8 +41,8 @@ def main(settings: ClassifyImages) -> None:
     for name, count in Counter(category for _, category in chosen).most_common(20):
         print(f"{count:7} {name}")
     if len(chosen) < len(best):
-        print(f"{len(best) - len(chosen):7} less probable than classify_minimum")
-    if settings.classify_action != "table" and into is not None:
+        print(f"{len(best) - len(chosen):7} less probable than minimum")
+    if settings.action != "table" and into is not None:
         _sort(settings, chosen, into)
 
 
@@ -71,27 +71,27 @@ def _write_table(
     from src.classifier.table import classification_table
     from src.files import write_text
 
-    table = classification_table(paths, probabilities, classes, settings.classify_rank_by)
-    write_text(Path(settings.classify_table), table)
-    print(f"{len(paths)} images classified; the table is {settings.classify_table}")
+    table = classification_table(paths, probabilities, classes, settings.rank_by)
+    write_text(Path(settings.table), table)
+    print(f"{len(paths)} images classified; the table is {settings.table}")
 
 
 def _sort(settings: ClassifyImages, chosen: list[tuple[str, str]], into: Path) -> None:
     from src.file_changes.apply import carry_out
     from src.file_changes.plan import folder_name, place
 
-    action: Any = settings.classify_action
+    action: Any = settings.action
     targets = {path: f"{folder_name(category)}/{Path(path).name}" for path, category in chosen}
     plan = place(Path(settings.top_level_image_directory), targets, into, action)
-    dry_run = settings.classify_dry_run
-    carry_out(plan, settings.script, "classify_", action, into, dry_run=dry_run)
+    dry_run = settings.dry_run
+    carry_out(plan, settings.script, action, into, dry_run=dry_run)
 
 
 def _check_category(name: str, classes: tuple[str, ...]) -> None:
     if name and name not in classes:
         close = difflib.get_close_matches(name, classes, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else f"It knows {', '.join(classes[:20])}"
-        raise SettingsError(f"classify_rank_by: the model has no category {name!r}. {hint}")
+        raise SettingsError(f"rank_by: the model has no category {name!r}. {hint}")
 
 
 if __name__ == "__main__":

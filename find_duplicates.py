@@ -14,13 +14,13 @@ def main(settings: FindDuplicates) -> None:
     from src.reports.duplicates_report import write_duplicates
     from src.scoring.find_duplicates import find_duplicates, rows
 
-    directory, output = Path(settings.top_level_image_directory), Path(settings.duplicates_output)
+    directory, output = Path(settings.top_level_image_directory), Path(settings.output)
     found = find_duplicates(
         directory,
         keep=settings.keep_folders,
         delete=settings.delete_folders,
         store_folder=Path(settings.feature_store) if settings.feature_store else None,
-        similarity=settings.duplicates_similarity,
+        similarity=settings.similarity,
     )
     write_csv(output / "duplicates.csv", rows(found.groups))
     write_duplicates(output / "duplicates.html", directory, found.groups, images=found.images)

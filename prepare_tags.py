@@ -10,7 +10,7 @@ from src.file_changes.changes import Folders
 from src.file_changes.plan import Plan
 from src.images import find_images
 from src.script import run
-from src.settings.prepare_tags import PrepareTags
+from src.settings import PrepareTags
 from src.tagging.dotenv import write_arguments
 from src.tagging.prepare import check_images, count_tags, plan_tags
 from src.tagging.selected_tags import select_tags, write_selected_tags
@@ -39,7 +39,7 @@ def prepare(settings: PrepareTags) -> None:
         raise DataError(f"there are no images in {directory}")
     fixed = settings.tags_to_write.split(",")
     if settings.tags_to_write or settings.tags_from_folders:
-        names, existing = settings.tags_from_folders, settings.existing_tags
+        names, existing = settings.tags_from_folders, settings.existing
         plan = plan_tags(
             directory, images, style, fixed=fixed, from_folders=names, existing=existing
         )
@@ -51,7 +51,7 @@ def prepare(settings: PrepareTags) -> None:
             show("would write", [f"{file}: {', '.join(t)}" for file, t in plan.changes.items()])
         changes = tag_changes(directory, plan.changes, style)
         to_write = Plan(Folders(directory, directory), changes)
-        carry_out(to_write, settings.script, "", "tags", directory, dry_run=settings.dry_run)
+        carry_out(to_write, settings.script, "tags", directory, dry_run=settings.dry_run)
     report(settings, directory, images, style)
 
 
@@ -68,7 +68,7 @@ def report(
         print(note)
     show("unreadable image", [f"{path}: {why}" for path, why in check.unreadable.items()])
     show("the same image more than once", [" = ".join(group) for group in check.duplicates])
-    if settings.write_tag_list and not settings.dry_run:
+    if settings.write_tag_list:
         file = Path(settings.write_tag_list)
         write_selected_tags(file, select_tags(source.tags.values()))
         print(f"The tags are listed in {file}")

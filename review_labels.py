@@ -14,16 +14,16 @@ from src.settings import ReviewLabels
 
 def main(settings: ReviewLabels) -> None:
     """Read the decisions, then move images, change the table or the tag files; or undo that."""
-    if settings.review_undo:
-        print(undo(Path(settings.review_undo)).report())
+    if settings.undo:
+        print(undo(Path(settings.undo)).report())
         return
-    if not settings.review_decisions:
+    if not settings.decisions:
         raise SettingsError(
-            "review_decisions is empty: open suspects.html in the model folder, decide with the "
+            "decisions is empty: open suspects.html in the model folder, decide with the "
             "keys R, W and S, save, and name the saved file here"
         )
-    decisions = Path(settings.review_decisions)
-    suspects, at_least = read_suspected(decisions), settings.review_at_least
+    decisions = Path(settings.decisions)
+    suspects, at_least = read_suspected(decisions), settings.at_least
     wrong = [
         suspect
         for suspect in suspects
@@ -33,9 +33,9 @@ def main(settings: ReviewLabels) -> None:
     if not wrong:
         print(f"None of the {len(suspects):,} labels in {decisions} is to be changed")
         return
-    undo_folder, dry_run = decisions.resolve().parent, settings.review_dry_run
+    undo_folder, dry_run = decisions.resolve().parent, settings.dry_run
     plan = corrections(settings, wrong)
-    if carry_out(plan, settings.script, "review_", "labels", undo_folder, dry_run=dry_run):
+    if carry_out(plan, settings.script, "labels", undo_folder, dry_run=dry_run):
         print("Next: train again; see --help of the script that trained the model")
 
 
@@ -53,8 +53,8 @@ def corrections(settings: ReviewLabels, wrong: Sequence[SuspectedLabel]) -> Plan
         return plan_corrections(directory, wrong, SidecarStyle.of(settings))
     if wrong[0].kind == "class":
         return move_to_folders(directory, {item.path: item.suggested for item in wrong})
-    if settings.review_table:
-        return relabel_wrong(directory, paths, settings.review_table)
+    if settings.table:
+        return relabel_wrong(directory, paths, settings.table)
     folders = other_folders(directory, paths, settings.keep_folders, settings.delete_folders)
     return move_to_folders(directory, folders)
 

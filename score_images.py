@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 def main(settings: ScoreImages) -> None:
     """Scores, table, gallery, then the action; or undoing an action."""
-    if settings.score_undo:
+    if settings.undo:
         from src.file_changes.apply import undo
 
-        print(undo(Path(settings.score_undo)).report())
+        print(undo(Path(settings.undo)).report())
         return
-    if settings.score_export:
+    if settings.export:
         export(settings)
         return
     scored = score(settings)
-    output = Path(settings.score_output)
+    output = Path(settings.output)
     write(settings, scored, output)
-    if settings.score_action == "table":
-        print("Next: open the gallery, or act on the scores: --help says how, at --score_action")
+    if settings.action == "table":
+        print("Next: open the gallery, or act on the scores: --help says how, at --action")
     else:
         act(settings, scored, output)
 
@@ -47,7 +47,7 @@ def score(settings: ScoreImages) -> "Scored":
         store_folder=store_folder(settings),
         batch_size=settings.evaluation_args.per_device_eval_batch_size,
         engine=ray if settings.engine == "ray" else local_engine(reader(place)),
-    ).sorted(best_first=settings.score_first == "best")
+    ).sorted(best_first=settings.first == "best")
     print(summary(scored, place))
     return scored
 
@@ -56,13 +56,14 @@ def write(settings: ScoreImages, scored: "Scored", output: Path) -> None:
     """The table and the gallery."""
     from src.scoring.table import write_table
 
-    write_table(output / settings.score_table, {"path": scored.paths, **scored.numbers})
-    print(f"Table: {output / settings.score_table}")
-    if settings.score_gallery == "off" or "://" in settings.top_level_image_directory:
+    write_table(output / settings.table, {"path": scored.paths, **scored.numbers})
+    print(f"Table: {output / settings.table}")
+    if settings.gallery == "off" or "://" in settings.top_level_image_directory:
         return
-    from src.reports.gallery import THUMBNAILS, write_gallery, write_thumbnails
+    from src.reports.gallery import write_gallery
+    from src.reports.thumbnails import THUMBNAILS, write_thumbnails
 
-    small = settings.score_gallery == "thumbnails"
+    small = settings.gallery == "thumbnails"
     files = [scored.directory / path for path in scored.paths]
     write_gallery(
         output / "gallery.html",
@@ -71,7 +72,7 @@ def write(settings: ScoreImages, scored: "Scored", output: Path) -> None:
         scored.numbers,
         write_thumbnails(output / THUMBNAILS, files, scored.sha256s) if small else None,
         title=f"{scored.directory.resolve().name}, by {Path(settings.load_model).name}",
-        best_first=settings.score_first == "best",
+        best_first=settings.first == "best",
     )
     print(f"Gallery: {output / 'gallery.html'}")
 
@@ -81,19 +82,19 @@ def act(settings: ScoreImages, scored: "Scored", output: Path) -> None:
     from src.file_changes.apply import carry_out
     from src.scoring.actions import plan_action, remember_times
 
-    action = settings.score_action
+    action = settings.action
     assert action != "table"
     plan = plan_action(
         action,
         scored,
-        cuts=settings.score_cuts,
-        cut_by=settings.score_cut_by,
-        folders=settings.score_folders,
-        into=Path(settings.score_into),
-        naming=settings.score_xmp_naming,
+        cuts=settings.cuts,
+        cut_by=settings.cut_by,
+        folders=settings.folders,
+        into=Path(settings.into),
+        naming=settings.xmp_naming,
     )
-    script, dry_run = settings.script, settings.score_dry_run
-    if carry_out(plan, script, "score_", action, output, dry_run=dry_run) and action == "touch":
+    script, dry_run = settings.script, settings.dry_run
+    if carry_out(plan, script, action, output, dry_run=dry_run) and action == "touch":
         remember_times(scored, store_folder(settings))
 
 
@@ -102,7 +103,7 @@ def export(settings: ScoreImages) -> None:
     from src.scoring.light import export_light
     from src.scoring.scored import open_model
 
-    folder = Path(settings.score_export)
+    folder = Path(settings.export)
     difference = export_light(*open_model(settings.load_model, settings.device), folder)
     print(f"Light copy: {folder} (features differ by {difference:.1g} of their spread)")
     print(f"Next: without torch, python score_images.py --load_model={folder}")
@@ -111,7 +112,7 @@ def export(settings: ScoreImages) -> None:
 def store_folder(settings: ScoreImages) -> Path | None:
     """Where features are kept; None: beside the images, which an object store has no place for."""
     no_folder = "://" in settings.top_level_image_directory
-    folder = settings.feature_store or (settings.score_output if no_folder else "")
+    folder = settings.feature_store or (settings.output if no_folder else "")
     return Path(folder) if folder else None
 
 

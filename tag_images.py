@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from src.errors import DataError, ModelError
 from src.script import run
-from src.settings.tag_images import TagImages
+from src.settings import TagImages
 
 if TYPE_CHECKING:
     from src.tagging.taggers import Tagger
@@ -22,14 +22,14 @@ def main(settings: TagImages) -> None:
     if not settings.load_model:
         raise ModelError("load_model is empty: give the folder of a tagging model")
     folder = Path(settings.load_model)
-    if settings.tag_action == "list":
+    if settings.action == "list":
         show_tags(folder)
-    elif settings.tag_action == "export":
+    elif settings.action == "export":
         export(folder)
-    elif settings.tag_action == "serve":
+    elif settings.action == "serve":
         from src.tagging.server.app import serve
 
-        serve(open_model(settings), settings.threshold_scope, settings.serve_port)
+        serve(open_model(settings), settings.threshold_scope, settings.port)
     else:
         tag(settings)
 
@@ -58,25 +58,28 @@ def tag(settings: TagImages) -> None:
     if listed:
         print(f"Only the {int(allowed.sum())} tags of {white} that the model knows are given.")
     thresholds = tagger.thresholds.of(tagger.tags, settings.threshold_scope)
-    if settings.tag_threshold:
-        thresholds = np.full(len(tagger.tags), settings.tag_threshold)
-    table = Path(settings.tag_probabilities) if settings.tag_probabilities else None
+    if settings.threshold:
+        thresholds = np.full(len(tagger.tags), settings.threshold)
+    table = Path(settings.probabilities) if settings.probabilities else None
     done = tag_images(
         directory,
         images,
         tagger,
-        TagChoice(thresholds, allowed, settings.tag_top_k),
+        TagChoice(thresholds, allowed, settings.top_k),
         SidecarStyle.of(settings),
-        existing=settings.existing_tags,
+        existing=settings.existing,
         batch_size=settings.evaluation_args.per_device_eval_batch_size,
         probabilities=table,
         dry_run=settings.dry_run,
     )
+    if settings.dry_run:
+        print("Nothing was changed: this was a dry run. Next: the same with --dry_run=False")
+        return
     print(
         f"{done.written} tag files written in {directory}; {done.skipped} images left as they are"
     )
     if done.undo_file is not None:
-        print(undo_line("tag_images", "", done.undo_file))
+        print(undo_line("tag_images", done.undo_file))
     for image, why in done.unreadable.items():
         print(f"  cannot be read: {image}: {why}")
     if table is not None:
@@ -88,9 +91,7 @@ def open_model(settings: TagImages) -> "Tagger":
     """The model, by the backend that is asked for."""
     from src.tagging.taggers import open_tagger
 
-    return open_tagger(
-        Path(settings.load_model), backend=settings.tag_backend, device=settings.device
-    )
+    return open_tagger(Path(settings.load_model), backend=settings.backend, device=settings.device)
 
 
 def show_tags(folder: Path) -> None:
@@ -108,7 +109,7 @@ def export(folder: Path) -> None:
     from src.image_models.export_onnx import export_onnx
 
     print(export_onnx(folder))
-    print(f"Use it: python run.py tag_images --load_model={folder} --tag_backend=onnx")
+    print(f"Use it: python run.py tag_images --load_model={folder} --backend=onnx")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def command(folder: Path, output: Path) -> dict[str, object]:
         "    print(used.ru_utime + used.ru_stime, used.ru_maxrss, file=sys.stderr)"
     )
     script = str(ROOT / "find_duplicates.py")
-    words = [f"--top_level_image_directory={folder}", f"--duplicates_output={output}"]
+    words = [f"--top_level_image_directory={folder}", f"--output={output}"]
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\nsys.argv = sys.argv[1:]\n{program}", script, *words],

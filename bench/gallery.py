@@ -19,7 +19,8 @@ import numpy as np
 
 from bench import needs
 from bench.photographs import write_photographs
-from src.reports.gallery import THUMBNAILS, write_gallery, write_thumbnails
+from src.reports.gallery import write_gallery
+from src.reports.thumbnails import THUMBNAILS, write_thumbnails
 
 if TYPE_CHECKING:
     from selenium import webdriver

@@ -26,8 +26,10 @@ import numpy as np
 from scipy.stats import t as student_t
 from threadpoolctl import threadpool_limits
 
+from bench.aesthetic_training import seed_recipe_steps_per_second
 from bench.needs import real_assets
 from src.aesthetic.heads import Head, fit_head
+from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.mlp.small_networks import fit_automatic, fit_networks
 from src.aesthetic.rated_features import load_rated_features
 from src.aesthetic.select import assign_folds
@@ -47,12 +49,12 @@ def train_seed_mlp(*, relu: bool, **options: Any) -> Callable[[np.ndarray, np.nd
     """The published architecture from scratch: margin ranking loss, batches of 8, 100 epochs."""
 
     def fit(features: np.ndarray, scores: np.ndarray) -> Head:
-        from src.aesthetic.mlp.trainer import TrainingSet, train_mlp
+        from src.aesthetic.mlp.ensemble import fit_ensemble
         from src.settings.mlp import Mlp, PredictorTrainingArgs
 
         args = PredictorTrainingArgs(**options)
         mlp = Mlp(aesthetic_model_relu=relu, training_args=args, device="cpu")
-        return train_mlp(TrainingSet.of(features, scores), mlp).head
+        return fit_ensemble(TrainingSet.of(features, scores), mlp).head
 
     return fit
 
@@ -64,7 +66,7 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Head]] = {
     "MLP, our default training_args": train_seed_mlp(relu=False),
     "ridge": lambda x, y: fit_head("ridge", x, y),
     "kernel": lambda x, y: fit_head("kernel", x, y),
-    "networks": lambda x, y: fit_networks(x, y).head,
+    "networks": lambda x, y: fit_networks(TrainingSet.of(x, y)).head,
     "auto": lambda x, y: fit_automatic(x, y).head,
 }
 
@@ -216,15 +218,8 @@ def speed_rows() -> Iterator[Row]:
         "seconds": round(seconds, 1),
     }
 
-    from src.aesthetic.mlp.trainer import TrainingSet, train_mlp
-    from src.settings.mlp import Mlp, PredictorTrainingArgs
-
-    mlp = Mlp(training_args=PredictorTrainingArgs(max_steps=1500), device="cpu")
-    rng = np.random.default_rng(0)
     for d in (768, 1280):
-        x, y = rng.normal(size=(1000, d)), rng.normal(size=1000)
-        result = train_mlp(TrainingSet.of(x, y), mlp)
-        rate = round(result.steps / result.seconds)
+        rate = seed_recipe_steps_per_second(d, 1500)
         yield {"table": "speed", "what": f"MLP, batch 8, {d} features", "steps_per_second": rate}
 
 

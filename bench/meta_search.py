@@ -21,7 +21,8 @@ import numpy as np
 
 from bench.heads import load
 from bench.needs import real_assets
-from src.aesthetic.mlp.trainer import TrainingSet, train_mlp
+from src.aesthetic.heads.training_set import TrainingSet
+from src.aesthetic.mlp.ensemble import fit_ensemble
 from src.aesthetic.search.folds import FOLDS
 from src.aesthetic.search.run import search_settings
 from src.evaluation.rank_metrics import pairwise_accuracy
@@ -94,7 +95,7 @@ def main() -> None:
         found = search_settings(data, settings, file=Path(temporary) / "meta.txt")  # type: ignore[arg-type]
         seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     steps = grid_steps(found.rows)
-    winner = train_mlp(TrainingSet.of(x[~test], scores[~test]), found.mlp).head
+    winner = fit_ensemble(TrainingSet.of(x[~test], scores[~test]), found.mlp).head
     test_ab = pairwise_accuracy(scores[test], winner.predict(x[test])) or 0.5
     print(
         json.dumps(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from src.demo import PHOTOGRAPHS, load_photograph
+from examples.demo_images import PHOTOGRAPHS, load_photograph
 
 MEGAPIXELS = {"12 MP": (4000, 3000), "0.4 MP": (730, 548)}
 

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.needs import real_assets
 from bench.rating_simulation import fast_disk, steepness
-from src.aesthetic.choice_test import read_choice_data
+from src.aesthetic.choices import read_choice_data
 from src.aesthetic.evaluate import evaluate_scores
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures, load_rated_features

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from src.demo import make_demo_images
+from examples.demo_images import make_demo_images
 from src.errors import UserError
 
 IMAGES = Path("demo", "images")
@@ -21,11 +21,7 @@ SETTINGS = (
 
 
 def main(overrides: list[str]) -> int:
-    """Make the images, train, and say where to look; return the exit code.
-
-    Args:
-        overrides: further settings for the training, such as `--loss=mse`.
-    """
+    """Make the images, train with these settings, and say where to look; return the exit code."""
     root = Path(__file__).resolve().parents[1]
     os.chdir(root)
     try:

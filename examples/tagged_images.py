@@ -22,19 +22,12 @@ WIDTH = 768  # features of the model
 
 
 class TagSet(NamedTuple):
-    """What is in the generated folder.
+    """What is in the generated folder."""
 
-    Attributes:
-        names: the tags, most frequent first.
-        shown: image -> tags whose tiles are in it.
-        dropped: image -> tags that its tag file lacks.
-        copies: copy -> the image that it is a copy of.
-    """
-
-    names: list[str]
-    shown: dict[str, list[str]]
-    dropped: dict[str, list[str]]
-    copies: dict[str, str]
+    names: list[str]  # the tags, most frequent first
+    shown: dict[str, list[str]]  # image -> tags whose tiles are in it
+    dropped: dict[str, list[str]]  # image -> tags that its tag file lacks
+    copies: dict[str, str]  # copy -> the image that it is a copy of
 
 
 def make_tag_set(
@@ -49,14 +42,8 @@ def make_tag_set(
 ) -> TagSet:
     """Write images and tag files into a folder, which is made.
 
-    Args:
-        folder: where to.
-        images: how many, copies not counted.
-        tags: how many different ones.
-        per_image: mean number of tags in an image, about.
-        drop: share of the tags that the files lack.
-        copies: how many images are there twice, the second time as a JPEG.
-        seed: another seed, another set.
+    An image has about `per_image` tags, of which the files lack a share, `drop`. So many `copies`
+    are there besides, saved as JPEG.
     """
     rng = np.random.default_rng(seed)
     share = 1 / np.arange(1, tags + 1)

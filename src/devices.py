@@ -9,28 +9,17 @@ if TYPE_CHECKING:
 
 
 def choose_device(name: str) -> "torch.device":
-    """The torch device of a `device` setting.
-
-    Args:
-        name: `auto` (CUDA, then an Apple GPU, then the CPU), `cpu`, `cuda`, `cuda:1`, `mps`.
-
-    Raises:
-        SettingsError: the device is not there.
-    """
+    """The torch device of a `device` setting; `auto`: CUDA, then an Apple GPU, then the CPU."""
     import torch
 
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        if torch.backends.mps.is_available():
-            return torch.device("mps")
-        return torch.device("cpu")
-    kind = name.partition(":")[0]
     there = {
-        "cpu": True,
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
+        "cpu": True,
     }
+    if name == "auto":
+        name = next(kind for kind, available in there.items() if available)
+    kind = name.partition(":")[0]
     if kind not in there:
         raise SettingsError(f"device {name!r} is unknown: use auto, cpu, cuda or mps")
     if not there[kind]:

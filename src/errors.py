@@ -1,15 +1,11 @@
-"""The errors that a user can cause and mend; anything else is a fault of the program.
-
-UserError            one line: what, where, what to do; the script ends with exit code 2
-├── SettingsError    a key or value in arguments.py or on the command line
-├── DataError        images, labels, scores or a file that holds them
-├── ModelError       a model that cannot be loaded, or does not fit what it is used for
-└── MissingExtra     an optional package that is not installed
-"""
+"""The errors that a user can cause and mend; anything else is a fault of the program."""
 
 
 class UserError(Exception):
-    """Something the user can put right; the message says what, where and what to do."""
+    """Something the user can put right; one line says what, where and what to do.
+
+    A script that raises it ends with exit code 2.
+    """
 
 
 class SettingsError(UserError):
@@ -25,15 +21,15 @@ class ModelError(UserError):
 
 
 class MissingExtra(UserError):
-    """An optional package is needed and not installed.
-
-    Args:
-        package: its name on the package index.
-        purpose: what needs it, as the object of "for".
-    """
+    """An optional package is not installed; its name on the package index, and what needs it."""
 
     def __init__(self, package: str, purpose: str) -> None:
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed: "
             f"python run.py install {package}"
         )
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what another library's error says, or its name."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

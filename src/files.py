@@ -1,14 +1,15 @@
-"""Writing files so that nothing is ever half written, and finding where they may be written."""
+"""Reading tables, writing files so that nothing is ever half written, and where to write them."""
 
 import csv
 import hashlib
 import io
 import json
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +22,25 @@ _MODEL_FILES = ("model.safetensors", "ensemble.json", "model.onnx")
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; when the block ends well, it takes the place of `path`.
 
-    The folder is made if need be. If the block raises, `path` stays as it was.
-
-    Raises:
-        DataError: the disk is full, or the folder cannot be written.
+    The folder is made if need be. If the block raises, `path` stays as it was. Where the disk is
+    full or the folder cannot be written, that is a DataError.
     """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}") from None
-    temporary = Path(name)
-    try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file as a whole, with line ends as they are in the text.
-
-    Raises:
-        DataError: the disk is full, or the folder cannot be written.
-    """
+    """Write a UTF-8 text file as a whole, with line ends as they are in the text."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
@@ -63,8 +53,25 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
 
 
 def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
-    """Write a CSV file as a whole; errors as for `write_text`."""
     write_text(path, csv_text(rows))
+
+
+def read_csv(path: Path, *needed: str) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file as column -> cell, each with its line number.
+
+    A DataError says where the file cannot be read, or lacks one of the columns that are needed.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = csv.DictReader(stream, restval="")
+            lacking = set(needed) - set(rows.fieldnames or ())
+            if lacking:
+                raise DataError(f"{path.name}: the first line lacks {', '.join(sorted(lacking))}")
+            return [(rows.line_num, row) for row in rows]
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is no CSV file in UTF-8: {error}") from None
 
 
 def rows_of(columns: Mapping[str, Any]) -> list[list[object]]:
@@ -106,11 +113,6 @@ def evaluation_folder(model: Path, images: Path, save_model: Path | None) -> Pat
     That is `save_model` if it names another folder that holds no model, and otherwise a folder
     inside the model's own that is named after the image folder. A second image folder of that
     name gets another, as far as `metrics.json` says there which images it is of.
-
-    Args:
-        model: the model's folder, or its file.
-        images: the image folder.
-        save_model: the folder that the settings name for results; None for none.
     """
     if save_model is not None:
         holds_model = any((save_model / name).is_file() for name in _MODEL_FILES)
@@ -131,9 +133,3 @@ def _measured_images(folder: Path) -> object:
         return json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("images")
     except (OSError, ValueError, AttributeError):
         return None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

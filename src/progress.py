@@ -8,15 +8,8 @@ if TYPE_CHECKING:
 
 
 def progress_bar(total: int, what: str, unit: str = "image") -> "tqdm[None]":
-    """A bar on the terminal with rate and time left; nothing where there is no terminal.
-
-    Args:
-        total: how many units there are to do.
-        what: what is being done, as a short phrase.
-        unit: what is counted, in the singular.
-    """
+    """A bar on the terminal with rate and time left; nothing where there is no terminal."""
     from tqdm import tqdm
 
-    return tqdm(
-        total=total, desc=what, unit=f" {unit}s", disable=not sys.stderr.isatty(), smoothing=0.1
-    )
+    unit, hidden = f" {unit}s", not sys.stderr.isatty()
+    return tqdm(total=total, desc=what, unit=unit, disable=hidden, smoothing=0.1)

@@ -9,45 +9,45 @@ from pathlib import Path
 from typing import TypeVar
 
 from src.errors import UserError
-from src.settings.describe import help_text
+from src.settings.help import help_text
 from src.settings.keys import ScriptSettings
-from src.settings.load import load_settings
+from src.settings.load import check_images, load_settings
 
 S = TypeVar("S", bound=ScriptSettings)
 
-EXIT_OK, EXIT_FAULT, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_OK, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
 
 def run(main: Callable[[S], None], kind: type[S], script: str, words: Sequence[str]) -> None:
     """Run a script and leave the process with its exit code.
 
-    0: done. 2: something the user can mend, told in a line. 130: stopped with Ctrl-C.
-    1 with a traceback: a fault of the program.
-
-    Args:
-        main: what the script does with its settings.
-        kind: the class of its settings.
-        script: the script's `__file__`; arguments.py is looked for beside it.
-        words: the command line without the script's name.
+    `main` gets settings of this kind, from the words of the command line and from arguments.py
+    beside the file `script`.
     """
     sys.exit(exit_code(main, kind, script, words))
 
 
 def exit_code(main: Callable[[S], None], kind: type[S], script: str, words: Sequence[str]) -> int:
-    """As `run`, returning the exit code."""
+    """0: done; 2: something the user can mend, told in a line; 130: stopped with Ctrl-C.
+
+    Python's own 1 with a traceback is a fault of the program.
+    """
     _set_up_output()
     try:
-        if {"--help", "-h"} & set(words):
-            print(help_text(kind), flush=True)
-            return EXIT_OK
-        arguments = Path(script).with_name("arguments.py")
-        overrides = []
+        arguments, rest, asked = Path(script).with_name("arguments.py"), list[str](), set[str]()
         for word in words:
             if word.startswith("--arguments="):
                 arguments = Path(word.partition("=")[2])
+            elif word in ("--help", "-h", "--all"):
+                asked.add(word)
             else:
-                overrides.append(word)
-        main(load_settings(kind, arguments, overrides))
+                rest.append(word)
+        if asked:
+            print(help_text(kind, arguments, rest, everything="--all" in asked), flush=True)
+            return EXIT_OK
+        settings = load_settings(kind, arguments, rest)
+        check_images(settings)
+        main(settings)
         sys.stdout.flush()
     except UserError as error:
         print(error, file=sys.stderr)

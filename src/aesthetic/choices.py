@@ -1,60 +1,95 @@
-"""The choices of the A/B window: to learn from, and to measure a person's consistency."""
+"""The choices of the A/B window: to learn from, to foretell, and a person's consistency in them."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from src.aesthetic.rated_features import RatedFeatures
 from src.errors import DataError
 from src.evaluation.proportion import NONE, Proportion
-from src.rating.models.comparison_graph import Choices
-from src.rating.models.scoring import Answer, as_choices
+from src.rating.models.feature_space import feature_space, without_features
+from src.rating.models.graph import Choices
+from src.rating.models.initial_scores import InitialScores
+from src.rating.models.scoring import Answer, EloScoring, PosteriorScoring, Scoring, as_choices
 from src.rating.report.statistics import ChoiceCounts
-from src.rating.storage.choice_log import NAME, ChoiceLog, Event
+from src.rating.storage.choice_log import ANSWERS, NAME, ChoiceLog
 
-WON = {"left": 1.0, "right": 0.0, "tie": 0.5}
+logger = logging.getLogger(__name__)
+
+FEWEST = 30
+"""choices below which scores are tested on images kept back instead"""
 
 
-def read_choices(directory: Path) -> list[Event]:
-    """What stands in the log of a folder; nothing where there is no log.
+@dataclass(frozen=True)
+class ChoiceData:
+    """The choices behind the scores of a folder."""
 
-    Raises:
-        DataError: the log is damaged, or open in a rating window.
-    """
-    if not (directory / NAME).is_file():
-        return []
-    with closing(ChoiceLog(directory)) as log:
-        return log.events()
+    answers: Sequence[Answer]  # in the order given; images without a score now come after all rows
+    kinds: Sequence[str]  # why each pair was shown
+    # What turns choices into scores, as the window did, without a model's initial scores.
+    scoring: Scoring
+    rated_before: np.ndarray  # which images had a score of the old tool before any choice, (n,)
 
 
 def training_choices(directory: Path, paths: Sequence[str], train: np.ndarray) -> Choices | None:
-    """The choices between two training images, or None if the folder has no choice log.
+    """The choices between two training images, (n,) bool; None if the folder has no choice log.
 
-    Args:
-        directory: the image folder.
-        paths: images in the order of the features, (n).
-        train: which of them are trained on, (n,) bool; a choice that shows a test image is left
-            out, so that the test stays honest.
-
-    Raises:
-        DataError: the log is damaged, or open in a rating window.
+    A choice that shows a test image is left out, so that the test stays honest.
     """
     if not (directory / NAME).is_file():
         return None
     row = {path: index for index, path in enumerate(paths) if train[index]}
-    return as_choices(
-        [
-            Answer(row[event.left], row[event.right], event.outcome)
-            for event in read_choices(directory)
-            if event.outcome in WON and event.left in row and event.right in row
-        ]
-    )
+    with closing(ChoiceLog(directory)) as log:
+        events = [event for event in log.events() if event.outcome in ANSWERS]
+    shown = [event for event in events if event.left in row and event.right in row]
+    return as_choices([Answer(row[event.left], row[event.right], event.outcome) for event in shown])
 
 
 def repeated_pairs(directory: Path) -> Proportion:
     """Hidden repeats of random pairs that the person answered the same way."""
+    if not (directory / NAME).is_file():
+        return NONE
     try:
-        return ChoiceCounts().add(read_choices(directory)).repeats
+        with closing(ChoiceLog(directory)) as log:
+            return ChoiceCounts().add(log.events()).repeats
     except DataError:  # damaged, or open in a rating window: no reason to fail
         return NONE
+
+
+def read_choice_data(data: RatedFeatures) -> ChoiceData | None:
+    """The choices behind the scores; None where the scores do not come from choices, or too few."""
+    directory, paths = data.holder.directory, data.holder.paths
+    if data.binary or data.holder.source != "score.json" or not (directory / NAME).is_file():
+        return None
+    try:
+        with closing(ChoiceLog(directory)) as log:
+            events = [event for event in log.events() if event.outcome in ANSWERS]
+            starts, state = log.starts(), log.state()
+    except DataError as error:
+        logger.warning("%s. So images are kept back to test on, and not your choices.", error)
+        return None
+    if sum({event.left, event.right} <= set(paths) for event in events) < FEWEST:
+        return None
+    others = {path for event in events for path in event[:2]} | starts.keys()
+    names = [*paths, *sorted(others - set(paths))]
+    row = {path: number for number, path in enumerate(names)}
+    given = InitialScores.of(starts.values(), row, int(state.get("old_evaluations", 0)))
+    answers = [Answer(row[event.left], row[event.right], event.outcome) for event in events]
+    space = feature_space(names, dict(zip(paths, data.features, strict=True)))
+
+    def methods(initial: InitialScores) -> list[Scoring]:
+        return [
+            PosteriorScoring.begin(initial, without_features(len(names))),
+            PosteriorScoring.begin(initial, space),
+            EloScoring.begin(initial),
+        ]
+
+    scores = [method.refitted(answers).scores()[: len(paths)] for method in methods(given)]
+    alike = [np.corrcoef(found, data.holder.scores)[0, 1] for found in scores]
+    scoring = methods(replace(given, model=np.zeros(len(names))))[int(np.argmax(alike))]
+    rated_before = given.old_comparisons[: len(paths)] > 0
+    return ChoiceData(answers, [event.kind for event in events], scoring, rated_before)

@@ -15,8 +15,8 @@ from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.lineage import Ancestor
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
-from src.aesthetic.saving import METRICS, write_table
 from src.aesthetic.train import Fitted, few_threads, targets
+from src.dataset.suspected_labels import FILE_NAME, SuspectedLabel, write_suspected
 from src.evaluation import verdicts
 from src.evaluation.proportion import NONE, Proportion
 from src.evaluation.rank_metrics import (
@@ -25,98 +25,53 @@ from src.evaluation.rank_metrics import (
     interval_coverage,
     pairwise_accuracy,
 )
-from src.evaluation.verdicts import CurvePoint
 from src.features import builtin
-from src.files import write_text
+from src.files import write_csv, write_text
 
+METRICS = "metrics.json"
 _MOST = 1_500  # training images that the learning curve looks at: more would tell the same, later
-_CLOSED_FORM = {
-    "ridge": "ridge",
-    "logistic": "ridge",
-    "kernel": "kernel",
-    "networks": "kernel",
-}
+_CLOSED_FORM = {"ridge": "ridge", "logistic": "ridge", "kernel": "kernel", "networks": "kernel"}
+PARTS = ("train", "test", "all")
 
 
 @dataclass(frozen=True)
 class Results:
-    """What metrics.json and the report say.
+    """A model measured: what the files beside it and the report say.
 
-    Attributes:
-        directory: the image folder.
-        paths: images, relative to it, (n).
-        given: scores a person gave, scaled to mean 0 and deviation 1 over training, (n,).
-        predicted: the model's scores, (n,); of training images those of a fit without them, where
-            there is one: a head that knows its images by heart has no surprises.
-        test: which images the model has not seen, (n,) bool.
-        metrics: "train", "test" and "all", as in metrics.json.
-        history: measurements during training, each with "epoch" and one or more figures.
-        notes: sentences on the model and on what to do next.
-        provenance: what the model was made with.
-        curve: AB against the number of rated images; empty where it cannot be said.
-        parts: by name of a part of the features: AB with it alone, and with all but it.
-        coverage: how many test images lie inside the intervals promised.
-        more: further entries of metrics.json.
+    `given` are the person's scores, scaled to mean 0 and deviation 1 over training, or labels, 1
+    for kept and 0 for deleted; `predicted` the model's scores, or probabilities of keeping. Those
+    of training images come from a fit without them, where there is one: a head that knows its
+    images by heart has no surprises.
     """
 
-    directory: Path
-    paths: Sequence[str]
-    given: np.ndarray
-    predicted: np.ndarray
-    test: np.ndarray
-    metrics: Mapping[str, Mapping[str, Any]]
-    history: Sequence[Mapping[str, float]] = ()
-    notes: Sequence[str] = ()
+    directory: Path  # the image folder
+    paths: Sequence[str]  # relative to it, (n)
+    given: np.ndarray  # (n,)
+    predicted: np.ndarray  # (n,)
+    test: np.ndarray  # which images the model has not seen, (n,) bool
+    metrics: Mapping[str, Any]  # the content of metrics.json: PARTS, then further entries
+    predictions: Mapping[str, Sequence[object]]  # columns of predictions.csv
+    table: str  # the figures for the console
+    notes: Sequence[str] = ()  # on the model and on what to do next
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    curve: Sequence[CurvePoint] = ()
-    parts: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
-    coverage: Sequence[Mapping[str, float | None]] = ()
-    more: Mapping[str, Any] = field(default_factory=dict)
+    history: Sequence[Mapping[str, float]] = ()  # while training, each with "epoch"
+    suspects: Sequence[SuspectedLabel] | None = None  # of labels; the greatest surprise first
+    suspected: str = ""  # a sentence on them
 
     @property
     def useful(self) -> bool:
         """Whether the model was not shown to be no better than a coin."""
         test = self.metrics["test"]
-        name = "choice_accuracy" if "choice_accuracy" in test else "ab"
+        name = next(name for name in ("choice_accuracy", "auc", "ab") if name in test)
         return verdicts.level(test[name], test.get(f"{name}_interval")) != "chance"
 
-    def save(self, folder: Path, fitted: Fitted, data: RatedFeatures) -> None:
-        """Write metrics.json, and predictions.csv with the highest scores first.
-
-        Columns: relative_path; given (as in the score file, scaled to mean 0 and deviation 1 over
-        the training images); predicted; out_of_fold (scored by a fit without the image, where the
-        head was cross-validated); uncertainty (standard deviation, where the model knows it);
-        split.
-
-        Raises:
-            DataError: a file cannot be written.
-        """
-        write_metrics(folder, "aesthetic", self.directory, self.metrics, self.more)
-        predicted = fitted.predictor.predict(data.features)
-        deviation = fitted.predictor.predict_std(data.features)
-        columns = {
-            "relative_path": self.paths,
-            "given": numbers(self.given),
-            "predicted": numbers(predicted),
-            "out_of_fold": numbers(self.predicted),
-            "uncertainty": [""] * len(self.paths) if deviation is None else numbers(deviation),
-            "split": np.where(self.test, "test", "train").tolist(),
-        }
-        write_table(
-            folder / "predictions.csv", columns, np.argsort(-predicted, kind="stable").tolist()
-        )
-
-    def table(self) -> str:
-        """The figures for the console."""
-        lines = [f"{'':8}{'n':>7}{'AB':>9}{'95 % interval':>18}{'Spearman':>10}{'rmse':>8}"]
-        for part, m in self.metrics.items():
-            interval = m.get("ab_interval")
-            shown = f"{interval[0]:.1%} … {interval[1]:.1%}" if interval else ""
-            lines.append(
-                f"{part:8}{m['n']:>7}{_shown(m['ab'], '.1%'):>9}{shown:>18}"
-                f"{_shown(m['spearman'], '.3f'):>10}{_shown(m['rmse'], '.3f'):>8}"
-            )
-        return "\n".join(lines)
+    def save(self, folder: Path) -> None:
+        """Write metrics.json, predictions.csv, and for labels suspected_labels.csv."""
+        write_text(folder / METRICS, json.dumps(self.metrics, indent=2, ensure_ascii=False))
+        columns = self.predictions
+        write_csv(folder / "predictions.csv", [columns, *zip(*columns.values(), strict=True)])
+        if self.suspects is not None:
+            write_suspected(folder / FILE_NAME, self.suspects)
 
 
 def evaluate_scores(
@@ -130,18 +85,14 @@ def evaluate_scores(
 
     Args:
         data: the images; those kept back for testing are the ones that it has not seen.
-        fitted: the model; one that was loaded has nothing out of fold.
         bootstrap: resamples behind the 95 % intervals; 0 for none.
         unknown: ancestors that do not say what they have seen.
         previous: the model that it replaces.
-
-    Raises:
-        ModelError: the model was made for other features.
     """
-    model, test = fitted.predictor, data.test
+    model, test, foretold = fitted.predictor, data.test, fitted.foretold
     given, predicted = data.scaled_scores(), model.predict(data.features)
     unseen, _ = out_of_fold_scores(data, fitted, predicted)
-    tested, foretold = test, fitted.foretold
+    tested = test
     if foretold and foretold.headline.trials and not test.any():
         tested = np.isfinite(foretold.scores)
         unseen = np.where(tested, foretold.scores, unseen)
@@ -152,29 +103,31 @@ def evaluate_scores(
         ),
         "all": evaluate(given, predicted),
     }
-    curve, parts = ((), {}) if foretold else diagnosed(data, fitted)
     if foretold:
         metrics["test"] |= _choice_metrics(foretold)
-    covered = _coverage(model, data, given)
     repeats = repeated_pairs(data.holder.directory)
-    change = compared(previous, data, given, predicted, bootstrap)
+    entries, sentences = what_would_help(data, fitted, predicted, bootstrap, unknown, previous)
+    entries |= {
+        "interval_coverage": _coverage(model, data, given),
+        "self_consistency": _proportion(repeats),
+    }
     notes = [
         *fitted.notes,
         *verdicts.unknown_ancestors(unknown),
         *_test_sentences(data, metrics["test"], foretold),
         *([verdicts.STAND_IN] if foretold and fitted.method == "networks" else []),
-        *verdicts.learning(curve),
         *verdicts.consistency(repeats),
-        *([verdicts.compared(**change)] if change else []),
+        *sentences,
     ]
-    more = {
-        "head": model.head.kind,
-        "unknown_ancestors": list(unknown),
-        "learning_curve": [point._asdict() for point in curve],
-        "feature_parts": {name: {"alone": a, "without": b} for name, (a, b) in parts.items()},
-        "interval_coverage": covered,
-        "self_consistency": _proportion(repeats),
-        "previous_model": change,
+    deviation = model.predict_std(data.features)
+    order = np.argsort(-predicted, kind="stable")
+    columns = {
+        "relative_path": [data.holder.paths[row] for row in order],
+        "given": numbers(given[order]),
+        "predicted": numbers(predicted[order]),
+        "out_of_fold": numbers(unseen[order]),
+        "uncertainty": [""] * len(order) if deviation is None else numbers(deviation[order]),
+        "split": np.where(test, "test", "train")[order].tolist(),
     }
     return Results(
         data.holder.directory,
@@ -182,15 +135,20 @@ def evaluate_scores(
         given,
         unseen,
         test,
-        metrics,
-        fitted.history,
+        metrics_json("aesthetic", data, metrics, entries),
+        columns,
+        _table(metrics),
         notes,
         model.provenance,
-        curve,
-        parts,
-        covered,
-        more,
+        fitted.history,
     )
+
+
+def metrics_json(
+    task: str, data: RatedFeatures, metrics: Mapping[str, Any], entries: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The content of `metrics.json`: the task, the image folder, the parts, further entries."""
+    return {"task": task, "images": str(data.holder.directory.resolve()), **metrics, **entries}
 
 
 def out_of_fold_scores(
@@ -209,20 +167,41 @@ def out_of_fold_scores(
     return scores, known
 
 
-def write_metrics(
-    folder: Path,
-    task: str,
-    directory: Path,
-    metrics: Mapping[str, Mapping[str, Any]],
-    more: Mapping[str, Any],
-) -> None:
-    """Write `metrics.json`: the task, the image folder, the three parts, then further entries.
+def what_would_help(
+    data: RatedFeatures,
+    fitted: Fitted,
+    predicted: FloatArray,
+    bootstrap: int,
+    unknown: Sequence[str],
+    previous: Ancestor | None,
+) -> tuple[dict[str, Any], list[str]]:
+    """Learning curve, parts of the features, the model before: for metrics.json, and sentences."""
+    curve, parts = ((), {}) if fitted.foretold else _diagnosed(data, fitted)
+    change = compared(previous, data, targets(data), predicted, bootstrap)
+    entries = {
+        "head": fitted.predictor.head.kind,
+        "unknown_ancestors": list(unknown),
+        "learning_curve": [point._asdict() for point in curve],
+        "feature_parts": {name: {"alone": a, "without": b} for name, (a, b) in parts.items()},
+        "previous_model": change,
+    }
+    sentences = verdicts.learning(curve, "AUC" if data.binary else "AB")
+    return entries, [*sentences, *([verdicts.compared(**change)] if change else [])]
 
-    Raises:
-        DataError: the file cannot be written.
-    """
-    content = {"task": task, "images": str(directory.resolve()), **metrics, **more}
-    write_text(folder / METRICS, json.dumps(content, indent=2, ensure_ascii=False))
+
+def _table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    def shown(value: float | None, form: str) -> str:
+        return "–" if value is None else format(value, form)
+
+    lines = [f"{'':8}{'n':>7}{'AB':>9}{'95 % interval':>18}{'Spearman':>10}{'rmse':>8}"]
+    for part, m in metrics.items():
+        interval = m.get("ab_interval")
+        ends = f"{interval[0]:.1%} … {interval[1]:.1%}" if interval else ""
+        lines.append(
+            f"{part:8}{m['n']:>7}{shown(m['ab'], '.1%'):>9}{ends:>18}"
+            f"{shown(m['spearman'], '.3f'):>10}{shown(m['rmse'], '.3f'):>8}"
+        )
+    return "\n".join(lines)
 
 
 def _choice_metrics(foretold: ForetoldChoices) -> dict[str, Any]:
@@ -259,9 +238,9 @@ def no_test(data: RatedFeatures) -> str:
     return verdicts.no_test(seen=seen, images=len(data.test))
 
 
-def diagnosed(
+def _diagnosed(
     data: RatedFeatures, fitted: Fitted
-) -> tuple[Sequence[CurvePoint], dict[str, tuple[float | None, float | None]]]:
+) -> tuple[Sequence[verdicts.CurvePoint], dict[str, tuple[float | None, float | None]]]:
     """The learning curve, and what parts of the features matter; from fits to training images.
 
     Nothing is said of a model that starts from another, or of features trained on these images.
@@ -273,7 +252,7 @@ def diagnosed(
     x, y, groups = data.features[rows], targets(data)[rows], data.groups[rows]
     columns = feature_parts(fitted.predictor.extractors, data.blocks)
     with few_threads(len(rows)):
-        curve = learning_curve(x, y, method=method, groups=groups, draws=1)
+        curve = learning_curve(x, y, method=method, groups=groups)
         parts = part_accuracies(x, y, columns, groups=groups) if len(columns) > 1 else {}
     return curve, parts
 
@@ -339,8 +318,5 @@ def _proportion(found: Proportion) -> dict[str, Any] | None:
 
 
 def numbers(values: FloatArray) -> list[str]:
+    """For a table."""
     return [f"{value:.6f}" for value in values]
-
-
-def _shown(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)

@@ -1,4 +1,4 @@
-"""Models that training starts from, that are measured or replaced, and what they have seen."""
+"""Saved models with what they have seen: those that training starts from, measures or replaces."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from src.aesthetic.choice_test import ChoiceData, read_choice_data
-from src.aesthetic.formats.pretrained_head import published_head
+from src.aesthetic.choices import ChoiceData, read_choice_data
+from src.aesthetic.formats import comfyui
+from src.aesthetic.formats.pretrained_head import CLIP, published_head
 from src.aesthetic.predictor import FILE_NAME, Predictor
 from src.aesthetic.rated_features import RatedFeatures
 from src.dataset.trained_on import TrainedOn
@@ -17,7 +18,7 @@ from src.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
-_PUBLISHED_FOR = "openai/clip-vit-large-patch14"
+COMFYUI_FILE = "comfyui.safetensors"
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,7 @@ class Ancestor:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """A model folder, the file in it, or the file of a published head.
-
-        Raises:
-            ModelError: nothing there, or a damaged or foreign file.
-        """
+        """A model folder, the file in it, or the file of a published head."""
         path = path.parent if path.name == FILE_NAME else path
         return cls(path.name, Predictor.load(path), TrainedOn.load(path))
 
@@ -47,61 +44,20 @@ class Ancestor:
         seen = data.seen_by(self.trained_on)
         made = self.predictor.provenance
         if self.name in self.trained_on.unknown and "test_pick_seed" in made:
-            seen |= ~data.holder.test_mask(
-                data.sha256s,
-                data.groups,
-                fraction=float(made.get("fraction_for_test") or 0),
-                seed=int(made["test_pick_seed"]),
-                strata=data.holder.scores if data.binary else None,
+            seen |= ~data.test_mask(
+                float(made.get("fraction_for_test") or 0), int(made["test_pick_seed"])
             )
         return seen
 
 
-def choose_prior(
-    base_model: str, extractors: Sequence[Mapping[str, Any]], folder: Path
-) -> Ancestor | None:
-    """The model that training starts from, or None for from scratch.
-
-    Args:
-        base_model: a model file or folder; "" for none; "auto" for the published aesthetic head
-            where the features are those it was made for.
-        extractors: what the extractors say of themselves.
-        folder: where published heads are kept.
-
-    Raises:
-        ModelError: the model is not there, damaged, or cannot be fetched.
-    """
-    if not base_model:
-        return None
-    if base_model == "auto":
-        names = [extractor.get("name") for extractor in extractors]
-        if names != [_PUBLISHED_FOR] or extractors[0].get("hidden_states"):
-            return None
-        return Ancestor.load(published_head(folder))
-    path = Path(base_model)
-    if not path.exists() and path.parent == folder and path.suffix in {".safetensors", ".pth"}:
-        published = published_head(folder)
-        if published.stem == path.stem:
-            path = published
-    return Ancestor.load(path)
-
-
 class Start(NamedTuple):
-    """What training starts from.
+    """What training starts from."""
 
-    Attributes:
-        data: with the test images chosen among those that it has not seen.
-        prior: a model whose scores are corrected, or whose weights are trained further.
-        afresh: the one to start from instead where the prior has seen training images.
-        trained_on: what the model to be trained, and all that it comes from, will have seen.
-        choices: behind the scores, where they are the test and no images are kept back.
-    """
-
-    data: RatedFeatures
-    prior: Predictor | None
-    afresh: Predictor | None
-    trained_on: TrainedOn
-    choices: ChoiceData | None = None
+    data: RatedFeatures  # with the test images chosen among those that the prior has not seen
+    prior: Predictor | None  # whose scores are corrected, or whose weights are trained further
+    afresh: Predictor | None  # to start from instead where the prior has seen training images
+    trained_on: TrainedOn  # what the model to be trained, and all it comes from, will have seen
+    choices: ChoiceData | None = None  # where they are the test, and no images are kept back
 
 
 def choose_start(
@@ -119,30 +75,41 @@ def choose_start(
     Args:
         data: without a split.
         load_model: the folder of a model to go on from; "" for none.
-        base_model, extractors, folder: as in `choose_prior`.
-
-    Raises:
-        DataError: too few images for a split.
-        ModelError: a model is not there, damaged, or cannot be fetched.
+        base_model: otherwise a model file or folder; "" for none; "auto" for the published
+            aesthetic head where the features are those it was made for.
+        folder: where published heads are kept.
     """
     loaded = Ancestor.load(Path(load_model)) if load_model else None
-    prior, afresh = loaded or choose_prior(base_model, extractors, folder), None
+    prior, afresh = loaded or _base(base_model, extractors, folder), None
     if prior is not None:
         data = replace(data, seen=prior.seen(data))
     choices = read_choice_data(data)
     data = data.split(0 if choices else fraction_for_test, test_pick_seed)
     if loaded is not None and (data.seen & data.train).any():
-        afresh = choose_prior(base_model, extractors, folder)
+        afresh = _base(base_model, extractors, folder)
     trained_on = data.trained_on()
     for model in (prior, afresh):
         trained_on |= model.trained_on if model else TrainedOn()
-    return Start(
-        data,
-        prior.predictor if prior else None,
-        afresh.predictor if afresh else None,
-        trained_on,
-        choices,
-    )
+    first, second = (model.predictor if model else None for model in (prior, afresh))
+    return Start(data, first, second, trained_on, choices)
+
+
+def _base(
+    base_model: str, extractors: Sequence[Mapping[str, Any]], folder: Path
+) -> Ancestor | None:
+    if not base_model:
+        return None
+    if base_model == "auto":
+        names = [extractor.get("name") for extractor in extractors]
+        if names != [CLIP] or extractors[0].get("hidden_states"):
+            return None
+        return Ancestor.load(published_head(folder))
+    path = Path(base_model)
+    if not path.exists() and path.parent == folder and path.suffix in {".safetensors", ".pth"}:
+        published = published_head(folder)
+        if published.stem == path.stem:
+            path = published
+    return Ancestor.load(path)
 
 
 def previous_model(
@@ -162,25 +129,48 @@ def previous_model(
 
 
 def check_extractors(predictor: Predictor, extractors: Sequence[Mapping[str, Any]]) -> None:
-    """Make sure that a model was made for the features at hand.
+    """Make sure that a model was made for the features at hand; a ModelError if not.
 
     The published heads do not say which copy of CLIP they were made for: any CLIP will do that
     has their number of features.
-
-    Raises:
-        ModelError: it was made with other extractors.
     """
-    made_for, at_hand = predictor.extractors, extractors
-    fits = len(made_for) == len(at_hand) and all(
+    made_for = predictor.extractors
+    fits = len(made_for) == len(extractors) and all(
         made.get("identity") == given.get("identity")
         if made.get("identity")
         else given.get("model_type") == "clip" and not given.get("hidden_states")
-        for made, given in zip(made_for, at_hand, strict=True)
+        for made, given in zip(made_for, extractors, strict=True)
     )
     if not fits:
-        wanted = "+".join(str(extractor.get("name", "?")) for extractor in made_for)
-        given = "+".join(str(extractor.get("name", "?")) for extractor in at_hand)
+        wanted, given = (
+            "+".join(str(extractor.get("name", "?")) for extractor in all_of_them)
+            for all_of_them in (made_for, extractors)
+        )
         raise ModelError(
             f"the model was made for features of {wanted!r}, not of {given!r}: set "
             f"feature_extractor to {wanted!r}, with the same hidden_states and model files"
         )
+
+
+def save_model(
+    folder: Path, predictor: Predictor, trained_on: TrainedOn, data: RatedFeatures
+) -> None:
+    """Write the model, what it has seen, and for CLIP features the file for the ComfyUI nodes."""
+    trained_on.save(folder)  # first: a model without it would claim to have seen nothing known
+    predictor.save(folder)
+    extractors = predictor.extractors
+    if all(e.get("model_type") == "clip" and not e.get("hidden_states") for e in extractors):
+        agreement = comfyui.export(
+            predictor,
+            folder / COMFYUI_FILE,
+            clip_models=[str(extractor["name"]) for extractor in extractors],
+            features=data.features[data.train],
+            held_out=data.features[data.test],
+        )
+        if agreement != 1:
+            logger.info(
+                "%s for the ComfyUI nodes, which know no such head, imitates the model: it orders "
+                "%s of the pairs of test images as the model does.",
+                COMFYUI_FILE,
+                "an unknown share" if agreement is None else f"{agreement:.1%}",
+            )

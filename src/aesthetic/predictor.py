@@ -24,31 +24,19 @@ _PERCENTILES = np.linspace(0, 100, 101)
 
 @dataclass(frozen=True)
 class Predictor:
-    """From the features of images to scores with mean 0 and deviation 1 over the training images.
+    """From features to scores with mean 0 and deviation 1 over the training images."""
 
-    Attributes:
-        head: gives raw scores.
-        extractors: what each joined feature extractor says of itself: JSON values, of which only
-            the caller knows the meaning.
-        unit_length: features are scaled to length 1 first, as the published heads expect.
-        mean: of the raw scores of the training images.
-        std: their standard deviation, positive.
-        percentiles: (101,) of the training images' scores, or empty: where a new score stands.
-        forecast_std: standard deviation of a person's score around the prediction, for heads
-            that do not know it themselves; None if unknown.
-        provenance: how it was made, for people: JSON values.
-        calibration: from a score to the probability that a person keeps the image, for models of
-            keep and delete; None for models of degrees.
-    """
-
-    head: Head
+    head: Head  # gives raw scores
+    # What each joined feature extractor says of itself: JSON values that only the caller knows.
     extractors: tuple[Mapping[str, Any], ...] = ()
-    unit_length: bool = False
-    mean: float = 0.0
-    std: float = 1.0
-    percentiles: tuple[float, ...] = ()
+    unit_length: bool = False  # features are scaled to length 1 first, as published heads expect
+    mean: float = 0.0  # of the raw scores of the training images
+    std: float = 1.0  # their standard deviation, positive
+    percentiles: tuple[float, ...] = ()  # (101,) of the training images' scores, or empty
+    # Of a person's score around the prediction, for heads that do not know it themselves:
     forecast_std: float | None = None
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)  # for people: JSON values
+    # To the probability that a person keeps the image, for models of keep and delete:
     calibration: Calibration | None = None
 
     @classmethod
@@ -67,10 +55,7 @@ class Predictor:
         Args:
             head: fitted on `features`, after scaling to unit length if that is asked for.
             features: (n, d) of the training images, as extracted.
-            extractors: see the class.
-            unit_length: see the class.
-            forecast_std: see the class; in the head's own units.
-            provenance: see the class.
+            forecast_std: in the head's own units.
         """
         raw = head.predict(prepared(features, unit_length=unit_length))
         mean, std = float(raw.mean()), float(raw.std())
@@ -89,15 +74,10 @@ class Predictor:
 
     @property
     def n_features(self) -> int:
-        """How many numbers per image it needs."""
         return self.head.n_features
 
     def predict(self, features: ArrayLike) -> FloatArray:
-        """Scores (n,) of features (n, d) as extracted.
-
-        Raises:
-            ModelError: the features are not those that the model was made for.
-        """
+        """Scores (n,) of features (n, d) as extracted."""
         return (
             self.head.predict(prepared(features, unit_length=self.unit_length)) - self.mean
         ) / self.std
@@ -126,27 +106,22 @@ class Predictor:
         return None if self.calibration is None else self.calibration(scores)
 
     def save(self, folder: Path) -> Path:
-        """Write `model.safetensors` into a folder, as a whole; returns its path.
-
-        Raises:
-            DataError: the file cannot be written.
-        """
+        """Write `model.safetensors` into a folder, as a whole; returns its path."""
         path = folder / FILE_NAME
+        scaling = {
+            "unit_length": self.unit_length,
+            "mean": self.mean,
+            "std": self.std,
+            "forecast_std": self.forecast_std,
+            "percentiles": list(self.percentiles),
+            "calibration": self.calibration and self.calibration.to_json(),
+        }
         metadata = {
             "format": FORMAT,
             "version": str(VERSION),
             "head": json.dumps({"kind": self.head.kind, "config": self.head.config()}),
             "extractors": json.dumps(list(self.extractors)),
-            "scaling": json.dumps(
-                {
-                    "unit_length": self.unit_length,
-                    "mean": self.mean,
-                    "std": self.std,
-                    "forecast_std": self.forecast_std,
-                    "percentiles": list(self.percentiles),
-                    "calibration": self.calibration and self.calibration.to_json(),
-                }
-            ),
+            "scaling": json.dumps(scaling),
             "provenance": json.dumps(dict(self.provenance)),
         }
         with replacing(path) as temporary:
@@ -169,8 +144,7 @@ class Predictor:
             from src.aesthetic.formats.pretrained_head import read_pretrained
 
             found = read_pretrained(arrays, metadata)
-            provenance = {"published_as": path.name}
-            return cls(**vars(found), provenance=provenance)
+            return cls(**vars(found), provenance={"published_as": path.name})
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from None
 
@@ -179,26 +153,36 @@ class Predictor:
         version = take_value(metadata, "version", int)
         if version > VERSION:
             raise ModelError(f"the model is of version {version}, newer than this program")
-        head = _json(metadata, "head", dict)
-        scaling = _json(metadata, "scaling", dict)
+        head, scaling = _json(metadata, "head", dict), _json(metadata, "scaling", dict)
+        extractors = _json(metadata, "extractors", list)
+        if not all(isinstance(extractor, dict) for extractor in extractors):
+            raise ModelError("the extractors of the model file are impossible: it is damaged")
         mean, std = take_value(scaling, "mean", float), take_value(scaling, "std", float)
-        percentiles = np.array(take_value(scaling, "percentiles", list), dtype=object)
-        forecast = scaling.get("forecast_std")
-        forecast_std = None if forecast is None else take_value(scaling, "forecast_std", float)
+        forecast_std = scaling.get("forecast_std")
+        if forecast_std is not None:
+            forecast_std = take_value(scaling, "forecast_std", float)
         if not (np.isfinite([mean, std, forecast_std or 0.0]).all() and std > 0):
             raise ModelError("the scaling of the model file is impossible: it is damaged")
+        percentiles = take_value(scaling, "percentiles", lambda given: np.array(given, float))
+        if (
+            percentiles.shape not in ((0,), (101,))
+            or not np.isfinite(percentiles).all()
+            or (np.diff(percentiles) < 0).any()
+        ):
+            raise ModelError("the percentiles of the model file are impossible: it is damaged")
+        calibration = scaling.get("calibration")
+        if calibration is not None:
+            calibration = Calibration.from_json(take_value(scaling, "calibration", dict))
         return cls(
             restore(take_value(head, "kind", str), arrays, take_value(head, "config", dict)),
-            tuple(_json(metadata, "extractors", _dicts)),
+            tuple(extractors),
             take_value(scaling, "unit_length", bool),
             mean,
             std,
-            _checked_percentiles(percentiles),
+            tuple(percentiles.tolist()),
             forecast_std,
             _json(metadata, "provenance", dict),
-            None
-            if scaling.get("calibration") is None
-            else Calibration.from_json(take_value(scaling, "calibration", dict)),
+            calibration,
         )
 
 
@@ -210,38 +194,14 @@ def prepared(features: ArrayLike, *, unit_length: bool) -> FloatArray:
     return array
 
 
-def _checked_percentiles(values: Array) -> tuple[float, ...]:
-    try:
-        numbers = values.astype(np.float64)
-    except (TypeError, ValueError):
-        numbers = np.array([np.nan])
-    if (
-        len(numbers) not in (0, 101)
-        or not np.isfinite(numbers).all()
-        or (np.diff(numbers) < 0).any()
-    ):
-        raise ModelError("the percentiles of the model file are impossible: it is damaged")
-    return tuple(float(number) for number in numbers)
-
-
-def _dicts(values: Any) -> list[dict[str, Any]]:
-    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-        raise TypeError("not a list of objects")
-    return values
-
-
-def _json(metadata: Mapping[str, str], name: str, kind: Any) -> Any:
+def _json(metadata: Mapping[str, str], name: str, kind: type[Any]) -> Any:
     """A JSON entry of the metadata, of the given kind."""
-
-    def parse(text: str) -> Any:
-        value = json.loads(text)
-        if kind is dict and not isinstance(value, dict):
-            raise TypeError("not an object")
-        return kind(value)
-
     try:
-        return take_value(metadata, name, parse)
+        value = take_value(metadata, name, json.loads)
     except RecursionError:
         raise ModelError(
             f"the metadata {name!r} is nested too deeply: the file is foreign"
         ) from None
+    if not isinstance(value, kind):
+        raise ModelError(f"the model file has no usable {name!r}: it is damaged or foreign")
+    return value

@@ -8,8 +8,9 @@ from typing import Self
 import numpy as np
 
 from src.aesthetic.heads.base import FloatArray
+from src.dataset.deduplicate import distinct
 from src.dataset.duplicates import groups as duplicate_groups
-from src.dataset.keep_delete import distinct, report_conflicts
+from src.dataset.keep_delete import report_conflicts
 from src.dataset.scores import DataHolder
 from src.dataset.split import check_parts
 from src.dataset.trained_on import FILE_NAME, TrainedOn
@@ -18,33 +19,20 @@ from src.features import Extractor, compute_features, open_store
 
 @dataclass(frozen=True)
 class RatedFeatures:
-    """Rated images with their features.
+    """Rated images with their features."""
 
-    Attributes:
-        holder: the images and their scores, readable ones only.
-        features: (n, d) float32.
-        blocks: how many of the d features each extractor gives.
-        sha256s: content of each image, (n).
-        hashes: their perceptual hashes, (n, 32) uint8.
-        groups: group of duplicates that each image belongs to, (n,) int.
-        test: which images are kept back for testing, (n,) bool.
-        seen: which images the model that training starts from has seen, (n,) bool.
-        seen_by_features: which ones an extractor was trained on, (n,) bool.
-        features_trained_on: what extractors were trained on that are models of this program.
-        binary: the scores are labels, 1 for kept and 0 for deleted.
-    """
-
-    holder: DataHolder
-    features: np.ndarray
-    blocks: tuple[int, ...]
-    sha256s: Sequence[bytes]
-    hashes: np.ndarray
-    groups: np.ndarray
-    test: np.ndarray
-    seen: np.ndarray
-    seen_by_features: np.ndarray
+    holder: DataHolder  # the images and their scores, readable ones only
+    features: np.ndarray  # (n, d) float32
+    blocks: tuple[int, ...]  # how many of the d features each extractor gives
+    sha256s: Sequence[bytes]  # content of each image, (n)
+    hashes: np.ndarray  # their perceptual hashes, (n, 32) uint8
+    groups: np.ndarray  # the group of duplicates that each image belongs to, (n,) int
+    test: np.ndarray  # which images are kept back for testing, (n,) bool
+    seen: np.ndarray  # which ones the model that training starts from has seen, (n,) bool
+    seen_by_features: np.ndarray  # which ones an extractor was trained on, (n,) bool
+    # What extractors were trained on that are models of this program:
     features_trained_on: TrainedOn = field(default_factory=TrainedOn)
-    binary: bool = False
+    binary: bool = False  # the scores are labels, 1 for kept and 0 for deleted
 
     @property
     def train(self) -> np.ndarray:
@@ -54,8 +42,7 @@ class RatedFeatures:
     def scaled_scores(self) -> FloatArray:
         """The scores with mean 0 and standard deviation 1 over the training images."""
         known = self.holder.scores[self.train if self.train.any() else self.test]
-        spread = float(known.std()) or 1.0
-        return (self.holder.scores - known.mean()) / spread  # type: ignore[no-any-return]
+        return np.asarray((self.holder.scores - known.mean()) / (float(known.std()) or 1.0))
 
     def seen_by(self, model: TrainedOn) -> np.ndarray:
         """Which images a model has seen, or a near duplicate of them, (n,) bool."""
@@ -67,21 +54,21 @@ class RatedFeatures:
         images = TrainedOn.of([self.sha256s[row] for row in rows], self.hashes[rows])
         return images | self.features_trained_on
 
-    def split(self, fraction_for_test: float, test_pick_seed: int) -> Self:
-        """Keep images back for testing, of those that no ancestor of the model has seen.
-
-        Raises:
-            DataError: too few images for a split.
-        """
-        seen = self.seen | self.seen_by_features
-        test = self.holder.test_mask(
+    def test_mask(self, fraction: float, seed: int, seen: np.ndarray | None = None) -> np.ndarray:
+        """Which images are kept back for testing, of those that are not seen, (n,) bool."""
+        return self.holder.test_mask(
             self.sha256s,
             self.groups,
-            fraction=fraction_for_test,
-            seed=test_pick_seed,
+            fraction=fraction,
+            seed=seed,
             strata=self.holder.scores if self.binary else None,
             seen=seen,
         )
+
+    def split(self, fraction_for_test: float, test_pick_seed: int) -> Self:
+        """Keep images back for testing, of those that no ancestor of the model has seen."""
+        seen = self.seen | self.seen_by_features
+        test = self.test_mask(fraction_for_test, test_pick_seed, seen)
         check_parts(test, fraction=fraction_for_test, seen=seen)
         return replace(self, test=test)
 
@@ -97,16 +84,10 @@ def load_rated_features(
     """Compute the features that are not kept yet and find duplicates; nothing is held back yet.
 
     Args:
-        holder: the images and their scores.
         extractors: whose features are joined, in this order.
         store_folder: where features are kept; None: beside the images.
-        batch_size: images in one pass through an extractor.
         binary: the scores are labels 1 and 0: copies are left out, images under both labels as
             well, and each label gives its share to the test images.
-
-    Raises:
-        DataError: nothing readable.
-        ModelError: an extractor cannot be loaded.
     """
     with open_store(holder.directory, store_folder) as store:
         table = compute_features(
@@ -122,18 +103,11 @@ def load_rated_features(
         hashes, vectors = hashes[found.kept], vectors[found.kept]
     groups = duplicate_groups(sha256s, hashes)
     none = np.zeros(len(sha256s), dtype=bool)
-    trained_on = _trained_on(extractors)
+    trained_on = TrainedOn()
+    for extractor in extractors:  # such as a classifier of this program
+        folder = Path(extractor.name.removeprefix("text:"))
+        trained_on |= TrainedOn.load(folder) if (folder / FILE_NAME).is_file() else TrainedOn()
     seen = trained_on.seen(sha256s, hashes, groups)
     return RatedFeatures(
         holder, vectors, table.blocks, sha256s, hashes, groups, none, none, seen, trained_on, binary
     )
-
-
-def _trained_on(extractors: Sequence[Extractor]) -> TrainedOn:
-    """What extractors were trained on that are models of this program, such as a classifier."""
-    seen = TrainedOn()
-    for extractor in extractors:
-        folder = Path(extractor.name.removeprefix("text:"))
-        if (folder / FILE_NAME).is_file():
-            seen |= TrainedOn.load(folder)
-    return seen

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from src.aesthetic.heads import Head, fit_head
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.scaling import group_numbers, training_data
-from src.evaluation.rank_metrics import accuracy_interval, pairwise_accuracy
+from src.aesthetic.heads.training_set import TrainingSet
+from src.evaluation.rank_metrics import pairwise_accuracy, resampled_accuracies
+from src.evaluation.resampling import percentiles
 
 CANDIDATES = ("kernel", "ridge")
 FOLDS = 5
@@ -27,24 +28,14 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True)
 class AutoFit:
-    """The chosen head and how it came to be chosen.
+    """The chosen head and how it came to be chosen; with few images without a comparison."""
 
-    Attributes:
-        head: fitted on all images.
-        method: its name.
-        accuracies: AB of each candidate on images left out of its fit, the one to beat first;
-            empty with few images.
-        behind: of each other candidate, the 95 % interval of its AB minus that of the chosen one,
-            measured on the same resamples of the images.
-        out_of_fold: (n,) the chosen method's prediction of each image by a fit without it, in the
-            units of the scores; None with few images.
-    """
-
-    head: Head
-    method: str
-    accuracies: dict[str, float]
+    head: Head  # fitted on all images
+    method: str  # its name
+    accuracies: dict[str, float]  # AB of each candidate out of fold, the one to beat first
+    # Of each other candidate, the 95 % interval of its AB minus that of the chosen one:
     behind: dict[str, list[float]]
-    out_of_fold: FloatArray | None
+    out_of_fold: FloatArray | None  # (n,) the chosen method's, in the units of the scores
 
     @property
     def clearly_worse(self) -> tuple[str, ...]:
@@ -62,42 +53,27 @@ def fit_auto(
     blocks: Sequence[int] | None = None,
     prior: Head | None = None,
     candidates: Sequence[str] = CANDIDATES,
-    others: Mapping[str, Callable[..., Candidate]] | None = None,
+    others: Mapping[str, Callable[[TrainingSet, int], Candidate]] | None = None,
 ) -> AutoFit:
     """Fit the first candidate, or one that orders left-out images clearly better.
 
     Args:
         features, scores, weights, groups, seed, blocks, prior: as in `fit_head`.
         candidates: keys of `FITS`.
-        others: fits of further candidates by name, which come first; called with features, scores,
-            weights, groups and seed.
-
-    Raises:
-        ModelError: nothing can be learnt from these images.
+        others: fits of further candidates by name, which come first.
     """
-    x, y, w = training_data(features, scores, weights)
-    g = group_numbers(groups, len(y))
+    data = TrainingSet.of(features, scores, weights, groups)
+    x, y, g = data.features, data.scores, data.groups
 
     def fit(method: str, rows: np.ndarray) -> Head:
-        return fit_head(
-            method,
-            x[rows],
-            y[rows],
-            weights=w[rows],
-            groups=g[rows],
-            seed=seed,
-            blocks=blocks,
-            prior=prior,
-        )
+        options: dict[str, Any] = {"seed": seed, "blocks": blocks, "prior": prior}
+        return fit_head(method, **data.only(rows)._asdict(), **options)
 
     everything = np.ones(len(y), dtype=bool)
     fold = assign_folds(g, FOLDS, seed)
     if not comparable(y, fold):
         return AutoFit(fit(candidates[0], everything), candidates[0], {}, {}, None)
-    fitted = {
-        name: fit_other(x, y, weights=w, groups=g, seed=seed)
-        for name, fit_other in (others or {}).items()
-    }
+    fitted = {name: fit_other(data, seed) for name, fit_other in (others or {}).items()}
     predictions = {name: candidate.out_of_fold for name, candidate in fitted.items()}
     for method in candidates:
         predictions[method] = np.empty(len(y))
@@ -121,10 +97,7 @@ def comparable(y: FloatArray, fold: NDArray[np.intp]) -> bool:
 def choose_method(y: FloatArray, predictions: Mapping[str, FloatArray], groups: ArrayLike) -> str:
     """The most accurate of those whose gain over the first is beyond chance, else the first.
 
-    Args:
-        y: (n,) scores.
-        predictions: (n,) of each candidate for images left out of its fit, the one to beat first.
-        groups: (n,) images with the same number are resampled together.
+    `predictions` (n,) are out of fold, those of the candidate to beat first.
     """
     first = next(iter(predictions))
     better = [name for name, (low, _) in gains(y, predictions, first, groups).items() if low > 0]
@@ -134,23 +107,19 @@ def choose_method(y: FloatArray, predictions: Mapping[str, FloatArray], groups: 
 def gains(
     y: FloatArray, predictions: Mapping[str, FloatArray], over: str, groups: ArrayLike
 ) -> dict[str, list[float]]:
-    """95 % intervals of the AB of every other candidate minus that of one."""
-    found = {}
-    for name, predicted in predictions.items():
-        if name != over:
-            found[name] = accuracy_interval(
-                y, predicted, bootstrap=_RESAMPLES, groups=groups, instead_of=predictions[over]
-            ) or [0.0, 0.0]
-    return found
+    """95 % intervals of the AB of every other candidate minus that of one, on one resampling."""
+    found = resampled_accuracies(y, predictions, bootstrap=_RESAMPLES, groups=groups)
+    return {
+        name: percentiles(accuracies - found[over]) or [0.0, 0.0]
+        for name, accuracies in found.items()
+        if name != over
+    }
 
 
 def assign_folds(groups: ArrayLike | int, folds: int, seed: int) -> NDArray[np.intp]:
     """A fold number for each image, equally many images each as far as groups allow.
 
-    Args:
-        groups: (n,) images with the same number stay together; or n, for no groups.
-        folds: how many.
-        seed: of the shuffle.
+    `groups`: (n,) images with the same number stay together; or n, for no groups.
     """
     members = np.arange(groups) if isinstance(groups, int) else np.asarray(groups)
     names, member = np.unique(members, return_inverse=True)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from src.aesthetic.calibration import Calibration
-from src.aesthetic.choice_test import ChoiceData, Fit, ForetoldChoices, foretell
-from src.aesthetic.choices import training_choices
+from src.aesthetic.choice_test import Fit, ForetoldChoices, foretell
+from src.aesthetic.choices import ChoiceData, training_choices
 from src.aesthetic.heads import EnsembleHead, Head, fit_head
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.pairwise import fit_pairwise
@@ -30,41 +30,18 @@ _SMALL = 2_000  # images
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained predictor.
+    """A trained predictor."""
 
-    Attributes:
-        predictor: ready to be saved.
-        method: which head came to be used: a name of `FITS`, "networks", "pairwise" or "mlp".
-        start: the model that it corrects, or whose weights were trained further.
-        history: measurements during training; empty for heads fitted in one step.
-        notes: sentences for the user: which head and why, what went wrong.
-        out_of_fold: of each training image the score given by a fit without it, NaN where an
-            ancestor has seen it; None where the head was not cross-validated.
-        interrupted: training was stopped by Ctrl-C; the predictor is the one reached by then.
-        foretold: choices foretold by fits that knew neither them nor their images.
-    """
-
-    predictor: Predictor
-    method: str = ""
-    start: Predictor | None = None
-    history: Sequence[Mapping[str, float]] = ()
-    notes: tuple[str, ...] = ()
+    predictor: Predictor  # ready to be saved
+    method: str = ""  # the head that came to be used: of `FITS`, "networks", "pairwise" or "mlp"
+    start: Predictor | None = None  # the model corrected, or whose weights were trained further
+    history: Sequence[Mapping[str, float]] = ()  # while training; none of a fit in one step
+    notes: tuple[str, ...] = ()  # for the user: which head and why, what went wrong
+    # Of each training image the score given by a fit without it, NaN where an ancestor has seen
+    # it; None where the head was not cross-validated.
     out_of_fold: FloatArray | None = None
-    interrupted: bool = False
-    foretold: ForetoldChoices | None = None
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """A fitted head; as in `Fitted`, `out_of_fold` in the head's own units."""
-
-    head: Head
-    method: str
-    start: Predictor | None = None
-    history: Sequence[Mapping[str, float]] = ()
-    notes: tuple[str, ...] = ()
-    out_of_fold: FloatArray | None = None
-    interrupted: bool = False
+    interrupted: bool = False  # by Ctrl-C; the predictor is the one reached by then
+    foretold: ForetoldChoices | None = None  # by fits that knew neither them nor their images
 
 
 def fit_predictor(
@@ -82,7 +59,6 @@ def fit_predictor(
     """Train on the training images of a data set.
 
     Args:
-        data: features, scores and split.
         head: "auto", "ridge", "kernel", "logistic", "pairwise" or "mlp".
         extractors: what the extractors say of themselves, for the model file.
         mlp: for the head of that name.
@@ -90,13 +66,12 @@ def fit_predictor(
             Labels of kept and deleted images are learnt without one, except by "mlp".
         afresh: what to start from instead where the prior has seen training images.
         choices: behind the scores: they are foretold as the test.
-        seed: of everything random.
         provenance: words for the model file and the report on how it was made.
 
     Raises:
         DataError: the choice log is damaged, or open in a rating window.
         ModelError: nothing can be learnt, or the prior is for other features or another head.
-        SettingsError: training settings that contradict each other, or training diverged.
+        SettingsError: training diverged.
     """
     for model in (prior, afresh):
         if model is not None:
@@ -154,25 +129,26 @@ def targets(data: RatedFeatures) -> FloatArray:
     return data.holder.scores if data.binary else data.scaled_scores()
 
 
-def _fit_mlp(data: RatedFeatures, mlp: Mlp, prior: Predictor | None) -> _Fit:
+def _fit_mlp(data: RatedFeatures, mlp: Mlp, prior: Predictor | None) -> Fitted:
     features, scores = _features(data, prior), targets(data)
     start = prior.head if prior else None
-    seen = data.seen[data.train]
     fit = fit_mlp(data, features, scores, mlp, start)
-    fitted, out_of_fold = fit.head, fit.out_of_fold
+    head, out_of_fold = fit.head, fit.out_of_fold
+    seen = data.seen[data.train]
     if start is not None and seen.any():
         if out_of_fold is not None:
             out_of_fold = np.where(seen, np.nan, out_of_fold)
-        if isinstance(fitted, EnsembleHead):  # its errors were measured on images it knew
-            fitted = replace(fitted, residual_std=None)
+        if isinstance(head, EnsembleHead):  # its errors were measured on images it knew
+            head = replace(head, residual_std=None)
         start = None
     if data.binary and not fit.interrupted and fit.out_of_fold is None:
         out_of_fold = mlp_out_of_fold(data, features, scores, mlp, start)
     notes = (fit.problem,) if fit.problem else ()
-    return _Fit(fitted, "mlp", prior, fit.history, notes, out_of_fold, fit.interrupted)
+    predictor = _unscaled(head, prior)
+    return Fitted(predictor, "mlp", prior, fit.history, notes, out_of_fold, fit.interrupted)
 
 
-def _fit_pairwise(data: RatedFeatures) -> _Fit:
+def _fit_pairwise(data: RatedFeatures) -> Fitted:
     choices = training_choices(data.holder.directory, data.holder.paths, data.train)
     if choices is None:
         raise ModelError(
@@ -180,17 +156,13 @@ def _fit_pairwise(data: RatedFeatures) -> _Fit:
             "rate with aesthetic_ab_scorer, or set head to 'auto'"
         )
     with few_threads(int(data.train.sum())):
-        return _Fit(fit_pairwise(_features(data, None), choices), "pairwise")
+        return Fitted(_unscaled(fit_pairwise(_features(data, None), choices)), "pairwise")
 
 
 def _fit_auto(
     data: RatedFeatures, head: str, rows: np.ndarray, prior: Predictor | None, seed: int
-) -> _Fit:
-    """Choose among the candidates, or fit one of them, with cross-validation either way.
-
-    Args:
-        rows: which images are fitted on, (n,) bool.
-    """
+) -> Fitted:
+    """Choose among the candidates, or fit one of them; on some images, (n,) bool."""
     x, y = _features(data, prior)[rows], targets(data)[rows]
     options: dict[str, Any] = {
         "weights": data.holder.weights[rows],
@@ -206,17 +178,19 @@ def _fit_auto(
             auto = fit_auto(x, y, candidates=("logistic", *CANDIDATES), **options)
         else:
             auto = fit_automatic(x, y, **options)
-    notes = (
-        (verdicts.head_chosen(auto.method, auto.accuracies, auto.clearly_worse),)
-        if head == "auto"
-        else ()
+    chosen = verdicts.head_chosen(auto.method, auto.accuracies, auto.clearly_worse)
+    return Fitted(
+        _unscaled(auto.head, prior),
+        auto.method,
+        prior,
+        notes=(chosen,) if head == "auto" else (),
+        out_of_fold=auto.out_of_fold,
     )
-    return _Fit(auto.head, auto.method, prior, (), notes, auto.out_of_fold)
 
 
 def _fit_after_seen(
     data: RatedFeatures, head: str, prior: Predictor, afresh: Predictor | None, seed: int
-) -> _Fit:
+) -> Fitted:
     """Fit where the prior has seen training images, so that its scores of them are no evidence.
 
     Either a fit to all images without the prior, or the prior corrected by the images that are
@@ -241,7 +215,7 @@ def _fit_after_seen(
 
 def _finished(
     data: RatedFeatures,
-    fit: _Fit,
+    fit: Fitted,
     extractors: Sequence[Mapping[str, Any]],
     provenance: Mapping[str, Any],
 ) -> Fitted:
@@ -256,30 +230,25 @@ def _finished(
     forecast_std = None
     if out_of_fold is not None and not data.binary and fit.method != "mlp":
         forecast_std = float(np.sqrt(np.mean((out_of_fold[known] - y[known]) ** 2)))
+    images = f"{int(train.sum())} for training, {int(data.test.sum())} for testing"
     predictor = Predictor.from_training(
-        fit.head,
+        fit.predictor.head,
         data.features[train],
         extractors=extractors,
-        unit_length=fit.start is not None and fit.start.unit_length,
+        unit_length=fit.predictor.unit_length,
         forecast_std=forecast_std,
-        provenance={
-            "images": f"{int(train.sum())} for training, {int(data.test.sum())} for testing"
-        }
-        | dict(provenance),
+        provenance={"images": images, **provenance},
     )
     if out_of_fold is not None:
         out_of_fold = (out_of_fold - predictor.mean) / predictor.std
     if data.binary:
         if out_of_fold is not None and len(np.unique(y[known])) == 2:
-            calibration = Calibration.fit(
-                out_of_fold[known], y[known], weights=data.holder.weights[train][known]
-            )
+            weights = data.holder.weights[train][known]
+            calibration = Calibration.fit(out_of_fold[known], y[known], weights=weights)
             predictor = replace(predictor, calibration=calibration)
         else:
             notes += (verdicts.NO_PROBABILITIES,)
-    return Fitted(
-        predictor, fit.method, fit.start, fit.history, notes, out_of_fold, fit.interrupted
-    )
+    return replace(fit, predictor=predictor, notes=notes, out_of_fold=out_of_fold)
 
 
 @contextmanager
@@ -293,6 +262,10 @@ def few_threads(images: int) -> Iterator[None]:
 
     with threadpool_limits(1 if images < _SMALL else None, "blas"):
         yield
+
+
+def _unscaled(head: Head, prior: Predictor | None = None) -> Predictor:
+    return Predictor(head, unit_length=prior is not None and prior.unit_length)
 
 
 def _features(data: RatedFeatures, prior: Predictor | None) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from src.dataset.labelled import LabelledImages, some
 from src.errors import DataError
-from src.images import EXTENSIONS, ImageFile, scan_images
+from src.images import EXTENSIONS, scan_images
 
 logger = logging.getLogger(__name__)
 
@@ -24,42 +24,37 @@ def read_categories(
     Folders inside a category's folder belong to it. Names that begin with a dot, folders without
     images, and images outside all category folders are passed over; the log names them.
 
-    Args:
-        directory: the image folder.
-        known: categories of a model to go on with or to measure; they come first, in this order.
-        only_known: keep the model's categories as they are and leave other folders out, as is
-            right for measuring; otherwise categories without images are dropped, new ones added.
-
-    Raises:
-        DataError: no folder, no images, or fewer than two categories.
+    `known` are categories of a model to go on with or to measure; they come first, in this order.
+    With `only_known` they stay as they are and other folders are left out, as is right for
+    measuring; otherwise categories without images are dropped and new ones added.
     """
-    files = scan_images(directory)
-    folders = Counter(file.path.partition("/")[0] for file in files if "/" in file.path)
-    _report_loose(directory, files, folders)
+    placed = [(*file.path.partition("/")[:2], file) for file in scan_images(directory)]
+    folders = Counter(folder for folder, slash, _ in placed if slash)
+    _report_unused(directory, [file.path for _, slash, file in placed if not slash], folders)
     if only_known:
         classes = tuple(known)
-        _require(directory, set(folders) & set(known), known)
+        if not folders.keys() & set(known):
+            raise DataError(
+                f"no folder in {directory} is named after one of the model's categories: "
+                f"{some(known)}"
+            )
     else:
-        kept = [name for name in known if name in folders]
-        classes = (*kept, *sorted(set(folders) - set(known)))
-        _require_two(directory, classes)
+        classes = (*(name for name in known if name in folders), *sorted(set(folders) - set(known)))
+        if len(classes) < 2:
+            found = f"only {classes[0]!r} does" if classes else "none does"
+            raise DataError(
+                f"{directory}: at least two folders must hold images, one for each category, and "
+                f"{found}. Images are files that end in {', '.join(sorted(EXTENSIONS))}."
+            )
     _report_changes(set(folders), known, only_known)
     index = {name: position for position, name in enumerate(classes)}
-    used = [file for file in files if "/" in file.path and file.path.partition("/")[0] in index]
-    return LabelledImages(
-        directory=directory,
-        files=tuple(used),
-        labels=np.array([index[file.path.partition("/")[0]] for file in used], np.int64),
-        names=classes,
-    )
+    used = [(file, index[folder]) for folder, slash, file in placed if slash and folder in index]
+    labels = np.array([label for _, label in used], np.int64)
+    return LabelledImages(directory, tuple(file for file, _ in used), labels, classes)
 
 
 def check_counts(data: LabelledImages) -> None:
-    """Point out small categories, and refuse those that cannot be learnt.
-
-    Raises:
-        DataError: a category has a single image, or none.
-    """
+    """Point out small categories, and refuse those that cannot be learnt."""
     counts = dict(zip(data.names, data.counts.tolist(), strict=True))
     lacking = [f"{name!r} ({count})" for name, count in counts.items() if count < 2]
     if lacking:
@@ -73,46 +68,25 @@ def check_counts(data: LabelledImages) -> None:
         logger.warning("Very few images, so the results will be poor, in: %s", some(few))
 
 
-def _require_two(directory: Path, classes: Sequence[str]) -> None:
-    if len(classes) >= 2:
-        return
-    found = f"only {classes[0]!r} does" if classes else "none does"
-    raise DataError(
-        f"{directory}: at least two folders must hold images, one for each category, and {found}. "
-        f"Images are files that end in {', '.join(sorted(EXTENSIONS))}."
-    )
-
-
-def _require(directory: Path, found: set[str], known: Sequence[str]) -> None:
-    if not found:
-        raise DataError(
-            f"no folder in {directory} is named after one of the model's categories: {some(known)}"
-        )
-
-
-def _report_loose(directory: Path, files: Sequence[ImageFile], folders: Collection[str]) -> None:
-    loose = [file.path for file in files if "/" not in file.path]
+def _report_unused(directory: Path, loose: Sequence[str], folders: Collection[str]) -> None:
     if loose:
         logger.warning(
             "%d images lie outside the category folders and are not used: %s",
             len(loose),
             some(loose),
         )
-    try:
-        empty = sorted(
-            entry.name
-            for entry in directory.iterdir()
-            if entry.is_dir() and not entry.name.startswith(".") and entry.name not in folders
-        )
-    except OSError:
-        return
+    empty = sorted(
+        entry.name
+        for entry in directory.iterdir()
+        if entry.is_dir() and not entry.name.startswith(".") and entry.name not in folders
+    )
     if empty:
         logger.warning("Folders without images are passed over: %s", some(empty))
 
 
 def _report_changes(folders: set[str], known: Sequence[str], only_known: bool) -> None:
     gone = [name for name in known if name not in folders]
-    new = sorted(folders - set(known))
+    new = sorted(folders - set(known)) if known else []
     if gone and only_known:
         logger.warning("There are no images of these categories of the model: %s", some(gone))
     elif gone:
@@ -121,9 +95,9 @@ def _report_changes(folders: set[str], known: Sequence[str], only_known: bool) -
             "know them: %s",
             some(gone),
         )
-    if known and new and only_known:
+    if new and only_known:
         logger.warning(
             "The model does not know these categories; their images are left out: %s", some(new)
         )
-    elif known and new:
+    elif new:
         logger.info("Categories that load_model did not know: %s", some(new))

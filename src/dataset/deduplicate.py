@@ -1,4 +1,4 @@
-"""Copies among images with one class each: which to use, and which belong together."""
+"""Copies among labelled images: which to use, and which belong together."""
 
 import logging
 from collections.abc import Sequence
@@ -13,51 +13,55 @@ from src.dataset.labelled import LabelledImages, some
 logger = logging.getLogger(__name__)
 
 
+class Distinct(NamedTuple):
+    """Which of some images to use, by their places."""
+
+    kept: np.ndarray  # rising
+    conflicts: list[list[int]]  # identical images with different labels; none of them is kept
+    copies: list[int]  # of images that are kept
+
+
+def distinct(sha256s: Sequence[bytes], labels: np.ndarray) -> Distinct:
+    """Of identical images keep the first, or none if their labels differ."""
+    places: dict[bytes, list[int]] = {}
+    for index, sha256 in enumerate(sha256s):
+        places.setdefault(sha256, []).append(index)
+    conflicts = [
+        same for same in places.values() if len(same) > 1 and len(np.unique(labels[same])) > 1
+    ]
+    torn = {same[0] for same in conflicts}
+    usable = [same for same in places.values() if same[0] not in torn]
+    kept = np.array([same[0] for same in usable], np.intp)
+    return Distinct(kept, conflicts, [copy for same in usable for copy in same[1:]])
+
+
 class Deduplicated(NamedTuple):
-    """Images without copies.
+    """Images without copies."""
 
-    Attributes:
-        data: the images to use; its notes say what was found.
-        kept: their places among the images given, (n,) int.
-        groups: near duplicates share a number, (n,) int; they must stay on one side of a split.
-    """
-
-    data: LabelledImages
-    kept: np.ndarray
-    groups: np.ndarray
+    data: LabelledImages  # its notes say what was found
+    kept: np.ndarray  # places among the images given, (n,) int
+    groups: np.ndarray  # near duplicates share a number, (n,) int: one side of a split for all
 
 
 def deduplicate(data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarray) -> Deduplicated:
     """Leave out copies and contradictions, group near duplicates, and log what was found.
 
-    Args:
-        data: images with one class each.
-        sha256s: content of each, (n).
-        hashes: perceptual hash of each, (n, bytes) uint8.
+    Images have one class each; perceptual hashes are (n, bytes) uint8.
     """
-    places: dict[bytes, list[int]] = {}
-    for index, sha256 in enumerate(sha256s):
-        places.setdefault(sha256, []).append(index)
-    paths, labels = data.paths, data.labels
-    kept, conflicts, copies = [], [], []
-    for same in places.values():
-        if len({int(labels[index]) for index in same}) > 1:
-            conflicts.append([paths[index] for index in same])
-        else:
-            kept.append(same[0])
-            copies += [paths[index] for index in same[1:]]
-    keep = np.array(sorted(kept), np.intp)
-    groups = duplicates.groups([sha256s[index] for index in keep.tolist()], hashes[keep])
-    data = data.only([paths[index] for index in keep.tolist()])
+    paths = data.paths
+    kept, conflicts, copies = distinct(sha256s, data.labels)
+    groups = duplicates.groups([sha256s[index] for index in kept], hashes[kept])
+    data = data.only([paths[index] for index in kept])
     lookalikes = _of_several_classes(data, groups)
     notes = []
     if conflicts:
-        named = some([" = ".join(same) for same in conflicts])
+        named = some([" = ".join(paths[index] for index in same) for same in conflicts])
         notes.append(
             f"{len(conflicts)} images lie in several categories and are not used: {named}."
         )
     if copies:
-        notes.append(f"{len(copies)} copies of other images are left out: {some(copies)}.")
+        named = some([paths[index] for index in copies])
+        notes.append(f"{len(copies)} copies of other images are left out: {named}.")
     if lookalikes:
         named = some([" ~ ".join(group[:5]) for group in lookalikes])
         notes.append(
@@ -66,11 +70,10 @@ def deduplicate(data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarr
         )
     for note in notes:
         logger.warning("%s", note)
-    return Deduplicated(replace(data, notes=(*data.notes, *notes)), keep, groups)
+    return Deduplicated(replace(data, notes=(*data.notes, *notes)), kept, groups)
 
 
 def _of_several_classes(data: LabelledImages, groups: np.ndarray) -> list[list[str]]:
-    """Groups with more than one class, each as its paths."""
     order = np.argsort(groups, kind="stable")
     edges = np.flatnonzero(np.diff(groups[order])) + 1
     paths = data.paths

@@ -7,25 +7,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+# Bits of 256 by which the perceptual hashes of near duplicates may differ. Measured on 330
+# photographs of 500 x 400 pixels (OASIS), copies against originals. Missed: none of those saved at
+# JPEG quality 20, resized to 50 %, brightened by 20 %, darkened by 5 %, turned to grey, or cut by
+# 2 % of width and height; of those cut by 4 %, 5.5 %. Wrongly joined: none of the 54,285 pairs of
+# different photographs, series of one subject included; the nearest pair differs in 88 bits.
+# `bench/duplicates.py` measures this again.
 DISTANCE = 47
-"""Bits of 256 by which the perceptual hashes of near duplicates may differ.
 
-Measured on 330 photographs of 500 x 400 pixels (OASIS), the hash of an altered copy against that
-of the original. Missed: none of those saved at JPEG quality 50 or 20, resized to 50 %, brightened
-or darkened by 5 %, brightened by 20 %, turned to grey, cut by 2 % of width and height (1 % at each
-edge), or cut so, resized to 50 % and saved at quality 50; of those cut by 4 %, 5.5 %. Wrongly
-joined: none of the 54,285 pairs of different photographs, series of one subject included; the
-nearest pair differs in 88 bits. `bench/duplicates.py` measures this again.
-"""
-
+# Cosine from which the features of a vision model make two images near duplicates. Measured with
+# mobilenet_v2 on the same photographs: two different ones reach 0.82 at most; copies that are
+# mirrored, turned or cut by 10 %, most of which the hash misses, reach 0.9 in nearly all cases.
 SIMILARITY = 0.9
-"""Cosine from which the features of a vision model make two images near duplicates.
-
-Measured with mobilenet_v2 on the same photographs: two different ones reach 0.82 at most. One pair
-reaches 0.93, and is one photograph cut in two ways, which the perceptual hash misses. Of altered
-copies the hash misses most that are mirrored, turned or cut by 10 %; these reach 0.9 in nearly all
-cases. Greys and strong compression are for the hash to find.
-"""
 
 _SAMPLE, _DIRECTIONS, _TILE = 4096, 128, 4096
 _SMALL = 4096  # so many hashes or fewer are compared each with each
@@ -36,8 +29,6 @@ Pairs = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
 
 class Duplicate(NamedTuple):
-    """One image of a group of duplicates."""
-
     path: str
     size: int  # bytes
     sha256: bytes
@@ -46,7 +37,6 @@ class Duplicate(NamedTuple):
 
 
 def are_identical(group: Sequence[Duplicate]) -> bool:
-    """Whether all of a group have the same content."""
     return len({image.sha256 for image in group}) == 1
 
 
@@ -56,15 +46,9 @@ def labels_conflict(group: Sequence[Duplicate]) -> bool:
 
 
 def groups(sha256s: Sequence[bytes], hashes: np.ndarray, alike: Iterable[Pairs] = ()) -> np.ndarray:
-    """Group labels that join images of the same content and near duplicates.
+    """Labels as of `near_duplicate_groups` that also join images of the same content.
 
-    Args:
-        sha256s: content of each image, (n).
-        hashes: their perceptual hashes, (n, bytes) uint8.
-        alike: more pairs to join, as places of images; see `similar_pairs`.
-
-    Returns:
-        Labels as of `near_duplicate_groups`, (n,) int64.
+    More pairs to join are places of images, as `similar_pairs` gives them.
     """
     labels = near_duplicate_groups(hashes)
     roots = np.unique(labels, return_index=True)[1][labels]
@@ -77,22 +61,15 @@ def groups(sha256s: Sequence[bytes], hashes: np.ndarray, alike: Iterable[Pairs] 
 
 
 def near_duplicate_groups(hashes: np.ndarray, *, distance: int = DISTANCE) -> np.ndarray:
-    """Group images whose hashes are joined by steps of at most `distance` bits.
+    """Group images whose hashes, (n, bytes) uint8, are joined by steps of at most `distance` bits.
 
-    Exact: two images share a label if and only if a chain of images leads from one to the other
-    in which neighbours differ in at most `distance` bits.
+    Exact: two images share a label (0, 1, ... in the order in which the groups first appear) if and
+    only if a chain of images leads from one to the other in which neighbours differ by no more.
 
     Many hashes are searched by their 16-bit pieces (Norouzi, Punjani and Fleet, "Fast search in
     Hamming space with multi-index hashing", 2012): two hashes of p pieces that differ in at most
     p r + a bits, a < p, agree up to r bits in one of the first a + 1 pieces or up to r - 1 bits
     in one of the others. Large groups cost more: each pair in one is looked at several times.
-
-    Args:
-        hashes: (n, bytes) uint8, as made by `perceptual_hash`; a multiple of 8 bytes.
-        distance: in bits, 0 or more.
-
-    Returns:
-        Labels 0, 1, ... in the order in which the groups first appear, (n,) int64.
     """
     hashes = np.ascontiguousarray(hashes)
     different, copy_of = np.unique(hashes, axis=0, return_inverse=True)
@@ -109,18 +86,11 @@ def near_duplicate_groups(hashes: np.ndarray, *, distance: int = DISTANCE) -> np
 
 
 def similar_pairs(vectors: np.ndarray, *, similarity: float = SIMILARITY) -> Iterator[Pairs]:
-    """All pairs of feature vectors whose cosine is high, each once.
+    """The places, in pieces, of all pairs of vectors (n, d) of at least this cosine, each once.
 
     Exact, and quicker than comparing all: a unit vector is a part p in the main directions of the
     vectors and a rest of length r, and by Cauchy and Schwarz the cosine of two is at most
     p1 p2 + r1 r2. Few pairs get past that, and for those it is computed in full.
-
-    Args:
-        vectors: (n, d) float32.
-        similarity: the least cosine, above 0; vectors of zeros are like none.
-
-    Yields:
-        Places of the pairs, in pieces.
     """
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
@@ -153,12 +123,7 @@ def _pieces(hashes: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, int
 
 
 def _pairs(keys: np.ndarray, radius: int) -> Iterator[Pairs]:
-    """All pairs of places whose keys differ in at most `radius` bits, each once, in blocks.
-
-    Args:
-        keys: (n) uint16, sorted.
-        radius: in bits; none if negative.
-    """
+    """All pairs of places whose keys, sorted uint16, differ in at most `radius` bits, each once."""
     ends = np.cumsum(np.bincount(keys, minlength=1 << _PIECE_BITS))
     starts = np.concatenate([[0], ends[:-1]])
     for flips in range(radius + 1):
@@ -206,6 +171,4 @@ def _join(roots: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
 def _numbered(labels: np.ndarray) -> npt.NDArray[np.int64]:
     """The same groups as 0, 1, ... in the order in which they first appear."""
     _, first, of = np.unique(labels, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[of]
+    return np.argsort(np.argsort(first))[of]

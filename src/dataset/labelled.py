@@ -12,43 +12,44 @@ from src.images import ImageFile
 
 
 @dataclass(frozen=True)
-class LabelledImages:
-    """The labelled images of a folder.
-
-    Attributes:
-        directory: the image folder.
-        files: the images, sorted by path; everything below is in this order.
-        labels: the class of each image, (n,) int64, or a sparse matrix (n, k) of uint8 that is 1
-            where the image has the tag.
-        names: of the classes or tags, in the order of a model's outputs.
-        notes: sentences for the user on what was found.
-    """
+class FolderImages:
+    """Images of a folder, sorted by path; what a subclass knows of them is in this order."""
 
     directory: Path
     files: tuple[ImageFile, ...]
-    labels: Any
-    names: tuple[str, ...]
-    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
 
     @property
     def paths(self) -> list[str]:
-        """Relative paths with forward slashes."""
         return [file.path for file in self.files]
+
+    def only(self, paths: Collection[str]) -> Self:
+        """The same without the images that are not named."""
+        wanted = set(paths)
+        return self._at([index for index, path in enumerate(self.paths) if path in wanted])
+
+    def _at(self, places: list[int]) -> Self:
+        return replace(self, files=tuple(self.files[index] for index in places))
+
+
+@dataclass(frozen=True)
+class LabelledImages(FolderImages):
+    """The labelled images of a folder."""
+
+    # Classes, (n,) int64, or a sparse matrix (n, k) of uint8 that is 1 where an image has a tag.
+    labels: Any
+    names: tuple[str, ...]  # of the classes or tags, in the order of a model's outputs
+    notes: tuple[str, ...] = ()  # sentences for the user on what was found
 
     @property
     def counts(self) -> np.ndarray:
         """Images with each class or tag, (k,) int64."""
         return label_counts(self.labels, len(self.names))
 
-    def only(self, paths: Collection[str]) -> Self:
-        """The same without the images that are not named; the classes or tags stay."""
-        wanted = set(paths)
-        keep = [index for index, file in enumerate(self.files) if file.path in wanted]
-        files = tuple(self.files[index] for index in keep)
-        return replace(self, files=files, labels=self.labels[keep])
+    def _at(self, places: list[int]) -> Self:
+        return replace(super()._at(places), labels=self.labels[places])
 
 
 def label_counts(labels: Any, count: int) -> np.ndarray:
@@ -59,11 +60,7 @@ def label_counts(labels: Any, count: int) -> np.ndarray:
 
 
 def order_of(wanted: Sequence[str], there: Sequence[str]) -> np.ndarray:
-    """Where each wanted class or tag stands among a model's outputs, (k,) int.
-
-    Raises:
-        ModelError: they are not the same.
-    """
+    """Where each wanted class or tag stands among a model's outputs, (k,) int."""
     different = sorted(set(wanted) ^ set(there))
     if different:
         raise ModelError(
@@ -76,6 +73,5 @@ def order_of(wanted: Sequence[str], there: Sequence[str]) -> np.ndarray:
 
 def some(names: Collection[str], most: int = 5) -> str:
     """The first names, and how many more there are, for a message."""
-    listed = list(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(list(names)[:most]) + more

@@ -21,22 +21,12 @@ def split_parts(
     given: np.ndarray | None = None,
     seen: np.ndarray | None = None,
 ) -> np.ndarray:
-    """TRAIN, VALIDATION or TEST for each image, (n,) int8.
+    """TRAIN, VALIDATION or TEST for each image, (n,) int8; for the other arguments see `split`.
 
-    The best epoch and the thresholds are chosen on the validation images; the test images are
-    only reported on.
-
-    Args:
-        sha256s: content of each image.
-        groups: group of duplicates that each image belongs to, (n,) int; kept on one side.
-        fraction_for_test: share of all images.
-        fraction_for_validation: share of those that are not for testing.
-        seed: another seed, another choice.
-        strata: class of each image, (n,) int: every part has the same share of each.
-        given: a part for each image that is named one, otherwise -1; this overrides the draw. A
-            group that it would split goes to the test images rather than validation, and to
-            validation rather than training.
-        seen: images that an earlier model has seen, (n,) bool; they are never test images.
+    `fraction_for_validation` is a share of the images that are not for testing. `given` holds a
+    part for each image that is named one, otherwise -1, and overrides the draw; a group that it
+    would split goes to the test images rather than validation, and to validation rather than
+    training. Images that an earlier model has seen are never test images.
     """
     test = split(sha256s, groups, fraction=fraction_for_test, seed=seed, strata=strata, seen=seen)
     parts = np.where(test, TEST, TRAIN).astype(np.int8)

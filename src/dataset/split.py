@@ -17,33 +17,22 @@ def split(
     strata: np.ndarray | None = None,
     seen: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Choose the test images.
+    """Choose the test images, (n,) bool; images of one group are duplicates.
 
-    Every group of duplicates draws a number between 0 and 1 from its content and the seed, and
-    is tested on if that lies below the fraction. So the choice depends on neither the names nor
-    the order of the images, and adding images moves none of those that were there (unless a
-    newcomer joins a group).
+    Every group draws a number between 0 and 1 from its content and the seed, and is tested on if
+    that lies below the fraction. So the choice depends on neither the names nor the order of the
+    images, and adding images moves none of those that were there (unless a newcomer joins a group).
+    If the fraction is above 0 and there are two groups or more, neither side is empty.
 
-    With strata (classes), each class gives the groups with its lowest numbers, as many as come
-    nearest to the fraction but at least one, if it has two or more: exact shares, at the cost of
-    a few images near the border changing sides as a class grows.
+    With strata (the class of each image), each class gives the groups with its lowest numbers, as
+    many as come nearest to the fraction but at least one, if it has two or more: exact shares, at
+    the cost of a few images near the border changing sides as a class grows.
 
-    Args:
-        sha256s: content of each image, (n).
-        groups: group label of each image, (n) int; images of one group are duplicates.
-        fraction: share for testing, 0 to less than 1.
-        seed: another seed, another choice.
-        strata: class of each image, (n); a group counts for the class of its first image.
-        seen: images that a model to go on from has seen, (n,) bool: they are not tested on, and
-            of the others more are, until the share of all images is reached.
-
-    Returns:
-        Test mask, (n) bool. If the fraction is above 0 and there are two groups or more, neither
-        side is empty.
+    Images that a model to go on from has `seen`, (n,) bool, are not tested on; of the others more
+    are, until the share of all images is reached.
     """
-    mask = np.zeros(len(sha256s), dtype=bool)
     if not len(sha256s) or fraction <= 0:
-        return mask
+        return np.zeros(len(sha256s), dtype=bool)
     labels, first, member = np.unique(groups, return_index=True, return_inverse=True)
     draws = _draws(sha256s, member, len(labels), seed)
     known = np.zeros(len(labels), dtype=bool) if seen is None else np.isin(labels, groups[seen])
@@ -62,16 +51,12 @@ def split(
 
 def _draws(sha256s: Sequence[bytes], member: np.ndarray, count: int, seed: int) -> np.ndarray:
     """One number in [0, 1) for each group: the draw of its member with the lowest sha256."""
-    lowest: list[bytes | None] = [None] * count
+    lowest = [b"\xff" * 33] * count  # above every sha256
     for index, sha256 in zip(member.tolist(), sha256s, strict=True):
-        held = lowest[index]
-        if held is None or sha256 < held:
-            lowest[index] = sha256
+        lowest[index] = min(lowest[index], sha256)
     salt = seed.to_bytes(8, "little")
-    digests = b"".join(
-        hashlib.blake2b(sha256 or b"", digest_size=8, key=salt).digest() for sha256 in lowest
-    )
-    return np.frombuffer(digests, "<u8") / 2.0**64
+    digests = [hashlib.blake2b(sha256, digest_size=8, key=salt).digest() for sha256 in lowest]
+    return np.frombuffer(b"".join(digests), "<u8") / 2.0**64
 
 
 def _stratified(
@@ -94,30 +79,24 @@ def _among_unseen(
     """The groups below the fraction, and the next ones until the share of all images is met."""
     order = np.argsort(draws)
     order = order[~known[order]]
-    before = np.cumsum(sizes[order]) - sizes[order]
+    middle = np.cumsum(sizes[order]) - sizes[order] / 2
     chosen = np.zeros(len(draws), dtype=bool)
-    chosen[
-        order[(before + sizes[order] / 2 <= fraction * sizes.sum()) | (draws[order] < fraction)]
-    ] = True
+    chosen[order[(middle <= fraction * sizes.sum()) | (draws[order] < fraction)]] = True
     return chosen
 
 
-def check_parts(
-    test: np.ndarray, *, fraction: float, seen: np.ndarray | None = None, least: int = 2
-) -> None:
-    """Make sure that there is enough to train and to test on.
+def check_parts(test: np.ndarray, *, fraction: float, seen: np.ndarray) -> None:
+    """Make sure that there are two images to train on, and two to test on.
 
-    Raises:
-        DataError: fewer than `least` images on a side that is needed. There may be none to test on
-            where a model has `seen` images, (n,) bool.
+    Where a model has `seen` images, (n,) bool, none need be left to test on.
     """
     tested = int(test.sum())
     trained = len(test) - tested
-    if trained < least:
+    if trained < 2:
         raise DataError(
             f"only {trained} images are left to train on: add images, or lower fraction_for_test"
         )
-    if fraction > 0 and tested < least and not (seen is not None and seen.any()):
+    if fraction > 0 and tested < 2 and not seen.any():
         raise DataError(
             f"only {tested} images would be kept back for testing: add images, or raise "
             "fraction_for_test (0 trains on all and tests on none)"

@@ -1,12 +1,11 @@
 """Labels that are probably wrong, whatever the kind of model, as one list that people decide on."""
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from src.errors import DataError
-from src.files import write_csv
+from src.files import read_csv, write_csv
 
 FILE_NAME, PAGE = "suspected_labels.csv", "suspects.html"
 ADD, REMOVE = "add", "remove"
@@ -15,33 +14,18 @@ _KINDS: dict[str, Kind] = {"class": "class", "keep_delete": "keep_delete", "tag"
 
 
 class SuspectedLabel(NamedTuple):
-    """One label of one image that a person should look at.
+    """One label of one image that a person should look at."""
 
-    Attributes:
-        path: the image, relative to the image folder.
-        kind: "class": the name of the folder; "keep_delete"; "tag": one of several.
-        label: as given; for tags the tag.
-        suggested: a better label; for tags "add" or "remove".
-        probability: that the label, or the tag, fits, by a model that did not learn it.
-        surprise: how far that is from what was to be expected, 0 … 1.
-        decision: "wrong", "right", or "" where nobody has decided.
-    """
-
-    path: str
-    kind: Kind
-    label: str
-    suggested: str
-    probability: float
-    surprise: float
-    decision: str = ""
+    path: str  # of the image, relative to the image folder
+    kind: Kind  # "class": the name of the folder; "keep_delete"; "tag": one of several
+    label: str  # as given; for tags the tag
+    suggested: str  # a better label; for tags "add" or "remove"
+    probability: float  # that the label, or the tag, fits, by a model that did not learn it
+    surprise: float  # how far that is from what was to be expected, 0 … 1
+    decision: str = ""  # "wrong", "right", or "" where nobody has decided
 
 
 def write_suspected(file: Path, suspects: Iterable[SuspectedLabel]) -> None:
-    """Write the list, the greatest surprise first.
-
-    Raises:
-        DataError: it cannot be written.
-    """
     rows = [
         suspect._replace(
             probability=round(suspect.probability, 6), surprise=round(suspect.surprise, 6)
@@ -52,22 +36,15 @@ def write_suspected(file: Path, suspects: Iterable[SuspectedLabel]) -> None:
 
 
 def read_suspected(file: Path) -> list[SuspectedLabel]:
-    """Read a list, as it was written or as the page saved it with decisions.
-
-    Raises:
-        DataError: no such file, or no such list.
-    """
+    """Read a list, as it was written or as the page saved it with decisions."""
     if file.suffix == ".json":
         raise DataError(
             f"{file} is a list of an earlier version: evaluate the model again, which writes "
             f"{FILE_NAME} and {PAGE}"
         )
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            return [_suspect(row) for row in csv.DictReader(stream)]
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}") from None
-    except (KeyError, AttributeError, TypeError, ValueError, csv.Error):
+        return [_suspect(row) for _, row in read_csv(file)]
+    except (KeyError, ValueError):
         raise DataError(
             f"{file} is no list of suspected labels, or damaged: save it from {PAGE}"
         ) from None

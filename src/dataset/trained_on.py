@@ -25,17 +25,11 @@ def _none() -> np.ndarray:
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """Images by content and by look.
+    """Images by content and by look."""
 
-    Attributes:
-        sha256s: (n, 32) uint8, each once.
-        hashes: their perceptual hashes, (n, 32) uint8.
-        unknown: models among the ancestors that do not say what they have seen.
-    """
-
-    sha256s: np.ndarray = field(default_factory=_none)
-    hashes: np.ndarray = field(default_factory=_none)
-    unknown: tuple[str, ...] = ()
+    sha256s: np.ndarray = field(default_factory=_none)  # (n, 32) uint8, each once
+    hashes: np.ndarray = field(default_factory=_none)  # their perceptual hashes, (n, 32) uint8
+    unknown: tuple[str, ...] = ()  # ancestors that do not say what they have seen
 
     def __len__(self) -> int:
         return len(self.sha256s)
@@ -58,10 +52,7 @@ class TrainedOn:
     def seen(self, sha256s: Sequence[bytes], hashes: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Which of some images were seen, themselves or a near duplicate of them, (n,) bool.
 
-        Args:
-            sha256s: content of each image, (n).
-            hashes: their perceptual hashes, (n, 32) uint8.
-            groups: near duplicates among them share a number, (n,) int.
+        Their hashes are (n, 32) uint8; near duplicates among them share a number in `groups`.
         """
         known = {row.tobytes() for row in self.sha256s}
         seen = np.array([content in known for content in sha256s], dtype=bool)
@@ -71,30 +62,16 @@ class TrainedOn:
         return np.isin(groups, groups[seen])
 
     def save(self, folder: Path) -> None:
-        """Write `trained_on.safetensors` into a model's folder.
-
-        Raises:
-            DataError: the file cannot be written.
-        """
+        """Write `trained_on.safetensors` into a model's folder."""
         from safetensors.numpy import save_file
 
         with replacing(folder / FILE_NAME) as temporary:
-            save_file(
-                {"sha256s": self.sha256s, "perceptual_hashes": self.hashes},
-                temporary,
-                {"unknown": "\n".join(self.unknown)},
-            )
+            images = {"sha256s": self.sha256s, "perceptual_hashes": self.hashes}
+            save_file(images, temporary, {"unknown": "\n".join(self.unknown)})
 
     @classmethod
     def load(cls, model: Path) -> "TrainedOn":
-        """What the model in a folder has seen; a model without the file does not say.
-
-        Args:
-            model: a model's folder, or a file in it.
-
-        Raises:
-            ModelError: the file is damaged.
-        """
+        """What a model (its folder, or a file in it) has seen; without the file it does not say."""
         from safetensors import SafetensorError, safe_open
 
         folder = model if model.is_dir() else model.parent

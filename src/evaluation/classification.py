@@ -76,7 +76,7 @@ def evaluate(
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Counts, (classes, classes) int64: a row for each true class, a column for each predicted."""
+    """Counts (classes, classes): a row for each true class, a column for each predicted one."""
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
@@ -85,10 +85,11 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
     Guo et al., "On calibration of modern neural networks", 2017, equation 3.
     """
-    rows = reliability(labels, probabilities)
-    return float(
-        sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / len(labels)
-    )
+    off = [
+        abs(row["accuracy"] - row["confidence"]) * row["n"]
+        for row in reliability(labels, probabilities)
+    ]
+    return float(sum(off) / len(labels))
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, float]]:

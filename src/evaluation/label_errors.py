@@ -13,8 +13,6 @@ _LEAST = 1e-12
 
 
 class Suspicion(NamedTuple):
-    """One image whose label is probably wrong."""
-
     image: int  # its place among the images
     quality: float  # 0 … 1, how well the label fits; the lower the worse
     suggested: int  # the class that fits better
@@ -64,9 +62,7 @@ def wrong_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> np.nda
     A model that is often unsure disagrees with many labels that are right. Here a label is drawn
     from the model's probabilities, made softer or sharper by a temperature, unless it is wrong;
     then it is any of the other classes. The temperature and the share of wrong labels are those
-    under which the given labels are likeliest.
-
-    Labels and probabilities are those of `suspected_labels`.
+    under which the given labels are likeliest. Arguments as above.
     """
     result = np.full(len(labels), np.nan)
     judged = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
@@ -94,13 +90,9 @@ def wrong_tag_probabilities(
 ) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
     """How probably a tag is missing, and how probably a given tag is wrong, by its probability.
 
-    As `wrong_probabilities`, for every decision whether an image has a tag; the share of tags that
-    are missing and that of tags which are there wrongly are two different ones.
-
-    Args:
-        labels: as given, sparse (n, k).
-        probabilities: (n, k) from models that did not learn the image's tags; rows with NaN are
-            passed over.
+    As `wrong_probabilities`, for every decision whether an image has a tag, but the share of tags
+    that are missing is not that of tags which are there wrongly. Labels are sparse (n, k);
+    probabilities (n, k) come from models that did not learn the image's tags, or are NaN.
 
     Returns:
         Functions of a tag's probability: that it is really there where it is not given, and that
@@ -151,9 +143,7 @@ def confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray
 
     An image is counted for the likeliest of the classes that it reaches the threshold of: the
     mean probability of the class among the images labelled with it. The counts of each label are
-    then scaled to its number of images.
-
-    Every class occurs among the labels, (n,) int; the probabilities are (n, classes).
+    then scaled to its number of images. Every class occurs among the labels.
     """
     classes = probabilities.shape[1]
     own = probabilities[np.arange(len(labels)), labels]

@@ -41,7 +41,7 @@ class TagMetrics:
 
     @property
     def recall(self) -> np.ndarray:
-        return _ratio(self.tp, self.tp + self.fn)
+        return _ratio(self.tp, self.support)
 
     def f_score(self, beta: float) -> np.ndarray:
         return f_beta(self.tp, self.fp, self.fn, beta)
@@ -149,9 +149,8 @@ def summarise(
     `tags` are positions, or None for all; `scored` is needed for the micro average precision.
     """
     chosen = np.arange(len(metrics.tp)) if tags is None else tags
-    tp, fp, fn, tn = (
-        int(counts[chosen].sum()) for counts in (metrics.tp, metrics.fp, metrics.fn, metrics.tn)
-    )
+    counts = {name: int(getattr(metrics, name)[chosen].sum()) for name in ("tp", "fp", "fn", "tn")}
+    tp, fp, fn, tn = counts.values()
     seen = chosen[metrics.support[chosen] > 0]
 
     def macro(values: np.ndarray) -> float | None:
@@ -160,10 +159,7 @@ def summarise(
     summary: dict[str, Any] = {
         "tags": len(chosen),
         "tags_with_images": len(seen),
-        "tp": tp,
-        "fp": fp,
-        "fn": fn,
-        "tn": tn,
+        **counts,
         "precision_micro": float(_ratio(tp, tp + fp)),
         "recall_micro": float(_ratio(tp, tp + fn)),
         "f1_micro": float(f_beta(tp, fp, fn, 1)),

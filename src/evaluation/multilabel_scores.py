@@ -21,11 +21,7 @@ class Scored(NamedTuple):
 
 
 def against(scores: np.ndarray, labels: "csr_array | np.ndarray") -> Scored:
-    """Scores (n, k) with their truth (n, k), nonzero where the image has the tag.
-
-    Raises:
-        ValueError: the shapes differ, there is nothing to measure, or a score is not a number.
-    """
+    """Scores (n, k) with their truth (n, k), nonzero where the image has the tag."""
     from scipy.sparse import csc_array
 
     if scores.shape != labels.shape or scores.ndim != 2 or not scores.size:

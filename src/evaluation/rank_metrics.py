@@ -6,6 +6,7 @@ never NaN: JSON has no NaN, and "0.5" would be a lie.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -68,13 +69,8 @@ def evaluate(
     Args:
         given: the person's scores, (n,).
         predicted: the model's, (n,), in the same units (only `rmse` depends on the units).
-        bootstrap: resamples of the images for 95 % percentile intervals; 0 for none.
-        seed: of the resampling.
+        bootstrap: resamples of the images for 95 % intervals, `ab_interval` and so on; 0 for none.
         groups: (n,) images with the same number (near duplicates) are drawn together.
-
-    Returns:
-        `n`, `ab`, `spearman`, `rmse`, and with `bootstrap` also `ab_interval`,
-        `spearman_interval` and `rmse_interval`, each [low, high]. What cannot be measured is None.
     """
     given, predicted = _paired(given, predicted)
     result: dict[str, Any] = {
@@ -131,57 +127,35 @@ def resampled_accuracies(
     }
 
 
-def group_means(
-    groups: Sequence[str], given: ArrayLike, predicted: ArrayLike
-) -> list[dict[str, Any]]:
-    """Per group (folder, theme), sorted by name: how many images, their mean scores, their AB."""
-    given, predicted = _paired(given, predicted)
-    names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    return [
-        {
-            "group": str(name),
-            "n": int(mine.sum()),
-            "given_mean": float(given[mine].mean()),
-            "predicted_mean": float(predicted[mine].mean()),
-            "predicted_std": float(predicted[mine].std()),
-            "ab": pairwise_accuracy(given[mine], predicted[mine]),
-        }
-        for name, mine in ((name, member == number) for number, name in enumerate(names))
-    ]
-
-
 def accuracy_by_gap(
     given: ArrayLike, predicted: ArrayLike, *, bins: int = 8, seed: int = 0
 ) -> list[dict[str, Any]]:
     """AB against the gap between the two given scores: near pairs are hard, far ones easy.
 
-    All pairs are used, or a random 400,000 of them if there are more. The bins hold equally many.
-
-    Returns:
-        one dict a bin, from small to large gaps: `from`, `to` (in units of the given score),
-        `n` pairs and their `ab`.
+    All pairs are used, or a random 400,000 of them if there are more, in bins of equally many:
+    `from` and `to` (in units of the given score), `n` pairs and their `ab`.
     """
     given, predicted = _paired(given, predicted)
-    left, right = _pairs(len(given), seed)
+    n, rng = len(given), np.random.default_rng(seed)
+    if math.comb(n, 2) <= _PAIRS_AT_MOST:
+        left, right = np.triu_indices(n, 1)
+    else:  # a random sample, without pairs of equal images
+        left = rng.integers(n, size=_PAIRS_AT_MOST)
+        right = (left + rng.integers(1, n, size=_PAIRS_AT_MOST)) % n
     differ = given[left] != given[right]
     left, right = left[differ], right[differ]
-    if not len(left):
-        return []
     gap = given[left] - given[right]
     ordered_right = (np.sign(gap) * np.sign(predicted[left] - predicted[right]) + 1) / 2
-    gap = np.abs(gap)
-    edges = np.unique(np.quantile(gap, np.linspace(0, 1, bins + 1)))
-    number = np.clip(np.searchsorted(edges, gap, side="right") - 1, 0, max(len(edges) - 2, 0))
-    counts, upper = np.bincount(number), np.append(edges[1:], edges[-1])
-    sums = np.bincount(number, weights=ordered_right)
+    gap, order = np.abs(gap), np.argsort(np.abs(gap), kind="stable")
     return [
         {
-            "from": float(edges[b]),
-            "to": float(upper[b]),
-            "n": int(counts[b]),
-            "ab": float(sums[b] / counts[b]),
+            "from": float(gap[part[0]]),
+            "to": float(gap[part[-1]]),
+            "n": len(part),
+            "ab": float(ordered_right[part].mean()),
         }
-        for b in np.flatnonzero(counts)
+        for part in np.array_split(order, bins)
+        if len(part)
     ]
 
 
@@ -191,23 +165,13 @@ def interval_coverage(
     std: ArrayLike,
     levels: Sequence[float] = (0.5, 0.8, 0.95),
 ) -> list[dict[str, float | None]]:
-    """The share of given scores inside the predicted Gaussian intervals, per nominal level.
-
-    Args:
-        std: standard deviation of each prediction as a forecast of the given score, (n,).
-    """
-    from statistics import NormalDist
-
+    """The share of given scores inside the predicted Gaussian intervals, per nominal level."""
     given, predicted = _paired(given, predicted)
-    distance, scale = np.abs(given - predicted), np.asarray(std, dtype=np.float64)
+    distances = np.abs(given - predicted) / np.asarray(std, dtype=np.float64)
+    widths = [NormalDist().inv_cdf(0.5 + level / 2) for level in levels]
     return [
-        {
-            "level": level,
-            "coverage": float(np.mean(distance <= NormalDist().inv_cdf(0.5 + level / 2) * scale))
-            if len(distance)
-            else None,
-        }
-        for level in levels
+        {"level": level, "coverage": float(np.mean(distances <= width)) if len(given) else None}
+        for level, width in zip(levels, widths, strict=True)
     ]
 
 
@@ -268,16 +232,6 @@ def _widened(interval: Interval, units: NDArray[np.intp]) -> Interval:
         return interval
     trials = max((int(units.max()) + 1) // 2, 1)
     return list(Proportion(int(interval[0]) * trials, trials).interval)
-
-
-def _pairs(n: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """All pairs of n images, or a random sample of them (without a pair of equal images)."""
-    if n * (n - 1) // 2 <= _PAIRS_AT_MOST:
-        left, right = np.triu_indices(n, 1)
-        return left, right
-    rng = np.random.default_rng(seed)
-    left = rng.integers(n, size=_PAIRS_AT_MOST)
-    return left, (left + rng.integers(1, n, size=_PAIRS_AT_MOST)) % n
 
 
 def _paired(given: ArrayLike, predicted: ArrayLike) -> tuple[FloatArray, FloatArray]:

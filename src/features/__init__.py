@@ -1,7 +1,8 @@
 """From images to feature vectors, computed once and kept."""
 
 from src.features.extract import Engine, FeatureTable, compute_features
-from src.features.registry import Extractor, open_extractors
+from src.features.extractor import Extractor
+from src.features.registry import open_extractors
 from src.features.store import FeatureStore, open_store
 
 __all__ = [

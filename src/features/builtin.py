@@ -21,12 +21,12 @@ domain", 2012 (BRISQUE); Immerkaer, "Fast noise variance estimation", 1996; Wang
 
 from collections.abc import Callable
 from functools import cache
-from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from src.features.extractor import Extractor
 from src.features.pixels import (
     Array,
     binary_patterns,
@@ -43,63 +43,21 @@ from src.features.pixels import (
     quantiles,
 )
 
-VERSION = 1
-"""Goes up whenever the values change, so that stored features are computed again."""
+VERSION = 1  # goes up whenever the values change, so that stored features are computed again
+SIZE = 510  # number of features
+WORKING_SIDE = 128  # pixels on the shorter side that images are shrunk to
 
-SIZE = 510
-"""Number of features."""
-
-WORKING_SIDE = 128
-"""Pixels on the shorter side that images are shrunk to; a decoder should leave twice as many."""
-
-Values = dict[tuple[str, ...], Any]
-"""(what is measured, then the name in `_AXES` of each axis of the values) -> values."""
+Values = dict[tuple[str, ...], Any]  # (what is measured, name of each axis ...) -> values
 
 _SMALLEST, _LONGEST = 32, 4096  # sides of the detail view, pixels
 _HUES, _TONES, _GRID, _BLOCKS = 12, 16, 4, (8, 32)
 _QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 _QUARTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
-_CHANNELS = ["lightness", "green-red", "blue-yellow", "chroma"]
-_PIXEL_STATISTICS = [
-    *_CHANNELS, "horizontal change", "vertical change", "green-red edges", "blue-yellow edges",
-    "Laplacian",
-]  # fmt: skip
-_TO_ONE_SCALE = np.array([[1, 4, 4, 4, 2, 2, 6, 6, 2]], np.float32).T  # for _PIXEL_STATISTICS
-_PAIRS = np.triu_indices(len(_PIXEL_STATISTICS))
+# To one scale: the four channels, horizontal and vertical change, green-red and blue-yellow edges,
+# Laplacian.
+_TO_ONE_SCALE = np.array([[1, 4, 4, 4, 2, 2, 6, 6, 2]], np.float32).T
+_PAIRS = np.triu_indices(len(_TO_ONE_SCALE))
 _BANDS = 12  # of the power spectrum, half an octave each
-
-_AXES: dict[str, list[str]] = {
-    "channel": _CHANNELS,
-    "Lab": _CHANNELS[:3],
-    "RGB": ["red", "green", "blue"],
-    "YCbCr": ["luma", "blue difference", "red difference"],
-    "ratio": ["red to green", "blue to green"],
-    "neutral": ["average", "brightest", "edges"],
-    "moment": ["mean", "deviation", "skew", "kurtosis"],
-    "quantile": [f"{q:.0%} quantile" for q in _QUANTILES],
-    "quartile": ["lowest", "lower quartile", "median", "upper quartile", "highest"],
-    "hue": [f"{360 * i // _HUES}°" for i in range(_HUES)],
-    "third": ["dark", "middle", "light"],
-    "symmetry": ["one hue", "complements", "triad", "tetrad", "pentad"],
-    "tone": [f"{i + 1} of {_TONES}" for i in range(_TONES)],
-    "block": [f"blocks of {side} px" for side in _BLOCKS],
-    "level": ["full detail", "half detail", "picture", "half picture", "quarter picture"],
-    "detail": ["full detail", "half detail"],
-    "sharpness": ["mean gradient", "peak gradient", "mean Laplacian", "peak Laplacian"],
-    "normalised": ["local deviation", "magnitude", "deviation", "skew", "kurtosis"],
-    "neighbour": ["right", "below", "below right", "below left"],
-    "product": ["signed", "magnitude"],
-    "side": ["horizontal", "vertical"],
-    "pattern": [*(f"{i} brighter neighbours" for i in range(9)), "irregular"],
-    "statistics": [
-        f"{_PIXEL_STATISTICS[i]} and {_PIXEL_STATISTICS[j]}" for i, j in zip(*_PAIRS, strict=True)
-    ],
-    "band": [f"waves of {WORKING_SIDE / 2 ** (i / 2):.3g} px and less" for i in range(_BANDS)],
-    "row": [f"row {i + 1} of {_GRID}" for i in range(_GRID)],
-    "column": [f"column {i + 1} of {_GRID}" for i in range(_GRID)],
-    "direction": ["across", "down", "to lower right", "to upper right"],
-    "place": ["off centre", "low", "wide", "high"],
-}  # fmt: skip
 
 
 class _Views(NamedTuple):
@@ -107,20 +65,23 @@ class _Views(NamedTuple):
 
     aspect: float  # width / height of the image as given
     rgb: Array  # (3, side, side) the picture, sRGB 0 ... 1
-    lab: Array  # (4, side, side) the picture in OKLab, with chroma: `_CHANNELS`
+    lab: Array  # (4, side, side) the picture: lightness, green-red, blue-yellow, chroma
     ycc: list[Array]  # luma and two colour differences of full detail, each (h, w), 0 ... 1
-    levels: list[Array]  # lightness at the sizes in _AXES["level"]
+    levels: list[Array]  # lightness: full and half detail, picture, its half and quarter
 
 
-@cache
-def names() -> list[str]:
-    """What each feature measures, in order, for reports: `SIZE` distinct phrases."""
-    blank = _measure(Image.new("RGB", (_SMALLEST, _SMALLEST)))
-    return [
-        f"{what}: {', '.join(labels)}" if axes else what
-        for what, *axes in blank
-        for labels in product(*(_AXES[axis] for axis in axes))
-    ]
+class BuiltinExtractor(Extractor):
+    """Nothing to load; the features are computed image by image, in the workers."""
+
+    name = "builtin"
+    identity = f"builtin|v{VERSION}"
+    min_side = WORKING_SIDE
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        return image_features(image)
+
+    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
+        return np.stack(prepared)
 
 
 @cache
@@ -140,13 +101,14 @@ def image_features(image: Image.Image) -> Array:
 
     Takes about 15 ms; numpy releases the interpreter for most of it, so threads help.
     """
-    values = [np.ravel(value) for value in _measure(image).values()]
+    values = [np.ravel(value) for value in measure(image).values()]
     return np.concatenate(values, dtype=np.float32)
 
 
-def _measure(image: Image.Image) -> Values:
+def measure(image: Image.Image) -> Values:
+    """The features by what they measure, in order; the image is RGB."""
     views = _views(image)
-    return {key: value for measure in _MEASURES.values() for key, value in measure(views).items()}
+    return {key: value for kind in _MEASURES.values() for key, value in kind(views).items()}
 
 
 def _views(image: Image.Image) -> _Views:

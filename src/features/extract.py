@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from src.errors import DataError
+from src.features.extractor import Extractor
 from src.features.file_names import FileNameExtractor
-from src.features.registry import Extractor
 from src.features.store import FeatureStore
 from src.images import ImageFile, read_file
 from src.images.perceptual_hash import HASHED_SIDE, perceptual_hash
@@ -48,28 +48,15 @@ class Computed(NamedTuple):
     problem: str | None
 
 
-class Engine(Protocol):
-    """Where and how features are computed; see `local_engine`."""
-
-    def __call__(
-        self,
-        files: Sequence[ImageFile],
-        extractor: Extractor | None,
-        done: set[bytes],
-        batch_size: int,
-    ) -> Iterable[Sequence[Computed]]:
-        """Compute, giving results in batches as they are ready, each file once, in any order.
-
-        Args:
-            files: what to read.
-            extractor: what to compute, not loaded yet; None: contents and hashes alone.
-            done: contents (sha256) that have features already and may be passed over.
-            batch_size: images in one pass through the model.
-        """
-
-
+# The content of an image by its path; an OSError where it cannot be read.
 Read = Callable[[str], bytes]
-"""The content of an image by its path; an OSError where it cannot be read."""
+
+# Where and how features are computed: files, an extractor that is not loaded yet (None: contents
+# and hashes alone), contents (sha256) that may be passed over, and images in one pass through the
+# model. Gives results in batches as they are ready, each file once, in any order.
+Engine = Callable[
+    [Sequence[ImageFile], Extractor | None, set[bytes], int], Iterable[Sequence[Computed]]
+]
 
 
 def compute_features(
@@ -85,20 +72,9 @@ def compute_features(
     """Features of all files that can be read; only those not in the store are computed.
 
     Each batch is kept as soon as it is done: after an interruption the next call goes on there.
-
-    Args:
-        directory: the image folder; the files' paths are relative to it.
-        files: as `scan_images` found them.
-        extractors: their features are joined in this order. Those of file names are computed
-            each time. Without any, the store gets contents and perceptual hashes alone.
-        store: where features are kept.
-        batch_size: images in one pass through the model.
-        workers: threads that read and decode; by default one for each processor.
-        engine: what computes; by default this process.
-
-    Raises:
-        DataError: no file can be read, or the store cannot be written.
-        ModelError: an extractor's model cannot be loaded.
+    The features of several extractors are joined in their order; those of file names are computed
+    each time. Without extractors the store gets contents and perceptual hashes alone. `workers`
+    are the threads that read and decode, by default one for each processor.
     """
     engine = engine or local_engine(lambda path: read_file(directory / path), workers)
     unreadable: dict[str, str] = {}
@@ -116,6 +92,7 @@ def compute_features(
         raise DataError(f"no image in {directory} can be read")
     sha256s = [known[path] for path in paths]
     hashes = store.perceptual_hashes()
+    looks = np.frombuffer(b"".join([hashes[sha256] for sha256 in sha256s]), np.uint8)
     parts = [
         each.features(paths)
         if isinstance(each, FileNameExtractor)
@@ -127,20 +104,13 @@ def compute_features(
         vectors=np.hstack([np.empty((len(paths), 0), np.float32), *parts]),
         blocks=tuple(part.shape[1] for part in parts),
         sha256s=sha256s,
-        perceptual_hashes=np.frombuffer(
-            b"".join([hashes[sha256] for sha256 in sha256s]), np.uint8
-        ).reshape(len(paths), -1),
+        perceptual_hashes=looks.reshape(len(paths), -1),
         unreadable=unreadable,
     )
 
 
 def local_engine(read: Read, workers: int | None = None) -> Engine:
-    """Computing in this process.
-
-    Args:
-        read: gives a file's content.
-        workers: threads that read and decode; by default one for each processor.
-    """
+    """Computing in this process."""
 
     def compute(
         files: Sequence[ImageFile], extractor: Extractor | None, done: set[bytes], batch_size: int
@@ -168,10 +138,9 @@ def _fill(
     if not missing:
         return {}
     unreadable: dict[str, str] = {}
-    finished = 0
     name = extractor.name if extractor else ""
+    start, told, finished = time.monotonic(), name in ("", "builtin"), 0
     with progress_bar(len(missing), f"features {name}" if name else "checking images") as bar:
-        pace = _Pace(len(missing), name)
         for batch in engine(missing, extractor, done, batch_size):
             unreadable |= {c.file.path: c.problem for c in batch if c.problem is not None}
             store.put(
@@ -184,7 +153,11 @@ def _fill(
             )
             bar.update(len(batch))
             finished += len(batch)
-            pace.note(finished)
+            seconds = time.monotonic() - start
+            left = seconds / finished * (len(missing) - finished)
+            if not told and seconds > _WARM_UP_SECONDS and left > _SLOW_SECONDS:
+                told = True
+                _say_what_is_faster(name, left)
     return unreadable
 
 
@@ -196,19 +169,10 @@ def compute_batches(
     batch_size: int,
     workers: int | None,
 ) -> Generator[list[Computed], None, None]:
-    """Read and decode in threads, ahead of the model.
+    """Read and decode in threads, ahead of the model, which is loaded; see `Engine`.
 
-    Args:
-        read: gives a file's content.
-        files: the images.
-        extractor: loaded; None: contents and hashes alone.
-        done: contents that need no computing.
-        batch_size: images in one pass through the model.
-        workers: threads.
-
-    Yields:
-        Files in their order; each vector in the same list as its first file, or an earlier one
-        where several files have the same content.
+    Files come in their order; each vector in the same list as its first file, or an earlier one
+    where several files have the same content.
     """
 
     def prepare(image: Image.Image) -> tuple[bytes, np.ndarray | None]:
@@ -247,7 +211,6 @@ def compute_batches(
 def _extracted(
     batch: Sequence[tuple[Computed, np.ndarray | None]], extractor: Extractor | None
 ) -> list[Computed]:
-    """The results of a batch, with vectors."""
     prepared = [pixels for _, pixels in batch if pixels is not None]
     vectors = iter(extractor.extract(prepared) if extractor and prepared else ())
     return [
@@ -256,25 +219,14 @@ def _extracted(
     ]
 
 
-class _Pace:
-    """Says once, when the work turns out long, what would be faster."""
-
-    def __init__(self, total: int, name: str) -> None:
-        self._total, self._name, self._start = total, name, time.monotonic()
-        self._said = name in {"", "builtin"}
-
-    def note(self, done: int) -> None:
-        seconds = time.monotonic() - self._start
-        left = seconds / done * (self._total - done)
-        if not self._said and seconds > _WARM_UP_SECONDS and left > _SLOW_SECONDS:
-            self._said = True
-            logger.info(
-                "About %.0f minutes left with %s. Faster: a GPU, a smaller model such as "
-                "openai/clip-vit-base-patch32, or feature_extractor 'builtin'. You may stop with "
-                "Ctrl-C at any time: what is done is kept.",
-                left / 60,
-                self._name,
-            )
+def _say_what_is_faster(name: str, seconds_left: float) -> None:
+    logger.info(
+        "About %.0f minutes left with %s. Faster: a GPU, a smaller model such as "
+        "openai/clip-vit-base-patch32, or feature_extractor 'builtin'. You may stop with "
+        "Ctrl-C at any time: what is done is kept.",
+        seconds_left / 60,
+        name,
+    )
 
 
 def _report(unreadable: dict[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 import re
 import zlib
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from src.devices import choose_device
-from src.errors import ModelError
-from src.features.hub import resolve_model
+from src.errors import ModelError, first_line
+from src.features.extractor import Extractor
+from src.features.hub import ModelFiles, resolve_model
 
 PREFIX = "text:"
 VERSION = 1  # of the cleaning and the hashing
@@ -21,6 +21,7 @@ _GRAMS = (3, 4, 5)
 _BATCH = 64
 _CASE = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])")
 _PARTS = re.compile(r"[^\W\d_]+")
+_WITH_TEXT_SIDE = ("clip", "siglip")  # types of model that embed texts as well as images
 
 
 def clean(path: str) -> str:
@@ -34,21 +35,8 @@ def clean(path: str) -> str:
     return " ".join(_PARTS.findall(_CASE.sub(" ", stem))).lower()
 
 
-class FileNameExtractor(ABC):
-    """What is common to extractors of file names; images are not looked at.
-
-    Attributes:
-        name: "text:" and the name of the image extractor beside it.
-        identity: changes whenever the features would.
-    """
-
-    name: str
-    identity: str
-    min_side: int | None = None
-
-    @abstractmethod
-    def load(self) -> None:
-        """Bring the model into memory."""
+class FileNameExtractor(Extractor):
+    """What is common to extractors of file names; images are not looked at."""
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         raise TypeError(f"{self.name} reads file names, not images")
@@ -56,22 +44,15 @@ class FileNameExtractor(ABC):
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
         raise TypeError(f"{self.name} reads file names, not images")
 
-    def describe(self) -> dict[str, Any]:
-        return {"name": self.name, "identity": self.identity}
-
     def features(self, paths: Sequence[str]) -> np.ndarray:
-        """Features (n, d) float32 of the file names of these paths; equal names once.
-
-        Raises:
-            ModelError: the model cannot be loaded.
-        """
+        """Features (n, d) float32 of the file names of these paths; equal names once."""
         texts, place = np.unique([clean(path) for path in paths], return_inverse=True)
         self.load()
         return self._embed([str(text) for text in texts])[place]
 
-    @abstractmethod
     def _embed(self, texts: list[str]) -> np.ndarray:
         """Features (n, d) float32 of n different cleaned names."""
+        raise NotImplementedError
 
 
 class HashedNames(FileNameExtractor):
@@ -82,9 +63,6 @@ class HashedNames(FileNameExtractor):
 
     name = f"{PREFIX}builtin"
     identity = f"text|hashed|v{VERSION}"
-
-    def load(self) -> None:
-        """There is nothing to load."""
 
     def _embed(self, texts: list[str]) -> np.ndarray:
         table = np.zeros((len(texts), SIZE), np.float32)
@@ -99,50 +77,31 @@ class HashedNames(FileNameExtractor):
 
 
 class EmbeddedNames(FileNameExtractor):
-    """The text embedding of CLIP or SigLIP, from the model that embeds the images.
+    """The text embedding of CLIP or SigLIP, from the model that embeds the images."""
 
-    Args:
-        name: of the model, as for images.
-        device: see `src.devices.choose_device`.
-
-    Raises:
-        ModelError: the model cannot be found, or has no text side.
-    """
-
-    def __init__(self, name: str, *, device: str) -> None:
-        self._files = resolve_model(name)
-        if not has_text_side(self._files.model_type):
-            raise ModelError(f"{name!r} has no text side: only CLIP and SigLIP models have one")
-        self.name = PREFIX + self._files.name
-        self.identity = f"text|{self._files.identity}|v{VERSION}"
-        self._device_name = device
+    def __init__(self, files: ModelFiles, *, device: str) -> None:
+        self._files, self._device_name = files, device
+        self.name = PREFIX + files.name
+        self.identity = f"text|{files.identity}|v{VERSION}"
 
     def load(self) -> None:
-        """Load weights and tokenizer.
-
-        Raises:
-            ModelError: transformers cannot load them.
-        """
         import transformers
 
-        kinds: dict[str, Any] = {
-            "clip": transformers.CLIPTextModelWithProjection,
-            "siglip": transformers.SiglipTextModel,
-        }
-        kind = kinds[self._files.model_type]
+        kind: Any = transformers.SiglipTextModel
+        if self._files.model_type == "clip":
+            kind = transformers.CLIPTextModelWithProjection
+        tokenizers: Any = transformers.AutoTokenizer
+        folder = self._files.folder
         try:
-            self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(
-                self._files.folder, trust_remote_code=False
-            )
-            config = transformers.AutoConfig.from_pretrained(
-                self._files.folder, trust_remote_code=False
-            )
+            self._tokenizer = tokenizers.from_pretrained(folder, trust_remote_code=False)
+            config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
             text = config.text_config
             text.projection_dim = getattr(config, "projection_dim", None) or text.hidden_size
-            self._model = kind.from_pretrained(self._files.folder, config=text).eval()
+            self._model = kind.from_pretrained(folder, config=text).eval()
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ModelError(f"the text side of {self.name!r} cannot be loaded: {reason}") from None
+            raise ModelError(
+                f"the text side of {self.name!r} cannot be loaded: {first_line(error)}"
+            ) from None
         self._longest = int(text.max_position_embeddings)
         self._device = choose_device(self._device_name)
         self._model.to(self._device)
@@ -165,25 +124,15 @@ class EmbeddedNames(FileNameExtractor):
         return np.concatenate(parts)
 
 
-def has_text_side(model_type: str) -> bool:
-    """Whether a type of transformers model embeds texts as well as images."""
-    return model_type in {"clip", "siglip"}
-
-
 def open_file_names(name: str, *, device: str) -> FileNameExtractor:
-    """The extractor of file names that goes with an image extractor.
+    """The extractor of file names that goes with an image extractor: "text:" and its name.
 
-    Args:
-        name: "text:" and the name of the image extractor. Where that has no text side, names are
-            hashed.
-        device: of torch.
-
-    Raises:
-        ModelError: the model cannot be found.
+    Where that has no text side, names are hashed.
     """
     partner = name.removeprefix(PREFIX)
     if partner == "builtin" or partner.startswith("clip:"):
         return HashedNames()
-    if has_text_side(resolve_model(partner).model_type):
-        return EmbeddedNames(partner, device=device)
+    files = resolve_model(partner)
+    if files.model_type in _WITH_TEXT_SIDE:
+        return EmbeddedNames(files, device=device)
     return HashedNames()

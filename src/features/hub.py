@@ -20,8 +20,7 @@ OPENAI_NAMES = {
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _TEXT_FILES = ["*.json", "*.txt", "*.model"]
-_CHUNK = 1 << 16
-_CHUNKS = 256
+_CHUNK, _CHUNKS = 1 << 16, 256
 
 
 class ModelFiles(NamedTuple):
@@ -34,11 +33,7 @@ class ModelFiles(NamedTuple):
 
 
 def resolve_model(name: str) -> ModelFiles:
-    """Find a transformers model: a local folder, or a hub name (fetched if not there yet).
-
-    Raises:
-        ModelError: no such folder, or the hub cannot be reached or has no such model.
-    """
+    """Find a transformers model: a local folder, or a hub name (fetched if not there yet)."""
     name = OPENAI_NAMES.get(name, name)
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -54,11 +49,9 @@ def resolve_model(name: str) -> ModelFiles:
 def folder_identity(folder: Path) -> str:
     """A model folder's type and a digest of its files, the same wherever the folder lies."""
     digest = hashlib.sha256()
+    described = {"config.json", "preprocessor_config.json"}
     for file in sorted(folder.iterdir()):
-        if file.name in {"config.json", "preprocessor_config.json"} or file.suffix in {
-            ".safetensors",
-            ".bin",
-        }:
+        if file.name in described or file.suffix in {".safetensors", ".bin"}:
             digest.update(f"{file.name}:{file.stat().st_size}:".encode())
             _sample(file, digest)
     return f"{_model_type(folder)}:{digest.hexdigest()[:16]}"
@@ -96,19 +89,16 @@ def _hub_folder(name: str) -> Path:
         pass
     logger.info("Fetching the model %s, once; it is kept in the hub's cache folder.", name)
     try:
-        folder = Path(snapshot_download(name, allow_patterns=[*_TEXT_FILES, "*.safetensors"]))
-        if not _has_weights(folder):
-            folder = Path(
-                snapshot_download(name, allow_patterns=[*_TEXT_FILES, "pytorch_model*.bin"])
-            )
+        for weights in ("*.safetensors", "pytorch_model*.bin"):
+            folder = Path(snapshot_download(name, allow_patterns=[*_TEXT_FILES, weights]))
+            if _has_weights(folder):
+                return folder
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, ValueError):
         raise ModelError(
             f"the model {name!r} could not be fetched (no network, or no such model): check the "
             "name, or give the folder of a model you have, or set feature_extractor to 'builtin'"
         ) from None
-    if not _has_weights(folder):
-        raise ModelError(f"the model {name!r} has no weights that transformers can load")
-    return folder
+    raise ModelError(f"the model {name!r} has no weights that transformers can load")
 
 
 def _has_weights(folder: Path) -> bool:

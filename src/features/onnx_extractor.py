@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from src.errors import MissingExtra, ModelError
-from src.features.pixel_extractor import PixelExtractor
+from src.errors import MissingExtra, ModelError, first_line
+from src.features.extractor import PixelExtractor
 from src.images.preprocess import Preprocessing
 
 VERSION = 1  # of this module's way from image to vector
@@ -18,14 +18,8 @@ _BATCH = 8  # the activations of a few images stay in the processor's cache
 class OnnxNetwork:
     """A network as `write_onnx` exports it: pixels (n, height, width, 3) uint8 to (n, d) float32.
 
-    Args:
-        file: the ONNX file.
-        purpose: what the user wanted, for the message where onnxruntime is missing.
-        device: ONNX Runtime takes a GPU unless this is `cpu`.
-
-    Raises:
-        ModelError: the file is missing or damaged.
-        MissingExtra: onnxruntime is not installed.
+    ONNX Runtime takes a GPU unless the device is `cpu`. The purpose is what the user wanted, for
+    the message where onnxruntime is missing.
     """
 
     def __init__(self, file: Path, purpose: str, *, device: str = "cpu") -> None:
@@ -42,8 +36,7 @@ class OnnxNetwork:
         try:
             self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
         except Exception as error:  # onnxruntime's own classes have no common one
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ModelError(f"{file} cannot be loaded: {reason}") from None
+            raise ModelError(f"{file} cannot be loaded: {first_line(error)}") from None
         self.notes: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
 
     def __call__(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
@@ -54,15 +47,7 @@ class OnnxNetwork:
 
 
 class OnnxExtractor(PixelExtractor):
-    """The features of another extractor, to about seven digits.
-
-    Args:
-        file: the ONNX file; input `pixels` (n, height, width, 3) uint8, output (n, d) float32.
-        entry: what `light.json` says of it: name, identity, preprocessing.
-
-    Raises:
-        ModelError: the entry is damaged.
-    """
+    """The features of another extractor, to about seven digits; `entry`: its part of light.json."""
 
     def __init__(self, file: Path, entry: Mapping[str, Any]) -> None:
         self._file = file
@@ -76,12 +61,6 @@ class OnnxExtractor(PixelExtractor):
             ) from None
 
     def load(self) -> None:
-        """Open the network.
-
-        Raises:
-            ModelError: the file is missing or damaged.
-            MissingExtra: onnxruntime is not installed.
-        """
         self._network = OnnxNetwork(self._file, "a light model")
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:

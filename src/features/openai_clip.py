@@ -5,7 +5,8 @@ from PIL import Image
 
 from src.devices import choose_device
 from src.errors import MissingExtra, ModelError
-from src.features.pixel_extractor import PixelExtractor, TorchRunner
+from src.features.extractor import PixelExtractor
+from src.features.torch_runner import TorchRunner
 from src.images.preprocess import Preprocessing
 
 # The package's `_transform`: resize the shorter side (bicubic), crop, normalise.
@@ -14,16 +15,7 @@ _STD = np.array([0.26862954, 0.26130258, 0.27577711])
 
 
 class OpenAIClipExtractor(PixelExtractor):
-    """Image embeddings of a CLIP model loaded by `clip.load` (not scaled to unit length).
-
-    Args:
-        name: one of `clip.available_models()`, such as `RN50` or `ViT-L/14`.
-        device: see `src.devices.choose_device`.
-
-    Raises:
-        MissingExtra: the clip package is not installed.
-        ModelError: the package knows no such model.
-    """
+    """Image embeddings of a CLIP model loaded by `clip.load` (not scaled to unit length)."""
 
     def __init__(self, name: str, *, device: str) -> None:
         try:
@@ -35,33 +27,20 @@ class OpenAIClipExtractor(PixelExtractor):
             raise ModelError(f"feature_extractor 'clip:{name}' is unknown to clip; it has {known}")
         self.name = f"clip:{name}"
         self.identity = f"clip|{name}|v1"
-        self._clip_name = name
-        self._device_name = device
+        self._clip_name, self._device_name = name, device
 
     def load(self) -> None:
-        """Load the weights; the clip package fetches them and checks their sha256.
-
-        Raises:
-            ModelError: they cannot be fetched.
-        """
+        """Load the weights; the clip package fetches them and checks their sha256."""
         import clip
 
-        device = choose_device(self._device_name)
         try:
-            model, _ = clip.load(self._clip_name, device=device)
+            model, _ = clip.load(self._clip_name, device=choose_device(self._device_name))
         except (OSError, RuntimeError) as error:
             raise ModelError(f"{self.name} cannot be loaded: {error}") from None
         side = int(model.visual.input_resolution)
-        scale, offset = 1 / (255 * _STD), -_MEAN / _STD
-        self.preprocessing = Preprocessing.from_json(
-            {
-                "resize": side,
-                "crop": (side, side),
-                "resample": int(Image.Resampling.BICUBIC),
-                "scale": scale.tolist(),
-                "offset": offset.tolist(),
-            }
-        )
+        scale, offset = (1 / (255 * _STD)).tolist(), (-_MEAN / _STD).tolist()
+        bicubic = int(Image.Resampling.BICUBIC)
+        self.preprocessing = Preprocessing(side, (side, side), bicubic, tuple(scale), tuple(offset))
         self._run = TorchRunner(model.encode_image, model, self.preprocessing, self._device_name)
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:

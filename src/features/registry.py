@@ -1,74 +1,34 @@
 """Feature extractors by the name a user writes in arguments.py."""
 
-from typing import Any, Protocol
-
-import numpy as np
-from PIL import Image
-
 from src.errors import SettingsError
-
-
-class Extractor(Protocol):
-    """Turns images into feature vectors.
-
-    The identity changes whenever the vectors would: with the weights, the preprocessing, the
-    chosen hidden states or our own code. `load` is called once before the first `prepare`, so
-    that an extractor whose features are all in the store costs nothing.
-    """
-
-    name: str  # as written by the user
-    identity: str
-
-    @property
-    def min_side(self) -> int | None:
-        """The shorter side, in pixels, that `prepare` shrinks images to; None: full size."""
-
-    def load(self) -> None:
-        """Bring the model into memory."""
-
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """What `extract` needs of one RGB image; called from several threads at once."""
-
-    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        """Features of a batch, (n, d) float32."""
-
-    def describe(self) -> dict[str, Any]:
-        """What a saved model must know to open this extractor again: JSON values."""
+from src.features.extractor import Extractor
 
 
 def open_extractors(
     names: str, *, device: str = "auto", hidden_states: tuple[int, ...] = ()
 ) -> list[Extractor]:
-    """The extractors that a `feature_extractor` setting names, joined with `+`.
-
-    Args:
-        names: `builtin`, a transformers model on the hub or in a folder, an OpenAI CLIP name
-            such as `ViT-L/14`, `clip:NAME` for the clip package's own loader, `text:NAME` for
-            the file names by that model, or several of these joined with `+`.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        hidden_states: indexes into a transformers model's hidden states whose means join its
-            pooled output; negative ones count from the last.
-
-    Raises:
-        SettingsError: an empty name.
-        ModelError: the model cannot be found or fetched.
-        MissingExtra: the clip package is named and not installed.
-    """
+    """The extractors that a `feature_extractor` setting names, joined with `+`, each once."""
     parts = [part.strip() for part in names.split("+")]
     if not all(parts):
         raise SettingsError(f"feature_extractor {names!r}: a name is missing beside the '+'")
     if all(part.startswith("text:") for part in parts):
         raise SettingsError(f"feature_extractor {names!r} looks at no image: join one with '+'")
     opened = [open_extractor(part, device=device, hidden_states=hidden_states) for part in parts]
-    return list({extractor.identity: extractor for extractor in opened}.values())  # each once
+    return list({extractor.identity: extractor for extractor in opened}.values())
 
 
 def open_extractor(
     name: str, *, device: str = "auto", hidden_states: tuple[int, ...] = ()
 ) -> Extractor:
-    """One extractor by name; arguments and errors as for `open_extractors`."""
+    """One extractor by name.
+
+    That is `builtin`, a transformers model on the hub or in a folder, an OpenAI CLIP name such as
+    `ViT-L/14`, `clip:NAME` for the clip package's own loader, or `text:NAME` for the file names by
+    that model. The means of a transformers model's `hidden_states`, by their indexes, join its
+    pooled output; negative ones count from the last.
+    """
     if name == "builtin":
-        from src.features.builtin_extractor import BuiltinExtractor
+        from src.features.builtin import BuiltinExtractor
 
         return BuiltinExtractor()
     if name.startswith("clip:"):

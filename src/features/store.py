@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from src.errors import DataError
+from src.features.hub import OPENAI_NAMES, folder_identity
 from src.files import is_writable, user_cache
 from src.images import ImageFile
 from src.images.perceptual_hash import HASH_BYTES
@@ -44,30 +44,21 @@ CREATE TABLE IF NOT EXISTS features (
 );
 """
 
-
-def _code(error: Exception) -> int | None:
-    code = getattr(error, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
-
-
-def _is_busy(error: Exception) -> bool:
-    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _is_damage(error: Exception) -> bool:
-    """Whether the file itself is at fault, not the disk or its permissions."""
-    return _code(error) not in (
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_READONLY,
-    )
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_NOT_DAMAGED = {  # the disk or its permissions are at fault, not the file
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
 
 
-def _is_blob(value: object) -> bool:
+def _code(error: Exception) -> int:
+    return int(getattr(error, "sqlite_errorcode", -1)) & 0xFF
+
+
+def _is_hash(value: object) -> bool:
     """Whether a value is a sha256 or perceptual hash; of damaged rows it may be anything."""
     return isinstance(value, bytes) and len(value) == HASH_BYTES
 
@@ -76,13 +67,8 @@ class FeatureStore:
     """An open feature store. Two processes may have the same one open.
 
     A damaged file is kept under another name and a new one is made: on opening if the damage shows
-    then, otherwise by the next run.
-
-    Args:
-        file: the SQLite file; made if it does not exist.
-
-    Raises (on reading and writing, too):
-        DataError: the file is in use, damaged, of a newer version, or cannot be written.
+    then, otherwise by the next run. Reading and writing, too, raise a DataError where the file is
+    in use, damaged, of a newer version, or cannot be written.
     """
 
     def __init__(self, file: Path) -> None:
@@ -90,7 +76,7 @@ class FeatureStore:
         try:
             self._open()
         except (sqlite3.Error, ValueError) as error:
-            if not _is_damage(error):
+            if _code(error) in _BUSY | _NOT_DAMAGED:
                 raise self._problem(error) from None
             logger.warning(self._set_aside())
             with self._watched():
@@ -101,13 +87,28 @@ class FeatureStore:
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if version > _FORMAT:
             raise DataError(f"{self.file} was made by a newer version of this program: update it")
-        self._prepare(version)
+        self._set_journal()
+        if version < _FORMAT:
+            self._connection.executescript(f"{_SCHEMA} PRAGMA user_version={_FORMAT};")
         if self.file.stat().st_size <= _CHECKED_BYTES:
             (result,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
             if result != "ok":
                 raise sqlite3.DatabaseError(result)
         for table in ("files", "images", "features JOIN extractors"):
             self._connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()
+
+    def _set_journal(self) -> None:
+        # SQLite does not wait for a lock by itself where the journal's mode is changed.
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                break
+            except sqlite3.OperationalError as error:
+                if _code(error) not in _BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+        self._connection.execute("PRAGMA synchronous=NORMAL")
 
     @contextmanager
     def _watched(self, *values: type[Exception]) -> Iterator[None]:
@@ -119,11 +120,11 @@ class FeatureStore:
             raise self._problem(error) from None
 
     def _problem(self, error: Exception) -> DataError:
-        if _is_busy(error):
+        if _code(error) in _BUSY:
             return DataError(f"{self.file} is in use by another program: try again later")
-        if _is_damage(error):
-            return DataError(f"{self._set_aside()}. Run this again")
-        return DataError(f"features cannot be kept in {self.file}: {error}")
+        if _code(error) in _NOT_DAMAGED:
+            return DataError(f"features cannot be kept in {self.file}: {error}")
+        return DataError(f"{self._set_aside()}. Run this again")
 
     def _set_aside(self) -> str:
         """Rename a damaged file; returns what to tell the user."""
@@ -140,35 +141,13 @@ class FeatureStore:
             raise DataError(f"{self.file} is damaged: delete it, and run this again") from None
         return f"{self.file} was damaged: it is now {aside.name}, and features are computed anew"
 
-    def _prepare(self, version: int) -> None:
-        # SQLite does not wait for a lock by itself where the journal's mode is changed.
-        until = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode=WAL")
-                break
-            except sqlite3.OperationalError as error:
-                if not _is_busy(error) or time.monotonic() > until:
-                    raise
-                time.sleep(0.05)
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        if version < _FORMAT:
-            self._connection.executescript(_SCHEMA)
-            self._connection.execute(f"PRAGMA user_version={_FORMAT}")
-
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Close the file; what was put in is on disk."""
         self._connection.close()
 
     def known_files(self, files: Iterable[ImageFile]) -> dict[str, bytes]:
@@ -177,22 +156,19 @@ class FeatureStore:
         known = {}
         for file in files:
             row = recorded.get(file.path)
-            if row is not None and row[:2] == (file.size, file.mtime_ns) and _is_blob(row[2]):
+            if row is not None and row[:2] == (file.size, file.mtime_ns) and _is_hash(row[2]):
                 known[file.path] = row[2]
         return known
 
     def perceptual_hashes(self) -> dict[bytes, bytes]:
         """sha256 -> perceptual hash of every image seen so far."""
         rows = self._rows("SELECT sha256, perceptual_hash FROM images")
-        return {sha256: look for sha256, look in rows if _is_blob(look)}
+        return {sha256: look for sha256, look in rows if _is_hash(look)}
 
     def holds(self, identity: str) -> set[bytes]:
         """sha256 of every image that has features of this extractor."""
-        rows = self._rows(
-            "SELECT sha256 FROM features JOIN extractors ON extractor = id WHERE identity = ?",
-            (identity,),
-        )
-        return {row[0] for row in rows}
+        query = "SELECT sha256 FROM features JOIN extractors ON extractor = id WHERE identity = ?"
+        return {row[0] for row in self._rows(query, identity)}
 
     def identities(self) -> dict[str, int]:
         """Every extractor that has features here, and of how many images."""
@@ -200,13 +176,12 @@ class FeatureStore:
             "SELECT identity, COUNT(*) FROM features JOIN extractors ON extractor = id "
             "WHERE identity != ? GROUP BY identity"
         )
-        return dict(self._rows(query, (_NO_FEATURES,)))
+        return dict(self._rows(query, _NO_FEATURES))
 
     def vectors(self, identity: str, sha256s: Sequence[bytes]) -> np.ndarray:
         """Features of the given images in the given order, (n, d) float32.
 
-        Raises:
-            KeyError: one of them has none.
+        Where one of them has none, that is a KeyError.
         """
         wanted = set(sha256s)
         with self._watched(TypeError, ValueError):
@@ -223,7 +198,7 @@ class FeatureStore:
                 raise ValueError("vectors of different lengths")
             return np.frombuffer(joined, "<f4").reshape(len(sha256s), -1).astype(np.float32)
 
-    def _rows(self, query: str, values: Sequence[str] = ()) -> list[Any]:
+    def _rows(self, query: str, *values: str) -> list[Any]:
         with self._watched(TypeError, ValueError):
             return self._connection.execute(query, values).fetchall()
 
@@ -235,11 +210,7 @@ class FeatureStore:
         identity: str | None = None,
         vectors: Mapping[bytes, np.ndarray] | None = None,
     ) -> None:
-        """Keep what was found out, in one transaction: all of it is on disk, or none.
-
-        Raises:
-            DataError: the disk is full or the file cannot be written.
-        """
+        """Keep what was found out, in one transaction: all of it is on disk, or none."""
         with self._watched(), self._connection as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
@@ -249,12 +220,10 @@ class FeatureStore:
                 "INSERT OR REPLACE INTO images VALUES (?, ?)", (perceptual_hashes or {}).items()
             )
             if identity is not None and vectors:
-                connection.execute(
-                    "INSERT OR IGNORE INTO extractors (identity) VALUES (?)", (identity,)
-                )
-                (extractor,) = connection.execute(
-                    "SELECT id FROM extractors WHERE identity = ?", (identity,)
-                ).fetchone()
+                insert = "INSERT OR IGNORE INTO extractors (identity) VALUES (?)"
+                connection.execute(insert, (identity,))
+                query = "SELECT id FROM extractors WHERE identity = ?"
+                (extractor,) = connection.execute(query, (identity,)).fetchone()
                 connection.executemany(
                     "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
                     [
@@ -266,8 +235,7 @@ class FeatureStore:
     def prune(self, present: Iterable[ImageFile]) -> dict[str, int]:
         """Forget files that are gone, and features and hashes that no present file has.
 
-        Returns:
-            How many files, images and features were forgotten, and the bytes given back.
+        Returns how many files, images and features were forgotten, and the bytes given back.
         """
         before = self.file.stat().st_size
         with self._watched(), self._connection as connection:
@@ -275,18 +243,15 @@ class FeatureStore:
             connection.executemany(
                 "INSERT INTO present VALUES (?)", [(file.path,) for file in present]
             )
+            gone = {
+                "files": "path NOT IN (SELECT path FROM present)",
+                "images": "sha256 NOT IN (SELECT sha256 FROM files)",
+                "features": "sha256 NOT IN (SELECT sha256 FROM files) OR extractor IN "
+                f"(SELECT id FROM extractors WHERE identity = '{_NO_FEATURES}')",
+            }
             counts = {
-                "files": connection.execute(
-                    "DELETE FROM files WHERE path NOT IN (SELECT path FROM present)"
-                ).rowcount,
-                "images": connection.execute(
-                    "DELETE FROM images WHERE sha256 NOT IN (SELECT sha256 FROM files)"
-                ).rowcount,
-                "features": connection.execute(
-                    "DELETE FROM features WHERE sha256 NOT IN (SELECT sha256 FROM files) OR "
-                    "extractor IN (SELECT id FROM extractors WHERE identity = ?)",
-                    (_NO_FEATURES,),
-                ).rowcount,
+                table: connection.execute(f"DELETE FROM {table} WHERE {condition}").rowcount
+                for table, condition in gone.items()
             }
             connection.execute("DROP TABLE present")
         self._connection.execute("VACUUM")
@@ -295,15 +260,9 @@ class FeatureStore:
 
 
 def open_store(images: Path, elsewhere: Path | None = None) -> FeatureStore:
-    """The feature store of an image folder.
+    """The feature store of an image folder: inside it, or in a folder `elsewhere`.
 
-    Args:
-        images: the folder of images; the store lies inside it.
-        elsewhere: a folder for the store instead. It is also made in the user's cache folder
-            when the image folder cannot be written.
-
-    Raises:
-        DataError: the store is damaged, or no place for it can be written.
+    Where the image folder cannot be written, it is made in the user's cache folder.
     """
     folder = elsewhere or images
     if elsewhere is None and not is_writable(images):
@@ -316,3 +275,25 @@ def open_store(images: Path, elsewhere: Path | None = None) -> FeatureStore:
     except OSError as error:
         raise DataError(f"feature_store {folder} cannot be made: {error.strerror}") from None
     return FeatureStore(folder / FILE_NAME)
+
+
+def kept_identity(store: FeatureStore, files: Sequence[ImageFile], preferred: str) -> str:
+    """Whose features to use where none are computed: the preferred extractor's, or the most.
+
+    They must be of half of the images, and not the built-in ones; "" where there are none such.
+    `preferred` is a `feature_extractor` setting; the first of several joined with `+` counts.
+    """
+    name = preferred.partition("+")[0].strip()
+    if Path(name, "config.json").is_file():
+        wanted = f"|{folder_identity(Path(name))}|"
+    else:
+        wanted = f"|{OPENAI_NAMES.get(name, name)}@"
+    sha256s = set(store.known_files(files).values())
+    described = {
+        identity: len(sha256s & store.holds(identity))
+        for identity in store.identities()
+        if not identity.startswith("builtin")
+    }
+    enough = max(1, len(files) / 2)
+    usable = [identity for identity, count in described.items() if count >= enough]
+    return max(usable, key=lambda identity: (wanted in identity, described[identity]), default="")

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.errors import ModelError
+from src.errors import ModelError, first_line
+from src.features.extractor import PixelExtractor
 from src.features.hub import resolve_model
-from src.features.pixel_extractor import PixelExtractor, TorchRunner
+from src.features.torch_runner import TorchRunner
 from src.images.preprocess import Preprocessing
 from src.images.processors import load_preprocessing
 
@@ -22,31 +23,16 @@ class TransformerExtractor(PixelExtractor):
 
     For CLIP and its kin this is the projected image embedding; for SigLIP, DINOv2, MobileNet
     and others the pooler's output; for models without a trained pooler the first token, or the
-    mean over positions. The means of chosen hidden states may be joined to it.
-
-    Args:
-        name: a hub name, an OpenAI CLIP name, or a local folder.
-        device: see `src.devices.choose_device`.
-        hidden_states: indexes into the model's hidden states, as transformers counts them.
-
-    Raises:
-        ModelError: the model cannot be found, fetched or understood.
+    mean over positions. The means of chosen hidden states, by their indexes, may be joined to it.
     """
 
     def __init__(self, name: str, *, device: str, hidden_states: tuple[int, ...] = ()) -> None:
-        self.name = name
+        self.name, self._device_name, self._hidden_states = name, device, hidden_states
         self._files = resolve_model(name)
-        self._device_name = device
-        self._hidden_states = hidden_states
         chosen = ",".join(map(str, hidden_states))
         self.identity = f"transformers|{self._files.identity}|hidden={chosen}|v{VERSION}"
 
     def load(self) -> None:
-        """Load weights and preprocessing.
-
-        Raises:
-            ModelError: transformers cannot load the model.
-        """
         import torch
 
         self.preprocessing = load_preprocessing(self._files.folder)
@@ -56,11 +42,6 @@ class TransformerExtractor(PixelExtractor):
         self._run = TorchRunner(self._features, self._model, self.preprocessing, self._device_name)
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        """Features of a batch, (n, d) float32.
-
-        Raises:
-            ModelError: a chosen hidden state is not there.
-        """
         return self._run(prepared)
 
     def _features(self, pixels: "torch.Tensor") -> "torch.Tensor":
@@ -103,7 +84,6 @@ class TransformerExtractor(PixelExtractor):
         return Network().eval(), self.preprocessing
 
     def describe(self) -> dict[str, Any]:
-        """Name, type of model, identity and hidden states."""
         return {
             "name": self._files.name,
             "model_type": self._files.model_type,
@@ -132,8 +112,7 @@ def _load_vision_model(folder: Path, name: str) -> "tuple[torch.nn.Module, bool]
             vision_class = transformers.SiglipVisionModel
         model, loading = vision_class.from_pretrained(folder, **options)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"the model {name!r} cannot be loaded: {reason}") from None
+        raise ModelError(f"the model {name!r} cannot be loaded: {first_line(error)}") from None
     missing = [key for key in loading["missing_keys"] if "position_ids" not in key]
     untrained_pooler = [key for key in missing if "pooler" in key]
     if len(untrained_pooler) < len(missing):

@@ -50,13 +50,10 @@ class Outcome:
         raise DataError("\n".join([f"{text}; {len(self.problems):,} not:", *lines]))
 
 
-def carry_out(
-    plan: Plan, script: str, prefix: str, what: str, undo_folder: Path, *, dry_run: bool
-) -> bool:
+def carry_out(plan: Plan, script: str, what: str, undo_folder: Path, *, dry_run: bool) -> bool:
     """Print what a plan does and how it is undone, and unless it is a dry run, do it.
 
     Args:
-        prefix: of the script's settings `dry_run` and `undo`, such as "score_".
         what: is done, as a part of the undo file's name.
 
     Returns:
@@ -69,19 +66,17 @@ def carry_out(
     if not plan.changes:
         return False
     if dry_run:
-        print(
-            f"Nothing was changed: this was a dry run. Next: the same with --{prefix}dry_run=False"
-        )
+        print("Nothing was changed: this was a dry run. Next: the same with --dry_run=False")
         return False
     undo_file = new_undo_file(undo_folder, what)
-    print(undo_line(script, prefix, undo_file), flush=True)
+    print(undo_line(script, undo_file), flush=True)
     print(apply(plan.folders, plan.changes, undo_file).report())
     return True
 
 
-def undo_line(script: str, prefix: str, undo_file: Path) -> str:
+def undo_line(script: str, undo_file: Path) -> str:
     """The command that undoes what an undo file holds, quoted for the shell."""
-    words = [f"--{prefix}undo={undo_file}"]
+    words = [f"--undo={undo_file}"]
     quoted = subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
     return f"To undo it: python run.py {script} {quoted}"
 

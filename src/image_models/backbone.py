@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from src.errors import ModelError
+from src.features.extractor import PixelExtractor
 from src.features.hub import resolve_model
-from src.features.pixel_extractor import PixelExtractor, TorchRunner
+from src.features.torch_runner import TorchRunner
 from src.image_models.head import LinearHead
 from src.image_models.model import find_head, from_pretrained, no_linear_head
 from src.image_models.save import read_classes, read_record

@@ -38,20 +38,12 @@ class TooLarge(UnreadableImage):
 def open_image(
     source: Path | bytes, *, min_side: int | None = None, max_pixels: int | None = None
 ) -> Image.Image:
-    """Open an image: upright by its EXIF orientation, RGB, transparency over white.
+    """Open an image file, or its content: upright by its EXIF orientation, RGB, 8 bits.
 
-    Of an animation the first frame is taken. 16-bit and floating-point greys are brought to
-    8 bits.
-
-    Args:
-        source: the file, or its content.
-        min_side: the shorter side, in pixels, that the caller will shrink the image to. A JPEG
-            is then decoded at 1/2, 1/4 or 1/8 of its size (the decoder's own scaling), keeping
-            the shorter side at twice this length or more.
-        max_pixels: how many are decoded at most; `MAX_PIXELS` by default.
-
-    Raises:
-        UnreadableImage: not an image, damaged, truncated, empty or, as `TooLarge`, oversized.
+    Transparent parts become white; of an animation the first frame is taken. `min_side` is the
+    shorter side, in pixels, that the caller will shrink the image to: a JPEG is then decoded at
+    1/2, 1/4 or 1/8 of its size (the decoder's own scaling), keeping the shorter side at twice this
+    length or more. What cannot be decoded raises UnreadableImage, or TooLarge.
     """
     try:
         content = read_file(source) if isinstance(source, Path) else source
@@ -68,12 +60,7 @@ def open_image(
 
 
 def read_file(path: Path) -> bytes:
-    """The content of an image file.
-
-    Raises:
-        UnreadableImage: it is larger than 1 GiB, or a pipe or device.
-        OSError: it cannot be read.
-    """
+    """The content of an image file; UnreadableImage for a large one, a pipe or a device."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableImage("not a file")
@@ -92,11 +79,10 @@ def _upright_rgb(image: Image.Image, min_side: int | None, max_pixels: int) -> I
     if image.size[0] * image.size[1] > max_pixels:
         raise TooLarge(f"too large: {width} x {height} pixels")
     image.load()
-    return to_rgb(ImageOps.exif_transpose(image))
+    return _to_rgb(ImageOps.exif_transpose(image))
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any of Pillow's modes as RGB; transparent parts become white."""
+def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
         return Image.fromarray(_eight_bit(image)).convert("RGB")
     if image.has_transparency_data:

@@ -19,11 +19,7 @@ class ImageFile(NamedTuple):
 
 
 def find_images(directory: Path) -> list[str]:
-    """Paths of all images below a folder, relative to it, with forward slashes, sorted.
-
-    Raises:
-        DataError: the folder does not exist, or is no folder.
-    """
+    """Paths of all images below a folder, relative to it, with forward slashes, sorted."""
     return [image.path for image in scan_images(directory)]
 
 
@@ -33,9 +29,6 @@ def scan_images(directory: Path) -> list[ImageFile]:
     Names that begin with a dot are passed over, and so are names that are no valid Unicode.
     Links are followed, but no real folder is entered twice on one way down, so that links in
     a circle end.
-
-    Raises:
-        DataError: the folder does not exist, or is no folder.
     """
     if not directory.is_dir():
         raise DataError(

@@ -36,20 +36,13 @@ def perceptual_hash(image: Image.Image) -> bytes:
     return np.packbits(chosen > 0).tobytes()
 
 
-def _cosines() -> np.ndarray:
-    """The first rows of the orthonormal DCT-II, (frequencies, pixels)."""
-    frequency, pixel = np.arange(_FREQUENCIES)[:, None], np.arange(HASHED_SIDE)
-    rows = np.cos(np.pi * frequency * (pixel + 0.5) / HASHED_SIDE) * np.sqrt(2 / HASHED_SIDE)
-    rows[0] /= np.sqrt(2)
-    return np.asarray(rows)
+# The first rows of the orthonormal DCT-II, (frequencies, pixels).
+_COSINES = np.sqrt(2 / HASHED_SIDE) * np.cos(
+    np.pi * np.outer(np.arange(_FREQUENCIES), np.arange(HASHED_SIDE) + 0.5) / HASHED_SIDE
+)
+_COSINES[0] /= np.sqrt(2)
 
-
-def _lowest_frequencies() -> tuple[np.ndarray, np.ndarray]:
-    """Places in the spectrum of the lowest frequencies, by the sum of both, the mean left out."""
-    down, across = np.indices((_FREQUENCIES, _FREQUENCIES)).reshape(2, -1)
-    order = np.lexsort((down, down + across))[1 : 8 * HASH_BYTES + 1]
-    return down[order], across[order]
-
-
-_COSINES = _cosines()
-_CHOSEN = _lowest_frequencies()
+# Places in the spectrum of the lowest frequencies, by the sum of both, the mean left out.
+_DOWN, _ACROSS = np.indices((_FREQUENCIES, _FREQUENCIES)).reshape(2, -1)
+_ORDER = np.lexsort((_DOWN, _DOWN + _ACROSS))[1 : 8 * HASH_BYTES + 1]
+_CHOSEN = _DOWN[_ORDER], _ACROSS[_ORDER]

@@ -21,8 +21,8 @@ class Preprocessing:
     resize: int | tuple[int, int] | None  # the shorter side, or (height, width); in pixels
     crop: tuple[int, int] | None  # (height, width), padded with black where the image is smaller
     resample: int  # one of PIL.Image.Resampling
-    scale: tuple[float, float, float]  # value = scale * byte + offset, for red, green, blue
-    offset: tuple[float, float, float]
+    scale: tuple[float, ...]  # value = scale * byte + offset, for red, green, blue
+    offset: tuple[float, ...]
 
     def __post_init__(self) -> None:
         sides = self.resize if isinstance(self.resize, tuple) else (self.resize,)
@@ -65,25 +65,21 @@ class Preprocessing:
         return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
     def to_json(self) -> dict[str, Any]:
-        """A description that `from_json` reads back."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, description: dict[str, Any]) -> "Preprocessing":
-        """The inverse of `to_json`; lists become tuples again.
-
-        Raises:
-            KeyError, TypeError, ValueError: the description is not one of ours.
-        """
+        """The inverse of `to_json`; KeyError, TypeError or ValueError if it is not one of ours."""
         resize, crop = description["resize"], description["crop"]
-        red, green, blue = map(float, description["scale"])
-        red_offset, green_offset, blue_offset = map(float, description["offset"])
+        scale, offset = (tuple(map(float, description[key])) for key in ("scale", "offset"))
+        if not len(scale) == len(offset) == 3:
+            raise ValueError("not three channels")
         return cls(
             resize=_size(resize) if isinstance(resize, (list, tuple)) else resize,
             crop=None if crop is None else _size(crop),
             resample=int(description["resample"]),
-            scale=(red, green, blue),
-            offset=(red_offset, green_offset, blue_offset),
+            scale=scale,
+            offset=offset,
         )
 
 

@@ -1,7 +1,6 @@
 """Reading a transformers model's preprocessing into our own, faster form."""
 
 import json
-import logging
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from src.errors import ModelError
+from src.errors import ModelError, first_line
 from src.images.preprocess import MAX_SIDE, Preprocessing
-
-logger = logging.getLogger(__name__)
 
 FILE_NAME = "preprocessor_config.json"
 
@@ -24,11 +21,8 @@ _TOLERANCE = 0.02  # of the range of values; rounding in the resampling stays we
 def load_preprocessing(folder: Path) -> Preprocessing:
     """The preprocessing that a model folder's preprocessor_config.json describes.
 
-    It is checked against the model's own image processor on a probe image.
-
-    Raises:
-        ModelError: the folder has no image processor, or one that does something else than
-            resize, crop and normalise.
+    It is checked against the model's own image processor on a probe image; a ModelError says where
+    that does something else than resize, crop and normalise.
     """
     import transformers
 
@@ -41,8 +35,9 @@ def load_preprocessing(folder: Path) -> Preprocessing:
         loader: Any = transformers.AutoImageProcessor
         processor = loader.from_pretrained(folder, backend="pil", trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"the image processor in {folder} cannot be loaded: {reason}") from None
+        raise ModelError(
+            f"the image processor in {folder} cannot be loaded: {first_line(error)}"
+        ) from None
     try:
         preprocessing = _translate(processor)
     except (KeyError, TypeError, ValueError) as error:
@@ -70,12 +65,7 @@ def timm_processor(folder: Path) -> dict[str, Any] | None:
     A config.json of timm describes it in timm's own words; they are read as
     timm.data.resolve_data_config and timm.data.transforms_factory.transforms_imagenet_eval do,
     without needing timm. If we have written a preprocessor_config.json already, that is it.
-
-    Returns:
-        None if the folder holds another kind of model.
-
-    Raises:
-        ModelError: the model wants its images padded, or the description is damaged.
+    None if the folder holds another kind of model.
     """
     if not is_timm(folder):
         return None
@@ -88,7 +78,11 @@ def timm_processor(folder: Path) -> dict[str, Any] | None:
         share = own.get("crop_pct") or 0.875
         way = own.get("crop_mode") or "center"
         resized = [math.floor(side / share) for side in (height, width)]
-        if way not in ("center", "squash") or (way == "center" and height != width):
+        if way == "center" and height == width:
+            size = {"shortest_edge": resized[0]}
+        elif way == "squash":
+            size = {"height": resized[0], "width": resized[1]}
+        else:
             raise ModelError(
                 f"{folder}: the model wants its images prepared in a way that is not supported "
                 f"(crop_mode {way!r}, {height} x {width}): choose another model"
@@ -96,9 +90,7 @@ def timm_processor(folder: Path) -> dict[str, Any] | None:
         return {
             "image_processor_type": "BitImageProcessor",
             "do_resize": True,
-            "size": {"shortest_edge": resized[0]}
-            if way == "center"
-            else {"height": resized[0], "width": resized[1]},
+            "size": size,
             "resample": int(Image.Resampling[(own.get("interpolation") or "bicubic").upper()]),
             "do_center_crop": True,
             "crop_size": {"height": height, "width": width},
@@ -131,11 +123,8 @@ def _translate(processor: Any) -> Preprocessing:
     resample = int(getattr(processor, "resample", None) or Image.Resampling.BILINEAR)
     plain = Preprocessing(resize, crop, resample, (1.0,) * 3, (0.0,) * 3)  # refuses absurd sizes
     black, white = (_values(processor, byte) for byte in (0, 255))
-    scale, offset = (white - black) / 255, black
     return replace(
-        plain,
-        scale=(float(scale[0]), float(scale[1]), float(scale[2])),
-        offset=(float(offset[0]), float(offset[1]), float(offset[2])),
+        plain, scale=tuple(((white - black) / 255).tolist()), offset=tuple(black.tolist())
     )
 
 

@@ -35,14 +35,9 @@ def read_ahead(
 ) -> Generator[ReadImage[T], None, None]:
     """Every file in its order; closing the generator cancels what has not begun.
 
-    Args:
-        paths: of the images.
-        read: gives a file's content.
-        prepare: what becomes of each image; called from several threads at once.
-        min_side: see `open_image`.
-        ahead: how many files may be in memory that the caller has not taken yet.
-        workers: threads; by default one for each processor.
-        known: contents (sha256) that are not decoded.
+    `read` gives a file's content, `prepare` is called from several threads at once. At most `ahead`
+    files are in memory that the caller has not taken yet; contents (sha256) that are `known` are
+    not decoded. By default there is a worker, a thread, for each processor.
     """
 
     def load(path: str) -> ReadImage[T]:

@@ -8,20 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from src.errors import DataError
-from src.rating.models.comparison_graph import Ints
+from src.rating.models.graph import Ints
 
 
 class ImageTable:
-    """Images found in a folder, and those that only the choice log still knows.
+    """Images found in a folder, and those that only the choice log still knows, (n,) together.
 
-    Args:
-        directory: the folder.
-        found: relative paths of the images that are there.
-        logged: relative paths in the log; those that were not found keep their scores.
-
-    Attributes:
-        excluded: (n,) bool, never shown again.
-        unavailable: (n,) bool, gone or unreadable, not shown again in this session.
+    `excluded` ones are never shown again; `unavailable` ones, gone or unreadable, not in this
+    session. Both are changed by `set_` alone.
     """
 
     def __init__(self, directory: Path, found: Iterable[str], logged: Iterable[str]) -> None:
@@ -30,27 +24,22 @@ class ImageTable:
         self.names = sorted(present.union(logged))
         self.index = {name: number for number, name in enumerate(self.names)}
         self._found = np.array([name in present for name in self.names], dtype=bool)
-        self.excluded = np.zeros(len(self.names), dtype=bool)
-        self.unavailable = np.zeros(len(self.names), dtype=bool)
+        self.excluded, self.unavailable = np.zeros((2, len(self.names)), dtype=bool)
         self._allowed: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     def number(self, path: str) -> int:
-        """The number of an image."""
-        try:
-            return self.index[path]
-        except KeyError:
-            raise DataError(f"{path!r} is not among the images in {self._directory}") from None
+        if path not in self.index:
+            raise DataError(f"{path!r} is not among the images in {self._directory}")
+        return self.index[path]
 
     def set_excluded(self, number: int, excluded: bool) -> None:
-        self.excluded[number] = excluded
-        self._allowed = None
+        self.excluded[number], self._allowed = excluded, None
 
     def set_unavailable(self, number: int) -> None:
-        self.unavailable[number] = True
-        self._allowed = None
+        self.unavailable[number], self._allowed = True, None
 
     @property
     def rateable(self) -> np.ndarray:
@@ -69,20 +58,15 @@ class ImageTable:
 
     def check_enough(self) -> None:
         """Raises a DataError where there are not two images to compare."""
-        count = len(self.allowed)
-        if count >= 2:
+        if len(self.allowed) >= 2:
             return
-        what = f"only one image to show, {self.names[self.allowed[0]]}" if count else "no images"
-        verb = "is" if count else "are"
+        one = [self.names[number] for number in self.allowed]
+        what = f"is only one image to show, {one[0]}" if one else "are no images"
         excluded = int((self._found & self.excluded).sum())
         gone = int((self.rateable & self.unavailable).sum())
-        reasons = [
-            f"{number} {text}"
-            for number, text in ((excluded, "excluded"), (gone, "gone or unreadable"))
-            if number
-        ]
-        why = f" ({', '.join(reasons)})" if reasons else ""
+        counts = ((excluded, "excluded"), (gone, "gone or unreadable"))
+        reasons = ", ".join(f"{count} {text}" for count, text in counts if count)
         raise DataError(
-            f"there {verb} {what} in {self._directory}{why}: comparing takes at least two, "
-            "add images to the folder"
+            f"there {what} in {self._directory}{f' ({reasons})' if reasons else ''}: "
+            "comparing takes at least two, add images to the folder"
         )

@@ -17,8 +17,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,15 +28,9 @@ from src.rating.image_table import ImageTable
 from src.rating.models.feature_space import feature_space, without_features
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.live_scores import LiveScores
-from src.rating.models.scoring import (
-    LOGITS,
-    Answer,
-    EloScoring,
-    PosteriorScoring,
-    Scoring,
-    prediction,
-)
-from src.rating.pairs.schedule import SELECTIONS, PairSchedule, Selection, Shown
+from src.rating.models.posterior import LOGITS
+from src.rating.models.scoring import Answer, EloScoring, PosteriorScoring, Scoring
+from src.rating.pairs.schedule import PairSchedule, Selection, Shown
 from src.rating.report.statistics import ChoiceCounts, Statistics, odd_one_out
 from src.rating.storage.choice_rows import ANSWERS, Event
 from src.rating.storage.rating_store import RatingStore
@@ -47,7 +40,6 @@ Pair = tuple[str, str]
 Outcome = Literal["left", "right", "tie", "skip"]
 Method = Literal["posterior", "elo"]
 
-_OLD_COMPARISONS = 3.0  # per image, where an old score file does not say
 _MOST_PLOTTED = 20_000  # images; of more every second, third …
 
 
@@ -62,19 +54,12 @@ class _Following(NamedTuple):
 class RatingDatabase:
     """The scores of a folder of images, learned from a person's choices between pairs.
 
-    Args:
-        directory: the folder; `score.json` and `score_choices.sqlite` live in it.
-        images: relative posix paths to rate; None finds every image below the folder.
-        features: relative path → vector, all of one length; images without one are fine.
-        method: "posterior" (Bayesian, with features where there are any) or "elo" (K = 0.8).
-        selection: "active" (most informative pairs), "least_shown" or "random".
-        seed: makes the choice of pairs repeatable; None draws a new one.
-        goal: comparisons this session aims at; only reported in the statistics.
+    `images`, relative posix paths, default to every image below the folder; `features` may lack
+    some of them. A `seed` makes the choice of pairs repeatable; the `goal`, comparisons in this
+    session, is only reported.
 
-    Raises:
-        DataError: the folder cannot be written; it is open in another window; `score.json` is
-            damaged and there is no choice log to rebuild it from.
-        ValueError: an unknown method or selection.
+    Raises a DataError where the folder cannot be written, is open in another window, or
+    `score.json` is damaged and there is no choice log to rebuild it from.
     """
 
     def __init__(
@@ -88,7 +73,7 @@ class RatingDatabase:
         seed: int | None = None,
         goal: int = 100,
     ) -> None:
-        if method not in ("posterior", "elo") or selection not in SELECTIONS:
+        if method not in get_args(Method) or selection not in get_args(Selection):
             raise ValueError(f"unknown method {method!r} or selection {selection!r}")
         self.directory, self.goal = Path(directory), goal
         self._lock, self._writing = threading.RLock(), threading.Lock()
@@ -98,12 +83,13 @@ class RatingDatabase:
             events = self._store.events
             logged = {path for event in events for path in event[:2]} - {""}
             self._images = ImageTable(self.directory, found, logged.union(self._store.starts))
+            count = len(self._images)
             self._schedule = PairSchedule(
-                len(self._images), selection, secrets.randbits(32) if seed is None else seed
+                count, selection, secrets.randbits(32) if seed is None else seed
             )
-            self._comparisons = np.zeros(len(self._images), dtype=np.intp)
+            self._comparisons = np.zeros(count, dtype=np.intp)
             answers = self._replay(events)
-            self._method, self._space = method, without_features(len(self._images))
+            self._method, self._space = method, without_features(count)
             if features is not None and method == "posterior":
                 self._space = feature_space(self._images.names, features)
             self._live = LiveScores(self._before_choices(), answers, self._lock)
@@ -116,8 +102,7 @@ class RatingDatabase:
         self._turn = len(events)  # numbers the pairs; never goes back
         self._shown: list[Shown] = []  # the pair on show last; before it those put off by an undo
         self._done: list[Shown | None] = []  # of each event of this session: what was on show
-        self._following: dict[str, _Following] = {}
-        self._notices: list[str] = []
+        self._following: dict[Outcome, _Following] = {}
         self._began = self._ended = 0.0
         self._closed = False
 
@@ -132,8 +117,7 @@ class RatingDatabase:
     def next_pair(self) -> Pair:
         """The pair to show now, as (left, right); the same one until it is recorded.
 
-        Raises:
-            DataError: fewer than two images can be shown.
+        Raises a DataError where fewer than two images can be shown.
         """
         if not self._shown and self._live.due:
             self._live.refit()
@@ -171,39 +155,28 @@ class RatingDatabase:
                 return {}
             shown, scoring = self._shown[-1], self._live.scoring
             allowed, turn = self._images.allowed, self._turn + 1
+        outcomes: tuple[Outcome, ...] = ("left", "right")
         following = {}
-        for outcome in ("left", "right"):
+        for outcome in outcomes:
             after = scoring.after(Answer(shown.left, shown.right, outcome))
             with self._lock:
                 if self._shown[-1:] != [shown] or self._images.allowed is not allowed:
                     return {}  # answered or excluded meanwhile
-                pair = self._schedule.draw(after, allowed, turn, (shown.left, shown.right))
-            following[outcome] = _Following(scoring, after, pair)
-        with self._lock:
-            if self._shown[-1:] != [shown] or self._images.allowed is not allowed:
-                return {}
-            self._following = following
-            return {
-                "left": self._names(following["left"].shown),
-                "right": self._names(following["right"].shown),
-            }
+                pair = self._schedule.draw(after, allowed, turn, shown[:2])
+                following[outcome] = _Following(scoring, after, pair)
+                if len(following) == len(outcomes):
+                    self._following = following
+        return {outcome: self._names(after.shown) for outcome, after in following.items()}
 
     def record(
         self, left: str, right: str, outcome: Outcome, *, response_time: float | None = None
     ) -> None:
         """Keep a choice; it is on disk when this returns.
 
-        Args:
-            left, right: the pair as it was shown.
-            outcome: the preferred side, "tie" (equally good), or "skip" (no answer: changes no
-                score).
-            response_time: seconds from showing the pair to the answer.
-
-        Raises:
-            DataError: the disk is full or the folder gone; nothing changed, so try again.
-            ValueError: the outcome is unknown, or both sides are the same image.
+        A skip is no answer and changes no score; the response time is in seconds. Raises a
+        DataError where the disk is full or the folder gone: nothing changed, so try again.
         """
-        if outcome not in (*ANSWERS, "skip") or left == right:
+        if outcome not in get_args(Outcome) or left == right:
             raise ValueError(f"outcome {outcome!r} of {left!r} and {right!r}")
         with self._lock:
             i, j = self._images.number(left), self._images.number(right)
@@ -211,7 +184,7 @@ class RatingDatabase:
             if on_show:
                 shown = self._shown[-1]
             else:
-                shown = Shown(i, j, "given", prediction(self._live.scoring, i, j))
+                shown = Shown(i, j, "given", self._live.scoring.prediction(i, j))
             self._store.append(
                 Event(left, right, outcome, shown.kind, shown.prediction, response_time)
             )
@@ -324,31 +297,30 @@ class RatingDatabase:
         with self._lock:
             scoring, model = self._live.scoring, self._model_scores
             session = self._store.events[self._first_event :]
-            plotted = np.flatnonzero(self._images.rateable)
-            plotted = plotted[:: max(1, -(-len(plotted) // _MOST_PLOTTED))]
-            figures: dict[str, Any] = {
-                "session_seconds": max(self._ended - self._began, 0.0),
-                "goal": self.goal,
-                "images": int(self._images.rateable.sum()),
-                "unrated": int(self._unrated().sum()),
-                "comparisons": self._store.old_evaluations + self._store.answered,
-                "with_features": bool(self._space.width),
-                "image_comparisons": self._comparisons[plotted],
-            }
+            rateable, unrated = self._images.rateable, self._unrated()
+            comparisons, counts = self._store.comparisons, self._comparisons.copy()
+            seconds = max(self._ended - self._began, 0.0)
+        plotted = np.flatnonzero(rateable)
+        plotted = plotted[:: max(1, -(-len(plotted) // _MOST_PLOTTED))]
         return Statistics(
             session=ChoiceCounts().add(session),
             total=self._past.copy().add(session),
+            session_seconds=seconds,
+            goal=self.goal,
+            images=int(rateable.sum()),
+            unrated=int(unrated.sum()),
+            comparisons=comparisons,
+            with_features=bool(self._space.width),
             odd_one_out=None if model is None else odd_one_out(session, model),
             scores=scoring.scores()[plotted],
             uncertainty=scoring.deviations(plotted),
-            **figures,
+            image_comparisons=counts[plotted],
         )
 
     def take_notices(self) -> list[str]:
         """One-line messages for the user since the last call (files gone, file rebuilt …)."""
         with self._lock:
-            notices = self._store.notices + self._notices
-            self._store.notices, self._notices = [], []
+            notices, self._store.notices = self._store.notices, []
             return notices
 
     # Saving and closing.
@@ -374,31 +346,16 @@ class RatingDatabase:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _before_choices(self) -> Scoring:
-        old, model, played = (np.zeros(len(self._images)) for _ in range(3))
-        starts = self._store.starts.values()
-        files = sum(start.source == "file" for start in starts)
-        each = 2 * self._store.old_evaluations / max(files, 1) or _OLD_COMPARISONS
-        for start in starts:
-            number = self._images.index[start.path]
-            if start.source == "file":
-                old[number], played[number] = start.score * LOGITS, each
-            else:
-                model[number] = start.score * LOGITS
-        self._level = (old + model) / LOGITS
-        self._rated_before = played > 0
-        initial = InitialScores(old, played, model)
+        self._initial = InitialScores.of(
+            self._store.starts.values(), self._images.index, self._store.old_evaluations
+        )
         if self._method == "elo":
-            return EloScoring.begin(initial)
-        return PosteriorScoring.begin(initial, self._space)
+            return EloScoring.begin(self._initial)
+        return PosteriorScoring.begin(self._initial, self._space)
 
     def _replay(self, events: Iterable[Event]) -> list[Answer]:
         """Take in what is in the log; returns the answers among it."""
@@ -433,32 +390,30 @@ class RatingDatabase:
         self._images.set_unavailable(number)
         self._hide(number)
         kept = "" if self._never_compared()[number] else "; its score is kept"
-        self._notices.append(f"{self._images.names[number]} {reason}{kept}")
+        self._store.notices.append(f"{self._images.names[number]} {reason}{kept}")
 
     def _never_compared(self) -> np.ndarray:
         """(n,) bool: by a person, also not with the old tool."""
-        return np.asarray((self._comparisons == 0) & ~self._rated_before)
+        return np.asarray((self._comparisons == 0) & (self._initial.old_comparisons == 0))
 
     def _unrated(self) -> np.ndarray:
         """(n,) bool: to be rated still."""
-        images = self._images
-        return np.asarray(images.rateable & ~images.unavailable & self._never_compared())
+        rateable = self._images.rateable & ~self._images.unavailable
+        return np.asarray(rateable & self._never_compared())
 
     def _by_name(self, which: np.ndarray, values: np.ndarray) -> dict[str, Any]:
         """The values of the images that `which`, (n,) bool, picks."""
-        names = self._images.names
         numbers = np.flatnonzero(which)
-        return {
-            names[number]: value
-            for number, value in zip(numbers.tolist(), values[numbers].tolist(), strict=True)
-        }
+        names = (self._images.names[number] for number in numbers.tolist())
+        return dict(zip(names, values[numbers].tolist(), strict=True))
 
     def _levelled(self, scoring: Scoring) -> np.ndarray:
         """(n,) scores on the level of the initial ones: only differences mean anything."""
         values, rateable = scoring.scores(), self._images.rateable
         if self._method == "elo" or not rateable.any():
             return values
-        return np.asarray(values - values[rateable].mean() + self._level[rateable].mean())
+        level = (self._initial.old + self._initial.model)[rateable].mean() / LOGITS
+        return np.asarray(values - values[rateable].mean() + level)
 
     def _write(self) -> None:
         """Write `score.json`; answers can be recorded meanwhile."""
@@ -478,4 +433,4 @@ class RatingDatabase:
             self._write()
         except DataError as error:
             with self._lock:
-                self._notices.append(str(error))
+                self._store.notices.append(str(error))

@@ -1,6 +1,6 @@
 """report.html of an aesthetic model: how good it is, in figures and in pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +8,11 @@ import numpy as np
 from markupsafe import Markup
 
 from src.aesthetic.evaluate import Results
-from src.evaluation.rank_metrics import accuracy_by_gap, group_means
-from src.evaluation.verdicts import CurvePoint
+from src.evaluation.rank_metrics import accuracy_by_gap, pairwise_accuracy
 from src.reports import spotlight
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot
-from src.reports.thumbnails import thumbnails
+from src.reports.thumbnails import image_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,11 +22,7 @@ _FOLDERS = 40
 
 
 def browse(results: Results, features: np.ndarray) -> None:
-    """Show the same images in the Spotlight browser; returns when its page is closed.
-
-    Raises:
-        MissingExtra: Renumics Spotlight is not installed.
-    """
+    """Show the same images in the Spotlight browser; returns when its page is closed."""
     spotlight.show(
         [results.directory / path for path in results.paths],
         {
@@ -44,26 +39,19 @@ def browse(results: Results, features: np.ndarray) -> None:
 
 
 def write_report(path: Path, results: Results, *, images: int = 12) -> None:
-    """Write the page, with `images` thumbnails in each row.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    test = results.metrics["test"]
+    """Write the page, with `images` thumbnails in each row."""
     write_page(
         path,
         "aesthetic.html",
         title="Your aesthetic model",
         subtitle=f"{len(results.paths):,} images in {results.directory}"
         + (f", {new:,} of them not seen in training" if (new := int(results.test.sum())) else ""),
-        headline=_headline(test),
+        headline=_headline(results.metrics["test"]),
         summary=results.notes,
         metrics=results.metrics,
         plots=_plots(results),
         galleries=_galleries(results, images),
         folders=_folders(results),
-        coverage=results.coverage,
-        parts=results.parts,
         provenance=results.provenance,
     )
 
@@ -83,17 +71,15 @@ def _headline(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _choices(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    kinds = {"random_pairs": "random pairs", "picked_pairs": "pairs picked to be hard"}
     shown = [
         (
-            f"of {part['trials']:,} {what} foretold",
+            f"of {part['trials']:,} choices between {kind} foretold",
             f"{part['value']:.1%}",
             _interval(part["interval"]),
         )
-        for part, what in (
-            (test["random_pairs"], "choices between random pairs"),
-            (test["picked_pairs"], "choices between pairs picked to be hard"),
-        )
-        if part
+        for name, kind in kinds.items()
+        if (part := test[name])
     ]
     return shown or [("not measured", "–", "no choices between images that it has not seen")]
 
@@ -103,45 +89,39 @@ def _interval(interval: Sequence[float]) -> str:
 
 
 def _plots(results: Results) -> list[tuple[str, Markup, str]]:
-    pictures = []
-    measured = test if (test := results.test).any() else ~test
-    pictures.append(
+    measured = results.test if results.test.any() else ~results.test
+    gaps = accuracy_by_gap(results.given[measured], results.predicted[measured])
+    curve, history = results.metrics["learning_curve"], results.history
+    pictures: list[tuple[bool, str, Callable[[Axes], None], str]] = [
         (
+            True,
             "Predicted against given",
-            plot(lambda axes: _scatter(axes, results)),
+            lambda axes: _scatter(axes, results),
             "Each dot is an image, scored by a model that was not trained on it where the head "
             "allows. The nearer to the diagonal, the better.",
-        )
-    )
-    gaps = accuracy_by_gap(results.given[measured], results.predicted[measured])
-    if gaps:
-        pictures.append(
-            (
-                "Pairs ordered right, by how far apart they are",
-                plot(lambda axes: _gaps(axes, gaps)),
-                "Pairs you scored alike are hard for anyone; a good model is near 100 % on the "
-                "right.",
-            )
-        )
-    if len(results.curve) > 1:
-        pictures.append(
-            (
-                "With more rated images",
-                plot(lambda axes: _learning(axes, results.curve)),
-                "Trained on fewer images and measured on others, all of them training images; "
-                "bars: one standard error.",
-            )
-        )
-    if len(results.history) > 1:
-        pictures.append(
-            (
-                "Training",
-                plot(lambda axes: _curve(axes, results.history)),
-                "Where the test line turns down while the training line still rises, the model "
-                "learns by heart: fewer epochs or more images would help.",
-            )
-        )
-    return pictures
+        ),
+        (
+            len(gaps) > 0,
+            "Pairs ordered right, by how far apart they are",
+            lambda axes: _gaps(axes, gaps),
+            "Pairs you scored alike are hard for anyone; a good model is near 100 % on the right.",
+        ),
+        (
+            len(curve) > 1,
+            "With more rated images",
+            lambda axes: _learning(axes, curve),
+            "Trained on fewer images and measured on others, all of them training images; bars: "
+            "one standard error.",
+        ),
+        (
+            len(history) > 1,
+            "Training",
+            lambda axes: _curve(axes, history),
+            "Where the test line turns down while the training line still rises, the model learns "
+            "by heart: fewer epochs or more images would help.",
+        ),
+    ]
+    return [(heading, plot(draw), note) for shown, heading, draw, note in pictures if shown]
 
 
 def _scatter(axes: "Axes", results: Results) -> None:
@@ -167,16 +147,13 @@ def _gaps(axes: "Axes", gaps: Sequence[Mapping[str, Any]]) -> None:
     axes.set_ylim(min(40, lowest - 5), 102)
 
 
-def _learning(axes: "Axes", curve: Sequence[CurvePoint]) -> None:
-    axes.errorbar(
-        [point.images for point in curve],
-        [100 * point.ab for point in curve],
-        [100 * point.error for point in curve],
-        marker="o", color=BLUE, capsize=3,
-    )  # fmt: skip
+def _learning(axes: "Axes", curve: Sequence[Mapping[str, Any]]) -> None:
+    images = [point["images"] for point in curve]
+    accuracies, errors = ([100 * point[name] for point in curve] for name in ("ab", "error"))
+    axes.errorbar(images, accuracies, errors, marker="o", color=BLUE, capsize=3)
     axes.set(xlabel="rated images trained on", ylabel="pairs ordered right, %")
     axes.set_xscale("log")
-    axes.set_xticks([point.images for point in curve], [f"{point.images:,}" for point in curve])
+    axes.set_xticks(images, [f"{number:,}" for number in images])
     axes.minorticks_off()
 
 
@@ -190,51 +167,48 @@ def _curve(axes: "Axes", history: Sequence[Mapping[str, float]]) -> None:
 
 
 def _galleries(results: Results, count: int) -> list[tuple[str, str, list[dict[str, Any]]]]:
-    if not count:
-        return []
     order = np.argsort(-results.predicted, kind="stable")
     surprise = results.given - results.predicted
     by_surprise = np.argsort(-surprise, kind="stable")
-    liked = [i for i in by_surprise[:count] if surprise[i] > 0]
-    disliked = [i for i in by_surprise[::-1][:count] if surprise[i] < 0]
-    rows: list[tuple[str, str, Any]] = [
-        ("Best", "The highest scores the model gives.", order[:count]),
-        ("Worst", "The lowest.", order[::-1][:count]),
-        ("You like them more than the model does", "The largest differences: a slip of the "
-         "finger, or something that the model cannot see yet.", liked),
-        ("The model likes them more than you do", "", disliked),
-    ]  # fmt: skip
-    wanted = sorted({int(i) for _, _, indexes in rows for i in indexes})
-    pictures = dict(
-        zip(
-            wanted,
-            thumbnails([results.directory / results.paths[i] for i in wanted]),
-            strict=True,
-        )
+    liked = [row for row in by_surprise[:count] if surprise[row] > 0]
+    disliked = [row for row in by_surprise[::-1][:count] if surprise[row] < 0]
+
+    def captioned(rows: Iterable[int]) -> list[tuple[str, str]]:
+        return [
+            (
+                results.paths[row],
+                f"predicted {results.predicted[row]:.2f}, given {results.given[row]:.2f}"
+                + (", test" if results.test[row] else ""),
+            )
+            for row in rows
+        ]
+
+    surprising = (
+        "The largest differences: a slip of the finger, or something that the model cannot see yet."
     )
-    return [
-        (
-            heading,
-            note,
-            [
-                {
-                    "path": results.paths[i],
-                    "thumbnail": pictures[int(i)],
-                    "predicted": float(results.predicted[i]),
-                    "given": float(results.given[i]),
-                    "test": bool(results.test[i]),
-                }
-                for i in indexes
-            ],
-        )
-        for heading, note, indexes in rows
-    ]
+    return image_rows(
+        results.directory,
+        [
+            ("Best", "The highest scores the model gives.", captioned(order[:count])),
+            ("Worst", "The lowest.", captioned(order[::-1][:count])),
+            ("You like them more than the model does", surprising, captioned(liked)),
+            ("The model likes them more than you do", "", captioned(disliked)),
+        ],
+    )
 
 
 def _folders(results: Results) -> list[dict[str, Any]]:
-    names = [path.rpartition("/")[0] or "." for path in results.paths]
-    largest = sorted(
-        group_means(names, results.given, results.predicted),
-        key=lambda row: -int(str(row["n"])),
-    )[:_FOLDERS]
-    return sorted(largest, key=lambda row: -float(str(row["given_mean"])))
+    """Of the largest folders, the best liked first: size, mean scores, AB within the folder."""
+    names = np.array([path.rpartition("/")[0] or "." for path in results.paths])
+    rows: list[dict[str, Any]] = [
+        {
+            "folder": str(name),
+            "n": int(inside.sum()),
+            "given": float(results.given[inside].mean()),
+            "predicted": float(results.predicted[inside].mean()),
+            "ab": pairwise_accuracy(results.given[inside], results.predicted[inside]),
+        }
+        for name, inside in ((name, names == name) for name in np.unique(names))
+    ]
+    largest = sorted(rows, key=lambda row: -row["n"])[:_FOLDERS]
+    return sorted(largest, key=lambda row: -row["given"])

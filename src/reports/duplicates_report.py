@@ -5,8 +5,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from src.dataset.duplicates import Duplicate, are_identical, labels_conflict
-from src.reports.gallery import THUMBNAILS, relative_url, write_thumbnails
+from src.reports.gallery import relative_url
 from src.reports.html import write_page
+from src.reports.thumbnails import THUMBNAILS, write_thumbnails
 
 _GROUPS, _IMAGES = 500, 12  # shown; the table has all
 
@@ -16,14 +17,7 @@ def write_duplicates(
 ) -> None:
     """Write the page, and thumbnails beside it.
 
-    Args:
-        page: the HTML file.
-        directory: the image folder.
-        groups: the most urgent first; in each the image to compare with first.
-        images: how many were looked at.
-
-    Raises:
-        DataError: a file cannot be written.
+    The most urgent groups come first, in each the image to compare with; `images` were looked at.
     """
     shown = [group[:_IMAGES] for group in groups[:_GROUPS]]
     members = [member for group in shown for member in group]

@@ -9,15 +9,9 @@ _TEMPLATES = Path(__file__).with_name("templates")
 
 
 def write_page(path: Path, template: str, **values: Any) -> None:
-    """Render a template into one HTML file that needs nothing beside it.
+    """Render a template that extends `base.html` into one HTML file that needs nothing beside it.
 
-    Args:
-        path: the file to write.
-        template: name of a file in `src/reports/templates`, which extends `base.html`.
-        values: what the template shows; text is escaped.
-
-    Raises:
-        DataError: the file cannot be written.
+    The values are what the template shows; text is escaped.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

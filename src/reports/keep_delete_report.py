@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from src.aesthetic.evaluate_labels import LabelResults
+from src.aesthetic.evaluate import Results
 from src.dataset.suspected_labels import PAGE
 from src.evaluation.binary_metrics import reliability
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot
 from src.reports.suspects import write_suspects
-from src.reports.thumbnails import thumbnails
+from src.reports.thumbnails import image_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,18 +20,14 @@ if TYPE_CHECKING:
 REPORT = "report.html"
 
 
-def write_report(path: Path, results: LabelResults, *, images: int = 12) -> None:
+def write_report(path: Path, results: Results, *, images: int = 12) -> None:
     """Write the page, with `images` thumbnails in each row, and the suspects' page beside it.
 
-    Args:
-        images: 0 for none, of suspects neither.
-
-    Raises:
-        DataError: a file cannot be written.
+    With no images there is no page of suspects either.
     """
-    suspects, metrics = results.suspects(), results.metrics
+    metrics = results.metrics
     if images:
-        write_suspects(path.with_name(PAGE), results.directory, suspects)
+        write_suspects(path.with_name(PAGE), results.directory, results.suspects or [])
     write_page(
         path,
         "keep_delete.html",
@@ -40,46 +36,46 @@ def write_report(path: Path, results: LabelResults, *, images: int = 12) -> None
         f"{metrics['all']['kept']:,} kept, {metrics['all']['deleted']:,} deleted; "
         f"{metrics['test']['n']:,} of them not seen in training",
         metrics=metrics,
-        cuts=results.cuts,
         notes=results.notes,
         suspected=results.suspected,
-        plots=_plots(results, results.test if results.test.any() else ~results.test),
-        suspects=len(suspects),
         suspects_page=PAGE,
-        rows=_rows(results, images),
-        parts=results.parts,
+        plots=_plots(results, results.test if results.test.any() else ~results.test),
+        galleries=_galleries(results, images),
         provenance=results.provenance,
     )
 
 
-def _entries(results: LabelResults, chosen: np.ndarray) -> list[dict[str, Any]]:
-    pictures = thumbnails([results.directory / results.paths[i] for i in chosen])
-    return [
-        {
-            "path": results.paths[i],
-            "label": int(results.labels[i]),
-            "probability": round(float(results.probabilities[i]), 4),
-            "thumbnail": picture,
-        }
-        for i, picture in zip(chosen, pictures, strict=True)
-    ]
+def _galleries(results: Results, count: int) -> list[tuple[str, str, Any]]:
+    order = np.argsort(results.predicted, kind="stable")
+    middle = np.argsort(np.abs(results.predicted - 0.5), kind="stable")
 
+    def captioned(rows: np.ndarray) -> list[tuple[str, str]]:
+        return [
+            (
+                results.paths[row],
+                f"{100 * results.predicted[row]:.1f} %, you "
+                f"{'kept' if results.given[row] else 'deleted'} it",
+            )
+            for row in rows[:count]
+        ]
 
-def _rows(results: LabelResults, count: int) -> list[tuple[str, str, Any]]:
-    order = np.argsort(results.probabilities, kind="stable")
-    middle = np.argsort(np.abs(results.probabilities - 0.5), kind="stable")
-    rows = (
-        ("Most likely to be deleted", "The lowest probabilities of keeping.", order[:count]),
-        ("Most likely to be kept", "The highest.", order[::-1][:count]),
-        ("Undecided", "Near one half: labels of images like these teach it most.", middle[:count]),
+    undecided = "Near one half: labels of images like these teach it most."
+    return image_rows(
+        results.directory,
+        [
+            (
+                "Most likely to be deleted",
+                "The lowest probabilities of keeping.",
+                captioned(order),
+            ),
+            ("Most likely to be kept", "The highest.", captioned(order[::-1])),
+            ("Undecided", undecided, captioned(middle)),
+        ],
     )
-    return [
-        (heading, note, _entries(results, chosen)) for heading, note, chosen in rows if len(chosen)
-    ]
 
 
-def _plots(results: LabelResults, measured: np.ndarray) -> list[tuple[str, Markup, str]]:
-    labels, probabilities = results.labels[measured], results.probabilities[measured]
+def _plots(results: Results, measured: np.ndarray) -> list[tuple[str, Markup, str]]:
+    labels, probabilities = results.given[measured], results.predicted[measured]
     return [
         (
             "Can the probabilities be trusted?",
@@ -101,8 +97,8 @@ def _plots(results: LabelResults, measured: np.ndarray) -> list[tuple[str, Marku
     ]
 
 
-def _reliability(axes: "Axes", results: LabelResults) -> None:
-    bins = reliability(results.labels, results.probabilities)
+def _reliability(axes: "Axes", results: Results) -> None:
+    bins = reliability(results.given, results.predicted)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     axes.plot([b["probability"] for b in bins], [b["kept"] for b in bins], marker="o", color=BLUE)
     axes.set(xlabel="probability of keeping", ylabel="share that was kept")
@@ -118,9 +114,9 @@ def _overlap(axes: "Axes", labels: np.ndarray, probabilities: np.ndarray) -> Non
     axes.legend()
 
 
-def _trade(axes: "Axes", results: LabelResults) -> None:
-    order = np.argsort(results.probabilities, kind="stable")
-    deleted = np.cumsum(results.labels[order] == 0)
+def _trade(axes: "Axes", results: Results) -> None:
+    order = np.argsort(results.predicted, kind="stable")
+    deleted = np.cumsum(results.given[order] == 0)
     if not deleted[-1]:
         return
     axes.plot(deleted / deleted[-1], deleted / np.arange(1, len(order) + 1), color=BLUE)

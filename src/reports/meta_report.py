@@ -16,11 +16,7 @@ _DIGITS = 7
 
 
 def write(path: Path, found: Found) -> None:
-    """Write the page of a finished search.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
+    """Write the page of a finished search."""
     rows = sorted(found.rows, key=lambda row: -float(row["ab"] or -1))
     names = [name for name in rows[0] if name not in _RESULTS]
     varied = [name for name in names if len({row[name] for row in rows}) > 1]
@@ -31,10 +27,7 @@ def write(path: Path, found: Found) -> None:
         "meta.html",
         title="Search of the training settings",
         headline=[
-            (
-                "of pairs of left-out images ordered as you do, by the best",
-                f"{found.ab:.1%}",
-            ),
+            ("of pairs of left-out images ordered as you do, by the best", f"{found.ab:.1%}"),
             ("combinations tried", f"{len(rows) + found.given_up:,}"),
         ],
         notes=_notes(found, diverged, fixed),
@@ -53,11 +46,10 @@ def write(path: Path, found: Found) -> None:
 
 
 def axis(name: str, values: Sequence[str]) -> dict[str, Any]:
-    """How the values of one setting are laid out.
+    """How the values of one setting are laid out, for the script of the page.
 
-    Returns:
-        `name`; `places`, the values in order where there are few; otherwise `low`, `high` and
-        `log`, whether the scale is logarithmic. `gap` tells that some combinations have no value.
+    Few values get `places` in order; otherwise there are `low`, `high` and `log`, whether the scale
+    is logarithmic. `gap` tells that some combinations have no value.
     """
     given = sorted({value for value in values if value}, key=_order)
     numbers = [number for value in given if (number := _number(value)) is not None]

@@ -32,12 +32,7 @@ _STYLE: Any = {
 
 
 def plot(draw: "Callable[[Axes], None]", *, width: float = 5.2, height: float = 3.4) -> Markup:
-    """Draw on fresh axes and return the picture as inline SVG.
-
-    Args:
-        draw: is given the axes.
-        width, height: in inches at 96 pixels each.
-    """
+    """Draw on fresh axes, so many inches wide and high, and return the picture as inline SVG."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -53,7 +48,6 @@ def plot(draw: "Callable[[Axes], None]", *, width: float = 5.2, height: float = 
         canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
-    # A viewBox is there: the page decides on the size.
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    for size in ("height", "width"):  # a viewBox is there: the page decides on the size
+        svg = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", svg, count=1)
     return Markup(svg)

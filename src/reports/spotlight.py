@@ -32,17 +32,10 @@ def show(
     Args:
         files: the images, (n).
         columns: further columns by name, each (n); words become categories.
-        label: the column with what was given.
-        prediction: the column with what the model says.
+        label, prediction: the columns with what was given and with what the model says.
         embedding: features, (n, d), for the map of similar images.
         wait: go on when the page is closed in the browser, or after Ctrl-C; False goes on at once
             and opens no browser.
-
-    Returns:
-        Spotlight's viewer; its `close()` ends it.
-
-    Raises:
-        MissingExtra: Renumics Spotlight is not installed.
     """
     os.environ.setdefault("SPOTLIGHT_OPT_OUT", "true")  # it sends no usage figures
     try:
@@ -85,14 +78,12 @@ def _layout(frame: Any, label: str, prediction: str, embedded: bool) -> Any:
     from renumics.spotlight import layout
     from renumics.spotlight.layout import lenses
 
-    numbers = np.issubdtype(frame[label].to_numpy().dtype, np.number)
-    if numbers:
-        first = layout.tab(layout.scatterplot("Prediction", label, prediction), weight=45)
+    first: Any
+    if np.issubdtype(frame[label].to_numpy().dtype, np.number):
+        first = layout.scatterplot("Prediction", label, prediction)
     else:
-        first = layout.tab(
-            layout.confusion_matrix("Confusion matrix", label, prediction), weight=45
-        )
-    views = [first]
+        first = layout.confusion_matrix("Confusion matrix", label, prediction)
+    views = [layout.tab(first, weight=45)]
     if embedded:
         similar = layout.similaritymap("Similar images", ["embedding"], color_by_column=label)
         views.append(layout.tab(similar, weight=55))

@@ -17,21 +17,9 @@ def write_suspects(
     suspects: Sequence[SuspectedLabel],
     *,
     tags: Mapping[str, Sequence[str]] | None = None,
-    most: int = _SHOWN,
 ) -> None:
-    """Write the page.
-
-    Args:
-        file: where to.
-        directory: the image folder.
-        suspects: the greatest surprise first.
-        tags: those that an image has now, for models of tags.
-        most: suspects on the page.
-
-    Raises:
-        DataError: it cannot be written.
-    """
-    shown = suspects[:most]
+    """Write the page of the greatest surprises; `tags` are those that an image has now."""
+    shown = suspects[:_SHOWN]
     paths = list(dict.fromkeys(suspect.path for suspect in shown))
     write_page(
         file,

@@ -1,32 +1,95 @@
-"""Small pictures inside a page."""
+"""Small pictures of images, inside a page or as files beside it."""
 
 import base64
 import io
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
+from src.files import replacing
 from src.images import UnreadableImage, open_image
+from src.progress import progress_bar
 
 SIDE = 320  # pixels of the longer side: sharp at 160 on a high-density screen
+THUMBNAILS = "thumbnails"  # folder beside the page
 _QUALITY = 80
 
 
 def thumbnails(files: Sequence[Path], side: int = SIDE) -> list[str]:
     """Data URIs of JPEG thumbnails in the files' order; "" for a file that cannot be read."""
+
+    def data_uri(file: Path) -> str:
+        content = _jpeg(file, side, at_least=side)
+        encoded = base64.b64encode(content).decode("ascii")
+        return f"data:image/jpeg;base64,{encoded}" if content else ""
+
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda file: thumbnail(file, side), files))
+        return list(pool.map(data_uri, files))
 
 
-def thumbnail(file: Path, side: int = SIDE) -> str:
-    """One thumbnail as a data URI, its longer side `side` pixels or less."""
+def write_thumbnails(
+    folder: Path, files: Sequence[Path], sha256s: Sequence[bytes], *, side: int = SIDE
+) -> list[str]:
+    """Small JPEGs, named by the content of their images; those that are there are kept.
+
+    Returns:
+        The names of the thumbnails, (n); "" for an image that cannot be read.
+    """
+    names = [f"{sha256.hex()[:24]}.jpg" for sha256 in sha256s]
+    folder.mkdir(parents=True, exist_ok=True)
+    present = {entry.name for entry in os.scandir(folder)}
+    missing = {name: file for name, file in zip(names, files, strict=True) if name not in present}
+
+    def write(name: str) -> bool:
+        content = _jpeg(missing[name], side, at_least=side // 2)
+        if content:
+            with replacing(folder / name) as temporary:
+                temporary.write_bytes(content)
+        return bool(content)
+
+    failed = set()
+    with progress_bar(len(missing), "thumbnails") as bar, ThreadPoolExecutor() as pool:
+        for name, done in zip(missing, pool.map(write, missing), strict=True):
+            bar.update()
+            if not done:
+                failed.add(name)
+    return ["" if name in failed else name for name in names]
+
+
+def image_rows(
+    directory: Path, rows: Sequence[tuple[str, str, Iterable[tuple[str, str]]]]
+) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """Heading, note, and images (path, caption), with thumbnails; rows without images are left out.
+
+    For the macro `galleries`.
+    """
+    listed = [(heading, note, images) for heading, note, given in rows if (images := list(given))]
+    paths = list(dict.fromkeys(path for _, _, images in listed for path, _ in images))
+    pictures = dict(zip(paths, thumbnails([directory / path for path in paths]), strict=True))
+    return [
+        (
+            heading,
+            note,
+            [{"path": p, "caption": text, "thumbnail": pictures[p]} for p, text in images],
+        )
+        for heading, note, images in listed
+    ]
+
+
+def _jpeg(file: Path, side: int, *, at_least: int) -> bytes:
+    """An image with a longer side of `side` pixels or less; nothing if it cannot be read.
+
+    `at_least`: pixels to which a JPEG may be reduced in decoding, which is fast and less sharp.
+    """
     try:
-        image = open_image(file, min_side=side)
+        image = open_image(file, min_side=at_least)
     except UnreadableImage:
-        return ""
-    image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        return b""
+    image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue()

@@ -49,7 +49,7 @@ def plan_action(
         return _stars(scored, step, naming)
     if into.resolve().is_relative_to(directory.resolve()):
         raise SettingsError(
-            f"score_into is {str(into)!r}, inside the image folder, where its images would be "
+            f"into is {str(into)!r}, inside the image folder, where its images would be "
             "found again: choose a folder outside"
         )
     named = zip(scored.paths, (folders[index] for index in step), strict=True)
@@ -71,7 +71,7 @@ def steps(scored: Scored, cuts: Sequence[float], by: CutBy) -> np.ndarray:
             if by == "probability"
             else "it does not know the scores of its training images"
         )
-        raise DataError(f"the model gives no {by} ({reason}): set score_cut_by to 'quantile'")
+        raise DataError(f"the model gives no {by} ({reason}): set cut_by to 'quantile'")
     return np.searchsorted(np.asarray(cuts, dtype=np.float64), values, side="right")
 
 

@@ -42,6 +42,10 @@ class AestheticTraining(
     """Train, measure and save a model of your taste."""
 
     script: ClassVar[str] = "aesthetic_predictor_training"
+    essentials: ClassVar[tuple[str, ...]] = (
+        *("mode", "feature_extractor", "use_score_file", "save_model", "load_model", "base_model"),
+        *("head", "loss_model", "fraction_for_test"),
+    )
 
     mode: Annotated[tuple[str, ...], BeforeValidator(lambda value: parse_modes(value, MODES))] = (
         Field(

@@ -1,6 +1,6 @@
 """The settings of custom_classifier_training.py."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -20,9 +20,22 @@ from src.settings.training_arguments import TrainerArgs
 MODES = ("train", "evaluate", "spotlight")
 
 
+_CHANGES = ("flip", "crop", "rotation", "colour", "cutout", "mixup", "cutmix")
+_PRESETS = {  # the values of augment_flip and so on that `augment` stands for
+    "off": (False, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "light": (True, 0.6, 10.0, 0.2, 0.0, 0.0, 0.0),
+    "strong": (True, 0.35, 20.0, 0.4, 0.25, 0.2, 1.0),
+}
+
+
 class Augmenting(Group):
     """How training images are varied while the whole model is trained."""
 
+    augment: Literal["off", "light", "strong"] = Field(
+        "light",
+        description="How much training images are varied while the whole model is trained; the "
+        "keys augment_... replace single parts of it.",
+    )
     augment_flip: bool = Field(True, description="Mirror half of the images, left to right.")
     augment_crop: float = Field(
         0.6, gt=0, le=1, description="Smallest share of an image's area that is cut out; 1: all."
@@ -43,6 +56,13 @@ class Augmenting(Group):
         0.0, ge=0, description="Alpha of CutMix, which pastes a part of another image; 0: off."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, given: Any) -> Any:
+        """The values that go with `augment`, where none is given."""
+        values = dict(zip(_CHANGES, _PRESETS.get(given.get("augment"), ()), strict=False))
+        return {f"augment_{name}": value for name, value in values.items()} | given
+
     @property
     def blends(self) -> bool:
         """Whether images are blended, so that labels become proportions."""
@@ -62,6 +82,10 @@ class ClassifierTraining(
     """Train, measure and save a classifier of images from folders, one for each category."""
 
     script: ClassVar[str] = "custom_classifier_training"
+    essentials: ClassVar[tuple[str, ...]] = (
+        *("mode", "label_source", "base_model", "save_model", "load_model", "train_backbone"),
+        *("augment", "weight_category_loss", "fraction_for_test"),
+    )
 
     mode: Annotated[tuple[str, ...], BeforeValidator(lambda value: parse_modes(value, MODES))] = (
         Field(

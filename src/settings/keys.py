@@ -3,6 +3,8 @@
 A script's settings (`src.settings.scripts`) are made of these groups.
 """
 
+import ntpath
+import os
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -13,6 +15,17 @@ def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _expanded(value: Any) -> Any:
+    """A path with `~` and %USERPROFILE% filled in; refused where Python read a \\t as a tab."""
+    if not isinstance(value, str):
+        return value
+    if any(ord(character) < 32 for character in value):
+        meant = repr(value)[1:-1].replace("\\", "/")
+        raise ValueError(f'a backslash needs a second one, or write "{meant}"')
+    return os.path.expanduser(ntpath.expandvars(value) if "%" in value else value)
+
+
+Place = Annotated[str, BeforeValidator(_expanded)]  # of a file or folder
 Floats = Annotated[tuple[float, ...], BeforeValidator(_as_tuple)]
 Integers = Annotated[tuple[int, ...], BeforeValidator(_as_tuple)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
@@ -24,19 +37,36 @@ _AS_SHIPPED = ("models/my_model", "models/my_classifier")
 class Group(BaseModel):
     """Settings that cannot be changed once read; `1` does for a float, `True` not for an int."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", protected_namespaces=(), defer_build=True
+    )
 
 
 class ScriptSettings(Group):
-    """What every script's settings have: the script's name, without .py."""
+    """What every script's settings have."""
 
-    script: ClassVar[str]
+    script: ClassVar[str]  # its name, without .py
+    essentials: ClassVar[tuple[str, ...]] = ()  # what --help shows, after the image folder
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether the image folder is read; undoing does not."""
+        return not getattr(self, "undo", "")
+
+
+class FileChanges(Group):
+    """Of every script that moves images, or writes files beside them."""
+
+    dry_run: bool = Field(
+        True, description="True: only say what would be changed; False: change it."
+    )
+    undo: Place = Field("", description="An undo file: undo what it holds, and do nothing else.")
 
 
 class ImageFolder(Group):
     """Where the images are."""
 
-    top_level_image_directory: str = Field(
+    top_level_image_directory: Place = Field(
         "demo/images", min_length=1, description="The folder that holds your images."
     )
 
@@ -44,11 +74,11 @@ class ImageFolder(Group):
 class Models(Group):
     """Which models are read and written."""
 
-    load_model: str = Field(
+    load_model: Place = Field(
         "",
         description="The folder of a model you trained, to go on from or to use; '' for none.",
     )
-    save_model: str = Field(
+    save_model: Place = Field(
         "models/my_model",
         min_length=1,
         description="The folder that the trained model, its figures and the report go to.",
@@ -74,7 +104,7 @@ class Split(Group):
 class FeatureStore(Group):
     """Where what is computed of images is kept."""
 
-    feature_store: str = Field(
+    feature_store: Place = Field(
         "",
         description="Folder to keep computed features in; '' keeps them beside the images.",
     )
@@ -97,7 +127,7 @@ class Computing(FeatureStore, Device):
 class Features(Computing):
     """How images become numbers."""
 
-    feature_extractor: str = Field(
+    feature_extractor: Place = Field(
         "ViT-L/14",
         min_length=1,
         description="What describes an image in numbers: 'ViT-L/14' and other CLIP names, any "
@@ -142,6 +172,15 @@ class InferenceArgs(Group):
     per_device_eval_batch_size: int = Field(
         32, ge=1, description="Images in one pass through the feature extractor."
     )
+
+
+class UsedModel(Group):
+    """A model that is there already."""
+
+    load_model: Place = Field(
+        "", description="The folder of a model you trained, or the file of a published head."
+    )
+    evaluation_args: InferenceArgs = Field(default_factory=InferenceArgs)
 
 
 class EvaluationArgs(InferenceArgs):

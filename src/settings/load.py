@@ -1,32 +1,27 @@
 """Reading arguments.py and the command line into one script's settings."""
 
 import ast
-import difflib
-import runpy
-from collections.abc import Mapping, Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from src.errors import SettingsError
 from src.settings.keys import ScriptSettings
+from src.settings.mistakes import hint, mend, nearest, python_mistake
+from src.settings.old_names import GONE, PARTS, RENAMED, new_training_name
 from src.settings.scripts import SCRIPTS
 from src.settings.several_values import searchable
 
 S = TypeVar("S", bound=ScriptSettings)
+logger = logging.getLogger(__name__)
 
 NESTED = ("training_args", "evaluation_args")
-
-# What keys of the old tool are called now.
-RENAMED = {
-    "clip_model": "feature_extractor",
-    "use_model_scores_for_stats": "load_model",
-    "max_comparisons": "ab_scorer_goal",
-    "evaluation_strategy": "eval_strategy",
-    "apply_tag_errors": "review_decisions",
-    "apply_sureness": "review_at_least",
-}
+COMMAND_LINE = "command line"
+NAMES = [script.script for script in SCRIPTS]
 
 # Where lists of values for these go.
 INSTEAD = {
@@ -36,90 +31,248 @@ INSTEAD = {
 }
 
 
-class _Given(NamedTuple):
+class Given(NamedTuple):
+    """A value that the user wrote, and where."""
+
     value: Any
-    source: str  # where the user wrote it
+    source: str
 
 
-def load_settings(kind: type[S], arguments: Path, overrides: Sequence[str] = ()) -> S:
+class Reading(Generic[S]):
+    """What the user wrote for one script: values by key, what is wrong with them, what to say."""
+
+    def __init__(self, kind: type[S]) -> None:
+        self.kind = kind
+        self.given: dict[str, Given] = {}
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+        self.renamed: dict[str, str] = {}
+        self.without_effect: list[str] = []
+
+    def settings(self) -> S | None:
+        """The settings, if they can be; problems are added to those that are known."""
+        try:
+            return self.kind.model_validate(_nest(self.given))
+        except ValidationError as error:
+            self.problems += [self._explain(detail) for detail in error.errors()]
+        return None
+
+    def add(self, key: str, given: Given, script: str = "") -> None:
+        """Note a value under the name that its key has now.
+
+        Args:
+            key: as written, with "training_args." before it where it stands in there.
+            script: whose group it stands in; "" for the shared keys.
+        """
+        old, source = key, given.source
+        own, _, name = RENAMED.get(key, key).rpartition(".") if "." not in key else ("", "", key)
+        if own:
+            script, key = own, name
+        elif name in GONE:
+            self.without_effect.append(name)
+            return
+        else:
+            key = name
+        if script and script != self.kind.script:
+            if source == COMMAND_LINE:
+                self.problems.append(f"{source}: {self.kind.script} has no use for {old!r}")
+            return
+        if key != old and (source == COMMAND_LINE or _belongs(self.kind, key)):
+            self.renamed[old] = f"{key!r} in the group {script!r}" if script else repr(key)
+        group, _, inner = key.partition(".")
+        if inner and group == NESTED[0] and (model := _nested_model(self.kind, group)):
+            own_names = frozenset(model.model_fields)
+            new = new_training_name(inner, own_names)
+            if new is None:
+                self.without_effect.append(key)
+                return
+            key = f"{group}.{new}"
+        if _belongs(self.kind, key):
+            self.given[key] = given
+        elif source == COMMAND_LINE and _known_anywhere(key):
+            self.problems.append(f"{source}: {self.kind.script} has no use for {old!r}")
+        elif not _known_anywhere(key) or (script and not inner):
+            fields = self.kind.model_fields
+            candidates = [*fields, *(k for other in SCRIPTS for k in other.model_fields), *NAMES]
+            near = hint(old, [name for name in candidates if name not in NESTED])
+            self.problems.append(f"{source}: unknown key {old!r}{near}")
+
+    def say(self) -> None:
+        """What the user should know, though nothing is wrong."""
+        if self.renamed:
+            names = "; ".join(f"{old!r} is now {new}" for old, new in self.renamed.items())
+            self.notes.append(f"Still understood by their former names: {names}.")
+        if self.without_effect:
+            names = ", ".join(dict.fromkeys(self.without_effect))
+            self.notes.append(f"Without effect in this version, and passed over: {names}.")
+        for note in dict.fromkeys(self.notes):
+            logger.info(note)
+
+    def _explain(self, detail: Any) -> str:
+        """One of pydantic's findings as a line: where, what, what to do."""
+        location = [str(part) for part in detail["loc"]]
+        key = ".".join(location[: 2 if location and location[0] in NESTED else 1])
+        source = self.given[key].source if key in self.given else "settings"
+        group, _, inner = key.rpartition(".")
+        model = _nested_model(self.kind, group) if group else self.kind
+        if detail["type"] == "extra_forbidden":
+            names = list(model.model_fields) if model else []
+            near = hint(inner, names) or f" (it takes {', '.join(names)})"
+            return f"{source}: {group} has no {inner!r} that {self.kind.script} supports{near}"
+        if not key:
+            return str(detail["msg"]).removeprefix("Value error, ")
+        message = mend(model.model_fields.get(inner) if model else None, detail)
+        if isinstance(detail["input"], (list, tuple)) and not detail["type"].startswith("tuple"):
+            message = "one value is needed here"
+            if key in INSTEAD and INSTEAD[key] in self.kind.model_fields:
+                message += f" (mode 'meta' tries those of {INSTEAD[key]})"
+            elif searchable(self.kind):
+                message += " (not even mode 'meta' takes several)"
+        return f"{source}: {key} is {detail['input']!r}: {message}"
+
+
+def load_settings(kind: type[S], arguments: Path, words: Sequence[str] = ()) -> S:
     """The settings of one script.
 
-    Values come from the keys' defaults, then `args`, `training_args` and `evaluation_args` in
-    the arguments file, then its `per_script` part for this script, then the command line.
-
-    Args:
-        kind: the script's settings class.
-        arguments: the arguments file.
-        overrides: words of the command line: `--key=value`, `--training_args.key=value`.
+    Values come from the keys' defaults, then the shared keys of the arguments file, then its group
+    for this script, then the command line.
 
     Raises:
         SettingsError: all problems found, one to a line.
     """
-    problems: list[str] = []
-    given = _from_file(kind, arguments, problems) | _from_command_line(kind, overrides, problems)
-    problems += _unknown(kind, given)
-    known = {key: entry for key, entry in given.items() if _belongs(kind, key)}
-    try:
-        settings = kind.model_validate(_nest(known))
-    except ValidationError as error:
-        problems += [_explain(kind, detail, known) for detail in error.errors()]
-    if problems:
-        raise SettingsError("\n".join(dict.fromkeys(problems)))
+    reading = read(kind, arguments, words)
+    settings = reading.settings()
+    if reading.problems or settings is None:
+        raise SettingsError("\n".join(dict.fromkeys(reading.problems)))
+    reading.say()
     return settings
 
 
-def _from_file(
-    kind: type[ScriptSettings], arguments: Path, problems: list[str]
-) -> dict[str, _Given]:
+def check_images(settings: ScriptSettings) -> None:
+    """Refuse an image folder that is not there, before anything heavy is imported."""
+    place = getattr(settings, "top_level_image_directory", "")
+    if place and settings.needs_images and "://" not in place and not Path(place).is_dir():
+        raise SettingsError(
+            f"there is no folder {place!r}{nearest(Path(place))}: set top_level_image_directory to "
+            "the folder that holds your images"
+        )
+
+
+def read(kind: type[S], arguments: Path, words: Sequence[str] = ()) -> Reading[S]:
+    """What the arguments file and the words of the command line say for one script.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
+    reading = Reading(kind)
+    variables, lines = run_file(arguments, reading.notes)
+    shared: list[tuple[str, str, Any]] = []
+    groups: list[tuple[str, str, Any]] = []
+
+    def source(path: str) -> str:
+        return f"{arguments.name}, line {lines[path]}" if path in lines else arguments.name
+
+    for part in (*PARTS, *NESTED, "per_script"):
+        values = variables.get(part, {})
+        if not isinstance(values, Mapping):
+            what = "; remove the comma after its }" if isinstance(values, tuple) else ""
+            reading.problems.append(f"{arguments.name}: write {part} = {{...}}{what}")
+            continue
+        for key, value in values.items():
+            name = str(key).removesuffix(".py")
+            path = f"{part}.{key}"
+            if part in NESTED:
+                reading.add(path, Given(value, source(path)))
+            elif part == "per_script" or (part == "args" and name in NAMES):
+                if name not in NAMES:
+                    reading.problems.append(f"{source(path)}: no script is called {name!r}"
+                                            f"{hint(name, NAMES)}")  # fmt: skip
+                elif not isinstance(value, Mapping):
+                    reading.problems.append(f'{source(path)}: write "{name}": {{...}}')
+                elif name == kind.script:
+                    groups += [(path, k, v) for k, v in value.items()]
+            elif PARTS[part] in ("", kind.script):
+                shared.append((path, str(key), value))
+    shared.sort(key=lambda entry: "." in RENAMED.get(entry[1], ""))  # a script's own come later
+    own = kind.script
+    for script, entries in (("", shared), (own, groups)):
+        for path, key, value in entries:
+            for inner, each in _flat(key, value):
+                inside = path if not script else f"{path}.{inner}"
+                reading.add(inner, Given(each, source(inside)), script)
+    for key, text in _pairs(words, reading):
+        name = key.removeprefix(f"{own}.")
+        value = _parse(kind, RENAMED.get(name, name).removeprefix(f"{own}."), text)
+        reading.add(name, Given(value, COMMAND_LINE))
+    return reading
+
+
+def run_file(arguments: Path, notes: list[str]) -> tuple[dict[str, Any], dict[str, int]]:
+    """The variables of an arguments file, and the line of each key ("args.mode")."""
     name = arguments.name
     if not arguments.is_file():
         raise SettingsError(f"there is no file {str(arguments)!r}: give --arguments=FILE")
+    variables: dict[str, Any] = {"__name__": "arguments", "__file__": str(arguments)}
     try:
-        variables = runpy.run_path(str(arguments))
-    except SyntaxError as error:
-        raise SettingsError(f"{name}, line {error.lineno}: {error.msg}") from None
+        text = arguments.read_bytes().decode("utf-8-sig")
+        lines: dict[str, int] = {}
+        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
+            tree = ast.parse(text)
+            for node in tree.body:
+                if isinstance(node, (ast.Assign, ast.AnnAssign)):
+                    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+                    _note_lines(ast.unparse(target), node.value, lines, notes, name)
+            exec(compile(tree, str(arguments), "exec"), variables)
+    except UnicodeDecodeError:
+        raise SettingsError(f"{name} is not UTF-8 text: save it with the encoding UTF-8") from None
     except Exception as error:  # whatever the user's own file raises
-        raise SettingsError(f"{name}: {type(error).__name__}: {error}") from None
+        raise SettingsError(python_mistake(error, text, name)) from None
+    return variables, lines
 
-    given: dict[str, _Given] = {}
-    for variable, prefix in [("args", ""), *((nested, f"{nested}.") for nested in NESTED)]:
-        part = variables.get(variable, {})
-        if not isinstance(part, Mapping):
-            problems.append(f"{name}: {variable} must be a dictionary: {variable} = {{...}}")
-            continue
-        given |= {f"{prefix}{key}": _Given(value, name) for key, value in part.items()}
 
-    per_script = variables.get("per_script", {})
-    if not isinstance(per_script, Mapping):
-        problems.append(f"{name}: per_script must be a dictionary of dictionaries")
-        return given
-    names = [script.script for script in SCRIPTS]
-    for script in per_script:
-        if str(script).removesuffix(".py") not in names:
-            problems.append(f"{name}: per_script has no script {script!r}{_hint(script, names)}")
-    own = per_script.get(kind.script, per_script.get(f"{kind.script}.py", {}))
-    source = f"{name}, per_script {kind.script!r}"
-    for key, value in own.items() if isinstance(own, Mapping) else ():
-        if key in NESTED and isinstance(value, Mapping):
-            given |= {f"{key}.{inner}": _Given(v, source) for inner, v in value.items()}
+def _note_lines(
+    path: str, node: ast.AST | None, lines: dict[str, int], notes: list[str], name: str
+) -> None:
+    if not isinstance(node, ast.Dict):
+        return
+    for key, value in zip(node.keys, node.values, strict=True):
+        if isinstance(key, ast.Constant):
+            inner = f"{path}.{key.value!s}"
+            if inner in lines:
+                notes.append(
+                    f"{name}, line {key.lineno}: {str(key.value)!r} is on line {lines[inner]} "
+                    "already; this one counts"
+                )
+            lines[inner] = key.lineno
+            _note_lines(inner, value, lines, notes, name)
+
+
+def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if key in NESTED and isinstance(value, Mapping):
+        for inner, each in value.items():
+            yield f"{key}.{inner}", each
+    else:
+        yield str(key), value
+
+
+def _pairs(words: Sequence[str], reading: Reading[Any]) -> Iterator[tuple[str, str]]:
+    """Keys and texts of `--key=value`, `--key value`, and `--key` for True."""
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        key, equals, text = word.lstrip("-–—").partition("=")
+        key = key.replace("-", "_")
+        if word[:1] not in ("-", "–", "—") or not key:
+            reading.problems.append(
+                f"{COMMAND_LINE}: {word!r} should read --key=value, with quotation marks around a "
+                f'value that holds spaces: --key="my value"'
+            )
+        elif equals:
+            yield key, text
+        elif waiting and not waiting[0].startswith("--"):
+            yield key, waiting.pop(0)
         else:
-            given[str(key)] = _Given(value, source)
-    return given
-
-
-def _from_command_line(
-    kind: type[ScriptSettings], words: Sequence[str], problems: list[str]
-) -> dict[str, _Given]:
-    given: dict[str, _Given] = {}
-    for word in words:
-        key, equals, text = word.removeprefix("--").partition("=")
-        if not word.startswith("--") or not equals:
-            problems.append(f"command line: {word!r} should read --key=value")
-        elif not _belongs(kind, key) and _known_anywhere(key):
-            problems.append(f"command line: {kind.script} has no use for {key!r}")
-        else:
-            given[key] = _Given(_parse(kind, key, text), "command line")
-    return given
+            yield key, "True"
 
 
 def _parse(kind: type[ScriptSettings], key: str, text: str) -> Any:
@@ -157,29 +310,10 @@ def _belongs(kind: type[ScriptSettings], key: str) -> bool:
 
 
 def _known_anywhere(key: str) -> bool:
-    return any(_belongs(script, key) for script in SCRIPTS)
+    return key.startswith(NESTED) or any(_belongs(script, key) for script in SCRIPTS)
 
 
-def _unknown(kind: type[ScriptSettings], given: Mapping[str, _Given]) -> list[str]:
-    candidates = [key for script in SCRIPTS for key in script.model_fields if key not in NESTED]
-    problems = []
-    for key, entry in given.items():
-        if not _known_anywhere(key) and not key.startswith(tuple(f"{n}." for n in NESTED)):
-            problems.append(f"{entry.source}: unknown key {key!r}{_hint(key, candidates)}")
-    return problems
-
-
-def _hint(key: object, candidates: Sequence[str]) -> str:
-    word = str(key)
-    if word in RENAMED and RENAMED[word] in candidates:
-        return f": it is called {RENAMED[word]!r} now"
-    close = difflib.get_close_matches(word, candidates, n=1, cutoff=0.7)
-    if not close and len(word) > 3:
-        close = [name for name in candidates if name.startswith(word) or word in name][:1]
-    return f". Did you mean {close[0]!r}?" if close else ""
-
-
-def _nest(given: Mapping[str, _Given]) -> dict[str, Any]:
+def _nest(given: Mapping[str, Given]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, entry in given.items():
         group, _, inner = key.partition(".")
@@ -188,26 +322,3 @@ def _nest(given: Mapping[str, _Given]) -> dict[str, Any]:
         else:
             values[key] = entry.value
     return values
-
-
-def _explain(kind: type[ScriptSettings], detail: Any, given: Mapping[str, _Given]) -> str:
-    """One of pydantic's findings as a line: where, what, what to do."""
-    location = [str(part) for part in detail["loc"]]
-    key = ".".join(location[: 2 if location and location[0] in NESTED else 1])
-    source = given[key].source if key in given else "settings"
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    if detail["type"] == "extra_forbidden":
-        group, _, inner = key.partition(".")
-        model = _nested_model(kind, group)
-        names = list(model.model_fields) if model else []
-        hint = _hint(inner, names) or f" (it takes {', '.join(names)})"
-        return f"{source}: {group} has no {inner!r} that {kind.script} supports{hint}"
-    if not key:
-        return message
-    if isinstance(detail["input"], (list, tuple)) and not detail["type"].startswith("tuple"):
-        message += "; one value is needed here"
-        if key in INSTEAD and INSTEAD[key] in kind.model_fields:
-            message += f" (mode 'meta' tries those of {INSTEAD[key]})"
-        elif searchable(kind):
-            message += " (not even mode 'meta' takes several)"
-    return f"{source}: {key} is {detail['input']!r}: {message[0].lower()}{message[1:]}"

@@ -1,6 +1,6 @@
 """The settings of the mlp head: its network and its training, as `src/aesthetic/mlp` takes them."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,9 @@ class PredictorTrainingArgs(Group):
         0, ge=0, description="The same as a number of steps."
     )
     per_device_train_batch_size: int = Field(8, ge=1, description="Images in one step.")
+    gradient_accumulation_steps: int = Field(
+        1, ge=1, description="2: steps of twice as many images, as from accumulated gradients."
+    )
     weight_decay: Annotated[float, Searchable("weight_decay")] = Field(
         0.0, ge=0, description="Pull of the weights towards zero."
     )
@@ -47,6 +50,17 @@ class PredictorTrainingArgs(Group):
         1e-8, gt=0, description="Smallest divisor of AdamW."
     )
     seed: int = Field(42, ge=0, description="Seed of everything random in training.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accumulated(cls, given: Any) -> Any:
+        """Accumulated gradients of small batches are those of one large batch."""
+        batch = given.get("per_device_train_batch_size", 8)
+        steps = given.get("gradient_accumulation_steps", 1)
+        if type(batch) is type(steps) is int and steps > 1:
+            one = {"gradient_accumulation_steps": 1, "per_device_train_batch_size": batch * steps}
+            return {**given, **one}
+        return given
 
 
 class Mlp(Device):

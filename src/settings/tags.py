@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from src.settings.keys import Group, Integers
+from src.settings.keys import FileChanges, Group, Integers
 
 
 class TagFiles(Group):
@@ -19,16 +19,14 @@ class TagFiles(Group):
     )
 
 
-class ExistingTags(Group):
+class ExistingTags(FileChanges):
     """What becomes of tag files that are there already."""
 
-    existing_tags: Literal["skip", "append", "overwrite"] = Field(
+    existing: Literal["skip", "append", "overwrite"] = Field(
         "skip",
         description="Images that have a tag file: 'skip' leaves it as it is, 'append' adds the "
         "tags that it lacks, 'overwrite' replaces it.",
     )
-    dry_run: bool = Field(False, description="True: say what would be written, and write nothing.")
-    undo: str = Field("", description="An undo file: undo what it holds, and do nothing else.")
 
 
 class TagTraining(TagFiles):

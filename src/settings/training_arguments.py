@@ -12,24 +12,6 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from src.settings.keys import Group
 
-# Names that TrainingArguments had once, and what does the same now.
-RENAMED = {
-    "evaluation_strategy": "eval_strategy",
-    "warmup_ratio": "warmup_steps",  # a value below 1 is a share of all steps
-    "no_cuda": "use_cpu",
-    "per_gpu_train_batch_size": "per_device_train_batch_size",
-    "per_gpu_eval_batch_size": "per_device_eval_batch_size",
-    "group_by_length": "train_sampling_strategy",
-    "include_inputs_for_metrics": "include_for_metrics",
-    "adafactor": "optim",
-    "push_to_hub_token": "hub_token",
-    "push_to_hub_model_id": "hub_model_id",
-    "gradient_checkpointing": "activation_checkpointing",
-    "gradient_checkpointing_kwargs": "activation_checkpointing_kwargs",
-}
-# Gone, with nothing in their place: the default does what they did.
-REMOVED = {"overwrite_output_dir", "save_safetensors", "logging_dir", "use_mps_device"}
-
 
 class TrainerArgs(Group):
     """Every name that transformers' TrainingArguments takes; the values are passed on unchanged."""
@@ -81,10 +63,6 @@ def training_argument_names() -> frozenset[str]:
 
 
 def _hint(name: str, known: frozenset[str]) -> str:
-    if RENAMED.get(name) in known:
-        return f"it is called '{RENAMED[name]}' now"
-    if name in REMOVED:
-        return "transformers' TrainingArguments has it no longer: leave it out"
     close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.7)
     suggestion = f". Did you mean '{close[0]}'?" if close else ""
     return f"transformers' TrainingArguments has no such name{suggestion}"

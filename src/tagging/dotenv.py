@@ -27,18 +27,16 @@ args = {{
     "fraction_for_test": 0.15,
     "fraction_for_validation": 0.18,
     "mode": "train,evaluate",
+    "eval_every_n_epochs": 1,
+    "tag_images": {{
+        "top_level_image_directory": {inference!r},
+        "load_model": {model!r},
+    }},
 }}
 
 training_args = {{
     "per_device_train_batch_size": 32,
     "lr_scheduler_type": "constant",
-}}
-
-per_script = {{
-    "tag_images": {{
-        "top_level_image_directory": {inference!r},
-        "load_model": {model!r},
-    }},
 }}
 '''
 

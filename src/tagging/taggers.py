@@ -15,9 +15,9 @@ from PIL import Image
 
 from src.dataset.labelled import order_of
 from src.errors import ModelError
+from src.features.extractor import PixelExtractor
 from src.features.hub import folder_identity
 from src.features.onnx_extractor import OnnxNetwork
-from src.features.pixel_extractor import PixelExtractor
 from src.images.preprocess import Preprocessing
 from src.tagging import selected_tags
 from src.tagging.selected_tags import SelectedTag, read_selected_tags
@@ -80,8 +80,8 @@ class OnnxTagger(PixelExtractor):
         file = folder / ONNX_FILE
         if not file.is_file():
             raise ModelError(
-                f"{folder} holds no {ONNX_FILE}: make it with tag_images --tag_action=export, or "
-                "set tag_backend to 'torch'"
+                f"{folder} holds no {ONNX_FILE}: make it with tag_images --action=export, or "
+                "set backend to 'torch'"
             )
         self.tags, self.thresholds = _tags_and_thresholds(folder)
         self.identity = f"onnx:{folder_identity(folder)}"

@@ -10,14 +10,13 @@ from src.rating.report.statistics import Statistics
 from src.rating.session import RatingDatabase
 from src.window import theme
 from src.window.background import Background, BackgroundTask
-from src.window.controls import Controls
+from src.window.controls import Action, Controls
 from src.window.footer import Footer, status_text
 from src.window.help_panel import draw_help
-from src.window.keys import Action
-from src.window.message import draw_note, draw_problem
+from src.window.layout import Frame
 from src.window.pair_view import PairView
 from src.window.panel import Panel
-from src.window.pictures import Frame, Pictures, Prepared, Unavailable
+from src.window.pictures import Pictures, Prepared, Unavailable
 from src.window.screen import open_root
 from src.window.session import ASK_EXCLUDE, Session
 from src.window.statistics_panel import draw_statistics
@@ -36,13 +35,10 @@ def rate(
     report: Callable[[str], None] = lambda text: None,
     behind: Sequence[BackgroundTask] = (),
 ) -> None:
-    """Open the window and return when the person has had enough.
+    """Open a window, `height` pixels of a 96-dpi screen high; return when the person is done.
 
-    Args:
-        database: the folder to rate.
-        height: of the window, in pixels of a 96-dpi screen.
-        report: is given the console report whenever the statistics are opened.
-        behind: work to do in the background once the first pair is shown, in this order.
+    `report` is given the console report whenever the statistics are opened; the work `behind` is
+    done in the background, one after the other, once the first pair is shown.
     """
     root, scale = open_root()
     Window(root, scale, Session(database, report=report), height=height, behind=behind).run()
@@ -108,11 +104,9 @@ class Window:
         root, px = self.root, self._style.px
         root.title(f"{self.session.folder.resolve().name} – which do you like better?")
         root.configure(background=theme.SURROUND)
-        width = min(px(height * _SHAPE), root.winfo_screenwidth())
-        tall = min(px(height), root.winfo_screenheight())
-        left = (root.winfo_screenwidth() - width) // 2
-        top = (root.winfo_screenheight() - tall) // 3
-        root.geometry(f"{width}x{tall}+{left}+{top}")
+        across, down = root.winfo_screenwidth(), root.winfo_screenheight()
+        width, tall = min(px(height * _SHAPE), across), min(px(height), down)
+        root.geometry(f"{width}x{tall}+{(across - width) // 2}+{(down - tall) // 3}")
         root.minsize(px(560), px(400))
         self.footer.fit(width)
         self.footer.pack(side="bottom", fill="x")
@@ -187,7 +181,7 @@ class Window:
         self._problem.clear()
         if session.pair is None:
             self.view.clear()
-            draw_problem(self._problem, session.problem)
+            self._problem.problem(session.problem)
             return
         future = self._pictures.prepare(session.pair, asked[1])
         if not future.done():
@@ -234,9 +228,8 @@ class Window:
         if session.overlay == "help":
             draw_help(self._overlay)
         elif session.overlay == "statistics" and session.statistics is not None:
-            draw_statistics(
-                self._overlay, session.statistics, goal_reached=session.done == session.goal
-            )
+            goal_reached = session.done == session.goal
+            draw_statistics(self._overlay, session.statistics, goal_reached=goal_reached)
 
     def _show_note(self) -> None:
         session = self.session
@@ -246,7 +239,7 @@ class Window:
         self._note_drawn = text
         self._note.clear()
         if text:
-            draw_note(self._note, text)
+            self._note.note(text)
         if text and not session.excluding:
             self.root.after(2500 + 40 * len(text), lambda: self._forget_notice(text))
 

@@ -11,8 +11,9 @@ from typing import Any
 from src.errors import UserError
 from src.rating.report.statistics import Statistics
 from src.rating.session import Pair, RatingDatabase
+from src.window.layout import Frame
 from src.window.pair_view import PairView
-from src.window.pictures import Frame, Pictures, Prepared
+from src.window.pictures import Pictures, Prepared
 
 BackgroundTask = Callable[[threading.Event], None]
 """Work beside the window; the event is set when it should stop."""
@@ -22,16 +23,12 @@ _NICER = 10  # how far longer work steps back behind the window, in Unix's unit
 
 
 class Background:
-    """Works beside the window's own thread, and calls back on it.
-
-    Attributes:
-        problems: what went wrong in longer work, for the window to show and take away.
-    """
+    """Works beside the window's own thread, and calls back on it."""
 
     def __init__(
         self, root: tk.Tk, database: RatingDatabase, pictures: Pictures, view: PairView
     ) -> None:
-        self.problems: list[str] = []
+        self.problems: list[str] = []  # for the window to show and take away
         self._root, self._database = root, database
         self._pictures, self._view = pictures, view
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ahead")
@@ -45,8 +42,7 @@ class Background:
 
     def prefetch(self, frame: Frame, show: Callable[[Statistics], None]) -> None:
         """Compute the statistics, show them, and get the next pairs ready for a frame."""
-        self._turn += 1
-        turn = self._turn
+        self._turn = turn = self._turn + 1
 
         def computed(done: "Future[tuple[Statistics, list[Pair]]]") -> None:
             if turn != self._turn:
@@ -84,11 +80,8 @@ class Background:
         if not all(future.done() for future in futures):
             self._root.after(_POLL_MS, lambda: self._make_ready(turn, futures))
             return
-        pairs = [
-            future.result()
-            for future in futures
-            if not future.cancelled() and future.exception() is None
-        ]
+        made = [future for future in futures if not future.cancelled()]
+        pairs = [future.result() for future in made if future.exception() is None]
         for count in range(1, len(pairs) + 1):
             self._root.after_idle(self._view.make_ready, pairs[:count])
 

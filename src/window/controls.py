@@ -1,15 +1,110 @@
-"""Keys and mouse: what is pressed becomes an action, what is held down a zoom."""
+"""Keys and mouse: which key does what, and how a press becomes an action or a zoom."""
 
 import time
 import tkinter as tk
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from enum import Enum, auto
+from typing import NamedTuple
 
-from src.window.keys import Action, KeyFilter, action_of
 from src.window.pair_view import PairView
 
 _CONTROL, _ALT_OR_COMMAND, _WINDOWS_ALT = 0x4, 0x8, 0x20000  # bits of an event's state
 _RELEASED_MS = 40  # X11 pretends to release a key that is held down, for less than this
 _JUST_FOCUSED = 0.2  # seconds; a click that brought the window to the front chooses nothing
+
+
+class Action(Enum):
+    LEFT = auto()
+    RIGHT = auto()
+    TIE = auto()
+    SKIP = auto()
+    UNDO = auto()
+    EXCLUDE = auto()
+    ZOOM = auto()
+    NAMES = auto()
+    STATISTICS = auto()
+    FULL_SCREEN = auto()
+    HELP = auto()
+    QUIT = auto()
+    CANCEL = auto()
+
+
+class Key(NamedTuple):
+    action: Action
+    keysyms: tuple[str, ...]  # Tk's names; single letters in lower case
+    caps: tuple[str, ...]  # as printed on the keys; the first is in the footer
+    label: str  # one or two words, for the footer
+    meaning: str  # a phrase, for the help
+
+    @classmethod
+    def of(cls, action: Action, keysyms: str, caps: str, label: str, meaning: str) -> "Key":
+        words = tuple(cap.replace("_", " ") for cap in caps.split())
+        return cls(action, tuple(keysyms.split()), words, label, meaning)
+
+
+# The one table behind the bindings, the footer and the help.
+# ampersand, eacute and agrave are what 1, 2 and 0 give on a French keyboard without Shift.
+_LEFT, _RIGHT = "1 KP_1 ampersand Left KP_Left", "2 KP_2 eacute Right KP_Right"
+KEYS: tuple[Key, ...] = (
+    Key.of(Action.LEFT, _LEFT, "1 ← click", "left", "The left one is better"),
+    Key.of(Action.RIGHT, _RIGHT, "2 → click", "right", "The right one is better"),
+    Key.of(Action.TIE, "t 0 KP_0 agrave Down KP_Down", "t 0 ↓", "tie", "Both are equally good"),
+    Key.of(Action.SKIP, "s space Up KP_Up", "s Space ↑", "skip", "No answer; show another pair"),
+    Key.of(Action.UNDO, "u BackSpace", "u ⌫ Ctrl-Z", "undo", "Take the last choice back"),
+    Key.of(Action.EXCLUDE, "x Delete", "x Del", "exclude", "Never show one of these two again"),
+    Key.of(Action.ZOOM, "z", "z right_button", "zoom", "Hold: look closely, where the mouse is"),
+    Key.of(Action.NAMES, "n", "n", "names", "Show or hide the file names"),
+    Key.of(Action.STATISTICS, "r", "r", "statistics", "How far you are, and what to do next"),
+    Key.of(Action.FULL_SCREEN, "f F11", "f F11", "full screen", "Full screen and back"),
+    Key.of(Action.HELP, "h F1 question", "h F1", "help", "This page"),
+    Key.of(Action.QUIT, "q", "q Esc", "quit", "Stop for now; everything is kept"),
+    Key.of(Action.CANCEL, "Escape", "Esc", "", ""),
+)
+_BY_KEYSYM = {keysym: key.action for key in KEYS for keysym in key.keysyms}
+
+
+def action_of(keysym: str, *, command: bool = False) -> Action | None:
+    """The action of a key by Tk's name; `command`: Ctrl (on a Mac Command) is held as well."""
+    name = keysym.lower() if len(keysym) == 1 else keysym
+    if command:
+        return Action.UNDO if name == "z" else None
+    return _BY_KEYSYM.get(name)
+
+
+def shown_keys() -> Iterable[Key]:
+    return (key for key in KEYS if key.label)
+
+
+class KeyFilter:
+    """Tells a key that was pressed from one that is held down and repeats itself.
+
+    Windows and macOS repeat the press alone. X11 sends a release and a press with (nearly) the
+    same time stamp for each repetition; no finger is that fast.
+    """
+
+    REPEAT_MS = 10
+
+    def __init__(self) -> None:
+        self._down: set[int] = set()
+        self._released: dict[int, int] = {}
+
+    def press(self, keycode: int, time_ms: int) -> bool:
+        """Whether this is a new press. Times are the display's, in milliseconds."""
+        if keycode in self._down:
+            return False
+        self._down.add(keycode)
+        released = self._released.pop(keycode, None)
+        return released is None or not 0 <= time_ms - released < self.REPEAT_MS
+
+    def release(self, keycode: int, time_ms: int) -> None:
+        """The key came up, or X11 pretends so."""
+        self._down.discard(keycode)
+        self._released[keycode] = time_ms
+
+    def forget(self) -> None:
+        """The window lost the keyboard: releases may have gone elsewhere."""
+        self._down.clear()
+        self._released.clear()
 
 
 class Controls:
@@ -39,7 +134,7 @@ class Controls:
         for button in (2, 3):
             canvas.bind(f"<ButtonPress-{button}>", lambda event: zoom(event.x, event.y))
             canvas.bind(f"<ButtonRelease-{button}>", lambda event: view.stop_zoom())
-        canvas.bind("<Motion>", self._moved)
+        canvas.bind("<Motion>", lambda event: view.move_zoom(event.x, event.y))
 
     def _key_pressed(self, event: "tk.Event[tk.Misc]") -> None:
         state = int(event.state)
@@ -53,10 +148,8 @@ class Controls:
         if action is None or not self._filter.press(event.keycode, event.time):
             return
         if action is Action.ZOOM:
-            self._zoom(
-                self._canvas.winfo_pointerx() - self._canvas.winfo_rootx(),
-                self._canvas.winfo_pointery() - self._canvas.winfo_rooty(),
-            )
+            x, y = self._root.winfo_pointerxy()
+            self._zoom(x - self._canvas.winfo_rootx(), y - self._canvas.winfo_rooty())
         else:
             self._act(action)
 
@@ -68,9 +161,6 @@ class Controls:
     def _end_zoom(self) -> None:
         self._zoom_end = None
         self._view.stop_zoom()
-
-    def _moved(self, event: "tk.Event[tk.Canvas]") -> None:
-        self._view.move_zoom(event.x, event.y)
 
     def _clicked(self, event: "tk.Event[tk.Canvas]") -> None:
         if time.monotonic() - self._focused_at < _JUST_FOCUSED:

@@ -3,22 +3,15 @@
 import tkinter as tk
 from typing import NamedTuple
 
-from PIL import ImageTk
-
 from src.rating.report.advice import FEWEST
 from src.rating.report.statistics import Statistics
 from src.window import theme
-from src.window.keys import Key, shown_keys
-from src.window.shapes import rounded
+from src.window.controls import Key, shown_keys
+from src.window.layout import Rect
+from src.window.panel import Panel
 from src.window.theme import Theme
 
-_TEXT_SIZE = 12
-
-
-class _Item(NamedTuple):
-    key: Key
-    cap: int  # width of the key's cap
-    width: int
+_SIZE = 12  # of the text
 
 
 class Status(NamedTuple):
@@ -36,19 +29,13 @@ class Footer(tk.Canvas):
 
     def __init__(self, parent: tk.Misc, style: Theme) -> None:
         super().__init__(parent, background=theme.FOOTER, highlightthickness=0, borderwidth=0)
-        self._style = style
-        self._status = Status("", "")
-        self._share = 0.0
-        self._row = style.px(28)
-        self._pad, self._gap = style.px(14), style.px(8)
-        self._line = max(2, style.px(3))
-        self._caps: dict[int, ImageTk.PhotoImage] = {}
-        self._font, self._bold = style.font(_TEXT_SIZE), style.font(_TEXT_SIZE, bold=True)
-        self._items = []
-        for key in shown_keys():
-            cap = max(self._font.measure(key.caps[0]) + style.px(12), style.px(20))
-            width = cap + style.px(5) + self._font.measure(key.label)
-            self._items.append(_Item(key, cap, width))
+        px = style.px
+        self._progress, self._keys = Panel(self, style, "progress"), Panel(self, style, "keys")
+        self._status, self._share = Status("", ""), 0.0
+        self._drawn: tuple[int, list[list[Key]]] = (0, [])
+        self._row, self._pad, self._gap, self._cap = px(28), px(14), px(8), px(20)
+        self._line, self._beside = max(2, px(3)), px(5)  # beside: from a cap to its label
+        self._widths = {key: self._width(key) for key in shown_keys()}
         self.bind("<Configure>", lambda event: self._draw())
 
     def show(self, status: Status, share: float) -> None:
@@ -59,72 +46,69 @@ class Footer(tk.Canvas):
 
     def fit(self, width: int) -> None:
         """Take the height that is needed at a width."""
-        needed = self._line + self._row * len(self._rows(width)) + self._style.px(4)
+        needed = self._line + self._row * len(self._rows(width)) + self._beside
         if needed != self.winfo_reqheight():
             self.configure(height=needed)
 
-    def _rows(self, width: int) -> list[list[_Item]]:
+    def _rows(self, width: int) -> list[list[Key]]:
         """The keys in as few rows as fit, of about one length; the first begins with the status."""
-        rows = self._fill(width)
-        while len(rows) > 1:
-            width -= self._style.px(8)
-            narrower = self._fill(width)
-            if len(narrower) > len(rows):
-                break
+        # They must not jump while the numbers grow.
+        status = max(self._status_width(self._status), self._status_width(_LONGEST))
+        rows = narrower = self._fill(width, status)
+        while 1 < len(narrower) <= len(rows) and width > 0:
             rows = narrower
+            width -= self._gap
+            narrower = self._fill(width, status)
         return rows
 
-    def _fill(self, width: int) -> list[list[_Item]]:
-        rows: list[list[_Item]] = [[]]
-        # The rows must not jump while the numbers grow.
-        status = max(self._status_width(self._status), self._status_width(_LONGEST))
+    def _fill(self, width: int, status: int) -> list[list[Key]]:
+        rows: list[list[Key]] = [[]]
         used = 2 * self._pad + status + self._gap
-        for item in self._items:
-            if rows[-1] and used + item.width > width:
+        for key, needed in self._widths.items():
+            if rows[-1] and used + needed > width:
                 rows.append([])
                 used = 2 * self._pad
-            rows[-1].append(item)
-            used += item.width + self._gap
+            rows[-1].append(key)
+            used += needed + self._gap
         return rows
 
+    def _width(self, key: Key) -> int:
+        cap = self._keys.cap_width(key.caps[0], self._cap)
+        return cap + self._beside + self._keys.measure(key.label, _SIZE)
+
     def _status_width(self, status: Status) -> int:
-        return (
-            self._bold.measure(status.progress) + self._pad + self._font.measure(status.agreement)
-        )
+        progress = self._keys.measure(status.progress, _SIZE, bold=True)
+        return progress + self._pad + self._keys.measure(status.agreement, _SIZE)
 
     def _draw(self) -> None:
-        self.delete("all")
         width = self.winfo_width()
         if width < 2:
             return
-        self.create_rectangle(0, 0, width, self._line, fill=theme.TRACK, width=0)
+        middle = self._line + self._keys.style.px(2) + self._row // 2
+        panel, colour = self._progress, theme.FOOTER_TEXT
+        panel.clear()
+        panel.rectangle(Rect(0, 0, width, self._line), theme.TRACK)
         filled = round(width * min(self._share, 1.0))
-        self.create_rectangle(0, 0, filled, self._line, fill=theme.FOOTER_FAINT, width=0)
-        middle = self._line + self._style.px(2) + self._row // 2
+        panel.rectangle(Rect(0, 0, filled, self._line), theme.FOOTER_FAINT)
         progress, agreement = self._status
-        self._text(self._pad, middle, progress, theme.FOOTER_TEXT, bold=True)
-        beside = 2 * self._pad + self._bold.measure(progress)
-        self._text(beside, middle, agreement, theme.FOOTER_TEXT)
-        for row in self._rows(width):
-            x = width - self._pad - sum(item.width + self._gap for item in row) + self._gap
-            for item in row:
-                self._draw_item(item, x, middle)
-                x += item.width + self._gap
-            middle += self._row
+        panel.text(self._pad, middle, progress, _SIZE, bold=True, colour=colour, anchor="w")
+        beside = 2 * self._pad + panel.measure(progress, _SIZE, bold=True)
+        panel.text(beside, middle, agreement, _SIZE, colour=colour, anchor="w")
+        rows = self._rows(width)
+        if (width, rows) != self._drawn:
+            self._drawn = width, rows
+            self._keys.clear()
+            for number, row in enumerate(rows):
+                self._draw_keys(row, middle + number * self._row)
 
-    def _draw_item(self, item: _Item, x: int, middle: int) -> None:
-        px = self._style.px
-        if item.cap not in self._caps:
-            shape = rounded((item.cap, px(20)), px(4), theme.CAP)
-            self._caps[item.cap] = ImageTk.PhotoImage(shape, master=self)
-        self.create_image(x, middle, image=self._caps[item.cap], anchor="w")
-        cap = item.key.caps[0]
-        self._text(x + (item.cap - self._font.measure(cap)) // 2, middle, cap, theme.FOOTER_TEXT)
-        self._text(x + item.cap + px(5), middle, item.key.label, theme.FOOTER_FAINT)
-
-    def _text(self, x: int, middle: int, text: str, colour: str, *, bold: bool = False) -> None:
-        font = self._bold if bold else self._font
-        self.create_text(x, middle, text=text, anchor="w", fill=colour, font=font)
+    def _draw_keys(self, row: list[Key], middle: int) -> None:
+        x = self.winfo_width() - self._pad + self._gap
+        x -= sum(self._widths[key] + self._gap for key in row)
+        for key in row:
+            cap = self._keys.cap(x, middle, key.caps[0], self._cap, theme.CAP)
+            label, colour = x + cap + self._beside, theme.FOOTER_FAINT
+            self._keys.text(label, middle, key.label, _SIZE, colour=colour, anchor="w")
+            x += self._widths[key] + self._gap
 
 
 def status_text(done: int, goal: int, statistics: Statistics | None) -> Status:

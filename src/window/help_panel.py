@@ -1,8 +1,7 @@
 """The help page: every key, and what is worth knowing."""
 
 from src.window import theme
-from src.window.keys import shown_keys
-from src.window.layout import Rect
+from src.window.controls import shown_keys
 from src.window.panel import Panel
 
 _NOTES = (
@@ -10,8 +9,6 @@ _NOTES = (
     "disk before the next pair appears, so stop whenever you want. Some pairs come twice, sides "
     "swapped: that is how the tool learns how sure you are."
 )
-
-
 _TITLE, _NOTES_HEIGHT = 62, 84
 _PITCH, _TIGHT_PITCH = 29, 22  # from one key to the next; tight in a small window
 
@@ -27,21 +24,14 @@ def draw_help(panel: Panel) -> None:
     x, y, right = place.x + px(28), place.y + px(18), place.x + place.width - px(28)
     panel.text(x, y, "Which do you like better?", 19, bold=True)
     panel.text(right, y + px(6), "h or Esc closes", 12, colour=theme.FAINT, anchor="ne")
-    y, cap_height = place.y + px(_TITLE), min(px(22), pitch - px(2))
+    height = min(px(22), pitch - px(2))
+    middle = place.y + px(_TITLE) + height // 2
     for key in rows:
         cap_x = x
         for cap in key.caps:
-            cap_x += _draw_cap(panel, Rect(cap_x, y, 0, cap_height), cap) + px(6)
-        panel.text(x + px(190), y + cap_height // 2, key.meaning, 13, anchor="w")
-        y += pitch
+            cap_x += panel.cap(cap_x, middle, cap, height, theme.PANEL_CAP) + px(6)
+        panel.text(x + px(190), middle, key.meaning, 13, anchor="w")
+        middle += pitch
     if with_notes:
-        panel.text(x, y + px(10), _NOTES, 12, colour=theme.FAINT, width=right - x)
-
-
-def _draw_cap(panel: Panel, place: Rect, cap: str) -> int:
-    """A key's cap at a place of any width; returns the width it takes."""
-    px = panel.style.px
-    width = max(panel.measure(cap, 12) + px(14), px(24))
-    panel.box(place._replace(width=width), theme.PANEL_CAP, radius=4)
-    panel.text(place.x + width // 2, place.y + place.height // 2, cap, 12, anchor="center")
-    return width
+        below = middle - height // 2 + px(10)
+        panel.text(x, below, _NOTES, 12, colour=theme.FAINT, width=right - x)

@@ -19,6 +19,15 @@ class Rect(NamedTuple):
         return 0 <= x - self.x < self.width and 0 <= y - self.y < self.height
 
 
+class Frame(NamedTuple):
+    """The space for a pair."""
+
+    area: Rect
+    margin: int  # kept free on all sides
+    gap: int  # between the pictures
+    caption: int = 0  # height kept free below them
+
+
 class Layout(NamedTuple):
     left: Rect
     right: Rect
@@ -30,25 +39,17 @@ class Layout(NamedTuple):
         return "right" if self.right.contains(x, y) else None
 
 
-def arrange(
-    area: Rect, left: Size, right: Size, *, margin: int, gap: int, caption: int = 0
-) -> Layout:
-    """Place two pictures side by side, as large as the area allows, at one scale.
+def arrange(frame: Frame, left: Size, right: Size) -> Layout:
+    """Place two pictures, of sizes in their own pixels, as large as the frame allows.
 
     One scale for both, so that neither is favoured. Only where one has less than half the
     pixels of the other it is enlarged to the same area: judged is the picture, not its
     resolution.
-
-    Args:
-        area: what may be used.
-        left, right: sizes of the whole pictures in their own pixels.
-        margin: kept free on all sides.
-        gap: between the pictures.
-        caption: height kept free below them.
     """
-    left_scale, right_scale = _relative_scales(left, right)
-    widths = left[0] * left_scale, right[0] * right_scale
-    heights = left[1] * left_scale, right[1] * right_scale
+    area, margin, gap, caption = frame
+    ratio = (left[0] * left[1]) / (right[0] * right[1])
+    scales = (ratio**-0.5 if ratio < 0.5 else 1.0, ratio**0.5 if ratio > 2 else 1.0)
+    widths, heights = ((left[side] * scales[0], right[side] * scales[1]) for side in (0, 1))
     free_width = max(area.width - 2 * margin - gap, 2)
     free_height = max(area.height - 2 * margin - caption, 1)
     scale = min(free_width / sum(widths), free_height / max(heights))
@@ -57,21 +58,11 @@ def arrange(
         for width, height in zip(widths, heights, strict=True)
     ]
     x = area.x + (area.width - sizes[0][0] - gap - sizes[1][0]) // 2
-    places = []
-    for width, height in sizes:
-        y = area.y + margin + (free_height - height) // 2
-        places.append(Rect(x, y, width, height))
-        x += width + gap
-    return Layout(*places)
-
-
-def _relative_scales(left: Size, right: Size) -> tuple[float, float]:
-    ratio = (left[0] * left[1]) / (right[0] * right[1])
-    if ratio < 0.5:
-        return ratio**-0.5, 1.0
-    if ratio > 2:
-        return 1.0, ratio**0.5
-    return 1.0, 1.0
+    first, second = (
+        Rect(at, area.y + margin + (free_height - height) // 2, width, height)
+        for at, (width, height) in zip((x, x + sizes[0][0] + gap), sizes, strict=True)
+    )
+    return Layout(first, second)
 
 
 def zoom_box(
@@ -79,18 +70,11 @@ def zoom_box(
 ) -> tuple[float, float, float, float]:
     """The part of a picture that fills its place when zoomed: (left, upper, right, lower).
 
-    One pixel of the picture becomes one of the screen; a picture that is shown larger than that
-    already is doubled.
-
-    Args:
-        shown: the size of the whole picture on the screen.
-        full: the picture's own size; the box is in these pixels.
-        spot: what stays where it is, as shares of width and height.
+    One pixel of the picture becomes one of the screen; a picture that is `shown` larger than its
+    `full` size already is doubled. The box is in the picture's own pixels; the spot, as shares of
+    width and height, stays where it is.
     """
     scale = 1.0 if shown[0] < full[0] else 2 * shown[0] / full[0]
-    box = []
-    for length, whole, share in zip(shown, full, spot, strict=True):
-        visible = min(length / scale, whole)
-        box.append((share * (whole - visible), visible))
-    (x, width), (y, height) = box
+    width, height = (min(shown[side] / scale, full[side]) for side in (0, 1))
+    x, y = spot[0] * (full[0] - width), spot[1] * (full[1] - height)
     return x, y, x + width, y + height

@@ -3,16 +3,13 @@
 import tkinter as tk
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
-from tkinter.font import Font
 
 from PIL import Image, ImageTk
 
 from src.rating.session import Outcome
 from src.window import theme
-from src.window.colour import to_srgb
-from src.window.layout import Layout, Rect, arrange, zoom_box
-from src.window.pictures import Frame, Picture, Pictures, Prepared, Unavailable
+from src.window.layout import Frame, Layout, Rect, Size, arrange, zoom_box
+from src.window.pictures import Picture, Pictures, Prepared, Unavailable, to_srgb
 from src.window.theme import Theme
 
 _FLASH_MS, _FLASH_STEPS = 300, 8
@@ -41,10 +38,10 @@ class PairView:
 
     def make_ready(self, prepared: list[Prepared]) -> None:
         """Turn pairs that may come next into what the screen takes; forget all others."""
-        kept = {}
-        for item in prepared:
-            kept[id(item)] = self._ready.get(id(item)) or (item, self._photo_pair(item.images))
-        self._ready = kept
+        self._ready = {
+            id(item): self._ready.get(id(item)) or (item, self._photo_pair(item.images))
+            for item in prepared
+        }
 
     def show(self, prepared: Prepared, *, names: bool) -> None:
         self.stop_zoom()
@@ -57,13 +54,12 @@ class PairView:
         if self._prepared is None:
             return
         self.stop_zoom()
-        area, margin, gap, caption = frame
-        self.layout = arrange(area, *self._prepared.full, margin=margin, gap=gap, caption=caption)
+        self.layout = arrange(frame, *self._prepared.full)
         rough = [
             image.resize(place.size, Image.Resampling.BILINEAR, reducing_gap=1.5)
             for image, place in zip(self._prepared.images, self.layout, strict=True)
         ]
-        self._draw(self._photo_pair((rough[0], rough[1])))
+        self._draw(self._photo_pair(rough))
 
     def clear(self) -> None:
         self.stop_zoom()
@@ -75,13 +71,10 @@ class PairView:
         canvas, px = self._canvas, self._style.px
         width, bottom = canvas.winfo_width(), canvas.winfo_height() - px(7)
         canvas.delete("flash")
-        for side, outcomes in enumerate((("left", "tie"), ("right", "tie"))):
-            if outcome in outcomes:
-                middle = width * (1 + 2 * side) // 4
-                x1, x2 = middle - width // 8, middle + width // 8
-                canvas.create_rectangle(
-                    x1, bottom - px(4), x2, bottom, fill=theme.BRIGHT, width=0, tags="flash"
-                )
+        for side, middle in (("left", width // 4), ("right", width * 3 // 4)):
+            if outcome in (side, "tie"):
+                place = (middle - width // 8, bottom - px(4), middle + width // 8, bottom)
+                canvas.create_rectangle(*place, fill=theme.BRIGHT, width=0, tags="flash")
         self._fade(canvas.find_withtag("flash"), 0)
 
     def start_zoom(self, x: int, y: int) -> bool:
@@ -100,12 +93,10 @@ class PairView:
 
     def move_zoom(self, x: int, y: int) -> None:
         """Follow the mouse, in whichever picture it is; beside them nothing moves."""
-        for zoom in self._zooms:
-            if zoom.place.contains(x, y):
-                place = zoom.place
-                spot = (x - place.x) / place.width, (y - place.y) / place.height
-                for each in self._zooms:
-                    each.move(spot)
+        for place in (zoom.place for zoom in self._zooms if zoom.place.contains(x, y)):
+            spot = (x - place.x) / place.width, (y - place.y) / place.height
+            for zoom in self._zooms:
+                zoom.move(spot)
 
     def stop_zoom(self) -> None:
         self._zooms = []
@@ -123,7 +114,7 @@ class PairView:
             except Unavailable:  # it will be said when the pair is shown anew
                 self.stop_zoom()
 
-    def _photo_pair(self, images: tuple[Image.Image, Image.Image]) -> list[ImageTk.PhotoImage]:
+    def _photo_pair(self, images: list[Image.Image]) -> list[ImageTk.PhotoImage]:
         return [ImageTk.PhotoImage(image, master=self._canvas) for image in images]
 
     def _draw(self, photos: list[ImageTk.PhotoImage]) -> None:
@@ -141,22 +132,15 @@ class PairView:
         """The names below the pictures, each on its own side of the middle between them."""
         assert self.layout is not None and self._prepared is not None
         left, right = self.layout
-        between = (left.x + left.width + right.x) // 2
-        edges = (0, between, self._canvas.winfo_width())
+        edges = (0, (left.x + left.width + right.x) // 2, self._canvas.winfo_width())
         font, px = self._style.font(12), self._style.px
         for side, path in enumerate(self._prepared.pair):
             place = self.layout[side]
-            middle = place.x + place.width // 2
-            free = 2 * min(middle - edges[side], edges[side + 1] - middle) - px(12)
-            name = shorten(path, partial(_fits, font, free))
-            self._canvas.create_text(
-                middle,
-                place.y + place.height + px(14),
-                text=name,
-                fill=theme.BRIGHT,
-                font=font,
-                tags="pair",
-            )
+            x, y = place.x + place.width // 2, place.y + place.height + px(14)
+            free = 2 * min(x - edges[side], edges[side + 1] - x) - px(12)
+            name = shorten(path, lambda text, free=free: font.measure(text) <= free)  # type: ignore[misc]
+            colour = theme.BRIGHT
+            self._canvas.create_text(x, y, text=name, fill=colour, font=font, tags="pair")
 
     def _fade(self, items: tuple[int, ...], step: int) -> None:
         if not items or self._canvas.find_withtag("flash") != items:
@@ -172,17 +156,14 @@ class PairView:
 class _Zoom:
     """A picture's own pixels over its place, around a spot of it."""
 
-    def __init__(
-        self, canvas: tk.Canvas, place: Rect, full: tuple[int, int], preview: Image.Image
-    ) -> None:
+    def __init__(self, canvas: tk.Canvas, place: Rect, full: Size, preview: Image.Image) -> None:
         self.place = place
         self._canvas, self._full, self._source = canvas, full, preview
         self._photo = ImageTk.PhotoImage("RGB", place.size, master=canvas)
         self._spot = (0.5, 0.5)
         self._pending = False
-        self._item = canvas.create_image(
-            place.x, place.y, image=self._photo, anchor="nw", tags="zoom"
-        )
+        corner = place.x, place.y
+        self._item = canvas.create_image(*corner, image=self._photo, anchor="nw", tags="zoom")
         canvas.configure(cursor="crosshair")
 
     def move(self, spot: tuple[float, float]) -> None:
@@ -209,15 +190,11 @@ class _Zoom:
         left, upper, right, lower = zoom_box(self.place.size, self._full, self._spot)
         box = (left * across, upper * down, right * across, lower * down)
         if across == down == 1 and abs(right - left - self.place.width) < 1:
-            x, y = round(box[0]), round(box[1])
+            x, y = round(left), round(upper)
             part = self._source.crop((x, y, x + self.place.width, y + self.place.height))
         else:
             part = self._source.resize(self.place.size, Image.Resampling.BILINEAR, box=box)
         self._photo.paste(to_srgb(part))
-
-
-def _fits(font: Font, width: int, text: str) -> bool:
-    return font.measure(text) <= width
 
 
 def shorten(path: str, fits: Callable[[str], bool]) -> str:

@@ -1,20 +1,23 @@
-"""Drawing what lies over the pictures: veil, boxes, text, smooth images."""
+"""Drawing on a canvas: boxes with round corners, keys' caps, text, smooth lines."""
 
 import tkinter as tk
+from collections.abc import Sequence
 from typing import Literal
 
-from PIL import Image, ImageTk
+from PIL import Image, ImageDraw, ImageTk
 
 from src.window import theme
-from src.window.layout import Rect
-from src.window.shapes import Colour, rounded
+from src.window.layout import Rect, Size
 from src.window.theme import Theme
 
 Anchor = Literal["nw", "n", "ne", "w", "center", "e", "sw", "s", "se"]
+Colour = str | tuple[int, int, int, int]
+
+_FINER = 4  # Tk draws jagged edges: shapes are drawn so many times larger, then shrunk
 
 
 class Panel:
-    """Draws over a canvas; all it draws has one tag, by which it is taken away again."""
+    """Draws on a canvas; all it draws has one tag, by which it is taken away again."""
 
     def __init__(self, canvas: tk.Canvas, style: Theme, tag: str) -> None:
         self.style = style
@@ -26,7 +29,7 @@ class Panel:
         self._photos.clear()
 
     @property
-    def space(self) -> tuple[int, int]:
+    def space(self) -> Size:
         return self._canvas.winfo_width(), self._canvas.winfo_height()
 
     def sheet(self, width: int, height: int) -> Rect:
@@ -39,20 +42,27 @@ class Panel:
         self.box(place, theme.PANEL, radius=14)
         return place
 
-    def box(self, place: Rect, colour: Colour, *, radius: int, behind: bool = False) -> None:
-        """A filled box with round corners, `behind` everything drawn already if so wanted."""
+    def box(self, place: Rect, colour: Colour, *, radius: int = 8) -> int:
+        """A filled box with round corners; returns the canvas item."""
         size = max(place.width, 1), max(place.height, 1)
         round_by = min(self.style.px(radius), min(size) // 2)
-        item = self.image(place.x, place.y, rounded(size, round_by, colour))
-        if behind:
-            self._canvas.tag_lower(item, self._tag)
+        return self.image(place.x, place.y, rounded(size, round_by, colour))
+
+    def cap(self, x: int, middle: int, text: str, height: int, colour: Colour) -> int:
+        """A key's cap, the text on it in the footer's size; returns the width it takes."""
+        width = self.cap_width(text, height)
+        self.box(Rect(x, middle - height // 2, width, height), colour, radius=4)
+        self.text(x + width // 2, middle, text, 12, anchor="center")
+        return width
+
+    def cap_width(self, text: str, height: int) -> int:
+        return max(self.measure(text, 12) + self.style.px(12), height)
 
     def rectangle(self, place: Rect, colour: str) -> None:
         x, y, width, height = place
         if width > 0 and height > 0:
-            self._canvas.create_rectangle(
-                x, y, x + width, y + height, fill=colour, width=0, tags=self._tag
-            )
+            corners = (x, y, x + width, y + height)
+            self._canvas.create_rectangle(*corners, fill=colour, width=0, tags=self._tag)
 
     def image(self, x: int, y: int, image: Image.Image) -> int:
         """An image by its left upper corner; returns the canvas item."""
@@ -90,3 +100,42 @@ class Panel:
 
     def measure(self, text: str, size: int, *, bold: bool = False) -> int:
         return self.style.font(size, bold=bold).measure(text)
+
+    def note(self, text: str) -> None:
+        """A note near the lower edge."""
+        px, (width, height) = self.style.px, self.space
+        at, wrap = (width // 2, height - px(36)), min(px(900), width - px(80))
+        x, y, across, down = self.text(*at, text, 14, anchor="s", justify="center", width=wrap)
+        ground = Rect(x - px(20), y - px(11), across + 2 * px(20), down + 2 * px(11))
+        self._canvas.tag_lower(self.box(ground, theme.NOTE, radius=10), self._tag)
+
+    def problem(self, text: str) -> None:
+        """Why there is no pair, in the middle of the window."""
+        width, height = self.space
+        wrap = min(self.style.px(680), width - self.style.px(60))
+        self.text(width // 2, height // 2, text, 16, anchor="center", justify="center", width=wrap)
+
+
+def rounded(size: Size, radius: int, colour: Colour) -> Image.Image:
+    """A filled rectangle with round corners on nothing, RGBA."""
+    shape = Image.new("RGBA", size, colour)
+    mask = Image.new("L", (size[0] * _FINER, size[1] * _FINER))
+    opacity = shape.getpixel((0, 0))[3]  # type: ignore[index]
+    whole = (0, 0, mask.width - 1, mask.height - 1)
+    ImageDraw.Draw(mask).rounded_rectangle(whole, radius * _FINER, fill=opacity)
+    shape.putalpha(mask.reduce(_FINER))
+    return shape
+
+
+def smooth_line(
+    size: Size, points: Sequence[tuple[float, float]], colour: str, width: int
+) -> Image.Image:
+    """A line through points with a dot at its end, RGBA."""
+    mask = Image.new("L", (size[0] * _FINER, size[1] * _FINER))
+    draw = ImageDraw.Draw(mask)
+    fine = [(x * _FINER, y * _FINER) for x, y in points]
+    draw.line(fine, fill=255, width=width * _FINER, joint="curve")
+    draw.circle(fine[-1], 1.5 * width * _FINER, fill=255)
+    line = Image.new("RGBA", size, colour)
+    line.putalpha(mask.reduce(_FINER))
+    return line

@@ -1,23 +1,26 @@
 """Decoding pictures in the background, ahead of the moment they are shown."""
 
+import io
+import logging
 import os
 import struct
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
+from PIL import ExifTags, Image, ImageCms
 
 from src.images import UnreadableImage, open_image
 from src.rating.session import Pair
-from src.window.colour import to_srgb
-from src.window.layout import Layout, Rect, Size, arrange
+from src.window.layout import Frame, Layout, Size, arrange
+
+logger = logging.getLogger(__name__)
 
 Stamp = tuple[int, int]  # a file's time of change (ns) and size (bytes)
 
-_EXIF_ORIENTATION = 0x0112
 _PREPARED = 6  # pairs kept ready: the one on show, two to come, some to go back to
 _BUDGET = 400 << 20
 
@@ -31,30 +34,15 @@ class Unavailable(Exception):
 class Picture(NamedTuple):
     """A decoded image, perhaps smaller than its file says."""
 
-    path: str
     stamp: Stamp
     full: Size  # upright, in the file's own pixels
     image: Image.Image
 
-    @property
-    def bytes(self) -> int:
-        return 3 * self.image.width * self.image.height
-
-
-class Frame(NamedTuple):
-    """The space for a pair; see `layout.arrange`."""
-
-    area: Rect
-    margin: int
-    gap: int
-    caption: int
-
 
 class Prepared(NamedTuple):
     pair: Pair
-    frame: Frame
     layout: Layout
-    images: tuple[Image.Image, Image.Image]  # of the layout's sizes, in sRGB
+    images: list[Image.Image]  # two, of the layout's sizes, in sRGB
     stamps: tuple[Stamp, Stamp]
     full: tuple[Size, Size]
 
@@ -71,10 +59,10 @@ def stamp_of(file: Path) -> Stamp | None:
 class Pictures:
     """The pictures of a folder, decoded by threads; `budget` bytes of pixels are kept."""
 
-    def __init__(self, directory: Path, *, budget: int = _BUDGET, workers: int = 2) -> None:
+    def __init__(self, directory: Path, *, budget: int = _BUDGET) -> None:
         self._directory = directory
         self._budget = budget
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="decode")
         self._cache: OrderedDict[str, Picture] = OrderedDict()
         self._prepared: OrderedDict[tuple[Pair, Frame], Future[Prepared]] = OrderedDict()
         self._lock = threading.Lock()
@@ -111,27 +99,17 @@ class Pictures:
     def _is_current(self, future: Future[Prepared]) -> bool:
         if future.cancelled() or future.exception() is not None:
             return False
-        prepared = future.result()
-        return all(
-            stamp_of(self._directory / path) == stamp
-            for path, stamp in zip(prepared.pair, prepared.stamps, strict=True)
-        )
+        pair, _, _, stamps, _ = future.result()
+        return stamps == tuple(stamp_of(self._directory / path) for path in pair)
 
     def _prepare(self, pair: Pair, frame: Frame) -> Prepared:
-        area, margin, gap, caption = frame
-        sizes = [self._full_size(path, area.size) for path in pair]
-        layout = arrange(area, sizes[0], sizes[1], margin=margin, gap=gap, caption=caption)
+        sizes = [self._full_size(path, frame.area.size) for path in pair]
+        layout = arrange(frame, sizes[0], sizes[1])
         left, right = (
             self._picture(path, place.size) for path, place in zip(pair, layout, strict=True)
         )
-        return Prepared(
-            pair,
-            frame,
-            layout,
-            (_shown(left, layout.left.size), _shown(right, layout.right.size)),
-            (left.stamp, right.stamp),
-            (left.full, right.full),
-        )
+        images = [_shown(left.image, layout.left.size), _shown(right.image, layout.right.size)]
+        return Prepared(pair, layout, images, (left.stamp, right.stamp), (left.full, right.full))
 
     def _full_size(self, path: str, area: Size) -> Size:
         """The upright size; of a JPEG from its header, of others by decoding them."""
@@ -150,20 +128,20 @@ class Pictures:
         with self._lock:
             self._cache[path] = picture
             self._cache.move_to_end(path)
-            while sum(kept.bytes for kept in self._cache.values()) > self._budget:
-                if len(self._cache) <= 2:
-                    break
+            while len(self._cache) > 2 and self._pixels() > self._budget / 3:
                 self._cache.popitem(last=False)
         return picture
 
+    def _pixels(self) -> int:
+        return sum(kept.image.width * kept.image.height for kept in self._cache.values())
+
     def _cached(self, path: str) -> Picture | None:
+        stamp = stamp_of(self._directory / path)
         with self._lock:
             picture = self._cache.get(path)
-        if picture is None or picture.stamp != stamp_of(self._directory / path):
-            return None
-        with self._lock:
-            if path in self._cache:
-                self._cache.move_to_end(path)
+            if picture is None or picture.stamp != stamp:
+                return None
+            self._cache.move_to_end(path)
         return picture
 
     def _decode(self, path: str, shown: Size | None) -> Picture:
@@ -182,7 +160,7 @@ class Pictures:
             spare = min(image.width // (2 * shown[0]), image.height // (2 * shown[1]))
             if spare > 1:
                 image = image.reduce(spare)
-        return Picture(path, stamp, full, image)
+        return Picture(stamp, full, image)
 
 
 def _jpeg_size(file: Path) -> Size | None:
@@ -192,23 +170,50 @@ def _jpeg_size(file: Path) -> Size | None:
             if image.format not in {"JPEG", "MPO"}:
                 return None
             width, height = image.size
-            turned = image.getexif().get(_EXIF_ORIENTATION) in {5, 6, 7, 8}
+            turned = image.getexif().get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
     except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, struct.error):
         return None  # `open_image` will say what is wrong with it
     return (height, width) if turned else (width, height)
 
 
 def _large_enough(picture: Picture, shown: Size | None) -> bool:
-    if picture.image.size == picture.full:
-        return True
-    return shown is not None and all(
-        have >= want - 1  # the two sides may be rounded differently
-        for have, want in zip(picture.image.size, shown, strict=True)
-    )
+    have = picture.image.size
+    if have == picture.full or shown is None:
+        return have == picture.full
+    # the two sides may be rounded differently
+    return have[0] >= shown[0] - 1 and have[1] >= shown[1] - 1
 
 
-def _shown(picture: Picture, size: Size) -> Image.Image:
-    image = picture.image
+def _shown(image: Image.Image, size: Size) -> Image.Image:
     if image.size != size:
         image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     return to_srgb(image)
+
+
+def to_srgb(image: Image.Image) -> Image.Image:
+    """An RGB image in sRGB, by the ICC profile it carries (Display P3, Adobe RGB …) if any."""
+    profile = image.info.get("icc_profile")
+    transform = _transform(profile) if profile else None
+    if transform is None:
+        return image
+    try:
+        return ImageCms.applyTransform(image, transform) or image
+    except ImageCms.PyCMSError as error:
+        logger.debug("colour profile not applied: %s", error)
+        return image
+
+
+@lru_cache(maxsize=32)
+def _transform(profile: bytes) -> ImageCms.ImageCmsTransform | None:
+    try:
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if embedded.profile.xcolor_space.strip() != "RGB":
+            return None
+        if "srgb" in ImageCms.getProfileDescription(embedded).lower():
+            return None
+        srgb, intent = ImageCms.createProfile("sRGB"), ImageCms.Intent.RELATIVE_COLORIMETRIC
+        flags = ImageCms.Flags.NOCACHE | ImageCms.Flags.BLACKPOINTCOMPENSATION
+        return ImageCms.buildTransform(embedded, srgb, "RGB", "RGB", intent, flags)
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        logger.debug("colour profile not understood: %s", error)
+        return None

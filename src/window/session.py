@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 from src.errors import DataError
 from src.rating.report.statistics import Statistics
 from src.rating.session import Outcome, Pair, RatingDatabase
-from src.window.keys import Action
+from src.window.controls import Action
 from src.window.pictures import Stamp, stamp_of
 
 Overlay = Literal["help", "statistics"]
@@ -15,13 +15,7 @@ Overlay = Literal["help", "statistics"]
 # An answer sooner than this after the pair came up was meant for the pair before.
 SHORTEST_LOOK = 0.1
 
-OUTCOMES: dict[Action, Outcome] = {
-    Action.LEFT: "left",
-    Action.RIGHT: "right",
-    Action.TIE: "tie",
-    Action.SKIP: "skip",
-}
-
+OUTCOMES: dict[Action, Outcome] = {Action[name.upper()]: name for name in get_args(Outcome)}
 ASK_EXCLUDE = "Never show which one again?   1 left   ·   2 right   ·   Esc neither"
 
 
@@ -45,17 +39,20 @@ class Session:
         self.full_screen = False
         self.notice = ""  # to show for a while; the window takes it away
         self.chosen: Outcome | None = None  # to be acknowledged; the window takes it away
-        self.done = 0  # comparisons in this session
         self.finished = False
         self.statistics: Statistics | None = None
-        self._clock = clock
-        self._report = report
+        self._clock, self._report = clock, report
         self._history: list[bool] = []  # of what undo takes back: whether it was a comparison
         self._shown_at: float | None = None  # None while the pair is not on the screen
         self._measured = False
         self._stamps: tuple[Stamp, Stamp] | None = None
         self._goal_told = False
         self._next()
+
+    @property
+    def done(self) -> int:
+        """Comparisons in this session."""
+        return sum(self._history)
 
     def shown(self, stamps: tuple[Stamp, Stamp]) -> None:
         """The pair is on the screen now; with the state of its two files."""
@@ -66,10 +63,8 @@ class Session:
     def unavailable(self, path: str, reason: str) -> None:
         """An image of the pair cannot be shown: leave it out and take another pair."""
         if not self.folder.is_dir():
-            self._stop(
-                f"The folder {self.folder} is not there any more.\n"
-                "All choices so far are kept. Bring it back, then press Space."
-            )
+            kept = "All choices so far are kept. Bring it back, then press Space."
+            self._show(None, f"The folder {self.folder} is not there any more.\n{kept}")
             return
         self.database.set_unavailable(path, reason)
         self._next()
@@ -100,11 +95,6 @@ class Session:
         elif action is Action.NAMES:
             self.names = not self.names
 
-    def refresh_statistics(self) -> Statistics:
-        """The statistics as of now; may take a while with many images."""
-        self.statistics = self.database.statistics()
-        return self.statistics
-
     def take_notices(self) -> None:
         """Show what the database has to say; it goes to the report as well."""
         notices = self.database.take_notices()
@@ -119,25 +109,20 @@ class Session:
         if self._shown_at is None:
             return
         seconds = self._clock() - self._shown_at
-        if seconds < SHORTEST_LOOK:
+        if seconds < SHORTEST_LOOK or self._replaced():
             return
-        if self._replaced():
-            return
+        response_time = seconds if self._measured else None
         try:
-            self.database.record(
-                *self.pair, outcome, response_time=seconds if self._measured else None
-            )
+            self.database.record(*self.pair, outcome, response_time=response_time)
         except DataError as error:
             self.notice = f"Not kept: {error}"
             return
-        self.chosen = outcome
-        self.notice = ""
+        self.chosen, self.notice = outcome, ""
         self._history.append(outcome != "skip")
-        self._count()
         self._next()
         if self.done == self.goal and not self._goal_told:
             self._goal_told = True
-            self._open("statistics")
+            self._toggle("statistics")
 
     def _replaced(self) -> bool:
         """Whether a file on show was replaced; a deleted one was still seen and judged."""
@@ -162,7 +147,6 @@ class Session:
             return
         if self._history:
             self._history.pop()
-        self._count()
         self._next()
         self.notice = "Taken back: choose again"
 
@@ -180,9 +164,6 @@ class Session:
         self._next()
         self.notice = f"{path} is never shown again (the file stays; u takes it back)"
 
-    def _count(self) -> None:
-        self.done = sum(self._history)
-
     def _cancel(self) -> None:
         if self.overlay is not None:
             self._toggle(self.overlay)
@@ -192,29 +173,19 @@ class Session:
             self.finished = True
 
     def _toggle(self, overlay: Overlay) -> None:
-        if self.overlay == overlay:
-            self.overlay = None
-        else:
-            self._open(overlay)
-
-    def _open(self, overlay: Overlay) -> None:
-        self.overlay = overlay
+        self.overlay = None if self.overlay == overlay else overlay
         self._measured = False
-        if overlay == "statistics":
-            self._report(self.refresh_statistics().report())
+        if self.overlay == "statistics":
+            self.statistics = self.database.statistics()  # as of now
+            self._report(self.statistics.report())
 
     def _next(self) -> None:
         try:
             self._show(self.database.next_pair())
         except DataError as error:
-            self._stop(str(error))
+            self._show(None, str(error))
 
-    def _show(self, pair: Pair) -> None:
-        self.pair, self.problem = pair, ""
-        self.serial += 1
-        self._shown_at = None
-
-    def _stop(self, problem: str) -> None:
-        self.pair, self.problem = None, problem
+    def _show(self, pair: Pair | None, problem: str = "") -> None:
+        self.pair, self.problem = pair, problem
         self.serial += 1
         self._shown_at = None

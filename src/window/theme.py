@@ -19,7 +19,10 @@ FAINT = "#b4b4b4"
 ACCENT = "#8fc1ea"
 ACCENT_2 = "#e9b872"
 ACCENT_3 = "#9fd3a4"
+BAND = "#424a43"  # ACCENT_3 on a card, faint
+ADVICE = "#3a4652"
 VEIL = (0, 0, 0, 120)
+NOTE = (28, 28, 28, 235)
 
 
 class Theme:

@@ -21,7 +21,7 @@ from aesthetic_ab_scorer import use_features, use_model
 from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
 from src.features import compute_features, open_extractors, open_store
-from src.features.builtin_extractor import BuiltinExtractor
+from src.features.builtin import BuiltinExtractor
 from src.images import scan_images
 from src.rating.session import RatingDatabase
 from tests.conftest import make_images

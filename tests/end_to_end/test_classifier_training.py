@@ -139,13 +139,13 @@ def test_a_head_alone_leaves_the_rest_and_is_measured_and_continued(digits, conv
     sidecar.write_text("stars")
     given = contents(new)
     words = ["classify_images.py", f"--load_model={saved}", f"--top_level_image_directory={new}",
-             "--classify_action=move", f"--classify_into={tmp_path / 'sorted'}", "--device=cpu",
-             f"--classify_table={tmp_path / 'classified.csv'}"]  # fmt: skip
+             "--action=move", f"--into={tmp_path / 'sorted'}", "--device=cpu",
+             f"--table={tmp_path / 'classified.csv'}"]  # fmt: skip
     assert "would move" in run(*words).stdout and contents(new).keys() >= given.keys()
-    done = run(*words, "--classify_dry_run=False")
+    done = run(*words, "--dry_run=False")
     found = [path.parent / path.stem for path in (tmp_path / "sorted").rglob(f"{sidecar.stem}.*")]
     assert len(found) == 2 and found[0] == found[1] and not sidecar.exists()
-    run("classify_images.py", re.search(r"--classify_undo=.*", done.stdout)[0])
+    run("classify_images.py", re.search(r"--undo=.*", done.stdout)[0])
     assert {name: contents(new)[name] for name in given} == given
 
     # Going on with a category less and another one more.
@@ -200,7 +200,7 @@ def test_no_round_of_the_loop_tests_on_what_was_trained_on(digits, convnext, tmp
             assert images_tested(results) == own
             assert found["test"]["log_loss"] == pytest.approx(metrics["test"]["log_loss"], abs=1e-5)
     following = re.search(r"^Next: python run.py (\w+) (.*)$", done.stdout, re.MULTILINE)
-    run(f"{following[1]}.py", *shlex.split(following[2]), f"--classify_table={tmp_path / 't.csv'}")
+    run(f"{following[1]}.py", *shlex.split(following[2]), f"--table={tmp_path / 't.csv'}")
     assert len(table(tmp_path / "t.csv")) == 108
 
     # Two generations, one through load_model and one through base_model.
@@ -276,7 +276,7 @@ def test_two_processes_train_as_one_and_write_once(digits, convnext, tmp_path):
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["--training_args.evaluation_strategy=epoch"], "it is called 'eval_strategy' now"),
+        (["--training_args.learning_rat=1"], "Did you mean 'learning_rate'?"),
         (["--top_level_image_directory=nowhere"], "there is no folder 'nowhere'"),
         (["--load_model=nowhere"], "there is no classifier in 'nowhere'"),
         (["--mode=evaluate"], "needs load_model"),

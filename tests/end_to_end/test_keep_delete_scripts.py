@@ -57,18 +57,18 @@ def test_from_folders_to_a_sorted_folder(tmp_path):
         for row in rows:
             writer.writerow(row | {"decision": "wrong" * (row["path"] == f"keep/{slip.name}")})
     review = ["review_labels", "--top_level_image_directory=images",
-              "--review_decisions=decisions.csv"]  # fmt: skip
+              "--decisions=decisions.csv"]  # fmt: skip
     assert "dry run" in run(tmp_path, *review).stdout and slip.is_file()
-    done = run(tmp_path, *review, "--review_dry_run=False")
+    done = run(tmp_path, *review, "--dry_run=False")
     assert not slip.exists() and (images / "delete" / slip.name).is_file()
-    (line,) = [line for line in done.stdout.splitlines() if "--review_undo=" in line]
+    (line,) = [line for line in done.stdout.splitlines() if "--undo=" in line]
     assert run(tmp_path, "review_labels", shlex.split(line)[-1]).returncode == 0
     assert slip.is_file()
 
     done = run(tmp_path, "score_images", "--top_level_image_directory=new", "--load_model=model",
-               "--score_first=worst", "--score_gallery=off", "--score_action=move",
-               "--score_cut_by=probability", "--score_cuts=[0.5]", "--score_into=sorted",
-               '--score_folders=["to delete", ""]', "--score_dry_run=False")  # fmt: skip
+               "--first=worst", "--gallery=off", "--action=move",
+               "--cut_by=probability", "--cuts=[0.5]", "--into=sorted",
+               '--folders=["to delete", ""]', "--dry_run=False")  # fmt: skip
     assert done.returncode == 0, done.stderr
     with (tmp_path / "scored" / "scores.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

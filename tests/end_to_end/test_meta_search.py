@@ -82,7 +82,7 @@ def test_the_grid_is_searched_reported_and_its_winner_can_be_used(folder, tmp_pa
     used = subprocess.run(
         [
             sys.executable, str(ROOT / "score_images.py"), f"--top_level_image_directory={folder}",
-            "--load_model=model", "--score_gallery=off",
+            "--load_model=model", "--gallery=off",
         ],
         cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip

@@ -12,8 +12,9 @@ import pytest
 
 from src.dataset.suspected_labels import SuspectedLabel, read_suspected
 from src.reports import meta_report
-from src.reports.gallery import THUMBNAILS, write_gallery, write_thumbnails
+from src.reports.gallery import write_gallery
 from src.reports.suspects import write_suspects
+from src.reports.thumbnails import THUMBNAILS, write_thumbnails
 from tests.conftest import IN_CI, make_images
 
 pytestmark = pytest.mark.browser

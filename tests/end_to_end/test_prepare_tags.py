@@ -28,12 +28,13 @@ def test_tag_check_and_undo(tmp_path):
     folder = f"--top_level_image_directory={tmp_path}"
     before = sorted(path.name for path in tmp_path.rglob("*"))
 
-    dry = run(folder, "--tags_from_folders=True", "--dry_run=True")
+    dry = run(folder, "--tags_from_folders=True")
     assert dry.returncode == 0, dry.stderr
     assert "would write: cats/000.png.txt: cats" in dry.stdout
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
-    done = run(folder, "--tags_from_folders=True", f"--write_tag_list={tmp_path / 'tags.csv'}")
+    listing = f"--write_tag_list={tmp_path / 'tags.csv'}"
+    done = run(folder, "--tags_from_folders=True", "--dry_run=False", listing)
     assert done.returncode == 0, done.stderr
     assert "4 images: 3 tag files to write, 1 are there and kept" in done.stdout
     assert "unreadable image: dogs/broken.jpg" in done.stdout

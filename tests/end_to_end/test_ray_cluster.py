@@ -76,15 +76,15 @@ def kill_a_worker(process: subprocess.Popen[str], store: Path) -> tuple[int, set
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_a_killed_worker_changes_nothing(place):
-    local = start(place, "--top_level_image_directory=images", "--score_output=local",
-                  f"--feature_store={place / 'here'}", "--score_gallery=off")  # fmt: skip
+    local = start(place, "--top_level_image_directory=images", "--output=local",
+                  f"--feature_store={place / 'here'}", "--gallery=off")  # fmt: skip
     errors = local.communicate(timeout=120)[1]
     assert local.returncode == 0, errors
 
     store = place / "there" / ".features.sqlite"
     ray = start(place, f"--top_level_image_directory={(place / 'images').as_uri()}",
-                "--engine=ray", "--ray_workers=2", "--score_output=there",
-                "--score_table=scores.parquet")  # fmt: skip
+                "--engine=ray", "--ray_workers=2", "--output=there",
+                "--table=scores.parquet")  # fmt: skip
     before, family = kill_a_worker(ray, store)
     output, errors = ray.communicate(timeout=200)
     assert ray.returncode == 0, errors

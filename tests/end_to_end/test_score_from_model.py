@@ -13,7 +13,7 @@ import pytest
 
 from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
-from src.features.builtin_extractor import BuiltinExtractor
+from src.features.builtin import BuiltinExtractor
 from src.images import open_image
 from src.rating.session import RatingDatabase
 from tests.conftest import make_images

@@ -16,9 +16,9 @@ import pytest
 from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
 from src.features import open_extractors, open_store
-from src.features.builtin import names
 from src.images import scan_images
 from tests.conftest import make_images
+from tests.feature_names import names
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,13 +63,13 @@ def table(place: Path) -> dict[str, float]:
 
 
 def undo_command(done: subprocess.CompletedProcess[str]) -> str:
-    (line,) = [line for line in done.stdout.splitlines() if "--score_undo=" in line]
+    (line,) = [line for line in done.stdout.splitlines() if "--undo=" in line]
     return shlex.split(line)[-1]
 
 
 def test_table_and_gallery_then_touch_and_undo(place):
     before = snapshot(place / "my images")
-    done = run(place, *settings("--score_action=touch"))
+    done = run(place, *settings("--action=touch"))
     assert done.returncode == 0, done.stderr
     assert "dry run" in done.stdout and "1 unreadable" in done.stdout
     assert "broken.png" in done.stderr and "Traceback" not in done.stderr
@@ -82,7 +82,7 @@ def test_table_and_gallery_then_touch_and_undo(place):
     assert all((place / "scored" / "thumbnails" / name).is_file() for name in content["thumbnails"])
     assert (place / "scored" / content["images"].replace("%20", " ") / content["paths"][0]).exists()
 
-    done = run(place, *settings("--score_action=touch", "--score_dry_run=False"))
+    done = run(place, *settings("--action=touch", "--dry_run=False"))
     assert done.returncode == 0, done.stderr
     times = {path: (place / "my images" / path).stat().st_mtime_ns for path in scores}
     assert sorted(times, key=times.__getitem__, reverse=True) == list(scores)
@@ -92,10 +92,10 @@ def test_table_and_gallery_then_touch_and_undo(place):
 
 
 def test_worst_first_stars_and_other_formats(place):
-    words = settings("--score_action=xmp", "--score_dry_run=False", "--score_first=worst",
-                     "--score_table=t.json", "--score_gallery=off")  # fmt: skip
+    words = settings("--action=xmp", "--dry_run=False", "--first=worst",
+                     "--table=t.json", "--gallery=off")  # fmt: skip
     before = snapshot(place / "my images")
-    done = run(place, *words, "--score_xmp_naming=image.jpg.xmp")
+    done = run(place, *words, "--xmp_naming=image.jpg.xmp")
     assert done.returncode == 0, done.stderr
     entries = json.loads((place / "scored" / "t.json").read_text(encoding="utf-8"))
     scores = [entry["score"] for entry in entries]
@@ -117,8 +117,8 @@ def test_moving_into_folders_and_back(place):
     before = snapshot(place / "my images")
     done = run(
         place,
-        *settings("--score_action=move", "--score_dry_run=False", "--score_gallery=off"),
-        "--score_cuts=[0.25]", '--score_folders=["out", ""]', "--score_into=sorted",
+        *settings("--action=move", "--dry_run=False", "--gallery=off"),
+        "--cuts=[0.25]", '--folders=["out", ""]', "--into=sorted",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lowest = list(table(place))[-5:]
@@ -129,11 +129,11 @@ def test_moving_into_folders_and_back(place):
 
 
 def test_only_new_and_changed_images_are_computed(place):
-    assert run(place, *settings("--score_gallery=off")).returncode == 0
+    assert run(place, *settings("--gallery=off")).returncode == 0
     first = table(place)
     shutil.copy(place / "my images/a/000.jpg", place / "my images/a/copy.jpg")
     make_images(place / "my images/b", 1, seed=77)  # replaces b/000.png
-    assert run(place, *settings("--score_gallery=off")).returncode == 0
+    assert run(place, *settings("--gallery=off")).returncode == 0
     second = table(place)
     assert second["a/copy.jpg"] == second["a/000.jpg"] == first["a/000.jpg"]
     assert second["b/000.png"] != first["b/000.png"]
@@ -145,22 +145,22 @@ def test_only_new_and_changed_images_are_computed(place):
     [
         (["--load_model="], "load_model is empty"),
         (["--load_model=nowhere"], "nowhere"),
-        (["--score_action=copy"], "needs score_into"),
-        (["--score_cuts=[0.5]", "--score_action=xmp"], "four score_cuts"),
-        (["--score_table=../x.csv"], "score_table"),
-        (["--score_undo=nothing.json"], "nothing.json"),
-        (["--score_action=score_file"], "aesthetic_score_from_model"),
-        (["--score_action=copy", "--score_into=my images/x"], "inside the image folder"),
+        (["--action=copy"], "needs into"),
+        (["--cuts=[0.5]", "--action=xmp"], "four cuts"),
+        (["--table=../x.csv"], "table is"),
+        (["--undo=nothing.json"], "nothing.json"),
+        (["--action=score_file"], "aesthetic_score_from_model"),
+        (["--action=copy", "--into=my images/x"], "inside the image folder"),
     ],
 )
 def test_mistakes_are_one_line(place, words, part):
-    done = run(place, *settings("--score_gallery=off", *words))
+    done = run(place, *settings("--gallery=off", *words))
     assert done.returncode == 2
     assert part in done.stderr and "Traceback" not in done.stderr
 
 
 def test_touched_images_are_not_read_again(place):
-    words = settings("--score_action=touch", "--score_dry_run=False", "--score_gallery=off")
+    words = settings("--action=touch", "--dry_run=False", "--gallery=off")
     assert run(place, *words).returncode == 0
     images = place / "my images"
     with open_store(images) as store:

@@ -134,12 +134,12 @@ def test_tagging_a_folder_without_torch_gives_what_torch_gives(trained, tmp_path
         folders[backend].mkdir()
         for index in range(20, 32):
             shutil.copy(base / "images" / f"{index:03d}.png", folders[backend])
-    words = [f"--load_model={base / 'model'}", "--device=cpu", "--whitelist="]
+    words = [f"--load_model={base / 'model'}", "--device=cpu", "--whitelist=", "--dry_run=False"]
     program = (
         "import runpy, sys\n"
-        f"sys.argv = ['tag_images.py', *{[*words, '--tag_backend=onnx']!r}, "
+        f"sys.argv = ['tag_images.py', *{[*words, '--backend=onnx']!r}, "
         f"'--top_level_image_directory={folders['onnx']}', "
-        f"'--tag_probabilities={tmp_path / 'p.csv'}']\n"
+        f"'--probabilities={tmp_path / 'p.csv'}']\n"
         "try:\n"
         f"    runpy.run_path({str(ROOT / 'tag_images.py')!r}, run_name='__main__')\n"
         "except SystemExit as end:\n"
@@ -154,7 +154,7 @@ def test_tagging_a_folder_without_torch_gives_what_torch_gives(trained, tmp_path
     run(
         "tag_images",
         *words,
-        "--tag_backend=torch",
+        "--backend=torch",
         f"--top_level_image_directory={folders['torch']}",
     )
     truth, ours, theirs = (
@@ -180,9 +180,10 @@ def test_whitelist_top_k_and_list(trained, tmp_path):
         shutil.copy(base / "images" / f"{index:03d}.png", tmp_path)
     (tmp_path / "white.txt").write_text("\ufeffred\r\nblue\r\n", encoding="utf-8")
     words = [f"--load_model={base / 'model'}", f"--top_level_image_directory={tmp_path}"]
-    run("tag_images", *words, f"--whitelist={tmp_path / 'white.txt'}", "--tag_top_k=3")
+    white = f"--whitelist={tmp_path / 'white.txt'}"
+    run("tag_images", *words, white, "--top_k=3", "--dry_run=False")
     assert all(sorted(names) == ["blue", "red"] for names in list(tagged(tmp_path).values())[:3])
-    listed = run("tag_images", *words, "--tag_action=list").stdout
+    listed = run("tag_images", *words, "--action=list").stdout
     assert set(re.findall(r"\w+$", listed, re.MULTILINE)) == set(COLOURS)
 
 
@@ -208,7 +209,8 @@ def test_measuring_several_models_together(trained, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     shutil.copy(base / "images" / "005.png", folder)
-    run("tag_images", f"--load_model={tmp_path / 'both'}", f"--top_level_image_directory={folder}")
+    words = [f"--load_model={tmp_path / 'both'}", f"--top_level_image_directory={folder}"]
+    run("tag_images", *words, "--dry_run=False")
     assert (folder / "005.png.txt").is_file()
 
 
@@ -289,17 +291,17 @@ def test_corrections_from_the_list_and_back(trained, tmp_path):
     ]
     (tmp_path / "chosen.csv").write_text("\n".join([heading, *rows]) + "\n", encoding="utf-8")
     words = (
-        f"--review_decisions={tmp_path / 'chosen.csv'}",
+        f"--decisions={tmp_path / 'chosen.csv'}",
         f"--top_level_image_directory={images}",
     )
     assert "1 tag files" in run("review_labels", *words).stdout and tagged(images) == before
-    done = run("review_labels", *words, "--review_dry_run=False")
+    done = run("review_labels", *words, "--dry_run=False")
     changed = tagged(images)
     assert changed["004.png.txt"] == [*before["004.png.txt"], "new"]
     assert changed["005.png.txt"] == before["005.png.txt"]
-    run("review_labels", re.search(r"--review_undo=.*", done.stdout)[0])
+    run("review_labels", re.search(r"--undo=.*", done.stdout)[0])
     assert tagged(images) == before
-    assert "2 tag files" in run("review_labels", *words, "--review_at_least=0.9").stdout
+    assert "2 tag files" in run("review_labels", *words, "--at_least=0.9").stdout
     assert tagged(images) == before
 
 
@@ -355,8 +357,8 @@ def server(trained):
             sys.executable,
             str(ROOT / "tag_images.py"),
             f"--load_model={base / 'model'}",
-            "--tag_action=serve",
-            "--serve_port=0",
+            "--action=serve",
+            "--port=0",
         ],
         cwd=ROOT,
         stderr=subprocess.PIPE,

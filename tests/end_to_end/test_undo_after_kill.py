@@ -67,9 +67,9 @@ def test_killed_while_changing_and_while_undoing(tmp_path, how):
             assert undo_file.exists()
             whole = set(before)
             assert set(contents(images, into)) == whole  # under no real name is there a half
-            kill(start("score_images.py", f"--score_undo={undo_file}"), chance.uniform(0.4, 1.2))
+            kill(start("score_images.py", f"--undo={undo_file}"), chance.uniform(0.4, 1.2))
             assert set(contents(images, into)) == whole
-            last = start("score_images.py", f"--score_undo={undo_file}")
+            last = start("score_images.py", f"--undo={undo_file}")
             _, errors = last.communicate()
             assert last.returncode == 0, errors
             assert contents(images) == before and list(into.iterdir()) == []

@@ -6,8 +6,9 @@ from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.mlp.ensemble import _stacks
-from src.aesthetic.mlp.trainer import TrainingSet, train_mlps
+from src.aesthetic.mlp.trainer import train_mlps
 from src.aesthetic.search.space import combination, combinations, text
 from src.settings import AestheticTraining
 from src.settings.mlp import Mlp, PredictorTrainingArgs
@@ -22,8 +23,7 @@ RATES = st.floats(1e-5, 1e-1)
     st.integers(3, 50), st.integers(1, 5), st.lists(st.integers(1, 2000), max_size=3).map(tuple)
 )
 def test_every_member_is_in_one_stack_and_no_core_is_idle(members, workers, hidden):
-    mlp = Mlp(mlp_members=members, aesthetic_model_hidden=hidden, device="cpu")
-    stacks = _stacks(mlp, 768, workers)
+    stacks = _stacks(Mlp(aesthetic_model_hidden=hidden, device="cpu"), 768, members, workers)
     assert sorted(member for stack in stacks for member in stack) == list(range(members))
     assert len(stacks) >= min(workers, members) and all(stacks)
 
@@ -42,10 +42,10 @@ def test_what_is_trained_beside_it_makes_no_difference(seeds, loss, relu, rate):
         aesthetic_model_relu=relu, device="cpu",
     )  # fmt: skip
     together = train_mlps([DATA] * len(seeds), mlp, seeds=seeds)
-    for seed, result in zip(seeds, together, strict=True):
-        (alone,) = train_mlps([DATA], mlp, seeds=[seed])
-        predicted = alone.head.predict(DATA.features)
-        assert result.head.predict(DATA.features) == pytest.approx(predicted, abs=1e-4, rel=1e-3)
+    for seed, head in zip(seeds, together.heads, strict=True):
+        (alone,) = train_mlps([DATA], mlp, seeds=[seed]).heads
+        predicted = alone.predict(DATA.features)
+        assert head.predict(DATA.features) == pytest.approx(predicted, abs=1e-4, rel=1e-3)
 
 
 @for_all(

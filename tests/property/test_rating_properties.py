@@ -13,10 +13,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from src.errors import DataError
-from src.rating.models import elo
 from src.rating.models.initial_scores import existing_deviation, rescale
 from src.rating.models.posterior import Belief, Prior, fit
-from src.rating.models.scoring import Answer, as_choices
+from src.rating.models.scoring import Answer, as_choices, elo_update
 from src.rating.storage.score_file import META, ScoreFile, as_text, read_score_file
 
 SCORES = st.floats(-50, 50)
@@ -29,8 +28,8 @@ OUTCOMES = st.sampled_from(["left", "right", "tie"])
 
 @given(SCORES, SCORES, st.sampled_from([0.0, 0.5, 1.0]))
 def test_elo_does_not_care_about_sides(left, right, outcome):
-    assert elo.update(right, left, 1 - outcome)[::-1] == pytest.approx(
-        elo.update(left, right, outcome)
+    assert elo_update(right, left, 1 - outcome)[::-1] == pytest.approx(
+        elo_update(left, right, outcome)
     )
 
 

@@ -1,6 +1,7 @@
 """Models are measured on what they have not seen."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from src.dataset.trained_on import TrainedOn
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.features import builtin
 from src.settings.mlp import Mlp, PredictorTrainingArgs
+from tests.feature_names import names
 
 
 def rated(n=120, d=5, noise=0.5, seed=0, labels=False):
@@ -23,8 +25,9 @@ def rated(n=120, d=5, noise=0.5, seed=0, labels=False):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, d)).astype(np.float32)
     scores = x[:, 0] + rng.normal(0, noise, n)
+    files = tuple(SimpleNamespace(path=f"{number:03d}.png") for number in range(n))
     holder = DataHolder(
-        None, (), (scores > 0).astype(float) if labels else scores, np.ones(n), ("",) * n, "",
+        None, files, (scores > 0).astype(float) if labels else scores, np.ones(n), ("",) * n, "",
         (), (),
     )  # fmt: skip
     none = np.zeros(n, dtype=bool)
@@ -144,6 +147,9 @@ def test_without_unseen_images_there_is_no_figure_and_a_reason(tmp_path):
     results = evaluate_scores(data, Fitted(train(data).predictor), 20)
     assert results.metrics["test"]["n"] == 0 and results.metrics["test"]["ab"] is None
     assert any("trained on all of these" in note for note in results.notes)
+    lines = [line.split() for line in results.table.splitlines()[1:]]
+    assert [line[:2] for line in lines] == [["train", "120"], ["test", "0"], ["all", "120"]]
+    assert lines[1][2:] == ["–", "–", "–"] and lines[2][2].endswith("%")
 
 
 def test_parts_of_the_features_are_named_and_cover_all_columns():
@@ -152,5 +158,4 @@ def test_parts_of_the_features_are_named_and_cover_all_columns():
     assert parts["clip"] == slice(builtin.SIZE, builtin.SIZE + 7)
     columns = [c for part in parts.values() for c in range(part.start, part.stop)]
     assert columns == list(range(builtin.SIZE + 7))
-    names = builtin.names()
-    assert all("sharp" in name for name in names[parts["sharpness"]])
+    assert all("sharp" in name for name in names()[parts["sharpness"]])

@@ -23,7 +23,6 @@ ALLOWED: dict[str, set[str]] = {
     "images": {"errors"},
     "settings": {"errors"},
     "script": {"errors", "settings"},
-    "demo": LOWEST | {"images"},
     "features": LOWEST | {"images"},
     "evaluation": LOWEST,
     "rating": LOWEST | {"images", "evaluation"},

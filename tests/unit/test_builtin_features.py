@@ -12,11 +12,12 @@ from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from src.demo import make_demo_images
+from examples.demo_images import make_demo_images
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.features import builtin
 from src.images import open_image
 from tests.conftest import make_image
+from tests.feature_names import names
 
 
 def features(pixels: np.ndarray | Image.Image) -> dict[str, float]:
@@ -24,7 +25,7 @@ def features(pixels: np.ndarray | Image.Image) -> dict[str, float]:
     if isinstance(pixels, np.ndarray):
         pixels = Image.fromarray(np.asarray(pixels, np.uint8))
     values = builtin.image_features(pixels.convert("RGB"))
-    return dict(zip(builtin.names(), values.tolist(), strict=True))
+    return dict(zip(names(), values.tolist(), strict=True))
 
 
 def flat(red: int, green: int, blue: int, size: tuple[int, int] = (200, 150)) -> Image.Image:
@@ -66,7 +67,7 @@ def test_every_value_has_its_own_name():
     vector = builtin.image_features(make_image(0))
     assert vector.shape == (builtin.SIZE,)
     assert vector.dtype == np.float32
-    assert len(builtin.names()) == len(set(builtin.names())) == builtin.SIZE
+    assert len(names()) == len(set(names())) == builtin.SIZE
 
 
 def test_colourfulness_of_red_beside_green():
@@ -236,7 +237,7 @@ def test_ridge_finds_the_grade_of_damage_on_other_photographs(tmp_path):
 def test_resolution_hardly_matters(photograph):
     large = photograph.resize((1600, 1200), Image.Resampling.BICUBIC)
     small, halved = features(large.reduce(2)), features(large)
-    for name in builtin.names():
+    for name in names():
         assert halved[name] == pytest.approx(small[name], abs=0.15), name
 
 

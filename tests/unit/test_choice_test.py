@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.aesthetic.choice_test import FEWEST, foretell, foretell_by, read_choice_data
+from src.aesthetic.choice_test import foretell, foretell_by
+from src.aesthetic.choices import FEWEST, read_choice_data
 from src.aesthetic.heads import fit_head
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.rating.models.feature_space import feature_space
@@ -106,7 +107,7 @@ def test_noise_is_foretold_no_better_than_a_coin(folder):
     found = foretell(data, choices, ridge(data), np.ones(100, dtype=bool))
     everything = found.random + found.picked
     assert everything.interval[0] < 0.5 < everything.interval[1]
-    by_heart = foretell_by(data, choices, data.holder.scores, np.ones(100, dtype=bool))
+    by_heart = foretell_by(choices, data.holder.scores, np.ones(100, dtype=bool))
     assert (by_heart.random + by_heart.picked).value > 0.65
 
 

@@ -9,9 +9,17 @@ import pytest
 from PIL import Image
 
 from examples import demo as script
-from src import demo
+from examples import demo_images as demo
+from examples.demo_images import (
+    STRENGTHS,
+    TILE,
+    Example,
+    load_photograph,
+    make_demo_images,
+    plan,
+    tiles,
+)
 from src.dataset.scores import DataHolder
-from src.demo import STRENGTHS, TILE, Example, load_photograph, make_demo_images, plan, tiles
 from src.errors import MissingExtra
 
 COUNTS = {"a": 4, "b": 6, "c": 2, "d": 9, "e": 3}

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from examples.demo_images import load_photograph
 from src.dataset.duplicates import DISTANCE
-from src.demo import load_photograph
 from src.images.perceptual_hash import HASH_BYTES, perceptual_hash
 from tests.conftest import make_image
 

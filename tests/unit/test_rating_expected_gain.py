@@ -4,12 +4,7 @@ import numpy as np
 import pytest
 
 from src.rating.models.posterior import Belief, Prior
-from src.rating.pairs.expected_gain import (
-    density,
-    expected_curvature,
-    independent_gains,
-    pair_gains,
-)
+from src.rating.pairs.expected_gain import density, expected_curvature, pair_gains
 
 
 def dense_value(belief, i, j):
@@ -53,9 +48,9 @@ def test_expected_curvature_is_near_the_integral(mean, variance):
     assert near == pytest.approx(exact, abs=0.012)
 
 
-@pytest.mark.parametrize("width", [0, 3])
-def test_before_any_answer_the_value_is_exact(width):
-    belief = belief_of(width)
+@pytest.mark.parametrize(("width", "answers"), [(0, 0), (3, 0), (0, 25)])
+def test_before_any_answer_or_without_features_the_value_is_exact(width, answers):
+    belief = belief_of(width, answers=answers)
     i, j = pairs(14)
     expected = [dense_value(belief, a, b) for a, b in zip(i, j, strict=True)]
     np.testing.assert_allclose(pair_gains(belief, i, j), expected)
@@ -68,11 +63,3 @@ def test_after_answers_the_best_pair_is_nearly_the_best():
     value = pair_gains(belief, i, j)
     assert np.corrcoef(exact, value)[0, 1] > 0.9
     assert exact[value.argmax()] > 0.85 * exact.max()
-
-
-def test_without_features_both_ways_agree():
-    belief = belief_of(0, answers=25)
-    i, j = pairs(14)
-    np.testing.assert_allclose(
-        pair_gains(belief, i, j), independent_gains(belief.mean, belief.u_var, i, j)
-    )

@@ -9,8 +9,7 @@ import pytest
 from src.rating.models.feature_space import without_features
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.scoring import EloScoring, PosteriorScoring
-from src.rating.pairs.schedule import PairSchedule
-from src.rating.pairs.selection import active_pair, least_shown_pair, random_pair
+from src.rating.pairs.schedule import PairSchedule, active_pair, least_shown_pair, random_pair
 
 FOUR = np.arange(4)
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from src.rating.models.comparison_graph import (
+from src.rating.models.graph import (
     Choices,
     ComparisonGraph,
     conjugate_gradients,

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from src.errors import DataError
-from src.rating.models import elo
 from src.rating.models.feature_space import feature_space, principal_components, without_features
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.scoring import (
@@ -14,7 +13,7 @@ from src.rating.models.scoring import (
     EloScoring,
     PosteriorScoring,
     as_choices,
-    prediction,
+    elo_update,
 )
 
 LN10 = math.log(10)
@@ -35,7 +34,7 @@ def test_elo_is_the_seeds_rule_played_in_order():
     scores = [1.0, 0.0, -0.5]
     for left, right, outcome in ANSWERS:
         result = {"left": 1.0, "right": 0.0, "tie": 0.5}[outcome]
-        scores[left], scores[right] = elo.update(scores[left], scores[right], result)
+        scores[left], scores[right] = elo_update(scores[left], scores[right], result)
     begin = EloScoring.begin(starts(3, old=[LN10, 0, -0.5 * LN10]))
     np.testing.assert_allclose(begin.refitted(ANSWERS).scores(), scores)
     one_by_one = begin
@@ -101,8 +100,8 @@ def test_a_prediction_is_the_probability_averaged_over_what_is_unknown():
     d = np.linspace(-30, 30, 40001)
     density = np.exp(-((d - 2) ** 2) / (2 * 8.16))
     expected = (density / (1 + np.exp(-d))).sum() / density.sum()
-    assert prediction(scoring, 0, 1) == pytest.approx(expected, abs=0.01)
-    assert prediction(scoring, 1, 0) == pytest.approx(1 - expected, abs=0.01)
+    assert scoring.prediction(0, 1) == pytest.approx(expected, abs=0.01)
+    assert scoring.prediction(1, 0) == pytest.approx(1 - expected, abs=0.01)
 
 
 def taste(features, weights, answers, seed):

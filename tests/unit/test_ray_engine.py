@@ -187,7 +187,7 @@ def test_places_that_are_not_there_are_one_line(uri):
 
 def test_object_stores_are_only_scored():
     with pytest.raises(ValueError, match="needs a folder"):
-        ScoreImages(top_level_image_directory="s3://bucket/a", score_action="touch")
+        ScoreImages(top_level_image_directory="s3://bucket/a", action="touch")
 
 
 @pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])

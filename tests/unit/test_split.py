@@ -65,8 +65,10 @@ def test_fraction_zero_tests_on_nothing():
 
 
 def test_parts_that_are_too_small_are_refused():
+    none = np.zeros(3, bool)
     with pytest.raises(DataError, match="train on"):
-        check_parts(np.array([True, True, True, False]), fraction=0.5)
+        check_parts(np.array([True, True, True, False]), fraction=0.5, seen=none)
     with pytest.raises(DataError, match="testing"):
-        check_parts(np.array([False, False, True]), fraction=0.25)
-    check_parts(np.array([False, False, False]), fraction=0)
+        check_parts(np.array([False, False, True]), fraction=0.25, seen=none)
+    check_parts(np.array([False, False, False]), fraction=0, seen=none)
+    check_parts(np.array([False, False, True]), fraction=0.25, seen=~none)

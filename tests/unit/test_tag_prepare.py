@@ -106,7 +106,7 @@ def test_a_dotenv_becomes_an_arguments_file(tmp_path):
     exec(write_arguments(file, tmp_path / "out.py").read_text(), variables)
     assert variables["args"]["top_level_image_directory"] == "my images/"
     assert variables["args"]["save_model"] == "models/classifier"
-    tagging = variables["per_script"]["tag_images"]
+    tagging = variables["args"]["tag_images"]
     assert tagging["top_level_image_directory"] == "C:\\new\\pictures"
     assert tagging["load_model"] == "models/classifier"
 

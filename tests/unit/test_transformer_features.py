@@ -12,7 +12,7 @@ from PIL import Image
 from src.errors import MissingExtra, ModelError, SettingsError
 from src.features import open_extractors
 from src.features.hub import folder_identity
-from src.features.pixel_extractor import TorchRunner
+from src.features.torch_runner import TorchRunner
 from src.image_models.backbone import HeadInputs
 from src.images.preprocess import Preprocessing
 from src.images.processors import load_preprocessing
@@ -183,10 +183,10 @@ def test_sixteen_bits_on_a_processor_where_they_agree(monkeypatch, offset, agree
     layer = torch.nn.Linear(3 * 4 * 4, 8)
     preprocessing = Preprocessing(4, (4, 4), 3, (1 / 255,) * 3, (0.0,) * 3)
     images = list(np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), np.uint8))
-    monkeypatch.setattr("src.features.pixel_extractor._LARGE", 0)
+    monkeypatch.setattr("src.features.torch_runner._LARGE", 0)
     results = []
     for has in (False, True):
-        monkeypatch.setattr("src.features.pixel_extractor.cpu_has_bfloat16", lambda has=has: has)
+        monkeypatch.setattr("src.features.torch_runner.cpu_has_bfloat16", lambda has=has: has)
         run = TorchRunner(
             lambda pixels: layer(pixels.flatten(1)) + torch.tensor(offset).to(torch.bfloat16),
             layer, preprocessing, "cpu",

@@ -73,7 +73,7 @@ def test_a_light_copy_needs_none_of_these(place):
         f"sys.argv = ['score_images.py', '--load_model={place / 'copy'}',\n"
         f"    '--top_level_image_directory={place / 'images'}',\n"
         f"    '--feature_store={place / 'store'}',\n"
-        f"    '--score_output={place / 'out'}', '--score_action=touch']\n"
+        f"    '--output={place / 'out'}', '--action=touch']\n"
         "runpy.run_path('score_images.py', run_name='__main__')\n"
     )
     done = subprocess.run(

@@ -12,7 +12,8 @@ from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
 from src.errors import DataError, ModelError, SettingsError
 from src.features import open_extractors
-from src.reports.gallery import relative_url, write_gallery, write_thumbnails
+from src.reports.gallery import relative_url, write_gallery
+from src.reports.thumbnails import write_thumbnails
 from src.scoring.actions import quantiles, steps
 from src.scoring.scored import Scored, reopen_extractors, score_folder
 from src.scoring.table import histogram, summary, write_table

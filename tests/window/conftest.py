@@ -15,7 +15,7 @@ from PIL import Image, ImageGrab
 from src.rating.session import RatingDatabase
 from src.window.app import Window
 from src.window.background import BackgroundTask
-from src.window.keys import Action
+from src.window.controls import Action
 from src.window.screen import open_root
 from src.window.session import Session
 from tests.window.x_input import XInput

@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.window.keys import KEYS, Action, KeyFilter, action_of, shown_keys
+from src.window.controls import KEYS, Action, KeyFilter, action_of, shown_keys
 
 
 @pytest.mark.parametrize(

@@ -4,44 +4,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.window.layout import Rect, arrange, zoom_box
+from src.window.layout import Frame, Rect, arrange, zoom_box
 
 AREA = Rect(0, 0, 1000, 600)
 
 
 def test_two_equal_landscapes_share_the_width():
     # 1000 - 2 * 20 - 20 = 940 pixels for two widths of 300: scale 940 / 600.
-    layout = arrange(AREA, (300, 200), (300, 200), margin=20, gap=20)
+    layout = arrange(Frame(AREA, 20, 20), (300, 200), (300, 200))
     assert layout.left == Rect(20, 143, 470, 313)
     assert layout.right == Rect(510, 143, 470, 313)
 
 
 def test_height_limits_two_portraits_and_the_caption_takes_its_share():
     # 600 - 2 * 20 - 22 = 538 pixels for a height of 300.
-    layout = arrange(AREA, (200, 300), (200, 300), margin=20, gap=20, caption=22)
+    layout = arrange(Frame(AREA, 20, 20, 22), (200, 300), (200, 300))
     assert layout.left.size == layout.right.size == (359, 538)
     assert layout.left.y == 20
 
 
 def test_a_tall_picture_beside_a_wide_one_keeps_the_scale():
-    layout = arrange(AREA, (300, 450), (450, 300), margin=0, gap=0)
+    layout = arrange(Frame(AREA, 0, 0), (300, 450), (450, 300))
     assert layout.left.width / 300 == pytest.approx(layout.right.width / 450, abs=0.01)
     assert layout.left.width + layout.right.width == pytest.approx(1000, abs=1)
 
 
 def test_far_fewer_pixels_are_brought_to_the_same_area():
-    layout = arrange(AREA, (4000, 3000), (400, 300), margin=10, gap=10)
+    layout = arrange(Frame(AREA, 10, 10), (4000, 3000), (400, 300))
     assert layout.left.size == layout.right.size
 
 
 def test_half_the_pixels_are_still_shown_at_one_scale():
-    layout = arrange(AREA, (200, 100), (100, 100), margin=0, gap=0)
+    layout = arrange(Frame(AREA, 0, 0), (200, 100), (100, 100))
     assert layout.left.size == (667, 333)
     assert layout.right.size == (333, 333)
 
 
 def test_sides_at_points():
-    layout = arrange(AREA, (300, 200), (300, 200), margin=20, gap=20)
+    layout = arrange(Frame(AREA, 20, 20), (300, 200), (300, 200))
     assert layout.side_at(20, 143) == "left"
     assert layout.side_at(489, 455) == "left"
     assert layout.side_at(500, 300) is None
@@ -59,8 +59,7 @@ sides = st.integers(1, 20_000)
     st.integers(0, 30),
 )
 def test_pictures_fit_apart_and_fill_the_area_one_way(space, left, right, caption):
-    area = Rect(0, 0, *space)
-    layout = arrange(area, left, right, margin=20, gap=20, caption=caption)
+    layout = arrange(Frame(Rect(0, 0, *space), 20, 20, caption), left, right)
     assert layout.left.x >= 19
     assert layout.left.x + layout.left.width < layout.right.x
     assert layout.right.x + layout.right.width <= space[0] - 19

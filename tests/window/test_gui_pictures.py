@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from src.window.colour import to_srgb
-from src.window.layout import Rect
-from src.window.pictures import Frame, Pictures, Unavailable
+from src.window.layout import Frame, Rect
+from src.window.pictures import Pictures, Unavailable, to_srgb
 
 FRAME = Frame(Rect(0, 0, 820, 400), 0, 20, 0)
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from src.errors import DataError
 from src.rating.session import RatingDatabase
-from src.window.keys import Action
+from src.window.controls import Action
 from src.window.pictures import stamp_of
 from src.window.session import SHORTEST_LOOK, Session
 from tests.conftest import make_images

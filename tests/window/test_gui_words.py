@@ -11,9 +11,8 @@ from src.rating.report.statistics import ChoiceCounts
 from src.rating.session import RatingDatabase
 from src.window.footer import status_text
 from src.window.pair_view import shorten
-from src.window.plots import ticks
 from src.window.screen import scale_of
-from src.window.statistics_panel import figures
+from src.window.statistics_panel import figures, ticks
 from src.window.theme import mix
 from tests.conftest import make_images
 

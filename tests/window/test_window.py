@@ -13,7 +13,7 @@ from PIL import Image
 from src.errors import ModelError
 from src.evaluation.proportion import Proportion
 from src.rating.report.statistics import ChoiceCounts
-from src.window.keys import shown_keys
+from src.window.controls import shown_keys
 from src.window.theme import SURROUND
 
 pytestmark = pytest.mark.gui
@@ -215,7 +215,7 @@ def test_the_footer_shows_every_key_and_the_progress_past_the_goal_too(colours, 
     driver.press("1", "Escape", "2")
     audit = Proportion(88_888, 100_000)
     driver.session.statistics = replace(driver.session.statistics, total=ChoiceCounts(audit=audit))
-    driver.session.done = 12_345
+    driver.session._history = [True] * 12_345
     driver.window._show_status()
     driver.idle(0.2)
     footer = driver.window.footer

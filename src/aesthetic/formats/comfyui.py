@@ -37,7 +37,6 @@ def export(
 
     Args:
         predictor: a model on features of CLIP models, without hidden states.
-        path: the .safetensors file to write.
         clip_models: hub names of the CLIP models whose features are joined, in order.
         features: (n, d) of training images as extracted; used where the model must be imitated.
         held_out: (m, d) of images that it was not trained on, to compare the imitation with it.
@@ -45,10 +44,6 @@ def export(
     Returns:
         1 if what is written is the same function; otherwise the share of pairs of held-out images
         that it orders as the model does, None with fewer than two of them.
-
-    Raises:
-        ModelError: no CLIP model is named.
-        DataError: a file cannot be written.
     """
     if not clip_models:
         raise ModelError("the ComfyUI nodes need CLIP features: name the CLIP model")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlparse
 
 import numpy as np
@@ -26,8 +26,7 @@ _TIMEOUT = 30  # seconds
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class PublishedFile:
+class PublishedFile(NamedTuple):
     """A file on the web, and the name it gets here."""
 
     name: str
@@ -59,12 +58,7 @@ def published_head(
     files: tuple[PublishedFile, ...] = PUBLISHED_HEAD,
     download: Download | None = None,
 ) -> Path:
-    """The published aesthetic head in a folder, in one of several formats; fetched if need be.
-
-    Raises:
-        ModelError: it is not there and cannot be fetched.
-        DataError: it cannot be written.
-    """
+    """The published aesthetic head in a folder, in one of several formats; fetched if need be."""
     for file in files:
         if (folder / file.name).is_file():
             return folder / file.name
@@ -106,9 +100,6 @@ def read_pretrained(arrays: Mapping[str, Array], metadata: Mapping[str, str]) ->
     classifier trainers), `main_process.N.weight/bias` (the ComfyUI nodes) and a single
     `weight`/`bias` (LAION's aesthetic-predictor). Since February 2024 files name the feature
     extractor and are for features as it gives them, before for features of unit length.
-
-    Raises:
-        ModelError: another layout, layers that do not fit together, or hidden states.
     """
     prefix, numbers = _layers(arrays)
     layers = []

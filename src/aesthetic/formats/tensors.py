@@ -11,6 +11,11 @@ import numpy as np
 from src.aesthetic.heads.base import Array
 from src.errors import ModelError
 
+# What torch and zipfile raise for files that are no archives, cut short, or not weights only.
+_DAMAGED = (
+    *(UnpicklingError, BadZipFile, RuntimeError, EOFError, OSError),
+    *(ValueError, LookupError, AttributeError, TypeError),
+)
 _LARGEST = 4 * 1024**3  # bytes; a head of thousands of images has some hundred megabytes
 
 
@@ -32,14 +37,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
 
 
 def write_tensors(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-    """Write a .safetensors file with string metadata."""
     from safetensors.numpy import save_file
 
-    save_file(
-        {name: np.ascontiguousarray(array) for name, array in arrays.items()},
-        path,
-        metadata=dict(metadata),
-    )
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    save_file(whole, path, metadata=dict(metadata))
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
@@ -61,17 +62,7 @@ def _read_pth(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     try:
         with warnings.catch_warnings(action="ignore"):
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        UnpicklingError,
-        BadZipFile,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        LookupError,
-        AttributeError,
-        TypeError,
-    ) as error:
+    except _DAMAGED as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(
             f"{path} is damaged, or holds more than weights ({reason[0][:120]}): get it again"

@@ -15,25 +15,13 @@ from src.aesthetic.heads.linear import LinearHead
 from src.aesthetic.heads.logistic import fit_logistic
 from src.aesthetic.heads.mlp import MlpHead
 from src.aesthetic.heads.ridge import fit_ridge
+from src.aesthetic.heads.training_set import TrainingSet
 from src.errors import ModelError
 
-__all__ = [
-    "FITS",
-    "KINDS",
-    "EnsembleHead",
-    "Head",
-    "KernelHead",
-    "LinearHead",
-    "MlpHead",
-    "ResidualHead",
-    "fit_head",
-    "restore",
-]
+__all__ = ["EnsembleHead", "Head", "LinearHead", "MlpHead", "ResidualHead", "fit_head", "restore"]
 
-KINDS: dict[str, type[Head]] = {
-    head.kind: head for head in (LinearHead, MlpHead, KernelHead, EnsembleHead, ResidualHead)
-}
-
+HEADS = (LinearHead, MlpHead, KernelHead, EnsembleHead, ResidualHead)
+KINDS: dict[str, type[Head]] = {head.kind: head for head in HEADS}
 FITS: dict[str, Callable[..., Head]] = {
     "ridge": fit_ridge,
     "kernel": fit_kernel,
@@ -55,36 +43,21 @@ def fit_head(
     """Fit a head in one go: "ridge", "kernel" or "logistic".
 
     Args:
-        method: a key of `FITS`.
-        features: (n, d).
-        scores: (n,).
-        weights: (n,) how much each image counts; None for equally.
-        groups: (n,) images with the same number (near duplicates) are left out together where
-            penalties are chosen and errors measured; None for each alone.
+        features, scores, weights, groups: see `TrainingSet`.
         seed: of what is random in the method.
         blocks: lengths of joined feature parts, to be given equal variance.
         prior: a generic head for the same features; the new head then corrects it.
-
-    Raises:
-        ModelError: nothing can be learnt from these images.
     """
 
-    def fit(x: ArrayLike, y: ArrayLike) -> Head:
-        return FITS[method](x, y, weights=weights, groups=groups, seed=seed, blocks=blocks)
+    def fit(data: TrainingSet) -> Head:
+        return FITS[method](data, seed=seed, blocks=blocks)
 
-    return (
-        fit(features, scores)
-        if prior is None
-        else fit_residual(prior, features, scores, fit, weights)
-    )
+    data = TrainingSet.of(features, scores, weights, groups)
+    return fit(data) if prior is None else fit_residual(prior, data, fit)
 
 
 def restore(kind: str, arrays: Arrays, config: Config) -> Head:
-    """The head of a model file.
-
-    Raises:
-        ModelError: unknown kind, or arrays and configuration that are damaged.
-    """
+    """The head of a model file; ModelError where it is unknown or damaged."""
     if kind == "gp":
         raise ModelError(
             "the model file holds a Gaussian process, which this version no longer has: train it "

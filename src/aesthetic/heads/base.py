@@ -1,4 +1,4 @@
-"""What every head is: numbers of an image in, a score out, in plain numpy.
+"""What every head is: numbers of an image in, a score out.
 
 A head is fitted once (some need torch or scipy for that) and is immutable afterwards. Predicting
 needs numpy alone, so that scoring images never waits for a training library.
@@ -23,62 +23,45 @@ _ROWS_AT_ONCE = 4_096
 
 
 class Head(ABC):
-    """A fitted function from features (n, d) to scores (n,).
+    """A fitted function from features (n, d) to scores (n,)."""
 
-    Attributes:
-        kind: the name under which model files and settings know this head.
-        residual_std: standard deviation of a person's score around the prediction, measured on
-            images left out of the fit; None if unknown.
-    """
-
-    kind: ClassVar[str]
+    kind: ClassVar[str]  # the name under which model files know it
+    # Of a person's score around the prediction, measured on images left out of the fit.
     residual_std: float | None = None
 
     @property
     @abstractmethod
-    def n_features(self) -> int:
-        """How many numbers per image it was fitted on."""
+    def n_features(self) -> int: ...
 
     @abstractmethod
     def _scores(self, x: FloatArray) -> FloatArray:
-        """Scores (n,) of checked features (n, d), not very many at once."""
+        """Of checked features, not very many at once."""
 
     def predict(self, features: ArrayLike) -> FloatArray:
-        """Scores (n,) of features (n, d), in the units of the scores it was fitted to.
-
-        Raises:
-            ModelError: the features are not n rows of `n_features` finite numbers.
-        """
+        """Scores (n,) of features (n, d), in the units of the scores it was fitted to."""
         x = self.check(features)
         starts = range(0, len(x), _ROWS_AT_ONCE)
         batches = [self._scores(x[start : start + _ROWS_AT_ONCE]) for start in starts]
         return np.concatenate([np.empty(0), *batches])
 
     def predict_std(self, features: ArrayLike) -> FloatArray | None:
-        """Standard deviation (n,) of each score as a forecast of what the person would give.
-
-        None for a head that does not know its own uncertainty.
-        """
+        """Standard deviation (n,) of each score as a forecast of what the person would give."""
         if self.residual_std is None:
             return None
         return np.full(len(self.check(features)), self.residual_std)
 
     @abstractmethod
-    def to_arrays(self) -> dict[str, Array]:
+    def to_arrays(self) -> Arrays:
         """The numbers to save; with `config` they restore the head."""
 
     @abstractmethod
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Config:
         """What is not an array: plain values that JSON can hold."""
 
     @classmethod
     @abstractmethod
     def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
-        """Restore a head from `to_arrays` and `config`.
-
-        Raises:
-            ModelError: something is missing, has the wrong shape or type, or is not finite.
-        """
+        """Restore a head; ModelError where something is missing or cannot be."""
 
     def check(self, features: ArrayLike) -> FloatArray:
         """The features as float64 (n, d), or a ModelError that says what does not fit."""
@@ -98,11 +81,7 @@ class Head(ABC):
 
 
 def take(arrays: Arrays, name: str, *shape: int | None) -> FloatArray:
-    """One finite array of a model file as float64, its shape checked (None: any length).
-
-    Raises:
-        ModelError: it is missing, of another shape, or not finite.
-    """
+    """One array of a model file, checked: finite, and of this shape (None: any length)."""
     if name not in arrays:
         raise ModelError(f"the model file lacks the tensor {name!r}: it is damaged or foreign")
     array = np.asarray(arrays[name])
@@ -113,7 +92,7 @@ def take(arrays: Arrays, name: str, *shape: int | None) -> FloatArray:
         wanted = " × ".join("any" if want is None else str(want) for want in shape)
         raise ModelError(
             f"the tensor {name!r} of the model file has the shape {array.shape} "
-            f"where ({wanted or 'a single number'}) is needed: it is damaged or foreign"
+            f"where ({wanted}) is needed: it is damaged or foreign"
         )
     array = array.astype(np.float64)
     if not np.isfinite(array).all():

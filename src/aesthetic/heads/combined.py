@@ -2,35 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from src.aesthetic.heads.base import (
-    Array,
-    Arrays,
-    Config,
-    FloatArray,
-    Head,
-    take_std,
-    take_value,
-)
+from src.aesthetic.heads.base import Arrays, Config, FloatArray, Head, take_std, take_value
 from src.aesthetic.heads.linear import LinearHead
+from src.aesthetic.heads.training_set import TrainingSet
 from src.errors import ModelError
 
 
 @dataclass(frozen=True)
 class EnsembleHead(Head):
-    """The mean of several heads; where they disagree, it is less sure.
+    """The mean of several heads; where they disagree, it is less sure."""
 
-    Attributes:
-        members: at least one, all for the same features.
-        residual_std: without the disagreement of the members.
-    """
-
-    members: tuple[Head, ...]
-    residual_std: float | None = None
+    members: tuple[Head, ...]  # at least one, all for the same features
+    residual_std: float | None = None  # without the disagreement of the members
 
     kind: ClassVar[str] = "ensemble"
 
@@ -47,10 +35,10 @@ class EnsembleHead(Head):
         disagreement = np.var([member.predict(features) for member in self.members], axis=0)
         return np.asarray(np.sqrt(disagreement + self.residual_std**2))
 
-    def to_arrays(self) -> dict[str, Array]:
+    def to_arrays(self) -> Arrays:
         return _arrays({str(i): head for i, head in enumerate(self.members)})
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Config:
         members = _configs({str(i): head for i, head in enumerate(self.members)})
         return {"members": members, "residual_std": self.residual_std}
 
@@ -65,17 +53,11 @@ class EnsembleHead(Head):
 
 @dataclass(frozen=True)
 class ResidualHead(Head):
-    """share · prior + residual: generic taste, corrected for one person.
+    """share · prior + residual: generic taste, corrected for one person."""
 
-    Attributes:
-        prior: the generic head, in its own units.
-        share: brings the prior's scores to the person's units.
-        residual: fitted to what the prior leaves unexplained; holds the offset too.
-    """
-
-    prior: Head
-    share: float
-    residual: Head
+    prior: Head  # in its own units
+    share: float  # brings the prior's scores to the person's units
+    residual: Head  # fitted to what the prior leaves unexplained; holds the offset too
 
     kind: ClassVar[str] = "residual"
 
@@ -89,10 +71,10 @@ class ResidualHead(Head):
     def predict_std(self, features: ArrayLike) -> FloatArray | None:
         return self.residual.predict_std(features)
 
-    def to_arrays(self) -> dict[str, Array]:
+    def to_arrays(self) -> Arrays:
         return _arrays({"prior": self.prior, "residual": self.residual})
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Config:
         heads = _configs({"prior": self.prior, "residual": self.residual})
         return {"heads": heads, "share": self.share}
 
@@ -108,32 +90,27 @@ class ResidualHead(Head):
 
 
 def fit_residual(
-    prior: Head,
-    features: ArrayLike,
-    scores: ArrayLike,
-    fit: Callable[[ArrayLike, FloatArray], Head],
-    weights: ArrayLike | None = None,
+    prior: Head, data: TrainingSet, fit: Callable[[TrainingSet], Head]
 ) -> ResidualHead:
-    """Scale a prior head to the scores, then fit `fit(features, remaining scores)` to the rest.
+    """Scale a prior head to the scores, then fit another to the rest.
 
     The scale is a regression through the means, never negative: a prior that says the opposite is
     ignored. The second fit shrinks the correction towards nothing as far as the images ask for.
     """
-    y = np.asarray(scores, dtype=np.float64)
-    expected = prior.predict(features)
-    w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
-    deviation = expected - np.average(expected, weights=w)
-    variance = float(w @ deviation**2)
-    share = max(float((w * deviation) @ y) / variance, 0.0) if variance > 0 else 0.0
-    rest = y - share * expected
+    expected = prior.predict(data.features)
+    deviation = expected - np.average(expected, weights=data.weights)
+    variance = float(data.weights @ deviation**2)
+    covariance = float((data.weights * deviation) @ data.scores)
+    share = max(covariance / variance, 0.0) if variance > 0 else 0.0
+    rest = data.scores - share * expected
     if np.ptp(rest) == 0:  # the prior explains everything
         head: Head = LinearHead(np.zeros(prior.n_features), float(rest[0]), residual_std=0.0)
     else:
-        head = fit(features, rest)
+        head = fit(data._replace(scores=rest))
     return ResidualHead(prior, share, head)
 
 
-def _arrays(heads: Mapping[str, Head]) -> dict[str, Array]:
+def _arrays(heads: Mapping[str, Head]) -> Arrays:
     return {
         f"{name}/{key}": array
         for name, head in heads.items()
@@ -141,7 +118,7 @@ def _arrays(heads: Mapping[str, Head]) -> dict[str, Array]:
     }
 
 
-def _configs(heads: Mapping[str, Head]) -> dict[str, Any]:
+def _configs(heads: Mapping[str, Head]) -> Config:
     return {name: {"kind": head.kind, "config": head.config()} for name, head in heads.items()}
 
 

@@ -7,23 +7,14 @@ Williams & Seeger 2001).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from src.aesthetic.heads.base import (
-    Array,
-    Arrays,
-    Config,
-    FloatArray,
-    Head,
-    take,
-    take_std,
-    take_value,
-)
-from src.aesthetic.heads.ridge_path import RidgePath
-from src.aesthetic.heads.scaling import Scaler, group_numbers, training_data
+from src.aesthetic.heads.base import Arrays, Config, FloatArray, Head, take, take_std, take_value
+from src.aesthetic.heads.ridge import RidgePath
+from src.aesthetic.heads.scaling import Scaler
+from src.aesthetic.heads.training_set import TrainingSet
 from src.errors import ModelError
 from src.evaluation.rank_metrics import pairwise_accuracy
 
@@ -36,20 +27,12 @@ _FAMILY = "rational_quadratic"
 
 @dataclass(frozen=True)
 class KernelHead(Head):
-    """Σ coefficient_j k(x, landmark_j) + bias with k(a, b) = 1 / (1 + |a - b|² / (2 length²)).
+    """Σ coefficient_j k(x, landmark_j) + bias with k(a, b) = 1 / (1 + |a - b|² / (2 length²))."""
 
-    Attributes:
-        scaler: applied to features first.
-        length: length scale, in units of the scaled features.
-        landmarks: (m, d) scaled features of the images to compare with.
-        coefficients: (m,).
-        bias: added to all scores.
-    """
-
-    scaler: Scaler
-    length: float
-    landmarks: FloatArray
-    coefficients: FloatArray
+    scaler: Scaler  # applied to features first
+    length: float  # in units of the scaled features
+    landmarks: FloatArray  # (m, d) scaled features of the images to compare with
+    coefficients: FloatArray  # (m,)
     bias: float
     residual_std: float | None = None
 
@@ -63,7 +46,7 @@ class KernelHead(Head):
         similar = _similarity(_squared(self.scaler(x), self.landmarks), self.length)
         return similar @ self.coefficients + self.bias
 
-    def to_arrays(self) -> dict[str, Array]:
+    def to_arrays(self) -> Arrays:
         return {
             "landmarks": self.landmarks.astype(np.float32),
             **self.scaler.to_arrays(),
@@ -71,7 +54,7 @@ class KernelHead(Head):
             "bias": np.array([self.bias]),
         }
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Config:
         return {"residual_std": self.residual_std, "family": _FAMILY, "length": self.length}
 
     @classmethod
@@ -92,26 +75,18 @@ class KernelHead(Head):
 
 
 def fit_kernel(
-    features: ArrayLike,
-    scores: ArrayLike,
+    data: TrainingSet,
     *,
-    weights: ArrayLike | None = None,
-    groups: ArrayLike | None = None,
-    seed: int = 0,
     blocks: Sequence[int] | None = None,
+    seed: int = 0,
     landmarks: int = LANDMARKS,
 ) -> KernelHead:
     """Kernel ridge regression; scaling and penalty by exact leave-group-out.
 
     The penalty has the lowest squared error. The scaling of the features orders the most pairs of
     left-out images rightly: error is dominated by the few images at the ends.
-
-    Arguments as in `fit_head`.
     """
-    x, y, w = training_data(features, scores, weights)
-    g = group_numbers(groups, len(y))
-    rng = np.random.default_rng(seed)
-    some = rng.permutation(len(y))[:_SEARCH_ON]
+    x, rng = data.features, np.random.default_rng(seed)
     # Hand-made features have units of their own and must be standardised. Of deep features the
     # direction alone may be better, with or without standardising it.
     scalers = [
@@ -119,7 +94,9 @@ def fit_kernel(
         Scaler.fit(x, blocks=blocks, unit=True),
         Scaler.fit(x, blocks=blocks, unit=True, per_feature=False),
     ]
-    found = [_accuracy_and_length(scaler(x[some]), y[some], w[some], g[some]) for scaler in scalers]
+    rows = rng.permutation(len(x))[:_SEARCH_ON]
+    some = TrainingSet(*(part[rows] for part in data))
+    found = [_accuracy_and_length(scaler, some) for scaler in scalers]
     best = int(np.argmax([accuracy for accuracy, _ in found]))
     scaler, length = scalers[best], found[best][1]
     z = scaler(x).astype(np.float32).astype(np.float64)  # as landmarks are saved
@@ -128,30 +105,29 @@ def fit_kernel(
         chosen = z[np.sort(rng.choice(len(z), size=landmarks, replace=False))]
     similar = _similarity(_squared(z, chosen), length)
     if len(chosen) == len(z):
-        path = RidgePath.from_gram(similar, y, w, g)
+        path = RidgePath.from_gram(similar, data)
         alpha = path.best_alpha()
         coefficients = path.dual(alpha)
     else:
         gram = _similarity(_squared(chosen, chosen), length) + _JITTER * np.eye(len(chosen))
         projection = np.linalg.inv(np.linalg.cholesky(gram)).T
         basis = similar @ projection  # whose inner products are the approximate kernel
-        path = RidgePath.from_features(basis, y, w, g)
+        path = RidgePath.from_features(basis, data)
         alpha = path.best_alpha()
         coefficients = projection @ (basis.T @ path.dual(alpha))
-    bias = float(np.average(y - similar @ coefficients, weights=w))
+    bias = float(np.average(data.scores - similar @ coefficients, weights=data.weights))
     return KernelHead(scaler, length, chosen, coefficients, bias, path.left_out_std(alpha))
 
 
-def _accuracy_and_length(
-    z: FloatArray, y: FloatArray, w: FloatArray, groups: np.ndarray
-) -> tuple[float, float]:
+def _accuracy_and_length(scaler: Scaler, data: TrainingSet) -> tuple[float, float]:
     """AB on left-out images, and the length scale for features scaled like this."""
+    z = scaler(data.features)
     squared = _squared(z, z)
     typical = float(np.median(squared[np.triu_indices(len(z), 1)]))
     length = _LENGTH * max(typical, 1e-12) ** 0.5
-    path = RidgePath.from_gram(_similarity(squared, length), y, w, groups)
+    path = RidgePath.from_gram(_similarity(squared, length), data)
     residuals = path.left_out_residuals(np.array([path.best_alpha()]))[0]
-    return pairwise_accuracy(y, y - residuals) or 0.0, length
+    return pairwise_accuracy(data.scores, data.scores - residuals) or 0.0, length
 
 
 def _squared(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -1,37 +1,21 @@
 """The linear head: a weighted sum. What ridge and pairwise fits, and some published models, are."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
-from src.aesthetic.heads.base import (
-    Array,
-    Arrays,
-    Config,
-    FloatArray,
-    Head,
-    take,
-    take_std,
-    take_value,
-)
+from src.aesthetic.heads.base import Arrays, Config, FloatArray, Head, take, take_std, take_value
 
 
 @dataclass(frozen=True)
 class LinearHead(Head):
-    """features @ weight + bias.
+    """features @ weight + bias, of features as they come: any standardisation is folded in."""
 
-    Attributes:
-        weight: (d,), for features as they come (any standardisation is folded in).
-        bias: the score of all-zero features.
-        fitted_as: the method, for people to read: "ridge", "pairwise", "linear".
-        penalty: the chosen penalty, for people to read.
-    """
-
-    weight: FloatArray
+    weight: FloatArray  # (d,)
     bias: float
     residual_std: float | None = None
-    fitted_as: str = "linear"
+    fitted_as: str = "linear"  # for people to read, like the penalty
     penalty: float | None = None
 
     kind: ClassVar[str] = "linear"
@@ -43,10 +27,10 @@ class LinearHead(Head):
     def _scores(self, x: FloatArray) -> FloatArray:
         return x @ self.weight + self.bias
 
-    def to_arrays(self) -> dict[str, Array]:
+    def to_arrays(self) -> Arrays:
         return {"weight": self.weight, "bias": np.array([self.bias])}
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Config:
         return {
             "residual_std": self.residual_std,
             "fitted_as": self.fitted_as,

@@ -3,42 +3,29 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.linear import LinearHead
-from src.aesthetic.heads.scaling import Scaler, group_numbers, training_data
+from src.aesthetic.heads.scaling import Scaler
+from src.aesthetic.heads.training_set import TrainingSet
 from src.errors import ModelError
 
-PENALTIES = np.logspace(1, -5, 9)
-"""Tried penalties, relative to the largest curvature the loss can have."""
-
+PENALTIES = np.logspace(1, -5, 9)  # relative to the largest curvature the loss can have
 _FOLDS = 5
 
 
 def fit_logistic(
-    features: ArrayLike,
-    scores: ArrayLike,
-    *,
-    weights: ArrayLike | None = None,
-    groups: ArrayLike | None = None,
-    seed: int = 0,
-    blocks: Sequence[int] | None = None,
+    data: TrainingSet, *, blocks: Sequence[int] | None = None, seed: int = 0
 ) -> LinearHead:
     """Penalised logistic regression on standardised features, both kinds weighing the same.
 
-    The penalty has the least log-loss in cross-validation. With equal weights of both kinds a
-    log-odds of 0 is the border whatever the share of kept images; `Calibration` turns it into
-    probabilities.
-
-    Arguments as in `fit_head`; scores are 1 for kept, 0 for deleted.
-
-    Raises:
-        ModelError: labels other than 0 and 1, or nothing can be learnt (see `training_data`).
+    Scores are 1 for kept, 0 for deleted. The penalty has the least log-loss in cross-validation.
+    With equal weights of both kinds a log-odds of 0 is the border whatever the share of kept
+    images; `Calibration` turns it into probabilities.
     """
     from sklearn.linear_model import LogisticRegression
 
-    x, y, w = training_data(features, scores, weights)
+    x, y, w, groups = data
     if not np.isin(y, (0.0, 1.0)).all():
         raise ModelError("head 'logistic' learns from labels 1 (keep) and 0 (delete) only")
     w = w * np.where(y == 1, 0.5 / np.average(y, weights=w), 0.5 / np.average(1 - y, weights=w))
@@ -48,7 +35,7 @@ def fit_logistic(
     if len(z) < z.shape[1]:  # the solution lies in the span of the images
         basis, triangle = np.linalg.qr(z.T)
         z = triangle.T
-    penalty = _best_penalty(z, y, w, group_numbers(groups, len(y)), seed)
+    penalty = _best_penalty(TrainingSet(z, y, w, groups), seed)
     model = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=2000)
     model.fit(z, y, sample_weight=w)
     weight = scaler.factor * (basis @ model.coef_[0])
@@ -60,11 +47,10 @@ def fit_logistic(
     )
 
 
-def _best_penalty(
-    z: FloatArray, y: FloatArray, w: FloatArray, groups: np.ndarray, seed: int
-) -> float:
+def _best_penalty(data: TrainingSet, seed: int) -> float:
     from sklearn.linear_model import LogisticRegression
 
+    z, y, w, groups = data
     penalties = PENALTIES * max(0.25 * float((z**2).sum()), 1e-12)
     folds = [fold for fold in _folds(y, groups, seed) if len(np.unique(y[fold[0]])) == 2]
     if not folds:

@@ -1,22 +1,13 @@
 """The multilayer perceptron head, the published 768-1024-128-64-16-1 among them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
-from src.aesthetic.heads.base import (
-    Array,
-    Arrays,
-    Config,
-    FloatArray,
-    Head,
-    take,
-    take_std,
-    take_value,
-)
+from src.aesthetic.heads.base import Arrays, Config, FloatArray, Head, take, take_std, take_value
 from src.aesthetic.heads.linear import LinearHead
 from src.errors import ModelError
 
@@ -25,19 +16,12 @@ PUBLISHED_DROPOUTS = (0.2, 0.2, 0.1)
 
 @dataclass(frozen=True)
 class MlpHead(Head):
-    """Linear layers with or without ReLU between them.
+    """Linear layers with or without ReLU between them."""
 
-    Attributes:
-        weights: per layer (outputs, inputs); the last has one output.
-        biases: per layer (outputs,).
-        relu: rectify between layers. The published heads do not, which makes them linear.
-        dropouts: after each hidden layer while training; kept so that training can go on.
-    """
-
-    weights: tuple[FloatArray, ...]
-    biases: tuple[FloatArray, ...]
-    relu: bool = False
-    dropouts: tuple[float, ...] = ()
+    weights: tuple[FloatArray, ...]  # per layer (outputs, inputs); the last has one output
+    biases: tuple[FloatArray, ...]  # per layer (outputs,)
+    relu: bool = False  # between layers; the published heads have none, which makes them linear
+    dropouts: tuple[float, ...] = ()  # after each hidden layer in training, should it go on
     residual_std: float | None = None
 
     kind: ClassVar[str] = "mlp"
@@ -48,7 +32,6 @@ class MlpHead(Head):
 
     @property
     def hidden(self) -> tuple[int, ...]:
-        """Sizes of the hidden layers."""
         return tuple(len(bias) for bias in self.biases[:-1])
 
     def _scores(self, x: FloatArray) -> FloatArray:
@@ -61,20 +44,15 @@ class MlpHead(Head):
 
     def rescaled(self, mean: float, std: float) -> "MlpHead":
         """The head whose scores are (score - mean) / std, folded into the last layer."""
-        return MlpHead(
-            (*self.weights[:-1], self.weights[-1] / std),
-            (*self.biases[:-1], (self.biases[-1] - mean) / std),
-            self.relu,
-            self.dropouts,
-            None if self.residual_std is None else self.residual_std / std,
+        return replace(
+            self,
+            weights=(*self.weights[:-1], self.weights[-1] / std),
+            biases=(*self.biases[:-1], (self.biases[-1] - mean) / std),
+            residual_std=None if self.residual_std is None else self.residual_std / std,
         )
 
     def collapsed(self) -> LinearHead:
-        """The same function as one linear layer.
-
-        Raises:
-            ValueError: the head has ReLUs between layers and is not linear.
-        """
+        """The same function as one linear layer, of a head without ReLUs."""
         if self.relu and len(self.weights) > 1:
             raise ValueError("a head with activations is not linear")
         weight, bias = self.weights[-1][0], float(self.biases[-1][0])
@@ -83,15 +61,16 @@ class MlpHead(Head):
             weight = weight @ before
         return LinearHead(weight, bias, self.residual_std)
 
-    def to_arrays(self) -> dict[str, Array]:
+    def to_arrays(self) -> Arrays:
         """float32, as trained: float64 would only double the file."""
-        arrays: dict[str, Array] = {}
-        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            arrays[f"layers.{number}.weight"] = weight.astype(np.float32)
-            arrays[f"layers.{number}.bias"] = bias.astype(np.float32)
-        return arrays
+        parts = {"weight": self.weights, "bias": self.biases}
+        return {
+            f"layers.{number}.{name}": array.astype(np.float32)
+            for name, arrays in parts.items()
+            for number, array in enumerate(arrays)
+        }
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Config:
         return {
             "hidden": list(self.hidden),
             "relu": self.relu,
@@ -119,11 +98,7 @@ class MlpHead(Head):
 
 
 def check_dropouts(dropouts: Sequence[float], hidden: Sequence[int]) -> tuple[float, ...]:
-    """Dropouts that fit the hidden layers.
-
-    Raises:
-        ModelError: more of them than hidden layers, or one outside 0 … 1.
-    """
+    """The dropouts, or a ModelError if they do not fit the hidden layers."""
     if len(dropouts) > len(hidden) or not all(0 <= p < 1 for p in dropouts):
         raise ModelError(
             f"dropouts {list(dropouts)} do not fit hidden layers {list(hidden)}: give at most one "

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from src.aesthetic.heads.linear import LinearHead
 from src.aesthetic.heads.scaling import Scaler
 from src.errors import ModelError
-from src.rating.models.comparison_graph import Choices
+from src.rating.models.graph import Choices
 from src.rating.models.posterior import Prior, fit
 
 TASTE_VARIANCE = 3.58  # a person who answers a repeated random pair the same way 75 % of the time
@@ -30,9 +30,6 @@ def fit_pairwise(
         features: (n, d) of all images that the choices name; others may be among them.
         choices: by rows of the features.
         variance: σ², prior variance of a score in squared log-odds.
-
-    Raises:
-        ModelError: no choices between different images.
     """
     differ = choices.winners != choices.losers
     if not differ.any():

@@ -21,20 +21,11 @@ class PairBatches:
     The first half of a batch holds the left images, the second half the right ones. The partner
     of an image is drawn uniformly from all with another score, without rejection: sorted by score,
     its equals are one block, which is skipped.
-
-    Attributes:
-        scores: (n,).
-        steps: an epoch has.
-        batch: images per step, even.
-        generator: draws the pairs.
-
-    Raises:
-        ModelError: all scores are equal.
     """
 
-    scores: Tensor
-    steps: int
-    batch: int
+    scores: Tensor  # (n,)
+    steps: int  # of an epoch
+    batch: int  # images in a step, even
     generator: torch.Generator
 
     def __post_init__(self) -> None:
@@ -45,7 +36,7 @@ class PairBatches:
         self._size = torch.searchsorted(ordered, ordered, side="right") - self._start
 
     def epoch(self) -> Iterator[Tensor]:
-        """Image numbers (steps, batch) of one epoch; the last part may be narrower."""
+        """Image numbers (steps, batch) of one epoch."""
         shape, n = (self.steps, self.batch // 2), len(self.scores)
         device = self.scores.device
         left = torch.randint(n, shape, generator=self.generator, device=device)
@@ -59,18 +50,11 @@ class PairBatches:
 
 @dataclass
 class ImageBatches:
-    """Every image once an epoch, in random order; with `length` above n, some twice.
-
-    Attributes:
-        n: images.
-        length: images of an epoch, at least n.
-        batch: images per step; the last step of an epoch takes what is left.
-        generator: draws the order.
-    """
+    """Every image once an epoch, in random order; with `length` above n, some twice."""
 
     n: int
-    length: int
-    batch: int
+    length: int  # images of an epoch, at least n
+    batch: int  # images in a step; the last step of an epoch takes what is left
     generator: torch.Generator
 
     def epoch(self) -> Iterator[Tensor]:
@@ -91,14 +75,10 @@ def steps_per_epoch(loss: Loss, images: int, batch: int) -> int:
 
 
 def batch_loss(kind: Loss, scores: Tensor, weights: Tensor, outputs: Tensor) -> Tensor:
-    """Mean loss (...) of each batch.
+    """Mean loss (...) of each batch; everything else has the shape (..., b).
 
-    Args:
-        kind: "ranking" (margin ranking loss of the pairs of `PairBatches`), "mse", or "bce"
-            (logistic).
-        scores: (..., b) of the images; 0 … 1 for "bce".
-        weights: (..., b); a pair counts as the product of its two.
-        outputs: (..., b) of the network.
+    With "ranking" the first half of a batch is compared with the second, as in `PairBatches`, and
+    a pair weighs the product of its two. With "bce" scores are from 0 to 1.
     """
     if kind == "ranking":
         (left, right), (given_left, given_right) = outputs.chunk(2, -1), scores.chunk(2, -1)

@@ -6,22 +6,20 @@ any of them, and every training image has a member that has never seen it.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from src.aesthetic.heads import EnsembleHead, Head
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.mlp import MlpHead
+from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.mlp.side_by_side import default_workers, side_by_side
-from src.aesthetic.mlp.trainer import HistoryRow, TrainedMlp, TrainingSet, train_mlps
+from src.aesthetic.mlp.trainer import Evaluate, HistoryRow, Trained, train_mlps
 from src.aesthetic.select import assign_folds
 from src.devices import choose_device
-from src.errors import SettingsError
 from src.progress import progress_bar
 from src.settings.mlp import Mlp
 
@@ -31,114 +29,122 @@ from src.settings.mlp import Mlp
 _WEIGHTS_AT_ONCE = {"cpu": 600_000, "gpu": 100_000_000}
 
 
-@dataclass(frozen=True)
-class MlpFit:
-    """What came of training.
+class MlpFit(NamedTuple):
+    """What came of training."""
 
-    Attributes:
-        head: an mlp, or the mean of several.
-        history: measurements during training.
-        problem: None, or a sentence for the user about what went wrong.
-        interrupted: stopped by Ctrl-C; the head is the one reached by then.
-        out_of_fold: of each training image the score by a network trained without it, in the units
-            of `head`; None if there is none.
-    """
-
-    head: Head
-    history: Sequence[Mapping[str, float]]
-    problem: str | None = None
-    interrupted: bool = False
+    head: Head  # an mlp, or the mean of several
+    history: Sequence[HistoryRow]
+    problem: str | None = None  # a sentence for the user
+    interrupted: bool = False  # by Ctrl-C; the head is the one reached by then
+    # Of each training image the score by networks trained without it, in the units of the head.
     out_of_fold: FloatArray | None = None
 
 
 def fit_ensemble(
-    features: ArrayLike,
-    scores: ArrayLike,
+    data: TrainingSet,
     mlp: Mlp,
     *,
-    weights: ArrayLike | None = None,
-    groups: ArrayLike | None = None,
+    rounds: int = 1,
     start: MlpHead | None = None,
-    evaluate: Callable[[Head], HistoryRow] | None = None,
+    evaluate: Evaluate | None = None,
 ) -> MlpFit:
-    """Train `mlp_members` networks, stacked as far as it pays, and join them.
+    """Train `mlp_members` networks and join them; with one, on all images.
 
-    Their seeds count up from that of the settings.
-
-    Args:
-        features: (n, d).
-        scores: (n,).
-        mlp: how each is trained.
-        weights: (n,) how much each image counts; None for equally.
-        groups: (n,) images with the same number are left out together, or None.
-        start: a head to go on from, or None.
-        evaluate: called with single members while they are trained; the history holds the means.
-
-    Raises:
-        ModelError: nothing can be learnt from these images.
-        SettingsError: the loss of a member became infinite.
-        KeyboardInterrupt: stopped before any member had begun; later, those there are are joined.
+    In every further round as many are trained with other parts left out. Their seeds count up
+    from that of the settings. Ctrl-C joins the networks there are.
     """
-    data, seed = TrainingSet.of(features, scores, weights), mlp.training_args.seed
-    fold = assign_folds(len(data.scores) if groups is None else groups, mlp.mlp_members, seed)
-    trained: dict[int, TrainedMlp] = {}
-
-    def measured(heads: list[MlpHead], epoch: int) -> HistoryRow:
-        return mean_row([evaluate(head) for head in heads]) if evaluate else {}
-
-    def train(members: Sequence[int], stop: threading.Event) -> int:
-        def heed(done: int, total: int) -> None:
-            if stop.is_set():
-                raise KeyboardInterrupt  # as `train_mlps` expects it: it returns what it has
-
-        found = train_mlps(
-            [data.only(fold != member) for member in members],
-            mlp,
-            seeds=[seed + member for member in members],
-            start=start,
-            evaluate=measured,
-            progress=heed,
-        )
-        for member, result in zip(members, found, strict=True):
-            if result.diverged:
-                raise SettingsError(result.diverged)
-            trained[member] = result
-        return len(members)
-
-    workers, interrupted = default_workers(mlp.device), False
-    stacks = _stacks(mlp, data.features.shape[1], workers)
-    try:
-        with (
-            progress_bar(mlp.mlp_members, "training", "member") as bar,
-            closing(side_by_side(train, stacks, workers)) as done,
-        ):
-            for members in done:
-                bar.update(members)
-    except KeyboardInterrupt:
-        if not trained:
-            raise
-        interrupted = True
-    fit = _join({member: trained[member].head for member in sorted(trained)}, data, fold, mlp)
-    rows = zip(*(result.history for result in trained.values()), strict=False)
-    problem = next((result.problem for result in trained.values() if result.problem), None)
-    return replace(
-        fit, history=[mean_row(row) for row in rows], problem=problem, interrupted=interrupted
+    members, first = mlp.mlp_members, mlp.training_args.seed
+    seeds = range(first, first + rounds * members)
+    if members == 1:
+        fit, _ = train_members([data], mlp, seeds, start, evaluate)
+        return fit
+    folds = [assign_folds(data.groups, members, seeds[members * r]) for r in range(rounds)]
+    sets = [data.only(fold != member) for fold in folds for member in range(members)]
+    fit, heads = train_members(sets, mlp, seeds, start, evaluate)
+    joined, out_of_fold = [], []
+    for number, fold in enumerate(folds):
+        mine = {i % members: heads[i] for i in sorted(heads) if i // members == number}
+        if mine:
+            head, unseen = _join(mine, data, fold, mlp)
+            joined.append(head)
+            out_of_fold.append(unseen)
+    stds = [head.residual_std for head in joined if head.residual_std is not None]
+    std = float(np.sqrt(np.mean(np.square(stds)))) if stds else None
+    mean = np.mean(out_of_fold, axis=0)
+    return fit._replace(
+        head=EnsembleHead(tuple(member for head in joined for member in head.members), std),
+        out_of_fold=mean if np.isfinite(mean).all() else None,
     )
 
 
-def _stacks(mlp: Mlp, n_features: int, workers: int) -> list[list[int]]:
-    """Members that are trained together; no core is left without a stack for a higher one."""
+def train_members(
+    sets: Sequence[TrainingSet],
+    mlp: Mlp,
+    seeds: Sequence[int],
+    start: MlpHead | None = None,
+    evaluate: Evaluate | None = None,
+) -> tuple[MlpFit, dict[int, MlpHead]]:
+    """Train a network on each set, on all cores, stacked as far as it pays.
+
+    Returns:
+        The first network with the mean history, and the networks by number: all of them, unless
+        they were interrupted.
+    """
+    workers, interrupted = default_workers(mlp.device), False
+    stacks = _stacks(mlp, sets[0].features.shape[1], len(sets), workers)
+    heads: dict[int, MlpHead] = {}
+    results: list[Trained] = []  # one for each network
+
+    with progress_bar(1, "training", "step") as bar:
+        steps: dict[int, int] = {}
+
+        def train(members: Sequence[int], stop: threading.Event) -> None:
+            def heed(done: int, total: int) -> None:
+                if stop.is_set():
+                    raise KeyboardInterrupt  # as `train_mlps` expects it: it returns what it has
+                steps[members[0]] = done
+                bar.total = total * len(stacks)
+                bar.update(sum(steps.values()) - bar.n)
+
+            found = train_mlps(
+                [sets[member] for member in members],
+                mlp,
+                seeds=[seeds[member] for member in members],
+                start=start,
+                evaluate=evaluate,
+                progress=heed,
+            )
+            heads.update(zip(members, found.heads, strict=True))
+            results.extend([found] * len(members))
+
+        try:
+            list(side_by_side(train, stacks, workers))
+        except KeyboardInterrupt:
+            if not heads:
+                raise
+            interrupted = True
+    history = [mean_row(rows) for rows in zip(*(found.history for found in results), strict=False)]
+    problem = next((found.problem for found in results if found.problem), None)
+    return MlpFit(heads[min(heads)], history, problem, interrupted), heads
+
+
+def _stacks(mlp: Mlp, n_features: int, networks: int, workers: int) -> list[list[int]]:
+    """Networks that are trained together; no core is left without a stack for a higher one."""
     sizes = (n_features, *mlp.aesthetic_model_hidden, 1)
     weights = sum(inputs * outputs for inputs, outputs in pairwise(sizes))
     kind = "cpu" if choose_device(mlp.device).type == "cpu" else "gpu"
     height = max(1, _WEIGHTS_AT_ONCE[kind] // weights)
-    members = mlp.mlp_members
-    count = max(-(-members // height), min(workers, members))
-    return [part.tolist() for part in np.array_split(np.arange(members), count)]
+    count = max(-(-networks // height), min(workers, networks))
+    return [part.tolist() for part in np.array_split(np.arange(networks), count)]
 
 
-def _join(heads: Mapping[int, MlpHead], data: TrainingSet, fold: np.ndarray, mlp: Mlp) -> MlpFit:
-    """The mean of the members by fold, in the units of the scores (with "bce", log odds)."""
+def _join(
+    heads: Mapping[int, MlpHead], data: TrainingSet, fold: np.ndarray, mlp: Mlp
+) -> tuple[EnsembleHead, FloatArray]:
+    """The mean of the members by fold, in the units of the scores (with "bce", log odds).
+
+    And of each image the score by the member that has not seen it; NaN where there is none.
+    """
     x, y = data.features, data.scores
     if mlp.loss_model == "ranking":  # which says nothing about where a member's scores lie
         heads = {number: _standardised(head, x) for number, head in heads.items()}
@@ -156,8 +162,7 @@ def _join(heads: Mapping[int, MlpHead], data: TrainingSet, fold: np.ndarray, mlp
         # spread, which `EnsembleHead` adds at each image.
         error = np.mean((out_of_fold[known] - y[known]) ** 2)
         std = float(np.sqrt(max(error - spread, 0.0)))
-    joined = EnsembleHead(tuple(heads.values()), std)
-    return MlpFit(joined, (), out_of_fold=out_of_fold if known.all() else None)
+    return EnsembleHead(tuple(heads.values()), std), out_of_fold
 
 
 def score_line(out_of_fold: FloatArray, scores: FloatArray) -> tuple[float, float]:

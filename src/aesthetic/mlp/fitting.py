@@ -7,11 +7,11 @@ import numpy as np
 
 from src.aesthetic.heads import Head, MlpHead
 from src.aesthetic.heads.base import FloatArray
+from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.select import assign_folds
 from src.errors import ModelError
 from src.evaluation.rank_metrics import pairwise_accuracy
-from src.progress import progress_bar
 from src.settings.mlp import Mlp
 
 if TYPE_CHECKING:
@@ -22,93 +22,59 @@ _log = logging.getLogger(__name__)
 
 
 def fit_mlp(
-    data: RatedFeatures,
-    features: FloatArray,
-    scores: FloatArray,
-    mlp: Mlp,
-    start: Head | None,
+    data: RatedFeatures, features: FloatArray, scores: FloatArray, mlp: Mlp, start: Head | None
 ) -> "MlpFit":
-    """Train as the settings say, and say how good the network is while it is trained.
+    """Train as the settings say, and say how good the network is while it is trained."""
+    from src.aesthetic.mlp.ensemble import fit_ensemble
 
-    Raises:
-        ModelError: `start` is no mlp, or nothing can be learnt.
-        SettingsError: training diverged.
-    """
-    from src.aesthetic.mlp.ensemble import MlpFit, fit_ensemble
-    from src.aesthetic.mlp.trainer import HistoryRow, TrainingSet, train_mlp
-
-    train, test, weights = data.train, data.test, data.holder.weights[data.train]
-
-    def evaluate(head: Head) -> HistoryRow:
-        accuracy = {
-            "train_ab": pairwise_accuracy(scores[train], head.predict(features[train])),
-            "test_ab": pairwise_accuracy(scores[test], head.predict(features[test])),
-        }
-        return {name: value for name, value in accuracy.items() if value is not None}
-
-    def evaluate_and_say(heads: list[MlpHead], epoch: int) -> HistoryRow:
-        row = evaluate(heads[0])
-        _say({"epoch": epoch} | row)
+    def evaluate(heads: list[MlpHead], epoch: int) -> dict[str, float]:
+        row = {}
+        for name, rows in {"train_ab": data.train, "test_ab": data.test}.items():
+            found = [pairwise_accuracy(scores[rows], h.predict(features[rows])) for h in heads]
+            if None not in found:
+                row[name] = float(np.mean(found))  # type: ignore[arg-type]
+        if mlp.mlp_members == 1:
+            _say({"epoch": epoch} | row)
         return row
 
+    inside = _training_set(data, features, scores)
+    fit = fit_ensemble(inside, mlp, start=mlp_start(start), evaluate=evaluate)
     if mlp.mlp_members > 1:
-        fit = fit_ensemble(
-            features[train],
-            scores[train],
-            mlp,
-            weights=weights,
-            groups=data.groups[train],
-            start=mlp_start(start),
-            evaluate=evaluate,
-        )
         for row in fit.history:
-            if "train_ab" in row:
-                _say(dict(row))
-        return fit
-    with progress_bar(1, "training", "step") as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        trained = train_mlp(
-            TrainingSet.of(features[train], scores[train], weights),
-            mlp,
-            start=mlp_start(start),
-            evaluate=evaluate_and_say,
-            progress=show,
-        )
-    return MlpFit(trained.head, trained.history, trained.problem, trained.interrupted)
+            _say(row)
+    return fit
 
 
 def mlp_out_of_fold(
     data: RatedFeatures, features: FloatArray, scores: FloatArray, mlp: Mlp, start: Head | None
 ) -> FloatArray:
     """Scores of the training images, each by a network trained without it, in three parts."""
-    from src.aesthetic.mlp.trainer import TrainingSet, train_mlp
+    from src.aesthetic.mlp.ensemble import train_members
 
-    inside = TrainingSet.of(
-        features[data.train], scores[data.train], data.holder.weights[data.train]
-    )
-    fold = assign_folds(data.groups[data.train], _FOLDS, mlp.training_args.seed)
+    inside, seed = _training_set(data, features, scores), mlp.training_args.seed
+    fold = assign_folds(inside.groups, _FOLDS, seed)
+    sets = [inside.only(fold != number) for number in range(_FOLDS)]
+    _, heads = train_members(sets, mlp, [seed] * _FOLDS, mlp_start(start))
     out_of_fold = np.empty(len(fold))
-    for number in range(_FOLDS):
-        trained = train_mlp(inside.only(fold != number), mlp, start=mlp_start(start))
-        out_of_fold[fold == number] = trained.head.predict(inside.features[fold == number])
+    for number, head in heads.items():
+        out_of_fold[fold == number] = head.predict(inside.features[fold == number])
     return out_of_fold
 
 
 def mlp_start(start: Head | None) -> MlpHead | None:
-    """The head that training of an mlp goes on from, or None.
-
-    Raises:
-        ModelError: it is of another kind.
-    """
+    """The head that training of an mlp goes on from, or None; ModelError for another kind."""
     if start is None or isinstance(start, MlpHead):
         return start
     raise ModelError(
         f"head 'mlp' cannot go on from a {start.kind!r} head: set head to 'auto', or "
         "base_model and load_model to ''"
+    )
+
+
+def _training_set(data: RatedFeatures, features: FloatArray, scores: FloatArray) -> TrainingSet:
+    rows = data.train
+    return TrainingSet.of(
+        features[rows], scores[rows], data.holder.weights[rows], data.groups[rows]
     )
 
 

@@ -22,15 +22,13 @@ class Network:
 
     Args:
         sizes: features, hidden layers, 1.
-        relu: rectify after each hidden layer.
         dropouts: the probability per hidden layer, as many as given; the rest have none.
         generators: one per member; draws its first weights and later its dropouts.
         start: a head of these sizes whose weights all members begin with; None for random ones.
-
-    Attributes:
-        weights: per layer (k, inputs, outputs): so laid out that gradients need no copy.
-        biases: per layer (k, 1, outputs).
     """
+
+    weights: list[Tensor]  # per layer (k, inputs, outputs): so laid out that gradients need no copy
+    biases: list[Tensor]  # per layer (k, 1, outputs)
 
     def __init__(
         self,
@@ -44,8 +42,7 @@ class Network:
         self.sizes, self.relu, self.dropouts = tuple(sizes), relu, tuple(dropouts)
         self._generators, members = list(generators), len(generators)
         self._device = generators[0].device
-        self.weights: list[Tensor] = []
-        self.biases: list[Tensor] = []
+        self.weights, self.biases = [], []
         for layer, (inputs, outputs) in enumerate(pairwise(self.sizes)):
             weight = torch.empty((members, outputs, inputs), device=self._device)
             bias = torch.empty((members, 1, outputs), device=self._device)

@@ -1,21 +1,18 @@
-"""Training of mlp heads with the same settings: on the device, several side by side."""
+"""Training of mlps with the same settings: on the device, several side by side."""
 
-import logging
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import NamedTuple, Self
+from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.mlp import MlpHead
-from src.aesthetic.heads.scaling import Scaler, training_data
+from src.aesthetic.heads.scaling import Scaler
+from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.mlp.adamw import AdamW, learning_rate_at, shorten
 from src.aesthetic.mlp.batches import ImageBatches, PairBatches, batch_loss, steps_per_epoch
 from src.aesthetic.mlp.network import Network
@@ -24,76 +21,23 @@ from src.errors import SettingsError
 from src.settings.mlp import Mlp
 
 HistoryRow = dict[str, float]
+Evaluate = Callable[[list[MlpHead], int], HistoryRow]  # of all heads, after an epoch
 _COLLAPSED = 0.01  # spread of the scores, where 1 is usual
 _STEPS_AT_ONCE = 64  # steps whose dropouts are drawn together
-_log = logging.getLogger(__name__)
 
 
-class TrainingSet(NamedTuple):
-    """What is trained on: features (n, d), scores (n,), and how much each image counts (n,)."""
-
-    features: FloatArray
-    scores: FloatArray
-    weights: FloatArray
-
-    @classmethod
-    def of(cls, features: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Self:
-        """Checked; without weights all count alike.
-
-        Raises:
-            ModelError: nothing can be learnt from these.
-        """
-        return cls(*training_data(features, scores, weights))
-
-    def only(self, rows: np.ndarray) -> "TrainingSet":
-        """Some of the images."""
-        return TrainingSet.of(self.features[rows], self.scores[rows], self.weights[rows])
+class Diverged(SettingsError):
+    """The loss of a network became infinite."""
 
 
-@dataclass(frozen=True)
-class TrainedMlp:
-    """What came of it.
+class Trained(NamedTuple):
+    """What came of it."""
 
-    Attributes:
-        head: the trained head.
-        history: one row per epoch: `epoch`, `step`, `loss` (mean over the epoch),
-            `learning_rate`, and on evaluated epochs what the evaluation returned.
-        steps: optimizer steps done.
-        seconds: that they took, evaluations included.
-        interrupted: stopped by Ctrl-C; the head is the one reached by then.
-        diverged: None, or a sentence for the user: the loss became infinite.
-        problem: None, or a sentence for the user: the head gives every image the same score.
-    """
-
-    head: MlpHead
+    heads: list[MlpHead]
+    # One row per epoch: epoch, step, loss (mean over epoch and networks), learning_rate, and on
+    # evaluated epochs what the evaluation returned.
     history: list[HistoryRow]
-    steps: int
-    seconds: float
-    interrupted: bool
-    diverged: str | None
-    problem: str | None
-
-
-def train_mlp(
-    data: TrainingSet,
-    mlp: Mlp,
-    *,
-    start: MlpHead | None = None,
-    evaluate: Callable[[list[MlpHead], int], HistoryRow] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> TrainedMlp:
-    """Train one head; see `train_mlps`.
-
-    Raises:
-        SettingsError: training diverged, or scores that the loss cannot take.
-        ModelError: nothing can be learnt from these scores, or `start` is for other features.
-    """
-    (trained,) = train_mlps([data], mlp, start=start, evaluate=evaluate, progress=progress)
-    if trained.diverged:
-        raise SettingsError(trained.diverged)
-    if trained.problem:
-        _log.warning(trained.problem)
-    return trained
+    problem: str | None  # a sentence for the user: a head gives every image the same score
 
 
 def train_mlps(
@@ -102,10 +46,10 @@ def train_mlps(
     *,
     seeds: Sequence[int] | None = None,
     start: MlpHead | None = None,
-    evaluate: Callable[[list[MlpHead], int], HistoryRow] | None = None,
+    evaluate: Evaluate | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> list[TrainedMlp]:
-    """Train one head on each set, side by side.
+) -> Trained:
+    """Train one head on each set, side by side; after Ctrl-C, the heads reached by then.
 
     All take the same number of steps: where sets differ in size, that of the largest.
 
@@ -114,54 +58,33 @@ def train_mlps(
         mlp: the network and its training.
         seeds: one for each; None for that of the settings.
         start: a head to go on from, whose layers are taken; None for new networks.
-        evaluate: called with all heads and the epoch every `eval_every_n_epochs` and at the end;
-            what it returns joins each history.
-        progress: called after each epoch with the steps done and the steps in total.
+        evaluate: called every `eval_every_n_epochs` and at the end.
+        progress: called after each epoch with the steps done and the steps in total. A
+            KeyboardInterrupt that it raises ends training like Ctrl-C.
 
     Raises:
-        SettingsError: scores that the loss cannot take.
-        ModelError: nothing can be learnt from these scores, or `start` is for other features.
+        Diverged: training diverged.
     """
     for data in sets:
         _check(data, mlp, start)
-    begun, interrupted = time.perf_counter(), False
     seeds = seeds or [mlp.training_args.seed] * len(sets)
     place = choose_device(mlp.device)
-    with torch.no_grad(), _one_thread(place):
+    with torch.no_grad():
         run = _Run(sets, mlp, seeds, start, place)
         every = mlp.eval_every_n_epochs
-        try:
+        with suppress(KeyboardInterrupt):
             for epoch in run.epochs():
                 if progress:
                     progress(run.step, run.total)
                 if evaluate and (run.step == run.total or (every and epoch % every == 0)):
-                    run.extend_history(epoch, evaluate(run.heads(), epoch))
-        except KeyboardInterrupt:
-            interrupted = True
+                    run.history[-1] |= evaluate(run.heads(), epoch)
         heads = run.heads()
-    seconds = time.perf_counter() - begun
-    return [
-        TrainedMlp(
-            head,
-            history,
-            run.step,
-            seconds,
-            interrupted,
-            _divergence(epoch, mlp) if epoch else None,
-            None if epoch else _collapse(data, mlp, head),
-        )
-        for data, head, history, epoch in zip(sets, heads, run.history, run.diverged, strict=True)
-    ]
+    problems = [_collapse(data, mlp, head) for data, head in zip(sets, heads, strict=True)]
+    return Trained(heads, run.history, next(filter(None, problems), None))
 
 
 class _Run:
-    """The members of a network on the device, each with its own images and batches.
-
-    Attributes:
-        step, total: optimizer steps done, and in all.
-        history: per member, one row per epoch.
-        diverged: per member, the epoch in which its loss became infinite, or None.
-    """
+    """The members of a network on the device, each with its own images and batches."""
 
     def __init__(
         self,
@@ -183,13 +106,10 @@ class _Run:
         )
         self._optimizer = AdamW(self._network, args)
         standardise = mlp.aesthetic_model_standardise and start is None
-        self._scalers = [Scaler.fit(data.features) if standardise else None for data in sets]
-        self._images = torch.cat(
-            [
-                _tensor(scaler(data.features) if scaler else data.features, place)
-                for data, scaler in zip(sets, self._scalers, strict=True)
-            ]
-        )
+        features = [data.features for data in sets]
+        self._scalers = [Scaler.fit(x) if standardise else Scaler.identity(x) for x in features]
+        scaled = [scaler(x) for scaler, x in zip(self._scalers, features, strict=True)]
+        self._images = torch.cat([_tensor(x, place) for x in scaled])
         scores = [_tensor(data.scores, place) for data in sets]
         self._scores = torch.cat(scores)
         self._weights = torch.cat([_tensor(data.weights, place) for data in sets])
@@ -203,24 +123,20 @@ class _Run:
             else ImageBatches(len(mine), longest, batch, generator)
             for mine, generator in zip(scores, generators, strict=True)
         ]
-        self.step, self.total = 0, total_steps(mlp, longest)
-        self.history: list[list[HistoryRow]] = [[] for _ in sets]
-        self.diverged: list[int | None] = [None] * len(sets)
+        self.step, self.total = 0, total_steps(mlp, longest)  # of the optimizer
+        self.history: list[HistoryRow] = []
 
     def epochs(self) -> Iterator[int]:
-        """Train epoch by epoch; yields the number of each after it is done.
-
-        Ends early when every member has diverged.
-        """
+        """Train epoch by epoch; yields the number of each after it is done."""
         epoch = 0
-        while self.step < self.total and None in self.diverged:
+        while self.step < self.total:
             epoch += 1
             losses: list[Tensor] = []
             for parts in zip(*(batches.epoch() for batches in self._batches), strict=True):
                 numbers = torch.stack(parts, dim=1) + self._first
                 for start in range(0, len(numbers), _STEPS_AT_ONCE):
                     losses += self._some_steps(numbers[start : start + _STEPS_AT_ONCE])
-            self._record(epoch, torch.stack(losses).mean(0).tolist())
+            self._record(epoch, float(torch.stack(losses).mean()))
             yield epoch
 
     def _some_steps(self, numbers: Tensor) -> Iterator[Tensor]:
@@ -240,28 +156,21 @@ class _Run:
             self.step += 1
             yield loss.detach()
 
-    def _record(self, epoch: int, losses: Sequence[float]) -> None:
-        rate = learning_rate_at(self._mlp.training_args, self.step - 1, self.total)
-        for member, loss in enumerate(losses):
-            if self.diverged[member] is None and not math.isfinite(loss):
-                self.diverged[member] = epoch
-            if self.diverged[member] is None:
-                self.history[member].append(
-                    {"epoch": epoch, "step": self.step, "loss": loss, "learning_rate": rate}
-                )
-
-    def extend_history(self, epoch: int, measured: HistoryRow) -> None:
-        """Add what was measured to this epoch's rows."""
-        for history in self.history:
-            if history and history[-1]["epoch"] == epoch:
-                history[-1].update(measured)
+    def _record(self, epoch: int, loss: float) -> None:
+        args = self._mlp.training_args
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"training diverged in epoch {epoch}: the loss is no longer a number; lower "
+                f"learning_rate (now {args.learning_rate:g}) or raise warmup_ratio"
+            )
+        rate = learning_rate_at(args, self.step - 1, self.total)
+        row = {"epoch": epoch, "step": self.step, "loss": loss, "learning_rate": rate}
+        self.history.append(row)
 
     def heads(self) -> list[MlpHead]:
         """The members as they are now, for features as they come."""
-        return [
-            _unscaled(head, scaler) if scaler else head
-            for head, scaler in zip(self._network.to_heads(), self._scalers, strict=True)
-        ]
+        heads = self._network.to_heads()
+        return [_unscaled(h, scaler) for h, scaler in zip(heads, self._scalers, strict=True)]
 
 
 def total_steps(mlp: Mlp, images: int) -> int:
@@ -282,13 +191,6 @@ def _check(data: TrainingSet, mlp: Mlp, start: MlpHead | None) -> None:
         )
     if start is not None:
         start.check(data.features[:1])
-
-
-def _divergence(epoch: int, mlp: Mlp) -> str:
-    return (
-        f"training diverged in epoch {epoch}: the loss is no longer a number; lower "
-        f"learning_rate (now {mlp.training_args.learning_rate:g}) or raise warmup_ratio"
-    )
 
 
 def _collapse(data: TrainingSet, mlp: Mlp, head: MlpHead) -> str | None:
@@ -312,15 +214,3 @@ def _unscaled(head: MlpHead, scaler: Scaler) -> MlpHead:
 
 def _tensor(values: FloatArray, device: torch.device) -> Tensor:
     return torch.from_numpy(values.astype(np.float32)).to(device)
-
-
-@contextmanager
-def _one_thread(device: torch.device) -> Iterator[None]:
-    """Steps this small are slower when cores have to wait for each other."""
-    before = torch.get_num_threads()
-    if device.type == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -8,69 +8,44 @@ import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from optuna.trial import Trial, TrialState
 
 from src.aesthetic.mlp.side_by_side import default_workers, side_by_side
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
+from src.aesthetic.search import space, study
 from src.aesthetic.search.folds import FOLDS, InnerFolds, Score
-from src.aesthetic.search.space import (
-    Combination,
-    Setting,
-    all_lists,
-    combination,
-    combinations,
-    described,
-    parameter,
-    suggest,
-)
-from src.aesthetic.search.study import finished, open_study, put_aside, table_rows, write_table
+from src.aesthetic.search.space import Combination, Setting, combination
 from src.errors import ModelError, SettingsError
 from src.progress import progress_bar
 from src.settings.aesthetic_training import AestheticTraining
 from src.settings.mlp import Mlp
 
-if TYPE_CHECKING:
-    import optuna
-
 _FROM_START = ("hidden", "relu", "standardise")  # what a model that training starts from decides
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Found:
-    """The best settings.
-
-    Attributes:
-        head: name of the head.
-        mlp: the settings of the mlp with the winner's values.
-        setting: the winning combination; None for what its head does not ask for.
-        ab: of the winner on the inner folds.
-        rows: all combinations with their results, as in meta.txt.
-        given_up: combinations that were abandoned early.
-        sentence: for the user.
-    """
+class Found(NamedTuple):
+    """The best settings."""
 
     head: str
     mlp: Mlp
-    setting: Setting
-    ab: float
-    rows: list[dict[str, str]]
-    given_up: int
-    sentence: str
+    setting: Setting  # None for what its head does not ask for
+    ab: float  # on the inner folds
+    rows: list[dict[str, str]]  # all combinations with their results, as in meta.txt
+    given_up: int  # combinations that were abandoned early
+    sentence: str  # for the user
 
 
 class _Attempt(NamedTuple):
-    """A trial of Optuna, and what it tries; `score` is None where it was given up early."""
-
-    trial: "optuna.Trial"
+    trial: Trial
     setting: Setting
     combination: Combination
-    score: Score | None = None
+    score: Score | None = None  # None where it was given up early
 
 
 def search_settings(
@@ -85,13 +60,7 @@ def search_settings(
         data: only the training images are looked at.
         settings: what is searched, how, and what is the same in all combinations.
         prior: the model that training starts from; it must not have seen the training images.
-        file: the table of what was tried.
-
-    Raises:
-        SettingsError: settings that contradict each other, or the storage cannot be opened.
-        ModelError: training diverged with every combination, or the prior does not fit.
-        DataError: the file cannot be written.
-        KeyboardInterrupt: stopped; what was tried is in the storage and the file.
+        file: the table of what was tried; after Ctrl-C it and the storage have all of it.
     """
     values = settings.meta_values
     if prior is not None and (fixed := [name for name in _FROM_START if name in values]):
@@ -99,9 +68,9 @@ def search_settings(
             f"mode 'meta': aesthetic_model_{fixed[0]} cannot be searched where training starts "
             "from a model, which brings its own network: set base_model and load_model to ''"
         )
-    images = _inner_folds(data, settings, prior)
-    search = _Search(images, settings, all_lists(settings, values))
-    put_aside(file, search.study, search.names)
+    images = InnerFolds(data, prior, settings.training_args.seed)
+    search = _Search(images, settings, space.all_lists(settings, values))
+    study.put_aside(file, search.study, search.names)
     with progress_bar(search.total, "settings tried", "combination") as bar:
         bar.update(search.known)
         workers = default_workers(settings.device)
@@ -109,78 +78,50 @@ def search_settings(
             with closing(side_by_side(search.measure, search.attempts(), workers)) as runs:
                 for attempt in runs:
                     search.tell(attempt)
-                    write_table(file, search.study, search.names)
+                    study.write_table(file, search.study, search.names)
                     bar.update(1)
         finally:
             search.forget_running()
-    write_table(file, search.study, search.names)
+    study.write_table(file, search.study, search.names)
     return search.found(file)
 
 
-def _inner_folds(
-    data: RatedFeatures, settings: AestheticTraining, prior: Predictor | None
-) -> InnerFolds:
-    train = data.train
-    features = data.features[train].astype(np.float64)
-    if prior is not None and prior.unit_length:
-        features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    return InnerFolds(
-        features,
-        data.holder.scores[train] if data.binary else data.scaled_scores()[train],
-        weights=data.holder.weights[train],
-        groups=data.groups[train],
-        blocks=data.blocks,
-        start=prior.head if prior else None,
-        seed=settings.training_args.seed,
-    )
-
-
 class _Search:
-    """A study, and which of its trials are running here.
-
-    Attributes:
-        study: of Optuna.
-        names: of the settings that are columns.
-        total, known: trials in all, and how many of them the storage holds already.
-    """
+    """A study, and which of its trials are running here."""
 
     def __init__(
         self, images: InnerFolds, settings: AestheticTraining, lists: Mapping[str, Sequence[Any]]
     ) -> None:
         self._images, self._settings, self._lists = images, settings, lists
         self._ranges, self.names = settings.meta_search == "optuna", list(lists)
-        self._grid = [] if self._ranges else combinations(lists)
+        self._grid = [] if self._ranges else space.combinations(lists)
         for setting in self._grid or [{}]:
             images.check(combination(settings, setting))
-        self.study = open_study(images, settings, lists)
-        self._running: list[optuna.Trial] = []
-        if self._ranges:
-            self.total, self.known = settings.meta_trials, self._count()
-            kept = "%d trials of this search are in the storage already"
-        else:
-            done = [setting for setting, _ in finished(self.study)]
-            self._grid = [setting for setting in self._grid if _plain(setting) not in done]
-            self.total = len(combinations(lists))
-            self.known = self.total - len(self._grid)
-            kept = f"%d of {self.total} combinations are in the storage already"
+        self.study = study.open_study(images, settings, lists)
+        self._running: list[Trial] = []
+        self.total = settings.meta_trials if self._ranges else len(self._grid)
+        done = [setting for setting, _ in study.finished(self.study)]
+        self._grid = [setting for setting in self._grid if _plain(setting) not in done]
+        self.known = self._count() if self._ranges else self.total - len(self._grid)
         if self.known:
-            _log.info(kept, self.known)
+            what = "trials of this search" if self._ranges else f"of {self.total} combinations"
+            _log.info("%d %s are in the storage already", self.known, what)
 
     def attempts(self) -> Iterator[_Attempt]:
         """What is to be tried, each begun when it is asked for."""
-        from optuna.trial import TrialState
-
         if not self._ranges:
             while self._count(TrialState.WAITING):  # left by a run that was stopped
                 self.study.tell(self.study.ask(), state=TrialState.FAIL)
             for setting in self._grid:
-                given = {k: parameter(v) for k, v in setting.items() if v is not None}
+                given = {k: space.parameter(v) for k, v in setting.items() if v is not None}
                 self.study.enqueue_trial(given)
                 yield self._begin()
             return
         while self._count() + len(self._running) < self.total:
             attempt = self._begin()
-            known = [score for setting, score in finished(self.study) if setting == attempt.setting]
+            known = [
+                score for setting, score in study.finished(self.study) if setting == attempt.setting
+            ]
             if known:  # such as a head in closed form, again
                 self.tell(attempt._replace(score=known[0]))
             else:
@@ -189,7 +130,7 @@ class _Search:
     def _begin(self) -> _Attempt:
         trial = self.study.ask()
         self._running.append(trial)
-        setting = _plain(suggest(trial, self._lists, ranges=self._ranges))
+        setting = _plain(space.suggest(trial, self._lists, ranges=self._ranges))
         trial.set_user_attr("setting", setting)
         return _Attempt(trial, setting, combination(self._settings, setting))
 
@@ -198,7 +139,7 @@ class _Search:
         scores: list[Score] = []
         for fold in range(FOLDS):
             scores.append(self._images.score(attempt.combination, fold, stop))
-            mean = Score.mean(scores)
+            mean = Score(*np.mean(scores, axis=0).tolist())
             if math.isnan(mean.ab):
                 break
             attempt.trial.report(mean.ab, fold)
@@ -208,12 +149,10 @@ class _Search:
 
     def tell(self, attempt: _Attempt) -> None:
         """Keep a result."""
-        from optuna.trial import TrialState
-
         trial, score = attempt.trial, attempt.score
         self._running = [other for other in self._running if other.number != trial.number]
         if score is not None:
-            trial.set_user_attr("score", asdict(score))
+            trial.set_user_attr("score", score._asdict())
         if score is None or math.isnan(score.ab):
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
@@ -221,36 +160,32 @@ class _Search:
 
     def forget_running(self) -> None:
         """Mark what was not finished, so that it is tried again."""
-        from optuna.trial import TrialState
-
         for trial in self._running:
             self.study.tell(trial, state=TrialState.FAIL)
 
     def found(self, file: Path) -> Found:
         """The winner, among what is searched now."""
-        wanted = [_plain(setting) for setting in combinations(self._lists)]
+        wanted = [_plain(setting) for setting in space.combinations(self._lists)]
         measured = [
             (setting, score.ab)
-            for setting, score in finished(self.study)
+            for setting, score in study.finished(self.study)
             if not math.isnan(score.ab) and (self._ranges or setting in wanted)
         ]
         if not measured:
             raise ModelError("training diverged with every combination: try lower learning rates")
         setting, ab = max(measured, key=lambda pair: pair[1])
-        rows = table_rows(self.study, self.names)
+        rows = study.table_rows(self.study, self.names)
         given_up = self._count() - len(rows) if self._ranges else 0
         early = f", {given_up} of them given up early," if given_up else ""
         sentence = (
             f"Of {len(rows) + given_up} combinations{early} ({file}) the best is "
-            f"{described(setting)}: AB {ab:.1%} on training images left out."
+            f"{space.described(setting)}: AB {ab:.1%} on training images left out."
         )
         best = combination(self._settings, setting)
         return Found(best.head, best.mlp, setting, ab, rows, given_up, sentence)
 
-    def _count(self, *states: "optuna.trial.TrialState") -> int:
+    def _count(self, *states: TrialState) -> int:
         """Trials in some states; without any, those that are done, the given-up ones included."""
-        from optuna.trial import TrialState
-
         states = states or (TrialState.COMPLETE, TrialState.PRUNED)
         return len(self.study.get_trials(deepcopy=False, states=states))
 

@@ -3,18 +3,15 @@
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
+from optuna import Trial
 from pydantic import ValidationError
 
 from src.aesthetic.heads import FITS
 from src.errors import SettingsError
 from src.settings.mlp import Mlp
 from src.settings.several_values import field_of, searchable, with_value
-
-if TYPE_CHECKING:
-    import optuna
 
 USUAL = {
     "epochs": "training_args.num_train_epochs",
@@ -26,20 +23,15 @@ HEADS = ("mlp", "auto", *(name for name in FITS if name != "logistic"))
 Setting = Mapping[str, Any]  # {"epochs": 100, "lr": 1e-4, "batch": 8, "relu": True}; None: unused
 
 
-@dataclass(frozen=True)
-class Combination:
-    """One combination: a head of `HEADS`, and the settings of the mlp, for no other head."""
+class Combination(NamedTuple):
+    """A head of `HEADS`, and the settings of the mlp, for no other head."""
 
     head: str
     mlp: Mlp
 
 
 def combination(mlp: Mlp, setting: Setting) -> Combination:
-    """The settings of the mlp with some things set otherwise.
-
-    Raises:
-        SettingsError: the values contradict each other.
-    """
+    """The settings of the mlp with some things set otherwise; a SettingsError where they clash."""
     plain = mlp.model_dump(include=set(Mlp.model_fields))
     for name, value in setting.items():
         if name != "head" and value is not None:
@@ -65,13 +57,15 @@ def combinations(lists: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = []
     for chosen in itertools.product(*lists.values()):
-        setting = _only_what_counts(dict(zip(lists, chosen, strict=True)))
+        setting = dict(zip(lists, chosen, strict=True))
+        if setting.get("head", "mlp") != "mlp":
+            setting = dict.fromkeys(setting) | {"head": setting["head"]}
         if setting not in found:
             found.append(setting)
     return found
 
 
-def suggest(trial: "optuna.Trial", lists: Mapping[str, Sequence[Any]], *, ranges: bool) -> Setting:
+def suggest(trial: Trial, lists: Mapping[str, Sequence[Any]], *, ranges: bool) -> Setting:
     """A value of everything: within the ranges of the lists, or as the trial was enqueued."""
     setting = dict.fromkeys(lists)
     if "head" in lists:
@@ -110,15 +104,7 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def _only_what_counts(setting: dict[str, Any]) -> dict[str, Any]:
-    if setting.get("head", "mlp") == "mlp":
-        return setting
-    return {name: value if name == "head" else None for name, value in setting.items()}
-
-
-def _suggest(
-    trial: "optuna.Trial", name: str, given: Sequence[Any], *, ranges: bool, even: bool
-) -> Any:
+def _suggest(trial: Trial, name: str, given: Sequence[Any], *, ranges: bool, even: bool) -> Any:
     if not all(map(_is_number, given)):
         # A study keeps the choices of a name for good: a longer list must not change them.
         choices = given if ranges else dict.fromkeys([*_all_choices(name), *given])

@@ -5,13 +5,16 @@ import hashlib
 import io
 import json
 import logging
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import optuna
+from optuna.trial import TrialState
 
 from src.aesthetic.search.folds import InnerFolds, Score
 from src.aesthetic.search.space import KEYS, Setting, text
@@ -20,27 +23,19 @@ from src.files import write_text
 from src.settings.aesthetic_training import AestheticTraining
 from src.settings.mlp import Mlp
 
-if TYPE_CHECKING:
-    import optuna
-
-_RESULTS = ("train_loss", "eval_loss", "ab")
+_DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 _log = logging.getLogger(__name__)
 
 
 def open_study(
     images: InnerFolds, settings: AestheticTraining, lists: Mapping[str, Sequence[Any]]
-) -> "optuna.Study":
+) -> optuna.Study:
     """The study of this question, found again in the storage by what it is about.
 
     Runs with the same images, folds and settings work on one study, one after another or at once
     on several machines. Of a grid, lists of numbers and words may grow; ranges are part of the
     question.
-
-    Raises:
-        SettingsError: the storage cannot be opened.
     """
-    import optuna
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     ranges, storage = settings.meta_search == "optuna", settings.meta_storage or None
     digest = hashlib.sha256(json.dumps(_about(images, settings, lists), sort_keys=True).encode())
@@ -93,51 +88,41 @@ def _about(
     return about | {"fixed": fixed, "searched": searched, "ranges": ranges}
 
 
-def finished(study: "optuna.Study") -> list[tuple[Setting, Score]]:
+def finished(study: optuna.Study) -> list[tuple[Setting, Score]]:
     """What was measured, in the order of finishing, each setting once; NaN where it diverged."""
-    from optuna.trial import TrialState
-
-    states = (TrialState.COMPLETE, TrialState.PRUNED)
     found: list[tuple[Setting, Score]] = []
-    for trial in sorted(
-        study.get_trials(deepcopy=False, states=states), key=lambda t: str(t.datetime_complete)
-    ):
-        score = Score(**trial.user_attrs["score"]) if "score" in trial.user_attrs else None
+    trials = study.get_trials(deepcopy=False, states=_DONE)
+    for trial in sorted(trials, key=lambda trial: str(trial.datetime_complete)):
         setting = trial.user_attrs["setting"]
-        if score is not None and all(setting != other for other, _ in found):
-            found.append((setting, score))
+        if "score" in trial.user_attrs and all(setting != other for other, _ in found):
+            found.append((setting, Score(**trial.user_attrs["score"])))
     return found
 
 
-def table_rows(study: "optuna.Study", names: Sequence[str]) -> list[dict[str, str]]:
+def table_rows(study: optuna.Study, names: Sequence[str]) -> list[dict[str, str]]:
     """The rows of meta.txt: settings and results by name; "" where there is none."""
-    return [
-        {name: text(setting[name]) for name in names}
-        | {name: text(value) if (value := getattr(score, name)) == value else ""
-           for name in _RESULTS}
-        for setting, score in finished(study)
-    ]  # fmt: skip
+    rows = []
+    for setting, score in finished(study):
+        results = {k: "" if math.isnan(v) else text(v) for k, v in score._asdict().items()}
+        rows.append({name: text(setting[name]) for name in names} | results)
+    return rows
 
 
-def table_text(study: "optuna.Study", names: Sequence[str]) -> str:
+def table_text(study: optuna.Study, names: Sequence[str]) -> str:
     """meta.txt: epochs, lr, batch, the results, then the other settings that are searched."""
     file = io.StringIO()
-    writer = csv.DictWriter(file, (*names[:3], *_RESULTS, *names[3:]), lineterminator="\n")
+    writer = csv.DictWriter(file, (*names[:3], *Score._fields, *names[3:]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(table_rows(study, names))
     return file.getvalue()
 
 
-def write_table(path: Path, study: "optuna.Study", names: Sequence[str]) -> None:
-    """Write meta.txt as a whole.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
+def write_table(path: Path, study: optuna.Study, names: Sequence[str]) -> None:
+    """Write meta.txt as a whole."""
     write_text(path, table_text(study, names))
 
 
-def put_aside(path: Path, study: "optuna.Study", names: Sequence[str]) -> None:
+def put_aside(path: Path, study: optuna.Study, names: Sequence[str]) -> None:
     """Give a meta.txt that holds anything else than this study another name."""
     if not path.exists():
         return

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from src.errors import DataError
-from src.rating.models.comparison_graph import Floats
+from src.rating.models.graph import Floats
 
 DIMENSIONS = 64
 _OVERSAMPLING = 16
@@ -25,7 +25,6 @@ class FeatureSpace:
 
     @property
     def width(self) -> int:
-        """d; 0 without features."""
         return int(self.features.shape[1])
 
     @property
@@ -44,14 +43,8 @@ def feature_space(images: Sequence[str], features: Mapping[str, ArrayLike]) -> F
 
     Each feature is first divided by the square root of its standard deviation (Pareto scaling,
     van den Berg et al. 2006), half way between features of one unit, whose spread says how much
-    they matter, and of many, whose spread says nothing.
-
-    Args:
-        images: the order of the rows.
-        features: vectors of one length; an image may lack one, or have one that is not finite.
-
-    Raises:
-        DataError: the vectors differ in length.
+    they matter, and of many, whose spread says nothing. An image may have no vector, or one that
+    is not finite.
     """
     rows = [index for index, path in enumerate(images) if path in features]
     if not rows:
@@ -59,23 +52,19 @@ def feature_space(images: Sequence[str], features: Mapping[str, ArrayLike]) -> F
     try:
         table = np.stack([np.asarray(features[images[row]], np.float32).ravel() for row in rows])
     except ValueError as error:
-        raise DataError(
-            "the features of the images differ in length: give those of one extractor"
-        ) from error
-    known = np.zeros(len(images), bool)
+        what = "the features of the images differ in length: give those of one extractor"
+        raise DataError(what) from error
     finite = np.isfinite(table).all(axis=1)
     if finite.sum() < 2:
         return without_features(len(images))
+    known = np.zeros(len(images), bool)
     known[np.asarray(rows)[finite]] = True
-    components = principal_components(_pareto_scaled(table[finite]), DIMENSIONS)
+    table = table[finite]
+    spread = table.std(axis=0)
+    components = principal_components(table / np.sqrt(np.where(spread > 0, spread, 1)), DIMENSIONS)
     result = np.zeros((len(images), components.shape[1]), np.float32)
     result[known] = components
     return FeatureSpace(result, known)
-
-
-def _pareto_scaled(table: Floats) -> Floats:
-    spread = table.std(axis=0)
-    return np.asarray(table / np.sqrt(np.where(spread > 0, spread, 1)))
 
 
 def principal_components(table: Floats, dimensions: int) -> Floats:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from src.rating.models.comparison_graph import Floats
+from src.rating.models.graph import Floats
+from src.rating.models.posterior import LOGITS
+from src.rating.storage.choice_rows import Start
 
 DEFAULT_DEVIATION = 0.5
+_OLD_COMPARISONS = 3.0  # per image, where an old score file does not say
 
 
 @dataclass(frozen=True)
@@ -20,22 +23,27 @@ class InitialScores:
     old_comparisons: Floats  # how many comparisons stand behind each of them
     model: Floats
 
+    @classmethod
+    def of(
+        cls, starts: Collection[Start], number: Mapping[str, int], old_evaluations: int
+    ) -> InitialScores:
+        """Of all images that `number` counts; `old_evaluations` is the old tool's count."""
+        old, played, model = (np.zeros(len(number)) for _ in range(3))
+        files = sum(start.source == "file" for start in starts)
+        for start in starts:
+            (old if start.source == "file" else model)[number[start.path]] = start.score * LOGITS
+            if start.source == "file":
+                played[number[start.path]] = 2 * old_evaluations / files or _OLD_COMPARISONS
+        return cls(old, played, model)
+
 
 def rescale(
-    predictions: Mapping[str, float], existing: Mapping[str, float], unrated: Collection[str]
+    predictions: Mapping[str, float], existing: Mapping[str, float], unrated: Iterable[str]
 ) -> dict[str, float]:
-    """Scores for the unrated images, on the scale of the existing ones.
+    """Scores for the unrated images that have a prediction, on the scale of the existing ones.
 
-    All predictions are shifted to mean zero; those of unrated images go through tanh, which
-    squashes extremes, and are scaled to the standard deviation of the existing scores.
-
-    Args:
-        predictions: relative path → what the model gives, for all images, rated ones included.
-        existing: relative path → score from a person's choices.
-        unrated: the images to fill; those without a prediction are left out.
-
-    Raises:
-        ValueError: a prediction is not finite.
+    All predictions, of rated images too, are shifted to mean zero; those of unrated images go
+    through tanh, which squashes extremes, and get the standard deviation of the existing scores.
     """
     values = np.array(list(predictions.values()), dtype=float)
     if not np.isfinite(values).all():

@@ -16,22 +16,21 @@ _TAKE_BACK = 20  # answers that are taken back without a fit
 class LiveScores:
     """Holds a method's scores, updates them at every answer, and fits all answers now and then.
 
-    A fit runs without the lock; answers that arrive meanwhile are added to its result.
-
-    Args:
-        scoring: the method before any answer.
-        answers: those so far.
-        lock: held by the caller of everything but `refit`.
+    A fit runs without the lock, which callers of everything else hold; answers that arrive
+    meanwhile are added to its result.
     """
 
     def __init__(self, scoring: Scoring, answers: Sequence[Answer], lock: threading.RLock) -> None:
         self.answers = list(answers)
-        self.scoring = scoring.refitted(self.answers) if answers else scoring
+        self._lock, self._fitting = lock, threading.Lock()
+        self._taken_back = 0
+        self.restart(scoring)
+
+    def restart(self, scoring: Scoring) -> None:
+        """Begin again from other initial scores, with the same answers."""
+        self.scoring = scoring.refitted(self.answers) if self.answers else scoring
         self._fitted = len(self.answers)
         self._before: deque[Scoring] = deque(maxlen=_TAKE_BACK)
-        self._taken_back = 0
-        self._lock = lock
-        self._fitting = threading.Lock()
 
     @property
     def due(self) -> bool:
@@ -41,26 +40,21 @@ class LiveScores:
     def add(self, answer: Answer, scoring: Scoring | None = None) -> None:
         """Take in an answer; `scoring` where it was computed already."""
         self._before.append(self.scoring)
-        self.scoring = self.scoring.after(answer) if scoring is None else scoring
+        self.scoring = scoring or self.scoring.after(answer)
         self.answers.append(answer)
 
     def take_back(self) -> None:
         self.answers.pop()
         self._taken_back += 1
         self._fitted = min(self._fitted, len(self.answers))
-        if self._before:
-            self.scoring = self._before.pop()
-        else:
-            self.scoring = self.scoring.refitted(self.answers)
+        self.scoring = self._before.pop() if self._before else self.scoring.refitted(self.answers)
 
     def refit(self, space: FeatureSpace | None = None) -> None:
         """Fit all answers, in new features if given; from any thread, without the lock."""
         with self._fitting:
             with self._lock:
                 answers, taken_back, scoring = list(self.answers), self._taken_back, self.scoring
-            if space is not None:
-                scoring = scoring.with_space(space)
-            scoring = scoring.refitted(answers)
+            scoring = (scoring.with_space(space) if space else scoring).refitted(answers)
             with self._lock:
                 if taken_back != self._taken_back:
                     scoring = scoring.refitted(self.answers)
@@ -71,8 +65,3 @@ class LiveScores:
                     self._before.clear()
                 self.scoring = scoring
                 self._fitted = len(self.answers)
-
-    def restart(self, scoring: Scoring) -> None:
-        """Begin again from other initial scores, with the same answers."""
-        self.scoring = scoring.refitted(self.answers)
-        self._before.clear()

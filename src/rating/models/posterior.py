@@ -12,17 +12,13 @@ around it. Everything here is in natural logits; Elo units are logits / ln 10.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from src.rating.models.comparison_graph import (
-    Choices,
-    ComparisonGraph,
-    Floats,
-    Ints,
-    conjugate_gradients,
-)
+from src.rating.models.graph import Choices, ComparisonGraph, Floats, Ints, conjugate_gradients
+
+LOGITS = math.log(10)  # per Elo unit
 
 
 @dataclass(frozen=True)
@@ -55,16 +51,10 @@ class Belief:
     @classmethod
     def start(cls, prior: Prior) -> Belief:
         count, width = prior.features.shape
-        return cls(
-            prior=prior,
-            w=np.array(prior.w_mean, dtype=float),
-            w_cov=np.diag(np.asarray(prior.w_var, dtype=float)),
-            u=np.zeros(count),
-            u_var=np.array(prior.u_var, dtype=float),
-            row=np.zeros(count, dtype=np.intp),
-            seen=np.array([-1]),
-            cross=np.zeros((1, width)),
-        )
+        w, w_cov = np.array(prior.w_mean, dtype=float), np.diag(np.asarray(prior.w_var, float))
+        u, u_var = np.zeros(count), np.array(prior.u_var, dtype=float)
+        row, seen = np.zeros(count, dtype=np.intp), np.array([-1])
+        return cls(prior, w, w_cov, u, u_var, row, seen, cross=np.zeros((1, width)))
 
     @property
     def mean(self) -> Floats:
@@ -106,16 +96,9 @@ class Belief:
         u, u_var, images = self.u.copy(), self.u_var.copy(), seen[1:]
         u[images] += a * to_u[1:]
         u_var[images] = np.maximum(u_var[images] - b * to_u[1:] ** 2, 1e-9)
-        return Belief(
-            prior=self.prior,
-            w=self.w + a * to_w,
-            w_cov=self.w_cov - b * np.outer(to_w, to_w),
-            u=u,
-            u_var=u_var,
-            row=row,
-            seen=seen,
-            cross=cross - b * np.outer(to_u, to_w),
-        )
+        w, w_cov = self.w + a * to_w, self.w_cov - b * np.outer(to_w, to_w)
+        cross = cross - b * np.outer(to_u, to_w)
+        return Belief(self.prior, w, w_cov, u, u_var, row, seen, cross)
 
     def _rows_with(self, *images: int) -> tuple[Ints, Ints, Floats]:
         new = [image for image in images if not self.row[image]]
@@ -169,10 +152,7 @@ def fit(prior: Prior, choices: Choices, start: Belief | None = None) -> Fit:
     x = np.asarray(prior.features[images], dtype=float)
     d_u = 1.0 / np.asarray(prior.u_var[images], dtype=float)
     d_w = 1.0 / np.asarray(prior.w_var, dtype=float)
-    if start is None:
-        w, u = belief.w, belief.u[images]
-    else:
-        w, u = start.w, start.u[images]
+    w, u = (start or belief).w, (start or belief).u[images]
     w, u, log_joint = _mode(graph, x, np.asarray(prior.w_mean, dtype=float), d_w, d_u, w, u)
 
     # The joint precision of (w, u) is [[D_w + xᵀLx, xᵀL], [Lx, D_u + L]]; w by Schur complement.
@@ -188,16 +168,8 @@ def fit(prior: Prior, choices: Choices, start: Belief | None = None) -> Fit:
     belief.u[images] = u
     belief.u_var[images] = own - np.einsum("nd,nd->n", cross, pull)
     belief.row[images] = np.arange(1, len(images) + 1)
-    fitted = Belief(
-        prior=prior,
-        w=w,
-        w_cov=w_cov,
-        u=belief.u,
-        u_var=belief.u_var,
-        row=belief.row,
-        seen=np.concatenate([[-1], images]),
-        cross=np.concatenate([np.zeros((1, len(w))), cross]),
-    )
+    cross, seen = np.concatenate([belief.cross, cross]), np.concatenate([belief.seen, images])
+    fitted = replace(belief, w=w, w_cov=w_cov, seen=seen, cross=cross)
     return Fit(fitted, log_joint - 0.5 * log_det)
 
 

@@ -1,4 +1,4 @@
-"""The two ways to turn choices into scores, with the same methods: Elo and the posterior.
+"""The two ways to turn choices into scores: Elo and the posterior.
 
 Both are values: `after`, `refitted` and `with_space` return a new one, so that a pair can be
 prepared for an answer that has not been given, an answer be taken back, and a fit run beside the
@@ -8,21 +8,20 @@ window. Differences and variances are in logits, scores and deviations in Elo un
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from src.rating.models import elo
-from src.rating.models.comparison_graph import Choices, Floats, Ints, sigmoid
 from src.rating.models.feature_space import FeatureSpace
+from src.rating.models.graph import Choices, Floats, Ints, sigmoid
 from src.rating.models.initial_scores import InitialScores
-from src.rating.models.posterior import Belief, Prior, fit
-from src.rating.pairs.expected_gain import SCORE_VARIANCE, independent_gains, pair_gains
+from src.rating.models.posterior import LOGITS, Belief, Prior, fit
+from src.rating.pairs.expected_gain import SCORE_VARIANCE, pair_gains
 
-LOGITS = math.log(10)
-"""logits per Elo unit"""
+K = 0.8  # how far one choice can move an Elo score
 INITIAL_SLOPE_VARIANCE = 0.25
 """of the factor, 1 at first, by which the initial scores are believed"""
 ANSWER_PRECISION = 0.15
@@ -60,63 +59,84 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class EloScoring:
-    """The classic rule. Its uncertainty is a rule of thumb, since Elo has none."""
-
+class Scoring(ABC):
     initial: InitialScores
-    values: Floats  # (n,) Elo units
-    counts: Floats  # (n,) comparisons
+    belief: Belief
 
-    @classmethod
-    def begin(cls, initial: InitialScores) -> EloScoring:
-        return cls(initial, (initial.old + initial.model) / LOGITS, initial.old_comparisons)
+    @abstractmethod
+    def after(self, answer: Answer) -> Self:
+        """With one more answer."""
 
-    def after(self, answer: Answer) -> EloScoring:
-        return self._played([answer])
+    @abstractmethod
+    def refitted(self, answers: Sequence[Answer]) -> Self:
+        """With these answers alone."""
 
-    def refitted(self, answers: Sequence[Answer]) -> EloScoring:
-        return self.begin(self.initial)._played(answers)
-
-    def with_space(self, space: FeatureSpace) -> EloScoring:
-        return self
-
-    def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
-        """(k,) mean and variance of the score differences of k pairs."""
-        variance = self._variances()
-        return (self.values[i] - self.values[j]) * LOGITS, variance[i] + variance[j]
-
-    def expected_gains(self, i: Ints, j: Ints) -> Floats:
-        """(k,) what the answers about k pairs are worth for the order of all images."""
-        return independent_gains(self.values * LOGITS, self._variances(), i, j)
+    @abstractmethod
+    def with_space(self, space: FeatureSpace) -> Self:
+        """In other features, before any answer."""
 
     def scores(self) -> Floats:
-        return self.values
+        return np.asarray(self.belief.mean / LOGITS)
 
     def deviations(self, images: Ints) -> Floats:
         """(k,) standard deviations of the scores of k images."""
-        return np.asarray(np.sqrt(self._variances()[images]) / LOGITS)
+        return np.asarray(np.sqrt(self.belief.variance(images)) / LOGITS)
 
-    def _variances(self) -> Floats:
-        return np.asarray(1.0 / (1.0 / SCORE_VARIANCE + ANSWER_PRECISION * self.counts))
+    def expected_gains(self, i: Ints, j: Ints) -> Floats:
+        """(k,) what the answers about k pairs are worth for the order of all images."""
+        return pair_gains(self.belief, i, j)
 
-    def _played(self, answers: Sequence[Answer]) -> EloScoring:
-        scores, played = self.values.tolist(), self.counts.tolist()
-        for left, right, outcome in answers:
-            result = {"left": 1.0, "right": 0.0}.get(outcome, 0.5)
-            scores[left], scores[right] = elo.update(scores[left], scores[right], result)
-            played[left] += 1
-            played[right] += 1
-        return replace(self, values=np.array(scores), counts=np.array(played))
+    def prediction(self, left: int, right: int) -> float | None:
+        """The probability that left will be preferred; None where both are equal so far."""
+        mean, variance = self.belief.difference(np.array([left]), np.array([right]))
+        if abs(mean[0]) < 1e-9:
+            return None
+        # MacKay 1992: a logistic averaged over a Gaussian.
+        return float(sigmoid(mean / np.sqrt(1 + math.pi / 8 * variance))[0])
 
 
 @dataclass(frozen=True)
-class PosteriorScoring:
+class EloScoring(Scoring):
+    """Ratings as in chess (Elo 1978). Their uncertainty is a rule of thumb, since Elo has none."""
+
+    counts: Floats  # (n,) comparisons
+
+    @classmethod
+    def begin(cls, initial: InitialScores) -> Self:
+        return cls._of(initial, initial.old + initial.model, initial.old_comparisons)
+
+    def after(self, answer: Answer) -> Self:
+        return self._played([answer])
+
+    def refitted(self, answers: Sequence[Answer]) -> Self:
+        return self.begin(self.initial)._played(answers)
+
+    def with_space(self, space: FeatureSpace) -> Self:
+        return self
+
+    def _played(self, answers: Sequence[Answer]) -> Self:
+        scores, counts = self.scores().tolist(), self.counts.tolist()
+        for left, right, outcome in answers:
+            result = {"left": 1.0, "right": 0.0}.get(outcome, 0.5)
+            scores[left], scores[right] = elo_update(scores[left], scores[right], result)
+            counts[left] += 1
+            counts[right] += 1
+        return self._of(self.initial, np.array(scores) * LOGITS, np.array(counts))
+
+    @classmethod
+    def _of(cls, initial: InitialScores, logits: Floats, counts: Floats) -> Self:
+        none = np.zeros(0)
+        variances = 1.0 / (1.0 / SCORE_VARIANCE + ANSWER_PRECISION * counts)
+        prior = Prior(np.zeros((len(counts), 0)), none, none, variances)
+        return cls(initial, replace(Belief.start(prior), u=logits), counts)
+
+
+@dataclass(frozen=True)
+class PosteriorScoring(Scoring):
     """Gaussian-process preference learning (`posterior.py`) in the features at hand."""
 
-    initial: InitialScores
     space: FeatureSpace
     feature_prior: FeaturePrior
-    belief: Belief
 
     @classmethod
     def begin(
@@ -124,11 +144,11 @@ class PosteriorScoring:
         initial: InitialScores,
         space: FeatureSpace,
         feature_prior: FeaturePrior = FEATURE_PRIORS[0],
-    ) -> PosteriorScoring:
+    ) -> Self:
         belief = Belief.start(_prior(initial, space, feature_prior))
-        return cls(initial, space, feature_prior, belief)
+        return cls(initial, belief, space, feature_prior)
 
-    def after(self, answer: Answer) -> PosteriorScoring:
+    def after(self, answer: Answer) -> Self:
         left, right, outcome = answer
         if outcome == "left":
             belief = self.belief.after(left, right)
@@ -138,7 +158,7 @@ class PosteriorScoring:
             belief = self.belief.after(left, right, 0.5).after(right, left, 0.5)
         return replace(self, belief=belief)
 
-    def refitted(self, answers: Sequence[Answer]) -> PosteriorScoring:
+    def refitted(self, answers: Sequence[Answer]) -> Self:
         """All answers fitted at once, under the feature prior of the greatest evidence."""
         choices = as_choices(answers)
         search = self.space.width and 0 < len(choices) <= MOST_SEARCHED
@@ -150,32 +170,20 @@ class PosteriorScoring:
                 best, most = replace(self, feature_prior=prior, belief=fitted.belief), evidence
         return best
 
-    def with_space(self, space: FeatureSpace) -> PosteriorScoring:
+    def with_space(self, space: FeatureSpace) -> Self:
         return self.begin(self.initial, space, self.feature_prior)
 
-    def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
-        return self.belief.difference(i, j)
 
-    def expected_gains(self, i: Ints, j: Ints) -> Floats:
-        return pair_gains(self.belief, i, j)
-
-    def scores(self) -> Floats:
-        return np.asarray(self.belief.mean / LOGITS)
-
-    def deviations(self, images: Ints) -> Floats:
-        return np.asarray(np.sqrt(self.belief.variance(images)) / LOGITS)
+def win_probability(difference: float) -> float:
+    """Of the image whose score is higher by `difference`: 1 / (1 + 10^-difference)."""
+    odds = math.pow(10.0, -abs(difference))  # 10 to a large positive power would overflow
+    return (1.0 if difference >= 0 else odds) / (1.0 + odds)
 
 
-Scoring = EloScoring | PosteriorScoring
-
-
-def prediction(scoring: Scoring, left: int, right: int) -> float | None:
-    """The probability that left will be preferred; None where both are equal so far."""
-    mean, variance = scoring.difference(np.array([left]), np.array([right]))
-    if abs(mean[0]) < 1e-9:
-        return None
-    # MacKay 1992: a logistic averaged over a Gaussian.
-    return float(sigmoid(mean / np.sqrt(1 + math.pi / 8 * variance))[0])
+def elo_update(left: float, right: float, outcome: float, k: float = K) -> tuple[float, float]:
+    """The scores after a choice: `outcome` 1 where left was preferred, 0 right, 0.5 a tie."""
+    change = k * (outcome - win_probability(left - right))
+    return left + change, right - change
 
 
 def as_choices(answers: Sequence[Answer]) -> Choices:
@@ -183,9 +191,8 @@ def as_choices(answers: Sequence[Answer]) -> Choices:
     left = np.array([answer.left for answer in answers], dtype=np.intp)
     right = np.array([answer.right for answer in answers], dtype=np.intp)
     outcome = np.array([answer.outcome for answer in answers], dtype=object)
-    left_won = outcome != "right"
+    left_won, tie = outcome != "right", outcome == "tie"
     winners, losers = np.where(left_won, left, right), np.where(left_won, right, left)
-    tie = outcome == "tie"
     return Choices(
         np.concatenate([winners, losers[tie]]),
         np.concatenate([losers, winners[tie]]),

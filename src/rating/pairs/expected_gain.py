@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from src.rating.models.comparison_graph import Floats, Ints
+from src.rating.models.graph import Floats, Ints
 from src.rating.models.posterior import Belief
 
 SCORE_VARIANCE = 3.58
@@ -30,15 +30,6 @@ def density(mean: Floats, variance: Floats, centre: float) -> Floats:
     """How densely scores lie around N(mean, variance), up to a constant factor."""
     spread = variance + SCORE_VARIANCE
     return np.asarray(np.exp(-((mean - centre) ** 2) / (2 * spread)) / np.sqrt(spread))
-
-
-def independent_gains(mean: Floats, variance: Floats, i: Ints, j: Ints) -> Floats:
-    """(k,) what the answer about each of k pairs is worth where scores are independent."""
-    total = variance[i] + variance[j]
-    q = expected_curvature(mean[i] - mean[j], total)
-    weight = density(mean, variance, float(mean.mean()))
-    gain = weight[i] * variance[i] ** 2 + weight[j] * variance[j] ** 2
-    return np.asarray(q / (1 + q * total) * gain)
 
 
 def pair_gains(belief: Belief, i: Ints, j: Ints) -> Floats:

@@ -37,14 +37,6 @@ def advise(
     Choices pull the scores towards the person, training pulls the model towards the scores: a
     person who stands alone more often than the model should rate more, a model that does should
     be trained (McNemar's test).
-
-    Args:
-        images: that can be compared.
-        choices: made so far, in all sessions.
-        with_features: whether features help the scores.
-        audit: random pairs predicted right before they were shown.
-        consistency: repeated pairs answered the same way.
-        odd_one_out: None without a model.
     """
     if images < 2:
         return "Add images: it takes two to compare."
@@ -74,25 +66,6 @@ def advise(
         )
     if audit.interval[0] <= 0.5:
         return f"Rate more: {verdict}."
-    return _compared_with_ceiling(audit, consistency, verdict)
-
-
-def against_a_coin(audit: Proportion) -> str:
-    """How well the scores predict the person, against a coin; "" below ten random pairs."""
-    if audit.trials < FEWEST or audit.value is None:
-        return ""
-    value, pairs = f"{100 * audit.value:.0f} %", f"{audit.trials:,} random pairs"
-    if audit.interval[0] > 0.5:
-        return f"the scores predict {value} of {pairs} ({_percent(audit)})"
-    if audit.value <= 0.5:
-        coin = "the scores predict you no better than a coin so far"
-        return f"{coin}: {value} of {pairs} ({_percent(audit)})"
-    few = f"{pairs} are too few to tell whether the scores predict you better than a coin"
-    return f"{few}: {value} ({_percent(audit)})"
-
-
-def _compared_with_ceiling(audit: Proportion, consistency: Proportion, verdict: str) -> str:
-    """What to do where the scores predict the person better than a coin."""
     most = ceiling(consistency)
     if most is None:
         return f"Train: {verdict}. Ten repeated pairs will show how much more is possible."
@@ -103,6 +76,16 @@ def _compared_with_ceiling(audit: Proportion, consistency: Proportion, verdict: 
     return f"Train: {verdict}; with your consistency, at most {limit} is possible."
 
 
-def _percent(share: Proportion) -> str:
-    low, high = share.interval
-    return f"{100 * low:.0f}–{100 * high:.0f} %"
+def against_a_coin(audit: Proportion) -> str:
+    """How well the scores predict the person, against a coin; "" below ten random pairs."""
+    if audit.trials < FEWEST or audit.value is None:
+        return ""
+    value, pairs = f"{100 * audit.value:.0f} %", f"{audit.trials:,} random pairs"
+    low, high = audit.interval
+    bounds = f"({100 * low:.0f}–{100 * high:.0f} %)"
+    if low > 0.5:
+        return f"the scores predict {value} of {pairs} {bounds}"
+    if audit.value <= 0.5:
+        return f"the scores predict you no better than a coin so far: {value} of {pairs} {bounds}"
+    few = f"{pairs} are too few to tell whether the scores predict you better than a coin"
+    return f"{few}: {value} {bounds}"

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from src.evaluation.proportion import NONE, Proportion
-from src.rating.models.comparison_graph import Floats, Ints
+from src.rating.models.graph import Floats, Ints
 from src.rating.report.advice import FEWEST, OddOneOut, advise
 from src.rating.storage.choice_rows import ANSWERS, Event
 
@@ -24,10 +24,8 @@ class ChoiceCounts:
     """Running counts over choices, in the order they were made."""
 
     answered: int = 0  # ties included, skips not
-    matched: list[bool] = field(default_factory=list)
-    """of each predicted choice, ties left out"""
-    numbers: list[int] = field(default_factory=list)
-    """which choice each of them was, from 1"""
+    matched: list[bool] = field(default_factory=list)  # of each predicted choice but ties
+    numbers: list[int] = field(default_factory=list)  # which choice each of them was, from 1
     audit: Proportion = NONE
     """random pairs predicted before they were shown: the honest quality"""
     repeats: Proportion = NONE
@@ -35,13 +33,11 @@ class ChoiceCounts:
     preferred: dict[frozenset[str], str] = field(default_factory=dict)
     """the last answer for each pair: the preferred path, "" for a tie"""
 
-    def copy(self) -> ChoiceCounts:
+    def copy(self) -> Self:
         """One that can be added to without changing this one."""
+        matched, numbers, preferred = self.matched, self.numbers, self.preferred
         return replace(
-            self,
-            matched=self.matched.copy(),
-            numbers=self.numbers.copy(),
-            preferred=self.preferred.copy(),
+            self, matched=matched.copy(), numbers=numbers.copy(), preferred=preferred.copy()
         )
 
     def add(self, events: Iterable[Event]) -> Self:
@@ -83,17 +79,14 @@ class Statistics:
     """The figures of a rating session; `report()` is the console text, `advice` what to do."""
 
     session: ChoiceCounts
-    total: ChoiceCounts
-    """all sessions"""
+    total: ChoiceCounts  # all sessions
     session_seconds: float
     goal: int
     images: int
     unrated: int
-    comparisons: int
-    """all sessions, with those of an old score file"""
+    comparisons: int  # all sessions, with those of an old score file
     with_features: bool
-    odd_one_out: OddOneOut | None
-    """None without a model"""
+    odd_one_out: OddOneOut | None  # None without a model
     scores: Floats
     uncertainty: Floats
     image_comparisons: Ints
@@ -151,10 +144,8 @@ def odd_one_out(events: Iterable[Event], model: Mapping[str, float]) -> OddOneOu
     counts: Counter[tuple[bool, bool]] = Counter()
     for event in events:
         match = matches(event)
-        if match is None or event.left not in model or event.right not in model:
-            continue
-        margin = model[event.left] - model[event.right]
-        if margin != 0:
+        margin = model.get(event.left, np.nan) - model.get(event.right, np.nan)
+        if match is not None and abs(margin) > 0:
             counts[match, (margin > 0) == (event.outcome == "left")] += 1
     return OddOneOut(
         person=counts[False, False],

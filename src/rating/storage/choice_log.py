@@ -20,26 +20,15 @@ import math
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from src.errors import DataError
-from src.rating.storage.choice_rows import (
-    ANSWERS,
-    COLUMNS,
-    INSERT,
-    SCHEMA,
-    VERSION,
-    Event,
-    Start,
-    as_count,
-    checksum_of,
-    is_whole,
-)
-from src.rating.storage.rescue import rescue
-from src.rating.storage.set_aside import set_aside
+from src.rating.storage import choice_rows as rows
+from src.rating.storage.choice_rows import ANSWERS, Event, Start
+from src.rating.storage.rescue import rescue, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -55,17 +44,13 @@ class _Damaged(Exception):
 class ChoiceLog:
     """The open log of one folder, owned by one process.
 
-    Attributes:
-        notices: what the user should know about the file, one line each.
-
-    Raises:
-        DataError: the folder cannot be written, the log is open elsewhere, damaged beyond
-            reading, or made by a newer version of this program.
+    Raises a DataError where the folder cannot be written, or the log is open elsewhere, damaged
+    beyond reading, or made by a newer version of this program.
     """
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / NAME
-        self.notices: list[str] = []
+        self.notices: list[str] = []  # what the user should know about the file
         self._connection = self._connect()
         try:
             with self._explained():
@@ -81,20 +66,14 @@ class ChoiceLog:
 
     def append(self, event: Event, undoes: int | None = None) -> int:
         """Write one event of this session; it is on the disk when this returns its id."""
-        row = (
-            self._last + 1,
-            _now(),
-            self.session,
-            event.left,
-            event.right,
-            event.outcome,
-            None if event.response_time is None else float(event.response_time),
-            event.kind,
-            None if event.prediction is None else float(event.prediction),
-            undoes,
+        seconds, probability = (
+            None if value is None else float(value)
+            for value in (event.response_time, event.prediction)
         )
+        about = (event.left, event.right, event.outcome, seconds, event.kind, probability, undoes)
+        row = (self._last + 1, _now(), self.session, *about)
         with self._explained():
-            self._connection.execute(INSERT, (*row, checksum_of(row)))
+            self._connection.execute(rows.INSERT, (*row, rows.checksum_of(row)))
         self._last += 1
         return self._last
 
@@ -113,7 +92,8 @@ class ChoiceLog:
     def add_starts(self, starts: Iterable[Start]) -> None:
         """Keep scores that images begin with; a later one for the same path counts."""
         now = _now()
-        with self._explained(), self._transaction():
+        with self._explained(), self._connection:  # commits, or takes all back
+            self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany(
                 "INSERT INTO starts (time, path, score, source) VALUES (?, ?, ?, ?)",
                 [(now, *start) for start in starts],
@@ -121,8 +101,8 @@ class ChoiceLog:
 
     def starts(self) -> dict[str, Start]:
         """The score each image began with, where it had one."""
-        rows = self._rows(Start, "SELECT path, score, source FROM starts ORDER BY id")
-        return {row.path: row for row in rows if math.isfinite(row.score)}
+        starts = self._rows(Start, "SELECT path, score, source FROM starts ORDER BY id")
+        return {start.path: start for start in starts if math.isfinite(start.score)}
 
     def set_state(self, **values: str) -> None:
         """Keep values by name, in this order, replacing earlier ones."""
@@ -153,8 +133,8 @@ class ChoiceLog:
         run("PRAGMA fullfsync = ON")  # macOS: a plain fsync stops at the disk's cache
         (version,) = run("PRAGMA user_version").fetchone()
         if version == 0:
-            self._connection.executescript(SCHEMA)
-        elif version != VERSION:
+            self._connection.executescript(rows.SCHEMA)
+        elif version != rows.VERSION:
             raise DataError(
                 f"{self.path} was written by a newer version of this program (format {version}): "
                 "update the program"
@@ -167,11 +147,11 @@ class ChoiceLog:
         if verdict != "ok":
             raise _Damaged(verdict)
         self._last = self.session = 0
-        for row in run(f"SELECT {COLUMNS} FROM events ORDER BY id"):
-            if not is_whole(row) or row[0] != self._last + 1:
+        for row in run(f"SELECT {rows.COLUMNS} FROM events ORDER BY id"):
+            if not rows.is_whole(row) or row[0] != self._last + 1:
                 raise _Damaged(f"choice {self._last + 1:,} is missing or changed")
             self._last, self.session = row[0], row[2]
-        if self._last < as_count(dict(run("SELECT key, value FROM state")).get("last_event")):
+        if self._last < rows.as_count(dict(run("SELECT key, value FROM state")).get("last_event")):
             raise _Damaged("the last choices are missing")
         self.session += 1
 
@@ -205,17 +185,6 @@ class ChoiceLog:
             return [kind._make(row) for row in self._connection.execute(query)]
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-
-    @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
@@ -225,10 +194,8 @@ class ChoiceLog:
     def _explanation(self, error: sqlite3.Error) -> str:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return (
-                f"{self.path.parent} is open in another rating window or program: "
-                "close that one first"
-            )
+            where = f"{self.path.parent} is open in another rating window or program"
+            return f"{where}: close that one first"
         if name.startswith("SQLITE_FULL"):
             return f"{self.path}: the disk is full. Free some space, then answer again"
         if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
@@ -241,14 +208,9 @@ class ChoiceLog:
 
 @contextmanager
 def no_window(directory: Path) -> Iterator[None]:
-    """Keep rating windows off a folder for as long as the block takes.
-
-    Where there is no log, no window has ever been there, and none is made for this.
-    """
-    if not (directory / NAME).exists():
-        yield
-        return
-    with closing(ChoiceLog(directory)):
+    """Keep rating windows off a folder for as long as the block takes."""
+    # Where there is no log, no window has ever been there, and none is made for this.
+    with closing(ChoiceLog(directory)) if (directory / NAME).exists() else nullcontext():
         yield
 
 

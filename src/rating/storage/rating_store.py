@@ -16,24 +16,17 @@ from src.files import write_text
 from src.rating.storage import choice_log, score_file
 from src.rating.storage.choice_log import ChoiceLog
 from src.rating.storage.choice_rows import ANSWERS, Event, Start, as_count
-from src.rating.storage.score_file import DamagedScoreFile, ScoreFile
-from src.rating.storage.set_aside import set_aside
+from src.rating.storage.rescue import set_aside
+from src.rating.storage.score_file import DamagedScoreFile, ScoreFile, read_bytes
 
 logger = logging.getLogger(__name__)
 
 
 class RatingStore:
-    """The open records of one folder.
+    """The open records of one folder; `notices` is what the user should know about them.
 
-    Attributes:
-        log: the choice log.
-        events: what stands in it, oldest first.
-        starts: the scores that images had before any choice in the log.
-        notices: what the user should know about the files, one line each.
-
-    Raises:
-        DataError: the log cannot be opened (see `ChoiceLog`), or `score.json` is damaged and
-            there are no choices to rebuild it from.
+    Raises a DataError where the log cannot be opened (see `ChoiceLog`), or `score.json` is damaged
+    and there are no choices to rebuild it from.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -43,8 +36,8 @@ class RatingStore:
             for left_by_a_kill in directory.glob(f".{score_file.NAME}.*.tmp"):
                 left_by_a_kill.unlink(missing_ok=True)
             self.notices = self.log.notices
-            self.events: list[Event] = self.log.events()
-            self.starts: dict[str, Start] = self.log.starts()
+            self.events: list[Event] = self.log.events()  # that stand, oldest first
+            self.starts: dict[str, Start] = self.log.starts()  # scores before any choice
             self._state = self.log.state()
             self._kept = self._reconciled()
             written = self._state.get("last_event", "0")  # "" where it is to be written again
@@ -57,7 +50,6 @@ class RatingStore:
 
     @property
     def last_event(self) -> int:
-        """The number of the last event that stands; 0 before any."""
         return self.events[-1].id if self.events else 0
 
     @property
@@ -66,9 +58,9 @@ class RatingStore:
         return self._written != self.last_event
 
     @property
-    def answered(self) -> int:
-        """Choices that stand in the log; skips do not count."""
-        return sum(event.outcome in ANSWERS for event in self.events)
+    def comparisons(self) -> int:
+        """Choices that stand in the log, without skips, and those of the old tool."""
+        return self.old_evaluations + self._answered()
 
     @property
     def old_evaluations(self) -> int:
@@ -82,7 +74,6 @@ class RatingStore:
         return event
 
     def take_back(self) -> Event:
-        """Take the last event back."""
         self.log.undo(self.events[-1])
         return self.events.pop()
 
@@ -96,18 +87,13 @@ class RatingStore:
         """What `score.json` should hold beside scores: counts, and what is unknown in it."""
         meta = {
             **self._kept.meta,
-            "evaluations": self.old_evaluations + self.answered,
+            "evaluations": self.comparisons,
             "model_evals": as_count(self._state.get("model_evals")),
         }
         return ScoreFile({}, meta, self._kept.extra)
 
     def write(self, text: str, last_event: int) -> None:
-        """Write `score.json`.
-
-        Args:
-            text: of the whole file.
-            last_event: the last one that it takes into account.
-        """
+        """Write the text of `score.json`, in which all events up to the last one count."""
         digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
         try:
             present = _digest(self.path)
@@ -165,7 +151,7 @@ class RatingStore:
         starts = self._new_starts(content, taken.keys() - compared)
         copy = set_aside(self.path, "changed")
         self._add_starts(starts)
-        old = max(self.old_evaluations, content.count("evaluations") - self.answered)
+        old = max(self.old_evaluations, content.count("evaluations") - self._answered())
         self._set_state(sha256=digest, last_event="", old_evaluations=str(old))
         if filled:
             self._set_state(model_evals=str(evaluated))
@@ -173,6 +159,9 @@ class RatingStore:
             f"{self.path} was changed by another program: {len(starts)} scores are taken "
             f"from it, for images with choices the choices count; a copy is {copy.name}"
         )
+
+    def _answered(self) -> int:
+        return sum(event.outcome in ANSWERS for event in self.events)
 
     def _new_starts(self, content: ScoreFile, paths: Collection[str]) -> list[Start]:
         unrated = content.unrated()
@@ -202,11 +191,5 @@ class RatingStore:
 
 
 def _digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error.strerror}): mend its permissions"
-        ) from error
+    content = read_bytes(path)
+    return "" if content is None else hashlib.sha256(content).hexdigest()

@@ -1,13 +1,16 @@
-"""What can still be read of a damaged choice log."""
+"""Damaged files: a copy is set aside, and what can still be read of a choice log is kept."""
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.errors import DataError
 from src.rating.storage.choice_rows import (
     COLUMNS,
     INSERT,
@@ -20,6 +23,27 @@ from src.rating.storage.choice_rows import (
 )
 
 _GAP = 1000  # numbers without a row after which no more are looked for
+
+
+def set_aside(path: Path, what: str = "damaged") -> Path:
+    """Copy a file to `NAME.damaged-TIME` beside it, once per content; returns the copy's path."""
+    try:
+        content = path.read_bytes()
+        for copy in sorted(path.parent.glob(f"{path.name}.{what}-*")):
+            if copy.read_bytes() == content:
+                return copy
+        name = copy = path.with_name(f"{path.name}.{what}-{time.strftime('%Y%m%d-%H%M%S')}")
+        number = 1
+        while copy.exists():
+            number += 1
+            copy = name.with_name(f"{name.name}-{number}")
+        shutil.copy2(path, copy)
+    except OSError as error:
+        raise DataError(
+            f"{path} is {what}, and no copy of it could be set aside ({error.strerror}): "
+            "copy it yourself, then delete it"
+        ) from error
+    return copy
 
 
 @dataclass(frozen=True)

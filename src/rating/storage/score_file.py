@@ -9,7 +9,7 @@ model scored; `unrated` in it lists the images with a score here that no person 
 from __future__ import annotations
 
 import json
-import math
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -30,8 +30,7 @@ class ScoreFile:
 
     scores: dict[str, float] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
-    extra: dict[str, Any] = field(default_factory=dict)
-    """unknown entries, written back as they were read"""
+    extra: dict[str, Any] = field(default_factory=dict)  # unknown entries, written back as read
 
     def unrated(self) -> set[str]:
         """The images in the file that no person has compared.
@@ -61,25 +60,29 @@ def posix(path: str) -> str:
     return path.replace("\\", "/")
 
 
+def read_bytes(path: Path) -> bytes | None:
+    """What the file holds; None where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        what = f"{path} cannot be read ({error.strerror}): mend its permissions"
+        raise DataError(what) from error
+
+
 def read_score_file(path: Path) -> ScoreFile:
     """Read a score file; one that does not exist is empty.
 
-    Raises:
-        DamagedScoreFile: it is no JSON object of finite numbers (cut short, edited by hand …).
-        DataError: it cannot be read at all.
+    Raises a DamagedScoreFile where it is no JSON object of finite numbers (cut short, edited …).
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
+    text = read_bytes(path)
+    if text is None:
         return ScoreFile()
+    try:
+        content = json.loads(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise _damaged(path, "it is not UTF-8 text") from error
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error.strerror}): mend its permissions"
-        ) from error
-    try:
-        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(content, dict):
@@ -95,26 +98,17 @@ def _parse(path: Path, content: dict[str, Any]) -> ScoreFile:
                 raise _damaged(path, f"{META} is no object")
             result.meta = value
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            score = _finite(value)
-            if score is None:
+            if not abs(value) <= sys.float_info.max:  # or an integer of hundreds of digits
                 raise _damaged(path, f"the score of {key!r} is not a finite number")
             name = posix(key)
             # Both spellings of one path can only come from a hand merge: the system-free one wins.
             if name == key or name not in content:
-                result.scores[name] = score
+                result.scores[name] = float(value)
         elif not key.startswith("#") and PurePosixPath(posix(key)).suffix:
             raise _damaged(path, f"the score of {key!r} is no number")
         else:
             result.extra[key] = value
     return result
-
-
-def _finite(value: float) -> float | None:
-    try:
-        score = float(value)
-    except OverflowError:  # an integer of hundreds of digits
-        return None
-    return score if math.isfinite(score) else None
 
 
 def _damaged(path: Path, why: str) -> DamagedScoreFile:
@@ -123,7 +117,5 @@ def _damaged(path: Path, why: str) -> DamagedScoreFile:
 
 def as_text(content: ScoreFile) -> str:
     """The file's text: paths sorted, then what else was in it, then `#meta#`."""
-    entries: dict[str, Any] = dict(sorted(content.scores.items()))
-    entries.update(content.extra)
-    entries[META] = content.meta
+    entries = {**dict(sorted(content.scores.items())), **content.extra, META: content.meta}
     return json.dumps(entries, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

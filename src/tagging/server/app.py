@@ -167,7 +167,7 @@ def serve(tagger: Tagger, scope: Scope, port: int) -> None:
             listener.listen(128)  # so that the address answers as soon as it is told
         except OSError:
             raise SettingsError(
-                f"port {port} is taken: set serve_port to another, or to 0 for a free one"
+                f"port {port} is taken: set port to another, or to 0 for a free one"
             ) from None
         logger.info("Open http://%s:%d in a browser; Ctrl-C stops.", *listener.getsockname()[:2])
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))

@@ -65,9 +65,8 @@ class ComparisonGraph:
     def curvature(self, f: Floats) -> Floats:
         """(edges,) p(1-p) of the choices, summed over those of one pair."""
         p = sigmoid(f[self.winners] - f[self.losers])
-        return np.asarray(
-            np.bincount(self._pair_of, self.weights * p * (1 - p), len(self.i)), dtype=float
-        )
+        weights = self.weights * p * (1 - p)
+        return np.asarray(np.bincount(self._pair_of, weights, len(self.i)), dtype=float)
 
     def degree(self, q: Floats) -> Floats:
         """(n,) sum of the edge weights at each image: the diagonal of L."""
@@ -98,22 +97,16 @@ class ComparisonGraph:
         """
         to_i, to_j = np.zeros_like(q), np.zeros_like(q)
         for _ in range(50):
-            hold_i, hold_j = self._holds(d, to_i, to_j)
+            stiffness = d + self._per_image(self.i, to_i) + self._per_image(self.j, to_j)
+            hold_i, hold_j = stiffness[self.i] - to_i, stiffness[self.j] - to_j
             new_i, new_j = q * hold_j / (q + hold_j), q * hold_i / (q + hold_i)
             change = max(np.abs(new_i - to_i).max(), np.abs(new_j - to_j).max())
-            to_i, to_j = new_i, new_j
             if change < 1e-6:
                 break
-        hold_i, hold_j = self._holds(d, to_i, to_j)
-        stiffness = d + self._per_image(self.i, to_i) + self._per_image(self.j, to_j)
+            to_i, to_j = new_i, new_j
         shared = q * q / ((hold_i + q) * (hold_j + q))  # squared correlation of an edge's ends
         log_det = np.log(stiffness / d).sum() - np.log1p(-shared).sum()
         return 1.0 / stiffness, float(log_det)
-
-    def _holds(self, d: Floats, to_i: Floats, to_j: Floats) -> tuple[Floats, Floats]:
-        """What holds either end of each edge, the edge itself left out."""
-        stiffness = d + self._per_image(self.i, to_i) + self._per_image(self.j, to_j)
-        return stiffness[self.i] - to_i, stiffness[self.j] - to_j
 
     def _per_image(self, images: Ints, values: Floats) -> Floats:
         return np.asarray(np.bincount(images, values, self.count), dtype=float)

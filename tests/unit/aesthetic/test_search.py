@@ -12,11 +12,10 @@ from src.aesthetic.heads import MlpHead, fit_head
 from src.aesthetic.mlp.side_by_side import Stopped
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.search import folds as folds_module
-from src.aesthetic.search import run as module
+from src.aesthetic.search import study
 from src.aesthetic.search.folds import InnerFolds, mean_loss
 from src.aesthetic.search.run import search_settings
 from src.aesthetic.search.space import combination, combinations, described
-from src.aesthetic.search.study import open_study
 from src.errors import ModelError, SettingsError
 from src.settings import AestheticTraining
 from src.settings.mlp import Mlp
@@ -69,7 +68,7 @@ def spy_on(monkeypatch, owner, name):
     calls, original = [], getattr(owner, name)
 
     def spy(*given, **options):
-        calls.append(given)
+        calls.append((*given, options))
         return original(*given, **options)
 
     monkeypatch.setattr(owner, name, spy)
@@ -120,20 +119,21 @@ def test_mean_losses_by_hand():
 
 
 def test_groups_stay_on_one_side():
-    images = InnerFolds(*rated(), groups=np.repeat(np.arange(16), 4))
-    for group in range(16):
-        assert len(set(images.fold[4 * group : 4 * group + 4])) == 1
+    data = rated_features()
+    data.groups = np.arange(64) // 8
+    fold = InnerFolds(data, None, 0).fold.reshape(8, 6)
+    assert (fold == fold[:, :1]).all()
 
 
 @pytest.mark.parametrize("head", ["mlp", "ridge"])
 def test_heads_are_trained_without_the_fold_they_are_measured_on(head, monkeypatch):
-    images = InnerFolds(*rated())
+    images = InnerFolds(rated_features(), None, 0)
     name = "train_mlps" if head == "mlp" else "fit_head"
     calls = spy_on(monkeypatch, folds_module, name)
     mlp = combination(Mlp(device="cpu"), {"head": head, "epochs": 1, "hidden": (8,)})
     score = images.score(mlp, 1, NEVER)
     (call,) = calls
-    trained_on = call[0][0].features if head == "mlp" else call[1]
+    trained_on = call[0][0].features if head == "mlp" else call[-1]["features"]
     assert np.array_equal(trained_on, images.images.features[images.fold != 1])
     assert score.ab > (0.9 if head == "ridge" else 0)
 
@@ -143,7 +143,7 @@ def test_a_training_stops_soon_after_it_is_told_to():
     stop.set()
     for head in ("mlp", "ridge"):
         with pytest.raises(Stopped):
-            InnerFolds(*rated()).score(combination(Mlp(), {"head": head}), 0, stop)
+            InnerFolds(rated_features(), None, 0).score(combination(Mlp(), {"head": head}), 0, stop)
 
 
 # --- grid --------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def test_the_grid_writes_a_row_each_and_finds_the_one_that_learns(tmp_path):
 def test_a_row_is_the_mean_over_folds(tmp_path):
     data = rated_features()
     found = search(tmp_path, data, meta_epochs=[3], meta_lr=[1e-2])
-    images = module._inner_folds(data, settings(tmp_path), None)
+    images = InnerFolds(data, None, 42)
     accuracies = [images.score(combination(found.mlp, {}), fold, NEVER).ab for fold in range(3)]
     assert found.ab == pytest.approx(np.mean(accuracies))
 
@@ -206,7 +206,7 @@ def test_diverged_combinations_are_rows_without_figures_and_never_win(tmp_path):
 
 
 def test_an_interrupted_search_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    original, written = module.write_table, []
+    original, written = study.write_table, []
 
     def interrupt(*given):
         original(*given)
@@ -214,13 +214,13 @@ def test_an_interrupted_search_goes_on_where_it_stopped(tmp_path, monkeypatch):
         if len(written) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "write_table", interrupt)
+    monkeypatch.setattr(study, "write_table", interrupt)
     with pytest.raises(KeyboardInterrupt):
         search(tmp_path)
     before = lines(tmp_path / "meta.txt")
     assert len(before) == 3
-    monkeypatch.setattr(module, "write_table", original)
-    trained = spy_on(monkeypatch, module.InnerFolds, "score")
+    monkeypatch.setattr(study, "write_table", original)
+    trained = spy_on(monkeypatch, InnerFolds, "score")
     found = search(tmp_path)
     assert len(trained) == 2 * 3  # two combinations, three folds each
     assert lines(tmp_path / "meta.txt")[:3] == before
@@ -233,16 +233,16 @@ def test_an_interrupted_search_goes_on_where_it_stopped(tmp_path, monkeypatch):
 
 def test_what_a_stopped_run_left_waiting_takes_no_place(tmp_path):
     only = settings(tmp_path)
-    images = module._inner_folds(rated_features(), only, None)
+    images = InnerFolds(rated_features(), None, 42)
     lists = {name: list(values) for name, values in only.meta_values.items()}
-    open_study(images, only, lists).enqueue_trial({"epochs": 2, "lr": 1e-5, "batch": 8})
+    study.open_study(images, only, lists).enqueue_trial({"epochs": 2, "lr": 1e-5, "batch": 8})
     assert len(search(tmp_path).rows) == 4
 
 
 def test_longer_lists_repeat_nothing(tmp_path, monkeypatch):
     values = {"meta_epochs": [1], "meta_lr": [1e-6]}
     search(tmp_path, **values, head=["mlp"], training_args={"weight_decay": [0.5]})
-    trained = spy_on(monkeypatch, module.InnerFolds, "score")
+    trained = spy_on(monkeypatch, InnerFolds, "score")
     values |= {"training_args": {"weight_decay": [0.1, 0.5]}}
     found = search(tmp_path, **values, head=["ridge", "mlp", "auto"])
     assert [call[1].head for call in trained].count("mlp") == 3

@@ -9,18 +9,16 @@ from sklearn.linear_model import Ridge, RidgeCV
 
 from src.aesthetic.heads import (
     EnsembleHead,
-    KernelHead,
     LinearHead,
     MlpHead,
     ResidualHead,
     fit_head,
     restore,
 )
-from src.aesthetic.heads.combined import fit_residual
 from src.aesthetic.heads.kernel import fit_kernel
-from src.aesthetic.heads.ridge import fit_ridge
-from src.aesthetic.heads.ridge_path import ALPHAS, RidgePath
+from src.aesthetic.heads.ridge import ALPHAS, RidgePath
 from src.aesthetic.heads.scaling import Scaler
+from src.aesthetic.heads.training_set import TrainingSet
 from src.errors import ModelError
 from src.evaluation.rank_metrics import interval_coverage, pairwise_accuracy
 
@@ -57,7 +55,7 @@ def test_left_out_residuals_equal_refitting_without_each_group(n_features, weigh
             inside = groups != group
             model = Ridge(alpha=alpha).fit(x[inside], y[inside], sample_weight=w[inside])
             refitted[row, ~inside] = y[~inside] - model.predict(x[~inside])
-    path = RidgePath.from_features(x, y, w, groups)
+    path = RidgePath.from_features(x, TrainingSet(x, y, w, groups))
     assert path.left_out_residuals(alphas) == pytest.approx(refitted)
 
 
@@ -93,8 +91,8 @@ def test_images_that_are_all_one_group_are_left_out_singly(method):
 def test_gram_and_features_give_the_same_fit():
     rng = np.random.default_rng(3)
     x, y, w = rng.normal(size=(20, 3)), rng.normal(size=20), rng.uniform(0.5, 2, 20)
-    by_gram = RidgePath.from_gram(x @ x.T, y, w, np.arange(20))
-    by_features = RidgePath.from_features(x, y, w, np.arange(20))
+    data = TrainingSet.of(x, y, w)
+    by_gram, by_features = RidgePath.from_gram(x @ x.T, data), RidgePath.from_features(x, data)
     assert by_gram.dual(0.7) == pytest.approx(by_features.dual(0.7))
     assert by_gram.dual(0.7).sum() == pytest.approx(0, abs=1e-12)
 
@@ -111,7 +109,7 @@ def test_ridge_equals_scikit_learn_at_the_chosen_penalty(n_features):
     reference = RidgeCV(alphas=alphas).fit(scaled, y)  # leave-one-out too
     new = linear_data(n=10, d=n_features, seed=9)[0]
     expected = reference.predict(Scaler.fit(x)(new))
-    assert fit_ridge(x, y).predict(new) == pytest.approx(expected, rel=1e-6)
+    assert fit_head("ridge", x, y).predict(new) == pytest.approx(expected, rel=1e-6)
 
 
 def test_weights_repeat_images():
@@ -119,8 +117,8 @@ def test_weights_repeat_images():
     twice = np.concatenate([x, x[:10]]), np.concatenate([y, y[:10]])
     weights = np.where(np.arange(30) < 10, 2.0, 1.0)
     scaler = Scaler.fit(x)  # the same in both
-    one = RidgePath.from_features(scaler(x), y, weights, np.arange(30))
-    other = RidgePath.from_features(scaler(twice[0]), twice[1], np.ones(40), np.arange(40))
+    one = RidgePath.from_features(scaler(x), TrainingSet(x, y, weights, np.arange(30)))
+    other = RidgePath.from_features(scaler(twice[0]), TrainingSet.of(*twice))
     coefficients = scaler(x).T @ one.dual(1.0)
     assert coefficients == pytest.approx(scaler(twice[0]).T @ other.dual(1.0))
 
@@ -128,7 +126,7 @@ def test_weights_repeat_images():
 def test_a_feature_that_never_varied_is_ignored():
     x, y = linear_data()
     x[:, 2] = 7.0
-    head = fit_ridge(x, y)
+    head = fit_head("ridge", x, y)
     moved = x.copy()
     moved[:, 2] = -100.0
     assert head.predict(moved) == pytest.approx(head.predict(x))
@@ -149,25 +147,27 @@ def test_blocks_get_equal_variance():
 def test_kernel_learns_a_curve_that_ridge_cannot():
     x, y = curved_data()
     new, truth = curved_data(noise=0.0, seed=7)
-    assert np.abs(fit_kernel(x, y).predict(new) - truth).mean() < 0.15
-    assert np.abs(fit_ridge(x, y).predict(new) - truth).mean() > 0.3
+    assert np.abs(fit_head("kernel", x, y).predict(new) - truth).mean() < 0.15
+    assert np.abs(fit_head("ridge", x, y).predict(new) - truth).mean() > 0.3
 
 
 def test_kernel_with_landmarks_comes_close_to_the_exact_one():
     x, y = curved_data(n=300)
     new = curved_data(n=100, seed=8)[0]
-    exact, rough = fit_kernel(x, y), fit_kernel(x, y, landmarks=80)
+    exact, rough = fit_head("kernel", x, y), fit_kernel(TrainingSet.of(x, y), landmarks=80)
     assert len(rough.coefficients) == 80
     assert np.abs(exact.predict(new) - rough.predict(new)).mean() < 0.1
 
 
 def test_the_kernel_is_rational_quadratic():
     x, y = curved_data(n=20)
-    head = fit_kernel(x, y)
+    head = fit_head("kernel", x, y)
     new = curved_data(n=5, seed=3)[0]
     kernel = RationalQuadratic(head.length, alpha=1.0)
     expected = kernel(head.scaler(new), head.landmarks) @ head.coefficients + head.bias
     assert head.predict(new) == pytest.approx(expected)
+    many = np.tile(new, (1000, 1))  # in batches
+    assert head.predict(many) == pytest.approx(np.tile(expected, 1000))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -190,7 +190,7 @@ def test_a_prior_helps_where_there_are_few_ratings():
     own = np.zeros(50)
     own[:3] = 2.0
     y = 0.5 * generic.predict(x) + x @ own + 3 + rng.normal(0, 0.5, 420)
-    personal = fit_ridge(x[:20], y[:20])
+    personal = fit_head("ridge", x[:20], y[:20])
     corrected = fit_head("ridge", x[:20], y[:20], prior=generic)
     assert isinstance(corrected, ResidualHead)
     accuracies = [
@@ -201,15 +201,15 @@ def test_a_prior_helps_where_there_are_few_ratings():
 
 def test_a_prior_that_says_the_opposite_is_ignored():
     x, y = linear_data()
-    good = fit_ridge(x, y)
+    good = fit_head("ridge", x, y)
     opposite = LinearHead(-good.weight, 0.0)
-    assert fit_residual(opposite, x, y, fit_ridge).share == 0
+    assert fit_head("ridge", x, y, prior=opposite).share == 0
 
 
 def test_a_prior_that_explains_everything_leaves_nothing():
     x, _ = linear_data()
     prior = LinearHead(np.ones(6), 1.0)
-    head = fit_residual(prior, x, prior.predict(x), fit_ridge)
+    head = fit_head("ridge", x, prior.predict(x), prior=prior)
     assert head.predict(x) == pytest.approx(prior.predict(x))
 
 
@@ -271,11 +271,11 @@ def test_rescaling_is_folded_into_the_last_layer():
 
 def all_heads():
     x, y = linear_data(n=40)
-    generic = fit_ridge(x, y[::-1])
+    generic = fit_head("ridge", x, y[::-1])
     mlp = MlpHead((np.ones((3, 6), np.float32), np.ones((1, 3))), (np.zeros(3), np.ones(1)), True)
     heads = [fit_head(method, x, y) for method in METHODS]
     heads += [
-        fit_kernel(x, y, landmarks=15),
+        fit_kernel(TrainingSet.of(x, y), landmarks=15),
         fit_head("kernel", x, y, prior=generic),
         EnsembleHead((heads[0], mlp), 0.4),
         mlp,
@@ -355,11 +355,3 @@ def test_the_same_seed_gives_the_same_head(method):
     x, y = curved_data(n=60)
     one, other = (fit_head(method, x, y, seed=3).predict(x) for _ in range(2))
     assert (one == other).all()
-
-
-def test_kernel_head_predicts_many_images_in_batches():
-    x, y = curved_data(n=30)
-    head = fit_kernel(x, y)
-    assert isinstance(head, KernelHead)
-    many = np.tile(x, (400, 1))
-    assert head.predict(many)[-30:] == pytest.approx(head.predict(x))

@@ -5,6 +5,7 @@ import pytest
 
 from src.aesthetic.heads import EnsembleHead, ResidualHead, restore
 from src.aesthetic.heads.linear import LinearHead
+from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.mlp.small_networks import NETWORKS, fit_automatic, fit_networks
 from src.aesthetic.select import Candidate, assign_folds, fit_auto
 from src.evaluation.rank_metrics import interval_coverage, pairwise_accuracy
@@ -18,9 +19,14 @@ def rated(n=150, seed=0, noise=0.3):
     return x, 5 + y + rng.normal(0, noise, n)
 
 
-def test_networks_are_on_the_scale_of_the_scores_and_know_their_error():
+@pytest.fixture(scope="module")
+def fitted():
+    return fit_networks(TrainingSet.of(*rated(200)))
+
+
+def test_networks_are_on_the_scale_of_the_scores_and_know_their_error(fitted):
     x, y = rated(200)
-    head, out_of_fold = fit_networks(x, y)
+    head, out_of_fold = fitted
     assert isinstance(head, EnsembleHead) and len(head.members) == 10
     new, truth = rated(1000, seed=9)
     assert pairwise_accuracy(truth, head.predict(new)) > 0.85
@@ -46,7 +52,8 @@ def test_left_out_images_had_no_part_in_their_prediction():
     unseen = (first == 2) & (second == second[np.flatnonzero(first == 2)[0]])
     changed = np.where(unseen, y[::-1], y)
     before, after = (
-        fit_networks(x, scores, groups=groups, seed=3).out_of_fold for scores in (y, changed)
+        fit_networks(TrainingSet.of(x, scores, groups=groups), 3).out_of_fold
+        for scores in (y, changed)
     )
     # The same networks and images: equal up to the line that brings them to the scale.
     assert np.corrcoef(before[unseen], after[unseen])[0, 1] == pytest.approx(1, abs=1e-3)
@@ -59,7 +66,7 @@ def test_networks_are_compared_and_stay_where_nothing_is_clearly_better():
     y = np.maximum(x[:, :2], 0).sum(axis=1) + rng.normal(0, 0.1, 150)
     found = fit_automatic(x, y)
     assert list(found.accuracies) == [NETWORKS, "kernel", "ridge"]
-    assert found.accuracies[NETWORKS] == pairwise_accuracy(y, fit_networks(x, y).out_of_fold)
+    assert found.accuracies[NETWORKS] == pairwise_accuracy(y, found.out_of_fold)
     assert found.method == NETWORKS and isinstance(found.head, EnsembleHead)
     assert found.behind["kernel"][1] > 0  # better, but not clearly
     x, y = rated()  # a linear taste is not the networks' own
@@ -77,9 +84,8 @@ def test_another_candidate_stays_unless_a_head_is_clearly_better():
     assert other.method == "kernel" and other.accuracies["wrong"] == 0.0
 
 
-def test_a_model_of_networks_is_saved_and_read():
-    x, y = rated(60)
-    head, _ = fit_networks(x, y)
+def test_a_model_of_networks_is_saved_and_read(fitted):
+    x, head = rated(60)[0], fitted.head
     again = restore(head.kind, head.to_arrays(), head.config())
     assert again.predict(x) == pytest.approx(head.predict(x), abs=1e-3)
     assert again.predict_std(x) == pytest.approx(head.predict_std(x), abs=1e-3)
@@ -97,7 +103,7 @@ def test_without_enough_images_or_with_a_prior_there_are_no_networks():
 def test_images_that_say_nothing_get_nearly_one_score():
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(80, 5)), rng.normal(size=80)
-    head, _ = fit_networks(x, y)
+    head, _ = fit_networks(TrainingSet.of(x, y))
     assert np.isfinite(head.predict(x)).all()
     assert head.predict(rng.normal(size=(200, 5))).std() < 0.7
 

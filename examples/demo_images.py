@@ -29,7 +29,7 @@ TILE = 192  # pixels, both ways
 TEST_FRACTION = 0.25  # of the tiles; the test takes whole photographs until it has as many
 PNG_LEVEL = 1  # fast compression; the files are small anyway
 
-PHOTOGRAPHS = {
+PHOTOGRAPHS = {  # name -> package, file in it
     "astronaut": ("skimage", "data/astronaut.png"),
     "brick": ("skimage", "data/brick.png"),
     "camera": ("skimage", "data/camera.png"),
@@ -75,18 +75,13 @@ def make_demo_images(directory: Path, seed: int = 0) -> list[Example]:
     """Write the demo's images and `scores.csv` (`relative_path,score,split`) into a folder.
 
     The same seed gives the same files. Where the folder is complete already, nothing is written;
-    `scores.csv` is written last, so an interrupted run is noticed and made again.
-
-    Returns:
-        All the examples, whether written now or before.
-
-    Raises:
-        MissingExtra: one of the packages that hold the photographs is not installed.
-        DataError: the folder cannot be written.
+    `scores.csv` is written last, so an interrupted run is noticed and made again. Returns all the
+    examples, whether written now or before.
     """
     photographs = {name: tiles(load_photograph(name)) for name in PHOTOGRAPHS}
     examples = plan({name: len(parts) for name, parts in photographs.items()}, seed)
-    table = scores_table(examples)
+    rows = [(example.relative_path, -example.grade, example.split) for example in examples]
+    table = csv_text([("relative_path", "score", "split"), *rows])
     if not _is_complete(directory, examples, table):
         (directory / SCORES).unlink(missing_ok=True)
         for number, example in enumerate(examples):
@@ -129,12 +124,6 @@ def _test_photographs(tile_counts: dict[str, int], rng: np.random.Generator) -> 
         if sum(tile_counts[other] for other in test) < wanted:
             test.add(str(name))
     return test
-
-
-def scores_table(examples: Sequence[Example]) -> str:
-    """The content of `scores.csv`."""
-    rows = [(example.relative_path, -example.grade, example.split) for example in examples]
-    return csv_text([("relative_path", "score", "split"), *rows])
 
 
 def _is_complete(directory: Path, examples: Sequence[Example], table: str) -> bool:

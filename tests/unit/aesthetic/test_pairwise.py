@@ -6,7 +6,7 @@ import pytest
 from src.aesthetic.heads.pairwise import fit_pairwise
 from src.errors import ModelError
 from src.evaluation.rank_metrics import pairwise_accuracy
-from src.rating.models.comparison_graph import Choices
+from src.rating.models.graph import Choices
 
 
 def simulate(images=150, choices=900, d=5, own=0.3, seed=0):

@@ -1,10 +1,10 @@
-"""The settings of aesthetic_ab_scorer.py."""
+"""The settings of the scripts around the rating window."""
 
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from src.settings.keys import Computing, Group, ImageFolder, ScriptSettings
+from src.settings.keys import Computing, Group, ImageFolder, Place, ScriptSettings, UsedModel
 
 
 class RatingMethod(Group):
@@ -21,6 +21,7 @@ class ABScorer(ScriptSettings, ImageFolder, Computing, RatingMethod):
     """Rate your images by choosing between two at a time."""
 
     script: ClassVar[str] = "aesthetic_ab_scorer"
+    essentials: ClassVar[tuple[str, ...]] = ("ab_scorer_size", "ab_scorer_goal", "load_model")
 
     ab_scorer_size: int = Field(
         600, ge=400, le=10_000, description="Height of the window, in pixels."
@@ -33,14 +34,27 @@ class ABScorer(ScriptSettings, ImageFolder, Computing, RatingMethod):
         description="Which pairs are shown: 'active' (those that tell most), 'least_shown' or "
         "'random'.",
     )
-    feature_extractor: str = Field(
+    feature_extractor: Place = Field(
         "ViT-L/14",
         min_length=1,
-        description="Whose features help the scores, where the folder's are kept already; "
+        description="Whose features help the scores, if they have been computed already; "
         "otherwise those that most images have, or the built-in ones.",
     )
-    load_model: str = Field(
+    load_model: Place = Field(
         "",
-        description="A model you trained, for the statistics: who stands alone where you, your "
-        "scores and the model do not agree; '' for none.",
+        description="A model you trained: the statistics then say on which images you, your "
+        "scores and the model disagree; '' for none.",
+    )
+
+
+class ScoreFromModel(ScriptSettings, ImageFolder, Computing, RatingMethod, UsedModel):
+    """Give images that you have not rated yet the score of a model, as a start."""
+
+    script: ClassVar[str] = "aesthetic_score_from_model"
+    essentials: ClassVar[tuple[str, ...]] = ("load_model", "dry_run")
+
+    dry_run: bool = Field(
+        False,
+        description="True: only say what would be written to score.json. (Scores of images that "
+        "you have rated are never changed.)",
     )

@@ -1,11 +1,10 @@
-"""What extractors that put an image's pixels through a network have in common."""
+"""A network of torch on batches of pixels."""
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from src.devices import choose_device, cpu_has_bfloat16, half_precision
 from src.images.preprocess import Preprocessing
@@ -15,55 +14,25 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Of a few images the activations stay in a processor's cache; the memory for those of many is
+# fetched from the system, and given back, at every layer: five times slower.
 _CPU_BATCH = 4
-"""Of a few images the activations stay in a processor's cache; the memory for those of many is
-fetched from the system, and given back, at every layer: five times slower."""
 _LARGE = 20_000_000  # parameters from which a network, not decoding, takes the time
 _DISAGREEMENT = 0.05  # largest error of 16 bits, as a share of the features' spread
 
 
-class PixelExtractor:
-    """From an image to the pixels that a network wants; see `Extractor`.
-
-    Attributes:
-        name, identity: see `Extractor`.
-        preprocessing: known once the model is loaded.
-    """
-
-    name: str
-    identity: str
-    preprocessing: Preprocessing | None = None
-
-    @property
-    def min_side(self) -> int | None:
-        return None if self.preprocessing is None else self.preprocessing.min_side
-
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        assert self.preprocessing is not None
-        return self.preprocessing.pixels(image)
-
-    def describe(self) -> dict[str, Any]:
-        return {"name": self.name, "identity": self.identity}
-
-
 class TorchRunner:
-    """A network of torch on batches of pixels, in 16 bits where that is faster and agrees.
+    """Computes in 16 bits where that is faster and agrees.
 
     On a processor that multiplies in bfloat16, a large network is asked twice about its first
     images. CLIP ViT-B/32 runs 3.4 times as fast so, and errs by 2 % of the features' spread with
     random weights; in MobileNetV2 errors add up to 19 %, and such networks stay at 32 bits.
-
-    Args:
-        network: (n, 3, height, width) normalised to features (n, d).
-        model: what is moved to the device.
-        preprocessing: of the model.
-        device: see `src.devices.choose_device`.
     """
 
     def __init__(
         self,
-        network: "Callable[[torch.Tensor], torch.Tensor]",
-        model: "torch.nn.Module",
+        network: "Callable[[torch.Tensor], torch.Tensor]",  # (n, 3, h, w) normalised to (n, d)
+        model: "torch.nn.Module",  # what is moved to the device
         preprocessing: Preprocessing,
         device: str,
     ) -> None:

@@ -10,12 +10,11 @@ import pytest
 import torch
 
 from src.aesthetic.heads import EnsembleHead
-from src.aesthetic.mlp import ensemble as module
-from src.aesthetic.mlp.ensemble import fit_ensemble, mean_row
+from src.aesthetic.heads.training_set import TrainingSet
+from src.aesthetic.mlp.ensemble import _stacks, fit_ensemble, mean_row
 from src.aesthetic.mlp.side_by_side import side_by_side
-from src.aesthetic.mlp.trainer import TrainingSet, train_mlps
+from src.aesthetic.mlp.trainer import Diverged, train_mlps
 from src.aesthetic.select import assign_folds
-from src.errors import ModelError, SettingsError
 from src.evaluation.rank_metrics import interval_coverage, pairwise_accuracy
 from src.settings.mlp import Mlp, PredictorTrainingArgs
 
@@ -48,41 +47,29 @@ def test_each_member_becomes_what_it_would_alone(loss, standardise):
     sets = [TrainingSet.of(*rated()), TrainingSet.of(*rated()), TrainingSet.of(*rated(seed=1))]
     mlp = settings(loss).model_copy(update={"aesthetic_model_standardise": standardise})
     together = train_mlps(sets, mlp, seeds=[1, 2, 2])
-    for data, seed, result in zip(sets, [1, 2, 2], together, strict=True):
-        (alone,) = train_mlps([data], mlp, seeds=[seed])
-        assert same(alone.head, result.head)
-        for name in ("loss", "learning_rate"):
-            assert [row[name] for row in alone.history] == pytest.approx(
-                [row[name] for row in result.history], abs=1e-5
-            )
-    assert not same(together[0].head, together[1].head)
+    alone = [train_mlps([d], mlp, seeds=[s]) for d, s in zip(sets, [1, 2, 2], strict=True)]
+    for one, head in zip(alone, together.heads, strict=True):
+        assert same(one.heads[0], head)
+    mean = [mean_row(rows) for rows in zip(*(one.history for one in alone), strict=True)]
+    assert together.history == [pytest.approx(row, abs=1e-5) for row in mean]
+    assert not same(*together.heads[:2])
 
 
 def test_sets_of_different_sizes_take_the_steps_of_the_largest():
     sets = [TrainingSet.of(*rated(n)) for n in (60, 49)]
     for loss, steps in (("ranking", 7), ("mse", 8)):
-        results = train_mlps(sets, settings(loss))
-        assert [result.steps for result in results] == [4 * steps] * 2
-        assert all(pairwise_accuracy(d.scores, r.head.predict(d.features)) > 0.4
-                   for d, r in zip(sets, results, strict=True))  # fmt: skip
+        trained = train_mlps(sets, settings(loss))
+        assert trained.history[-1]["step"] == 4 * steps
+        assert all(pairwise_accuracy(d.scores, head.predict(d.features)) > 0.4
+                   for d, head in zip(sets, trained.heads, strict=True))  # fmt: skip
 
 
 def test_members_go_on_from_a_head():
     data = TrainingSet.of(*rated())
-    (first,) = train_mlps([data], settings())
+    (first,) = train_mlps([data], settings()).heads
     still = settings(hidden=(3,), dropouts=(), max_steps=1, learning_rate=1e-12)
-    again = train_mlps([data, data], still, seeds=[1, 2], start=first.head)
-    assert all(same(result.head, first.head) for result in again)
-
-
-def test_a_member_that_diverges_does_not_disturb_the_others():
-    x, y = rated()
-    sets = [TrainingSet.of(x, y), TrainingSet.of(x, 1e30 * y)]
-    mlp = settings("mse", hidden=(16, 16), dropouts=(), relu=False, max_grad_norm=0)
-    results = train_mlps(sets, mlp)
-    (alone,) = train_mlps(sets[:1], mlp)
-    assert "lower learning_rate (now 0.001)" in results[1].diverged
-    assert results[0].diverged is None and same(results[0].head, alone.head)
+    again = train_mlps([data, data], still, seeds=[1, 2], start=first)
+    assert all(same(head, first) for head in again.heads)
 
 
 # --- planning ----------------------------------------------------------------------------------
@@ -93,7 +80,7 @@ def test_a_member_that_diverges_does_not_disturb_the_others():
     [((8, 4), 1, [10]), ((8, 4), 3, [4, 3, 3]), ((1024, 128), 1, [1] * 10), ((200,), 1, [2] * 5)],
 )
 def test_small_networks_are_stacked_and_no_core_is_idle(hidden, workers, heights):
-    stacks = module._stacks(settings(hidden=hidden, members=10), 1280, workers)
+    stacks = _stacks(settings(hidden=hidden), 1280, 10, workers)
     assert [len(stack) for stack in stacks] == heights
     assert sorted(itertools.chain(*stacks)) == list(range(10))
 
@@ -123,13 +110,13 @@ def test_work_is_taken_as_workers_are_free_and_stops_when_it_is_closed():
 
 def test_members_are_trained_without_their_part_and_averaged():
     x, y = rated(n=150, noise=0.5)
-    fit = fit_ensemble(x, y, settings(num_train_epochs=30))
+    fit = fit_ensemble(TrainingSet.of(x, y), settings(num_train_epochs=30))
     assert isinstance(fit.head, EnsembleHead) and len(fit.head.members) == 3
     fold = assign_folds(150, 3, 42)
     for number, head in enumerate(fit.head.members):
         part = TrainingSet.of(x[fold != number], y[fold != number])
-        (alone,) = train_mlps([part], settings(num_train_epochs=30), seeds=[42 + number])
-        assert pairwise_accuracy(alone.head.predict(x), head.predict(x)) == 1
+        (alone,) = train_mlps([part], settings(num_train_epochs=30), seeds=[42 + number]).heads
+        assert pairwise_accuracy(alone.predict(x), head.predict(x)) == 1
         assert fit.out_of_fold[fold == number] == pytest.approx(head.predict(x[fold == number]))
     members = [head.predict(x) for head in fit.head.members]
     assert fit.head.predict(x) == pytest.approx(np.mean(members, axis=0))
@@ -139,7 +126,9 @@ def test_members_are_trained_without_their_part_and_averaged():
 @pytest.mark.parametrize(("loss", "epochs"), [("ranking", 30), ("mse", 10), ("mse", 30)])
 def test_the_mean_is_better_than_its_members_and_knows_its_error(loss, epochs):
     x, y = rated(n=150, noise=0.5)
-    fit = fit_ensemble(x, y, settings(loss, num_train_epochs=epochs, learning_rate=1e-2))
+    fit = fit_ensemble(
+        TrainingSet.of(x, y), settings(loss, num_train_epochs=epochs, learning_rate=1e-2)
+    )
     new, truth = rated(n=1000, seed=5, noise=0.5)
     predicted, std = fit.head.predict(new), fit.head.predict_std(new)
     singles = [pairwise_accuracy(truth, head.predict(new)) for head in fit.head.members]
@@ -153,7 +142,8 @@ def test_the_mean_has_the_unit_and_the_error_of_the_scores():
     for loss in ("ranking", "mse"):
         factor, level = (1, 0) if loss == "mse" else (100, 7)
         fit, larger = (
-            fit_ensemble(x, scores, settings(loss)) for scores in (y, factor * y + level)
+            fit_ensemble(TrainingSet.of(x, scores), settings(loss))
+            for scores in (y, factor * y + level)
         )
         assert larger.head.predict(x) == pytest.approx(factor * fit.head.predict(x) + level)
         # By hand: the line through what members give to images they have not seen is the identity.
@@ -168,10 +158,8 @@ def test_a_diverging_member_and_the_mean_of_rows():
     x, y = rated()
     wild = settings("mse", hidden=(16, 16), dropouts=(), relu=False, learning_rate=1e30,
                     max_grad_norm=0, num_train_epochs=50)  # fmt: skip
-    with pytest.raises(SettingsError, match="lower learning_rate"):
-        fit_ensemble(x, y, wild)
-    with pytest.raises(ModelError):
-        fit_ensemble(x, np.ones(60), settings())
+    with pytest.raises(Diverged, match="lower learning_rate"):
+        fit_ensemble(TrainingSet.of(x, y), wild)
     assert mean_row([{"a": 1.0, "b": 2.0}, {"a": 3.0}]) == {"a": 2.0}
 
 
@@ -180,12 +168,13 @@ def test_ctrl_c_joins_the_members_as_far_as_they_are():
     x, y = rated(n=150)
     calls = itertools.count()
 
-    def evaluate(head):
+    def evaluate(heads, epoch):
         if next(calls) == 12:
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        return {"ab": pairwise_accuracy(y, head.predict(x))}
+        return {"ab": np.mean([pairwise_accuracy(y, head.predict(x)) for head in heads])}
 
-    fit = fit_ensemble(x, y, settings(num_train_epochs=1_000_000), evaluate=evaluate)
+    data, mlp = TrainingSet.of(x, y), settings(num_train_epochs=1_000_000)
+    fit = fit_ensemble(data, mlp, evaluate=evaluate)
     assert fit.interrupted
     assert 1 <= len(fit.head.members) <= 3
     assert pairwise_accuracy(y, fit.head.predict(x)) > 0.7
@@ -199,6 +188,7 @@ def test_ctrl_c_joins_the_members_as_far_as_they_are():
 def test_a_gpu_trains_a_stack_like_single_ones():
     sets = [TrainingSet.of(*rated()), TrainingSet.of(*rated(seed=1))]
     mlp = settings().model_copy(update={"device": "cuda"})
-    for data, seed, result in zip(sets, (1, 2), train_mlps(sets, mlp, seeds=[1, 2]), strict=True):
-        (alone,) = train_mlps([data], mlp, seeds=[seed])
-        assert same(alone.head, result.head)
+    for data, seed, head in zip(
+        sets, (1, 2), train_mlps(sets, mlp, seeds=[1, 2]).heads, strict=True
+    ):
+        assert same(train_mlps([data], mlp, seeds=[seed]).heads[0], head)

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from src.aesthetic.heads import ResidualHead
+from src.aesthetic.heads import ResidualHead, fit_head
 from src.aesthetic.heads.linear import LinearHead
-from src.aesthetic.heads.ridge import fit_ridge
 from src.aesthetic.select import assign_folds, choose_method, fit_auto
 from src.errors import ModelError
 from src.evaluation.rank_metrics import evaluate
@@ -50,7 +49,7 @@ def test_left_out_predictions_come_from_fits_without_the_image():
     result = fit_auto(x, y, candidates=("ridge",), seed=4)
     fold = assign_folds(50, 5, seed=4)
     outside = fold == 2
-    expected = fit_ridge(x[~outside], y[~outside]).predict(x[outside])
+    expected = fit_head("ridge", x[~outside], y[~outside]).predict(x[outside])
     assert result.out_of_fold[outside] == pytest.approx(expected)
 
 

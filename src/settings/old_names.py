@@ -1,0 +1,76 @@
+"""Names that earlier versions and the first trainer had, and what is called so now."""
+
+from src.settings.training_arguments import training_argument_names
+
+# Key -> its name now, with a script's name before it if it belongs to the group of that script.
+RENAMED = {
+    "clip_model": "feature_extractor",
+    "max_comparisons": "ab_scorer_goal",
+    "existing_tags": "existing",
+    "apply_tag_errors": "review_labels.decisions",
+    "apply_sureness": "review_labels.at_least",
+    "serve_port": "tag_images.port",
+}
+_PREFIXES = {
+    ("score_images", "score_"): (
+        *("output", "table", "first", "gallery", "action", "dry_run", "undo", "export", "cuts"),
+        *("cut_by", "folders", "into", "xmp_naming"),
+    ),
+    ("classify_images", "classify_"): (
+        *("action", "table", "rank_by", "into", "minimum", "dry_run", "undo"),
+    ),
+    ("review_labels", "review_"): ("decisions", "at_least", "table", "dry_run", "undo"),
+    ("tag_images", "tag_"): ("action", "backend", "threshold", "top_k", "probabilities"),
+    ("find_duplicates", "duplicates_"): ("output", "similarity"),
+}
+for (_script, _prefix), _keys in _PREFIXES.items():
+    RENAMED |= {f"{_prefix}{_key}": f"{_script}.{_key}" for _key in _keys}
+
+# Of the first trainer, without a meaning now: unrated images are never trained on, and meta.txt
+# has a form of its own.
+GONE = {"ignore_score_zero", "meta_fmt", "ab_analysis_regexes", "use_model_scores_for_stats"}
+
+# The dictionaries in which the first trainer kept its keys, and whose they are; "" for everyone's.
+PARTS = {
+    "args": "",
+    "common_args": "",
+    "category_training_args": "custom_classifier_training",
+    "aesthetic_training_args": "aesthetic_predictor_training",
+    "aesthetic_model_args": "aesthetic_predictor_training",
+    "aesthetic_ab_args": "aesthetic_ab_scorer",
+}
+
+# Names that TrainingArguments had once, and what does the same with the same value.
+TRAINING_RENAMED = {
+    "evaluation_strategy": "eval_strategy",
+    "warmup_ratio": "warmup_steps",  # a value below 1 is a share of all steps
+    "no_cuda": "use_cpu",
+    "per_gpu_train_batch_size": "per_device_train_batch_size",
+    "per_gpu_eval_batch_size": "per_device_eval_batch_size",
+    "push_to_hub_token": "hub_token",
+    "push_to_hub_model_id": "hub_model_id",
+    "gradient_checkpointing": "activation_checkpointing",
+    "gradient_checkpointing_kwargs": "activation_checkpointing_kwargs",
+}
+# Gone: the default does what they did, or something else does with another value.
+TRAINING_GONE = {
+    *("overwrite_output_dir", "save_safetensors", "logging_dir", "use_mps_device"),
+    *("group_by_length", "include_inputs_for_metrics", "adafactor"),
+}
+
+
+def new_training_name(name: str, own: frozenset[str]) -> str | None:
+    """What a key of training_args is called now; None if it has no effect in this script.
+
+    Args:
+        name: the key.
+        own: the keys that the script's training has; empty if it takes all of TrainingArguments.
+    """
+    known = own or training_argument_names()
+    if name in known or not known:
+        return name
+    new = TRAINING_RENAMED.get(name, name)
+    if new in known:
+        return new
+    passed_over = TRAINING_GONE | TRAINING_RENAMED.keys() | training_argument_names()
+    return None if name in passed_over else name

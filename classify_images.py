@@ -68,7 +68,7 @@ def _predict(settings: ClassifyImages, classifier: Any, into: Path | None) -> An
 def _write_table(
     settings: ClassifyImages, paths: list[str], probabilities: Any, classes: tuple[str, ...]
 ) -> None:
-    from src.classifier.table import classification_table
+    from src.classifier.results import classification_table
     from src.files import write_text
 
     table = classification_table(paths, probabilities, classes, settings.rank_by)

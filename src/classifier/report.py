@@ -39,8 +39,8 @@ def write_report(
         path: where to.
         predictions: what the page is about.
         metrics: as in metrics.json.
-        matrix: counts of the part shown, a row for each true class, (classes, classes).
-        suspicions: labels that are probably wrong, the worst first.
+        matrix: counts, (classes, classes), a row for each true class.
+        suspicions: the worst first.
         shown: the part that the matrix and the plots are of.
         images: thumbnails in each row.
     """

@@ -1,6 +1,7 @@
-"""Measuring what a classifier predicts, and writing it into a folder."""
+"""What a classifier predicts: measured, and written into files."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from src.dataset.parts import PART_NAMES, TEST, TRAIN
 from src.dataset.suspected_labels import FILE_NAME, PAGE, SuspectedLabel, write_suspected
 from src.evaluation.classification import confusion_matrix, evaluate
 from src.evaluation.label_errors import suspected_labels, wrong_probabilities
-from src.files import rows_of, write_csv, write_text
+from src.files import csv_text, rows_of, write_csv, write_text
 from src.image_models.target import Predictions
 from src.reports.suspects import write_suspects
 from src.settings.keys import EvaluationArgs
+
+_COLUMNS = 100  # categories up to which each has a column
+_TOP = 5
 
 
 def write_results(
@@ -109,3 +113,33 @@ def columns(predictions: Predictions) -> dict[str, Any]:
         "probability_of_label": shares[np.arange(len(shares)), data.labels],
         **{f"p({name})": shares[:, index] for index, name in enumerate(data.names)},
     }
+
+
+def classification_table(
+    paths: Sequence[str], probabilities: np.ndarray, classes: Sequence[str], rank_by: str = ""
+) -> str:
+    """path, category, probability, and the probabilities of all categories (or of the best five).
+
+    The most probable images of the category `rank_by` come first; without it the order stays.
+    """
+    names, rows = np.array(classes, object), np.arange(len(paths))
+    if rank_by:
+        wanted = probabilities[:, list(classes).index(rank_by)]
+        rows = np.argsort(-wanted, kind="stable")
+    shares = probabilities[rows]
+    best = np.argsort(-shares, axis=1, kind="stable")[:, :_TOP]
+    highest = np.take_along_axis(shares, best, axis=1)
+    columns: dict[str, Any] = {
+        "path": np.array(paths, object)[rows],
+        "category": names[best[:, 0]],
+        "probability": highest[:, 0],
+    }
+    if rank_by:
+        columns[f"rank by p({rank_by})"] = range(1, len(paths) + 1)
+    if len(classes) <= _COLUMNS:
+        columns |= {f"p({name})": shares[:, index] for index, name in enumerate(classes)}
+    else:
+        for place in range(1, _TOP):
+            columns[f"category {place + 1}"] = names[best[:, place]]
+            columns[f"p {place + 1}"] = highest[:, place]
+    return csv_text(rows_of(columns))

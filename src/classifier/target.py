@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from src.classifier.cross_entropy import balanced_weights, objective
 from src.dataset.classes import check_counts, read_categories
 from src.dataset.deduplicate import Deduplicated, deduplicate
 from src.dataset.labelled import LabelledImages, some
@@ -24,14 +24,14 @@ from src.image_models.head import (
 )
 from src.image_models.model import SINGLE_LABEL
 from src.image_models.save import read_classes
-from src.image_models.target import HeadFit, Images
+from src.image_models.target import HeadFit, Images, Target
 from src.settings.classifier import ClassifierTraining
 
 logger = logging.getLogger(__name__)
 
 
-class Classes:
-    """See `src.image_models.target.Target`."""
+class Classes(Target):
+    """Of a new last layer it begins with equal probabilities; its names are in categories.json."""
 
     problem_type = SINGLE_LABEL
 
@@ -39,7 +39,6 @@ class Classes:
         self._settings = settings
 
     def read(self, known: Path | None, *, only_known: bool = False) -> LabelledImages:
-        """The images of the categories' folders."""
         directory = Path(self._settings.top_level_image_directory)
         classes = read_classes(known) if known else ()
         data = read_categories(directory, classes, only_known=only_known)
@@ -76,9 +75,6 @@ class Classes:
                     lacking,
                 )
 
-    def start_head(self, layer: Any, labels: Any) -> None:
-        """Nothing: the layer begins with equal probabilities."""
-
     def objective(self, labels: Any) -> Objective:
         """Cross-entropy, weighted and smoothed as the settings say."""
         smoothing = self._settings.training_args.given.get("label_smoothing_factor", 0.0)
@@ -108,8 +104,55 @@ class Classes:
         )
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Softmax."""
         return softmax(logits)
 
-    def save(self, folder: Path, data: LabelledImages) -> None:
-        """Nothing: the classes are in categories.json."""
+
+def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Weight of each class so that all count the same: n / (present * count), (classes,) float32.
+
+    The mean over these images is 1. Classes without images get 1.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.where(counts > 0, weights, 1.0).astype(np.float32)
+
+
+def objective(weights: np.ndarray | None = None, smoothing: float = 0.0) -> Objective:
+    """Cross-entropy with metrics and their wording.
+
+    Args:
+        weights: of the classes, (classes,); None for all 1.
+        smoothing: share of each label that is spread over all classes (Szegedy et al., 2016).
+    """
+    return Objective(partial(_cross_entropy, weights, smoothing), _metrics, _describe)
+
+
+def _cross_entropy(
+    weights: np.ndarray | None,
+    smoothing: float,
+    outputs: Any,
+    labels: Any,
+    num_items_in_batch: Any = None,
+) -> Any:
+    """Of hard labels, (n,) int, or of shares, (n, classes)."""
+    import torch
+
+    logits = outputs["logits"].float()
+    weight = None if weights is None else torch.as_tensor(weights, device=logits.device)
+    total = torch.nn.functional.cross_entropy(
+        logits, labels, weight=weight, label_smoothing=smoothing, reduction="sum"
+    )
+    return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+
+
+def _metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    right = softmax(logits)[np.arange(len(labels)), labels]
+    return {
+        "accuracy": float(np.mean(logits.argmax(axis=1) == labels)),
+        "log_loss": float(-np.log(np.maximum(right, 1e-12)).mean()),
+    }
+
+
+def _describe(metrics: dict[str, float]) -> str:
+    accuracy, log_loss = metrics["accuracy"], metrics["log_loss"]
+    return f"validation: {accuracy:.1%} right, log-loss {log_loss:.3f}"

@@ -27,11 +27,7 @@ Draw = dict[str, torch.Tensor]
 
 
 def augment(pixels: torch.Tensor, size: tuple[int, int], how: Augmenting) -> torch.Tensor:
-    """Augment each image of a batch (n, 3, height, width) uint8 on its own.
-
-    Returns:
-        (n, 3, *size) float32, 0 to 255; a tensor of its own.
-    """
+    """Augment each of some images (n, 3, height, width) uint8: (n, 3, *size) float32, 0 to 255."""
     draws = 2 * torch.rand(len(_DRAWS), len(pixels), 1, 1, 1) - 1
     if pixels.device.type != "cpu":
         return _augmented(pixels, size, how, draws.to(pixels.device))
@@ -118,15 +114,9 @@ def blend(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """MixUp or CutMix: each image with another of the batch, and the labels in the same shares.
 
-    Args:
-        pixels: (n, 3, height, width) float.
-        labels: (n,) int, or (n, classes) of zeros and ones, which stay right: a tag of either
-            image is there in that image's share.
-        classes: how many there are.
-        how: the alphas.
-
-    Returns:
-        The images, and labels as shares, (n, classes) float32.
+    Pixels are (n, 3, height, width) float. Labels are (n,) int, or (n, classes) of zeros and ones,
+    which stay right: a tag of either image is there in that image's share. They are returned as
+    shares, (n, classes) float32.
     """
     shares = labels.float() if labels.ndim == 2 else functional.one_hot(labels, classes).float()
     if not how.blends or len(pixels) < 2:

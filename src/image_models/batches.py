@@ -40,10 +40,9 @@ class PixelDataset(Dataset[Item]):
         paths: relative to it.
         labels: (n,) int64, or sparse (n, k) for several labels an image.
         preprocessing: of the model; see `with_margin`.
-        exact: exactly the model's own preprocessing, as for measuring; otherwise a JPEG may be
-            decoded at the size needed, not twice of it: faster, and a little less sharp.
-        keep_bytes: how much memory decoded images may take, so that later epochs need not decode
-            them again; by default what there is room for, at most 2 GiB.
+        exact: exactly that preprocessing, as for measuring; otherwise a JPEG may be decoded at the
+            size needed, not twice of it: faster, and a little less sharp.
+        keep_bytes: memory for decoded images, so that later epochs need not decode them again.
     """
 
     def __init__(

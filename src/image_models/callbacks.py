@@ -34,21 +34,20 @@ class EpochLogger(TrainerCallback):
 
     def __init__(self, describe: Callable[[dict[str, float]], str]) -> None:
         self._describe = describe
-        self._loss = math.nan
+        self._loss = ""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        self._loss = logs.get("loss", self._loss)
+        if "loss" in logs:
+            self._loss = f"training loss {logs['loss']:.4f}"
         measured = {
             name.removeprefix("eval_"): value
             for name, value in logs.items()
             if name.startswith("eval_")
         }
-        if not state.is_world_process_zero:
-            return
-        if measured or ("loss" in logs and args.eval_strategy == "no"):
-            loss = f"training loss {self._loss:.4f}" if math.isfinite(self._loss) else ""
-            parts = [part for part in (loss, self._describe(measured) if measured else "") if part]
-            logger.info("epoch %.4g: %s", state.epoch or 0, ", ".join(parts))
+        said = measured or ("loss" in logs and args.eval_strategy == "no")
+        if said and state.is_world_process_zero:
+            parts = [self._loss, self._describe(measured) if measured else ""]
+            logger.info("epoch %.4g: %s", state.epoch or 0, ", ".join(filter(None, parts)))
 
 
 class EveryNthEpoch(TrainerCallback):

@@ -43,10 +43,10 @@ def write_onnx(
     name: str,
     notes: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a network whose input is called "pixels", with a dynamic batch.
+    """Write a network that takes "pixels", (n, height, width, 3) uint8, with a dynamic batch.
 
     Args:
-        network: takes (n, height, width, 3) uint8.
+        network: what is written.
         pixels: an example of two images or more.
         file: where to.
         output: what its output is called.

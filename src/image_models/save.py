@@ -52,14 +52,8 @@ def save_classifier(
 ) -> None:
     """Save a model so that each file is there as a whole, and results of an older one are not.
 
-    Args:
-        folder: where to.
-        model: a transformers image classifier with the right `id2label`.
-        classes: in the order of its outputs.
-        processor_from: folder with the preprocessing that the model was trained with.
-        head_name: the layer that makes the logits.
-        features: where only the head was trained: `HeadInputs.features` of the backbone's model.
-        trained_here: see `HeadInputs`.
+    The preprocessing comes from the folder `processor_from`. Where only the head was trained,
+    `features` are `HeadInputs.features` of the backbone's model; for `trained_here` see there.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

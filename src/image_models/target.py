@@ -57,10 +57,7 @@ class Target(Protocol):
     problem_type: str  # SINGLE_LABEL or MULTI_LABEL of `src.image_models.model`
 
     def read(self, known: Path | None, *, only_known: bool = False) -> LabelledImages:
-        """The labelled images.
-
-        The classes or tags of a known model's folder come first, or are the only ones.
-        """
+        """The labelled images; what a known model's folder names comes first, or alone."""
 
     def deduplicate(
         self, data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarray
@@ -71,10 +68,10 @@ class Target(Protocol):
         """Raise DataError if too little is left to train on."""
 
     def start_head(self, layer: Any, labels: Any) -> None:
-        """Set what a new last layer begins with, given the labels of the training images."""
+        """Set what a new last layer begins with, if not zeros, given the training labels."""
 
     def objective(self, labels: Any) -> Objective:
-        """Loss and metrics, given the labels of the training images."""
+        """Loss and metrics, given the training labels."""
 
     def fit_head(self, start: LinearHead, images: Images, parts: np.ndarray) -> HeadFit:
         """Train the last layer alone, on features."""

@@ -100,19 +100,11 @@ class _Run(NamedTuple):
     model: Any
     head_name: str
 
-    def save(self, model: Any, processor_from: Path, features: str | None = None) -> Path:
-        """Save the model and what belongs to it."""
-        folder = Path(self.settings.save_model)
-        save_classifier(
-            folder,
-            model.cpu(),
-            self.images.data.names,
-            processor_from,
-            self.head_name,
-            features=features,
-            trained_here=features is None or self.backbone.trained_here,
-        )
-        self.target.save(folder, self.images.data)
+    def save(self, model: Any, processor_from: Path, **record: Any) -> Path:
+        """Save the model and what belongs to it; `record` as for `save_classifier`."""
+        folder, data = Path(self.settings.save_model), self.images.data
+        save_classifier(folder, model.cpu(), data.names, processor_from, self.head_name, **record)
+        self.target.save(folder, data)
         return folder
 
 
@@ -120,7 +112,8 @@ def _train_head(run: _Run) -> Predictions:
     layer = run.model.get_submodule(run.head_name)
     fit = run.target.fit_head(LinearHead.of(layer), run.images, run.parts)
     fit.head.put_into(layer)
-    run.save(run.model, run.backbone.files.folder, run.backbone.features)
+    record = {"features": run.backbone.features, "trained_here": run.backbone.trained_here}
+    run.save(run.model, run.backbone.files.folder, **record)
     return Predictions(
         images=run.images,
         parts=run.parts,

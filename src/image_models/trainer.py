@@ -1,5 +1,6 @@
 """transformers' Trainer on batches of bytes: augmented, normalised and averaged on the device."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ class ImageTrainer(Trainer):
     the weights is what is measured and kept in the end.
     """
 
+    model: Any  # without the wrappers of training in parallel
+
     def __init__(
         self, settings: ClassifierTraining, preprocessing: Preprocessing, **options: Any
     ) -> None:
@@ -35,36 +38,26 @@ class ImageTrainer(Trainer):
         self._offset = torch.tensor(preprocessing.offset, device=device).view(3, 1, 1)
         self._frozen = [
             layer
-            for layer in self._network.modules()
+            for layer in self.model.modules()
             if settings.freeze_batch_norm
             and isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)
         ]
         self._average = None
         if settings.ema_decay:
-            self._average = running_average(self._network, settings.ema_decay).to(device)
+            self._average = running_average(self.model, settings.ema_decay).to(device)
             self.add_callback(_Averaging(self._average))
-
-    @property
-    def _network(self) -> Any:
-        """The model without the wrappers of training in parallel."""
-        return self.model
 
     def use_average(self) -> None:
         """Put the averaged weights into the model for good."""
         if self._average is not None:
-            self._network.load_state_dict(self._average.module.state_dict())
+            self.model.load_state_dict(self._average.module.state_dict())
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """As Trainer.evaluate, of the averaged weights if there are any."""
-        weights = {}
-        if self._average is not None:
-            weights = {key: value.clone() for key, value in self._network.state_dict().items()}
+        weights = copy.deepcopy(self.model.state_dict())
         self.use_average()
-        try:
-            result: dict[str, float] = super().evaluate(*args, **kwargs)
-        finally:
-            if weights:
-                self._network.load_state_dict(weights)
+        result: dict[str, float] = super().evaluate(*args, **kwargs)
+        self.model.load_state_dict(weights)
         return result
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
@@ -92,8 +85,8 @@ class ImageTrainer(Trainer):
         stay as they are (huggingface/transformers#43701, #48805). from_pretrained translates.
         """
         if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
-            saved = type(self._network).from_pretrained(checkpoint)
-            self._network.load_state_dict(saved.state_dict())
+            saved = type(self.model).from_pretrained(checkpoint)
+            self.model.load_state_dict(saved.state_dict())
         file = Path(checkpoint) / AVERAGE_FILE
         if self._average is not None and file.is_file():
             self._average.load_state_dict(load_file(file))
@@ -102,13 +95,13 @@ class ImageTrainer(Trainer):
         """To the device; bytes become normalised pixels, in training after augmenting them."""
         prepared: dict[str, Any] = super()._prepare_inputs(inputs)
         pixels, labels = prepared["pixel_values"].permute(0, 3, 1, 2), prepared["labels"]
-        if self._network.training:
+        if self.model.training:
             for layer in self._frozen:
                 layer.eval()
-        if self._network.training and self._settings.augments:
+        if self.model.training and self._settings.augments:
             pixels = augment(pixels, self._size, self._settings)
             if self._settings.blends:
-                classes = self._network.config.num_labels
+                classes = self.model.config.num_labels
                 pixels, labels = blend(pixels, labels, classes, self._settings)
         # In place, where a copy has been made: no second copy of the batch.
         pixels = pixels.float().mul_(self._scale).add_(self._offset)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from src.classifier.table import classification_table
+from src.classifier.results import classification_table
 from src.errors import SettingsError
 from src.file_changes.apply import apply
 from src.file_changes.plan import folder_name, not_sorted_yet, place

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from src.classifier.cross_entropy import balanced_weights, cross_entropy, objective
+from src.classifier.target import balanced_weights, objective
 from src.dataset.labelled import LabelledImages
 from src.errors import ModelError, SettingsError
 from src.image_models.callbacks import KeepOnInterrupt
@@ -31,7 +31,7 @@ def test_the_loss_by_hand_with_weights_smoothing_and_a_count_of_labels():
     logits, labels = [[1.0, 0.0], [0.5, 2.0]], torch.tensor([0, 0])
     log_shares = torch.log_softmax(torch.tensor(logits), dim=1)
     weights = np.array([2.0, 0.5], np.float32)
-    loss = cross_entropy(logits_of(logits), labels, 8, weights=weights, smoothing=0.2)
+    loss = objective(weights, 0.2).loss(logits_of(logits), labels, num_items_in_batch=8)
     # 0.9 of each label on its own class and 0.1 on the other, times the classes' weights.
     expected = -(0.9 * 2.0 * log_shares[:, 0] + 0.1 * 0.5 * log_shares[:, 1]).sum() / 8
     torch.testing.assert_close(loss, expected)

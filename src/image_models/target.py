@@ -69,6 +69,7 @@ class Target(Protocol):
 
     def start_head(self, layer: Any, labels: Any) -> None:
         """Set what a new last layer begins with, if not zeros, given the training labels."""
+        return
 
     def objective(self, labels: Any) -> Objective:
         """Loss and metrics, given the training labels."""
@@ -84,3 +85,4 @@ class Target(Protocol):
 
     def save(self, folder: Path, data: LabelledImages) -> None:
         """Write what the model's folder needs beside the model itself."""
+        return

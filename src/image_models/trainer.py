@@ -54,6 +54,8 @@ class ImageTrainer(Trainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """As Trainer.evaluate, of the averaged weights if there are any."""
+        if self._average is None:
+            return super().evaluate(*args, **kwargs)
         weights = copy.deepcopy(self.model.state_dict())
         self.use_average()
         result: dict[str, float] = super().evaluate(*args, **kwargs)

@@ -15,7 +15,7 @@ from src.rating.models.feature_space import feature_space, without_features
 from src.rating.models.graph import Choices
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.scoring import Answer, EloScoring, PosteriorScoring, Scoring, as_choices
-from src.rating.report.statistics import ChoiceCounts
+from src.rating.statistics import ChoiceCounts
 from src.rating.storage.choice_log import ANSWERS, NAME, ChoiceLog
 
 logger = logging.getLogger(__name__)

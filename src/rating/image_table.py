@@ -1,7 +1,5 @@
 """The images of a rating session: their numbers, and which of them may be shown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

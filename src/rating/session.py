@@ -10,8 +10,6 @@ be computed again from the choices. A session is one `RatingDatabase`:
 All methods may be called from any thread.
 """
 
-from __future__ import annotations
-
 import secrets
 import threading
 import time
@@ -31,7 +29,7 @@ from src.rating.models.live_scores import LiveScores
 from src.rating.models.posterior import LOGITS
 from src.rating.models.scoring import Answer, EloScoring, PosteriorScoring, Scoring
 from src.rating.pairs.schedule import PairSchedule, Selection, Shown
-from src.rating.report.statistics import ChoiceCounts, Statistics, odd_one_out
+from src.rating.statistics import ChoiceCounts, Statistics, odd_one_out
 from src.rating.storage.choice_rows import ANSWERS, Event
 from src.rating.storage.rating_store import RatingStore
 from src.rating.storage.score_file import as_text, posix

@@ -6,10 +6,10 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any
 
-from src.rating.report.statistics import Statistics
 from src.rating.session import RatingDatabase
+from src.rating.statistics import Statistics
 from src.window import theme
-from src.window.background import Background, BackgroundTask
+from src.window.background import Background, BackgroundTask, when_done
 from src.window.controls import Action, Controls
 from src.window.footer import Footer, status_text
 from src.window.help_panel import draw_help
@@ -71,7 +71,7 @@ class Window:
         self.canvas = tk.Canvas(root, background=theme.SURROUND, highlightthickness=0)
         self.footer = Footer(root, self._style)
         self.view = PairView(self.canvas, self._style, self._pictures)
-        self._background = Background(root, session.database, self._pictures, self.view)
+        self._background = Background(root, session.database, self._pictures)
         self._overlay = Panel(self.canvas, self._style, "overlay")
         self._note = Panel(self.canvas, self._style, "note")
         self._problem = Panel(self.canvas, self._style, "problem")
@@ -186,7 +186,7 @@ class Window:
         future = self._pictures.prepare(session.pair, asked[1])
         if not future.done():
             self.root.after(_PATIENCE_MS, lambda: self._clear_old(asked))
-        self._background.when_done(future, lambda done: self._draw_pair(asked, done))
+        when_done(self.root, [future], lambda made: self._draw_pair(asked, future))
 
     def _clear_old(self, asked: tuple[int, Frame]) -> None:
         if asked == self._asked and self._drawn_serial != asked[0]:
@@ -206,7 +206,7 @@ class Window:
         if self._drawn_serial != asked[0]:
             self._drawn_serial = asked[0]
             self.session.shown(prepared.stamps)
-        self._background.prefetch(asked[1], self._show_statistics)
+        self._background.prefetch(asked[1], self._show_statistics, self.view.make_ready)
         if self._behind:
             self._background.run(self._behind)
             self._behind = ()

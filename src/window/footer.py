@@ -3,8 +3,7 @@
 import tkinter as tk
 from typing import NamedTuple
 
-from src.rating.report.advice import FEWEST
-from src.rating.report.statistics import Statistics
+from src.rating.statistics import FEWEST, Statistics
 from src.window import theme
 from src.window.controls import Key, shown_keys
 from src.window.layout import Rect

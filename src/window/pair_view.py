@@ -3,17 +3,19 @@
 import tkinter as tk
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 
 from PIL import Image, ImageTk
 
 from src.rating.session import Outcome
 from src.window import theme
+from src.window.background import when_done
 from src.window.layout import Frame, Layout, Rect, Size, arrange, zoom_box
 from src.window.pictures import Picture, Pictures, Prepared, Unavailable, to_srgb
 from src.window.theme import Theme
 
-_FLASH_MS, _FLASH_STEPS = 300, 8
-_POLL_MS = 10
+_FADING = [f"#{grey:02x}{grey:02x}{grey:02x}" for grey in range(0xF4, 0x77, -16)]
+_FADE_MS = 38  # for each of these
 
 
 class PairView:
@@ -87,7 +89,7 @@ class PairView:
             preview = known.image if known else self._prepared.images[index]
             zoom = _Zoom(self._canvas, self.layout[index], full, preview)
             self._zooms.append(zoom)
-            self._await_full(zoom, self._pictures.full(path))
+            when_done(self._canvas, [self._pictures.full(path)], partial(self._sharpen, zoom))
         self.move_zoom(x, y)
         return True
 
@@ -103,14 +105,10 @@ class PairView:
         self._canvas.delete("zoom")
         self._canvas.configure(cursor="")
 
-    def _await_full(self, zoom: "_Zoom", future: "Future[Picture]") -> None:
-        if zoom not in self._zooms:
-            future.cancel()
-        elif not future.done():
-            self._canvas.after(_POLL_MS, lambda: self._await_full(zoom, future))
-        else:
+    def _sharpen(self, zoom: "_Zoom", made: "list[Future[Picture]]") -> None:
+        if zoom in self._zooms:
             try:
-                zoom.sharpen(future.result().image)
+                zoom.sharpen(made[0].result().image)
             except Unavailable:  # it will be said when the pair is shown anew
                 self.stop_zoom()
 
@@ -145,12 +143,11 @@ class PairView:
     def _fade(self, items: tuple[int, ...], step: int) -> None:
         if not items or self._canvas.find_withtag("flash") != items:
             return
-        if step == _FLASH_STEPS:
+        if step == len(_FADING):
             self._canvas.delete("flash")
-            return
-        colour = theme.mix(theme.BRIGHT, theme.SURROUND, step / _FLASH_STEPS)
-        self._canvas.itemconfigure("flash", fill=colour)
-        self._canvas.after(_FLASH_MS // _FLASH_STEPS, lambda: self._fade(items, step + 1))
+        else:
+            self._canvas.itemconfigure("flash", fill=_FADING[step])
+            self._canvas.after(_FADE_MS, lambda: self._fade(items, step + 1))
 
 
 class _Zoom:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 from src.errors import DataError
-from src.rating.report.statistics import Statistics
 from src.rating.session import Outcome, Pair, RatingDatabase
+from src.rating.statistics import Statistics
 from src.window.controls import Action
 from src.window.pictures import Stamp, stamp_of
 

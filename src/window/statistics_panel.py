@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from src.evaluation.proportion import Proportion
-from src.rating.report.advice import FEWEST, OddOneOut
-from src.rating.report.statistics import Statistics
+from src.rating.statistics import FEWEST, OddOneOut, Statistics
 from src.window import theme
 from src.window.layout import Rect
 from src.window.panel import Panel, smooth_line

@@ -50,12 +50,3 @@ class Theme:
                 weight="bold" if bold else "normal",
             )
         return self._fonts[key]
-
-
-def mix(first: str, second: str, share: float) -> str:
-    """A colour between two: `share` of the second; both as #rrggbb."""
-    parts = (
-        round(int(first[i : i + 2], 16) * (1 - share) + int(second[i : i + 2], 16) * share)
-        for i in (1, 3, 5)
-    )
-    return "#" + "".join(f"{part:02x}" for part in parts)

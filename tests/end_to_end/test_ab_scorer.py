@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 
@@ -121,16 +122,27 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "my photos"
 
 
+def features_kept(folder: Path) -> int:
+    if not (folder / ".features.sqlite").is_file():
+        return 0
+    with closing(sqlite3.connect(folder / ".features.sqlite", timeout=10)) as store:
+        try:
+            return int(store.execute("SELECT count(*) FROM features").fetchone()[0])
+        except sqlite3.OperationalError:  # the table is being made
+            return 0
+
+
 @linux
 @pytest.mark.gui
 def test_a_session_from_start_to_end(photos, start):
     running = start(photos, "--ab_scorer_goal=50")
     for keysym in ("1", "2", "t", "Right"):
         running.choose(keysym)
-    features = photos / ".features.sqlite"
     end = time.monotonic() + 60
-    while not features.is_file() and time.monotonic() < end:
+    while (count := features_kept(photos)) < 12 and time.monotonic() < end:
         time.sleep(0.05)
+    assert count == 12  # the built-in ones, computed while the person rates
+    running.choose("2")
     running.input.press("q")
     code, out, err = running.end()
     assert (code, err) == (0, "")
@@ -140,30 +152,7 @@ def test_a_session_from_start_to_end(photos, start):
     assert last[:4] == ["Next:", "python", "run.py", "aesthetic_predictor_training"]
     assert last[4:] == [f"--top_level_image_directory={photos}"]
     scores = json.loads((photos / "score.json").read_text(encoding="utf-8"))
-    assert scores["#meta#"]["evaluations"] == 4
-    assert features.is_file()  # computed in the background
-
-
-@linux
-@pytest.mark.gui
-def test_the_built_in_features_are_computed_while_the_person_rates(photos, start):
-    running = start(photos)
-    end = time.monotonic() + 60
-    count = 0
-    while count < 12 and time.monotonic() < end:
-        time.sleep(0.1)
-        if (photos / ".features.sqlite").is_file():
-            store = sqlite3.connect(photos / ".features.sqlite", timeout=10)
-            try:
-                (count,) = store.execute("SELECT count(*) FROM features").fetchone()
-            except sqlite3.OperationalError:  # the table is being made
-                continue
-            finally:
-                store.close()
-    assert count == 12
-    running.choose("1")
-    running.input.press("q")
-    assert running.end()[0] == 0
+    assert scores["#meta#"]["evaluations"] == 5
 
 
 @linux
@@ -192,38 +181,44 @@ def test_ctrl_c_in_the_terminal_keeps_everything(photos, start):
     assert scores["#meta#"]["evaluations"] == 1
 
 
-def test_a_second_window_on_the_same_folder_says_so(photos, display):
+def no_folder(photos: Path) -> "subprocess.CompletedProcess[str]":
+    return run(photos / "nowhere")
+
+
+def no_model(photos: Path) -> "subprocess.CompletedProcess[str]":
+    return run(photos, "--load_model=nowhere/model")
+
+
+def open_elsewhere(photos: Path) -> "subprocess.CompletedProcess[str]":
     with RatingDatabase(photos):
-        done = run(photos)
+        return run(photos)
+
+
+def one_image(photos: Path) -> "subprocess.CompletedProcess[str]":
+    for path in sorted(photos.glob("*.jpg"))[1:]:
+        path.unlink()
+    return run(photos)
+
+
+def no_screen(photos: Path) -> "subprocess.CompletedProcess[str]":
+    return run(photos, DISPLAY="")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        (no_folder, "nowhere"),
+        (no_model, "nowhere/model"),
+        (open_elsewhere, "my photos is open in another rating window"),
+        (one_image, "only one image to show"),
+        pytest.param(no_screen, "screen", marks=linux),
+    ],
+)
+def test_a_mistake_is_one_line(photos, display, mistake, words):
+    done = mistake(photos)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert str(photos) in done.stderr
-
-
-@pytest.mark.parametrize("count", [0, 1])
-def test_fewer_than_two_images_are_one_line(tmp_path, display, count):
-    make_images(tmp_path / "photos", count)
-    done = run(tmp_path / "photos")
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-
-
-def test_a_missing_folder_and_a_missing_model_are_one_line(photos, display):
-    done = run(photos / "nowhere")
-    assert done.returncode == 2
-    assert "nowhere" in done.stderr
-    done = run(photos, "--load_model=no/model")
-    assert done.returncode == 2
-    assert "no/model" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-
-
-@linux
-def test_without_a_screen_there_is_one_line(photos):
-    done = run(photos, DISPLAY="")
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert "screen" in done.stderr
+    assert words in done.stderr
 
 
 class Taken(RatingDatabase):
@@ -248,6 +243,7 @@ VECTORS = {"another": np.full(3, 2.0), LARGE: np.full(4, 5.0), "fingerprints|v1"
         ({"another": 0, LARGE: 3}, "facebook/dinov2-base", [2, 2, 2]),
         ({"another": 0, LARGE: 9}, "ViT-L/14+builtin", [2, 2, 2]),
         ({"another": 4, "fingerprints|v1": 0}, "ViT-L/14", [2, 2, 2]),
+        ({"another": 10}, "ViT-L/14", None),  # so few do not go before the built-in ones
         ({"fingerprints|v1": 0}, "ViT-L/14", None),  # zeros: the built-in ones are computed
     ],
 )
@@ -268,20 +264,6 @@ def test_kept_features_go_before_the_built_in_ones(photos, lacking, preferred, e
     else:
         assert len(vectors) == 12
         assert len(vectors[0]) > 4
-
-
-def test_features_of_a_few_images_do_not_go_before_the_built_in_ones(photos):
-    files = scan_images(photos)
-    with open_store(photos) as store:
-        compute_features(photos, files[:2], open_extractors("builtin"), store)
-        known = store.known_files(files)
-        vectors = {sha256: np.ones(3, np.float32) for sha256 in known.values()}
-        store.put(identity="another extractor", vectors=vectors)
-    with Taken(photos) as database:
-        use_features(database, None, "ViT-L/14", Event())
-        assert database.features is not None
-        assert len(database.features) == len(files)
-        assert {len(np.asarray(v)) for v in database.features.values()} != {3}
 
 
 def test_features_are_not_computed_for_a_window_that_was_closed(photos):

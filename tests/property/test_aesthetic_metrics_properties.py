@@ -2,6 +2,7 @@
 
 import numpy as np
 from hypothesis import given as for_all
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from src.evaluation.rank_metrics import pairwise_accuracy, spearman
@@ -21,6 +22,7 @@ def brute_force(given, predicted):
     return right / pairs if pairs else None
 
 
+@settings(max_examples=40)
 @for_all(SCORES)
 def test_pairwise_accuracy_equals_brute_force(pairs):
     given, predicted = [p[0] for p in pairs], [p[1] for p in pairs]
@@ -29,6 +31,7 @@ def test_pairwise_accuracy_equals_brute_force(pairs):
     assert measured == expected or abs(measured - expected) < 1e-12
 
 
+@settings(max_examples=40)
 @for_all(SCORES)
 def test_reversing_the_prediction_mirrors_both_measures(pairs):
     given, predicted = [p[0] for p in pairs], np.array([p[1] for p in pairs])
@@ -38,6 +41,7 @@ def test_reversing_the_prediction_mirrors_both_measures(pairs):
     assert (forward is None and backward is None) or abs(forward + backward) < 1e-12
 
 
+@settings(max_examples=40)
 @for_all(SCORES)
 def test_measures_see_only_the_order(pairs):
     given, predicted = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])

@@ -33,6 +33,7 @@ def test_elo_does_not_care_about_sides(left, right, outcome):
     )
 
 
+@examples(max_examples=25)
 @given(
     st.dictionaries(NAMES, st.floats(allow_nan=False, allow_infinity=False)),
     st.dictionaries(st.text(), st.integers()),
@@ -90,7 +91,7 @@ def prior(seed: int) -> Prior:
     return Prior(rng.normal(size=(6, 2)), np.zeros(2), np.ones(2), np.full(6, 1.5))
 
 
-@examples(max_examples=40)
+@examples(max_examples=25)
 @given(ANSWERS, st.integers(0, 20), st.randoms())
 def test_the_fit_depends_on_no_order_and_no_side(answers, seed, chance):
     swap = {"left": "right", "right": "left", "tie": "tie"}
@@ -101,7 +102,7 @@ def test_the_fit_depends_on_no_order_and_no_side(answers, seed, chance):
     assert one.log_evidence == pytest.approx(two.log_evidence, abs=1e-5)
 
 
-@examples(max_examples=40)
+@examples(max_examples=25)
 @given(ANSWERS, st.integers(0, 20))
 def test_at_the_mode_the_slope_is_zero(answers, seed):
     where, choices = prior(seed), as_choices(answers)
@@ -113,7 +114,7 @@ def test_at_the_mode_the_slope_is_zero(answers, seed):
     np.testing.assert_allclose(slope, belief.u / where.u_var, atol=1e-3)
 
 
-@examples(max_examples=40)
+@examples(max_examples=25)
 @given(ANSWERS, st.integers(0, 20))
 def test_an_answer_raises_the_winner_against_the_loser_and_makes_surer(answers, seed):
     belief = Belief.start(prior(seed))

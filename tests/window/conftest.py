@@ -17,7 +17,7 @@ from src.window.app import Window
 from src.window.background import BackgroundTask
 from src.window.controls import Action
 from src.window.screen import open_root
-from src.window.session import Session
+from src.window.session import SHORTEST_LOOK, Session
 from tests.window.x_input import XInput
 
 COLOURS = {
@@ -72,20 +72,20 @@ class Driver:
         """Give the window a size; the pointer stays in it, for without a window manager the
         keyboard goes where the pointer is."""
         self.root.geometry(geometry)
-        self.idle(0.5)
+        self.idle(0.25)  # twice what it takes to settle
         self.input.move(*self.on_screen(3, 3))
-        self.idle(0.1)
+        self.idle(0.03)
 
     def look(self) -> None:
         """Wait until the session's pair is on the screen, and a bit longer."""
         self.wait(lambda: self.window.is_shown, "the pair is shown")
-        self.idle(0.15)
+        self.idle(SHORTEST_LOOK + 0.02)
 
     def press(self, *keysyms: str) -> None:
         """Press keys, one after the other, as a person does who looks in between."""
         for keysym in keysyms:
             self.input.press(keysym)
-            self.idle(0.1)
+            self.idle(0.04)
             if not self.closed and self.session.pair is not None:
                 self.look()
 

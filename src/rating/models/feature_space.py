@@ -1,7 +1,5 @@
 """Image features made fit for a linear model of taste: centred, few dimensions, one scale."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

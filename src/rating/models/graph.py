@@ -5,8 +5,6 @@ the log-likelihood is the network's Laplacian L. The posterior of each image's o
 governed by D + L, D a positive diagonal: sparse, symmetric and diagonally dominant.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,9 +1,8 @@
 """Scores that images have before any choice: of an old score file, or a model's predictions."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -24,9 +23,7 @@ class InitialScores:
     model: Floats
 
     @classmethod
-    def of(
-        cls, starts: Collection[Start], number: Mapping[str, int], old_evaluations: int
-    ) -> InitialScores:
+    def of(cls, starts: Collection[Start], number: Mapping[str, int], old_evaluations: int) -> Self:
         """Of all images that `number` counts; `old_evaluations` is the old tool's count."""
         old, played, model = (np.zeros(len(number)) for _ in range(3))
         files = sum(start.source == "file" for start in starts)

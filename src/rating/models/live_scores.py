@@ -1,7 +1,5 @@
 """The scores that go with the answers so far, kept up to date beside a window."""
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from collections.abc import Sequence

@@ -9,10 +9,9 @@ answer in closed form; `fit` finds the exact mode of all answers and the Laplace
 around it. Everything here is in natural logits; Elo units are logits / ln 10.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -49,7 +48,7 @@ class Belief:
     cross: Floats  # (rows, d) cov(u, w); row 0 is zero
 
     @classmethod
-    def start(cls, prior: Prior) -> Belief:
+    def start(cls, prior: Prior) -> Self:
         count, width = prior.features.shape
         w, w_cov = np.array(prior.w_mean, dtype=float), np.diag(np.asarray(prior.w_var, float))
         u, u_var = np.zeros(count), np.array(prior.u_var, dtype=float)
@@ -81,7 +80,7 @@ class Belief:
             variance = np.einsum("kd,kd->k", to_f, h)
         return mean, np.maximum(variance + self.u_var[i] + self.u_var[j], 1e-9)
 
-    def after(self, winner: int, loser: int, weight: float = 1.0) -> Belief:
+    def after(self, winner: int, loser: int, weight: float = 1.0) -> Self:
         """The belief after one more answer: a Gaussian matched at the mode along f_i - f_j."""
         row, seen, cross = self._rows_with(winner, loser)
         i, j = row[winner], row[loser]
@@ -98,7 +97,7 @@ class Belief:
         u_var[images] = np.maximum(u_var[images] - b * to_u[1:] ** 2, 1e-9)
         w, w_cov = self.w + a * to_w, self.w_cov - b * np.outer(to_w, to_w)
         cross = cross - b * np.outer(to_u, to_w)
-        return Belief(self.prior, w, w_cov, u, u_var, row, seen, cross)
+        return replace(self, w=w, w_cov=w_cov, u=u, u_var=u_var, row=row, seen=seen, cross=cross)
 
     def _rows_with(self, *images: int) -> tuple[Ints, Ints, Floats]:
         new = [image for image in images if not self.row[image]]

@@ -1,14 +1,12 @@
 """The two ways to turn choices into scores: Elo and the posterior.
 
-Both are values: `after`, `refitted` and `with_space` return a new one, so that a pair can be
-prepared for an answer that has not been given, an answer be taken back, and a fit run beside the
-window. Differences and variances are in logits, scores and deviations in Elo units.
+Both are values: `after` one more answer, `refitted` to given answers alone, and `with_space`, in
+other features before any answer, return a new one, so that a pair can be prepared for an answer
+that has not been given, an answer be taken back, and a fit run beside the window. Differences and
+variances are in logits, scores and deviations in Elo units.
 """
 
-from __future__ import annotations
-
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
@@ -59,21 +57,11 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Scoring(ABC):
+class _Scoring:
+    """What both read from what they believe."""
+
     initial: InitialScores
     belief: Belief
-
-    @abstractmethod
-    def after(self, answer: Answer) -> Self:
-        """With one more answer."""
-
-    @abstractmethod
-    def refitted(self, answers: Sequence[Answer]) -> Self:
-        """With these answers alone."""
-
-    @abstractmethod
-    def with_space(self, space: FeatureSpace) -> Self:
-        """In other features, before any answer."""
 
     def scores(self) -> Floats:
         return np.asarray(self.belief.mean / LOGITS)
@@ -96,7 +84,7 @@ class Scoring(ABC):
 
 
 @dataclass(frozen=True)
-class EloScoring(Scoring):
+class EloScoring(_Scoring):
     """Ratings as in chess (Elo 1978). Their uncertainty is a rule of thumb, since Elo has none."""
 
     counts: Floats  # (n,) comparisons
@@ -132,7 +120,7 @@ class EloScoring(Scoring):
 
 
 @dataclass(frozen=True)
-class PosteriorScoring(Scoring):
+class PosteriorScoring(_Scoring):
     """Gaussian-process preference learning (`posterior.py`) in the features at hand."""
 
     space: FeatureSpace
@@ -172,6 +160,9 @@ class PosteriorScoring(Scoring):
 
     def with_space(self, space: FeatureSpace) -> Self:
         return self.begin(self.initial, space, self.feature_prior)
+
+
+Scoring = EloScoring | PosteriorScoring
 
 
 def win_probability(difference: float) -> float:

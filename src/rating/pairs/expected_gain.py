@@ -6,8 +6,6 @@ curvature p(1-p) of the answer (A-optimal design, Chaloner & Verdinelli 1995). T
 most where images lie densely, so that each image counts by the density of scores around it.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

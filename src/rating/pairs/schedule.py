@@ -1,9 +1,6 @@
 """Which pair to show next: audits, hidden repeats, and the pairs worth asking about."""
 
-from __future__ import annotations
-
 import math
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Literal, NamedTuple
@@ -17,10 +14,8 @@ AUDIT_SHARE = 0.10
 """of all pairs are drawn uniformly at random: what is predicted of them is the honest quality"""
 REPEAT_SHARE = 0.05
 """of all pairs were shown before and come again with sides swapped: how consistent is the person"""
-REPEAT_GAP = 10
-"""a repeat comes at least this many choices after the first showing"""
-MOST_SHOWINGS = 2
-"""how often active selection shows one pair"""
+REPEAT_GAP = 10  # a repeat comes at least this many choices after the first showing
+MOST_SHOWINGS = 2  # how often active selection shows one pair
 CANDIDATES = 2000
 
 Selection = Literal["active", "least_shown", "random"]
@@ -51,19 +46,14 @@ class PairSchedule:
         self._shown = np.zeros(images, dtype=np.intp)
         self._showings: Counter[IndexPair] = Counter()
         self._past: list[tuple[int, int, str]] = []
-        self._audits: list[int] = []  # where in the past they are
 
     def note(self, left: int, right: int, kind: str) -> None:
         """Remember a pair that was answered."""
-        if kind == "audit":
-            self._audits.append(len(self._past))
         self._past.append((left, right, kind))
         self._count(left, right, 1)
 
     def forget(self) -> None:
-        left, right, kind = self._past.pop()
-        if kind == "audit":
-            self._audits.pop()
+        left, right, _ = self._past.pop()
         self._count(left, right, -1)
 
     def _count(self, left: int, right: int, change: int) -> None:
@@ -99,11 +89,13 @@ class PairSchedule:
         self, allowed: Ints, rng: np.random.Generator, avoid: Collection[int]
     ) -> IndexPair | None:
         """An audit pair of earlier, sides swapped, that was shown once."""
-        old = bisect_right(self._audits, len(self._past) - REPEAT_GAP)
-        for at in rng.permutation(old).tolist():
-            left, right, _ = self._past[self._audits[at]]
+        before = self._past[: max(len(self._past) - REPEAT_GAP + 1, 0)]
+        audits = [(left, right) for left, right, kind in before if kind == "audit"]
+        for at in rng.permutation(len(audits)).tolist():
+            left, right = audits[at]
             shown = self._showings[min(left, right), max(left, right)]
-            if shown == 1 and not {left, right} & set(avoid) and _holds(allowed, left, right):
+            near = {left, right}.intersection(avoid)
+            if shown == 1 and not near and np.isin([left, right], allowed).all():
                 return right, left
         return None
 
@@ -170,9 +162,3 @@ def _candidate_pairs(count: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
 def _without(allowed: Ints, avoid: Collection[int]) -> Ints:
     rest = allowed[~np.isin(allowed, list(avoid))] if avoid else allowed
     return rest if len(rest) >= 2 else allowed
-
-
-def _holds(allowed: Ints, *images: int) -> bool:
-    """Whether the sorted `allowed` holds them all."""
-    at = np.minimum(np.searchsorted(allowed, images), len(allowed) - 1)
-    return bool((allowed[at] == images).all())

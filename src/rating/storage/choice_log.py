@@ -13,8 +13,6 @@ stale one. It also lets the write-ahead log do without shared memory, which netw
 (https://sqlite.org/wal.html#noshm).
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import os

@@ -1,7 +1,5 @@
 """The tables of the choice log, and how a row shows that it is as it was written."""
 
-from __future__ import annotations
-
 import zlib
 from typing import Any, NamedTuple
 

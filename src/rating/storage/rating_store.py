@@ -4,8 +4,6 @@ The log is what counts; `score.json` is computed from it. A `score.json` without
 tool, or copied from elsewhere) is where the log begins.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections.abc import Collection, Mapping

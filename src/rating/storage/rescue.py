@@ -1,7 +1,5 @@
 """Damaged files: a copy is set aside, and what can still be read of a choice log is kept."""
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 import time

@@ -6,8 +6,6 @@ Scores are Elo/400: +1 is odds of 10:1. `#meta#` counts the person's choices and
 model scored; `unrated` in it lists the images with a score here that no person has compared.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from dataclasses import dataclass, field

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from src.aesthetic.evaluate_labels import evaluate_labels
 from src.aesthetic.rated_features import load_rated_features
@@ -75,8 +74,6 @@ def test_models_without_a_text_side_get_hashed_names(tmp_path):
 def test_names_alone_are_refused():
     with pytest.raises(SettingsError, match="no image"):
         open_extractors("text:builtin")
-    with pytest.raises(TypeError):
-        HashedNames().prepare(Image.new("RGB", (4, 4)))
 
 
 def test_the_setting_adds_the_text_side_of_each():

@@ -161,7 +161,7 @@ def test_real_mobilenet_sees_what_is_in_the_picture(real_assets):
     import csv
 
     with (real_assets / "rated-photos" / "scores.csv").open(encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["theme"] in {"Lake", "Dog"}]
+        rows = [row for row in csv.DictReader(stream) if row["theme"] in {"Lake", "Dog"}][::2]
     (extractor,) = open_extractors(str(real_assets / "backbones" / "mobilenet_v2"), device="cpu")
     extractor.load()
     prepared = []

@@ -14,6 +14,7 @@ from src.rating.models.scoring import (
     PosteriorScoring,
     as_choices,
     elo_update,
+    win_probability,
 )
 
 LN10 = math.log(10)
@@ -28,6 +29,22 @@ def starts(count, old=(), model=(), played=0.0):
 
 
 ANSWERS = [Answer(0, 1, "left"), Answer(1, 2, "right"), Answer(2, 0, "tie"), Answer(0, 1, "left")]
+
+
+@pytest.mark.parametrize(
+    ("difference", "probability"), [(0, 0.5), (1, 10 / 11), (-2, 1 / 101), (1e6, 1), (-1e6, 0)]
+)
+def test_probabilities_are_odds_of_ten_to_one_per_unit(difference, probability):
+    assert win_probability(difference) == pytest.approx(probability)
+
+
+@pytest.mark.parametrize(
+    ("lead", "outcome", "change"),
+    [(0, 1, 0.5), (1, 1, 1 / 11), (1, 0, -10 / 11), (1, 0.5, 0.5 - 10 / 11)],
+)
+def test_k_times_the_surprise_goes_from_loser_to_winner(lead, outcome, change):
+    expected = lead + 0.8 * change, -0.8 * change
+    assert elo_update(lead, 0.0, outcome) == pytest.approx(expected)
 
 
 def test_elo_is_the_seeds_rule_played_in_order():

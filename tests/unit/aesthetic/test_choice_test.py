@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from src.rating.models.initial_scores import InitialScores
 from src.rating.models.scoring import PosteriorScoring
 from src.rating.session import RatingDatabase
 from src.rating.storage.score_file import read_score_file
-from tests.unit.test_aesthetic_evaluate import rated
+from tests.unit.aesthetic.test_evaluate import rated
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def read(folder, x):
     holder = replace(
         data.holder,
         directory=folder,
-        files=tuple(Named(names[row]) for row in rows),
+        files=tuple(SimpleNamespace(path=names[row]) for row in rows),
         scores=np.array([given[names[row]] for row in rows]),
         weights=np.ones(len(rows)),
         source="score.json",
@@ -61,11 +62,6 @@ def read(folder, x):
         data, holder=holder, features=x[rows].astype(np.float32), groups=np.arange(len(rows)),
         test=none, seen=none, seen_by_features=none,
     )  # fmt: skip
-
-
-class Named:
-    def __init__(self, path):
-        self.path = path
 
 
 def ridge(data):
@@ -100,14 +96,14 @@ def test_reported_and_true_share_agree(folder, in_window):
 
 
 def test_noise_is_foretold_no_better_than_a_coin(folder):
-    x = np.random.default_rng(0).normal(size=(100, 40))
-    rate(folder, np.zeros(100), x, 300)
+    x = np.random.default_rng(0).normal(size=(60, 30))
+    rate(folder, np.zeros(60), x, 150)
     data = read(folder, x)
     choices = read_choice_data(data)
-    found = foretell(data, choices, ridge(data), np.ones(100, dtype=bool))
+    found = foretell(data, choices, ridge(data), np.ones(60, dtype=bool))
     everything = found.random + found.picked
     assert everything.interval[0] < 0.5 < everything.interval[1]
-    by_heart = foretell_by(choices, data.holder.scores, np.ones(100, dtype=bool))
+    by_heart = foretell_by(choices, data.holder.scores, np.ones(60, dtype=bool))
     assert (by_heart.random + by_heart.picked).value > 0.65
 
 

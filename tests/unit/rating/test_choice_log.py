@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,112 +11,98 @@ import pytest
 from src.errors import DataError
 from src.rating.storage.choice_log import NAME, ChoiceLog, Event, Start
 
+ROOT = Path(__file__).parents[3]
 FIRST = Event("a.png", "b.png", "left", "audit", 0.75, 1.5)
 SECOND = Event("ü/c.png", "d.png", "tie", "active")
 
 
-def test_events_come_back_as_they_were(tmp_path):
-    log = ChoiceLog(tmp_path)
-    log.append(FIRST)
+@pytest.fixture
+def log(tmp_path):
+    """An open log with one choice."""
+    opened = ChoiceLog(tmp_path)
+    opened.append(FIRST)
+    yield opened
+    opened.close()
+
+
+def rows(folder, query):
+    with closing(sqlite3.connect(folder / NAME)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_events_come_back_as_they_were(tmp_path, log):
     log.append(SECOND)
     log.close()
-    again = ChoiceLog(tmp_path)
-    events = again.events()
-    again.close()
+    with closing(ChoiceLog(tmp_path)) as again:
+        events = again.events()
+        assert again.session == 2
     assert [event._replace(id=0, session=0) for event in events] == [FIRST, SECOND]
     assert [event.session for event in events] == [1, 1]
-    assert again.session == 2
 
 
-def test_an_undo_is_a_row_of_its_own(tmp_path):
-    log = ChoiceLog(tmp_path)
-    log.append(FIRST)
+def test_an_undo_is_a_row_of_its_own(tmp_path, log):
     log.append(SECOND)
     log.undo(log.events()[-1])
     assert [event.outcome for event in log.events()] == ["left"]
     log.close()
-    with sqlite3.connect(tmp_path / NAME) as rows:
-        written = rows.execute("SELECT outcome, undoes FROM events ORDER BY id").fetchall()
-    rows.close()
+    written = rows(tmp_path, "SELECT outcome, undoes FROM events ORDER BY id")
     assert written == [("left", None), ("tie", None), ("undo", 2)]
 
 
-def test_rows_can_neither_be_changed_nor_deleted(tmp_path):
-    log = ChoiceLog(tmp_path)
-    log.append(FIRST)
+@pytest.mark.parametrize("statement", ["DELETE FROM events", "UPDATE events SET outcome = 'tie'"])
+def test_rows_can_neither_be_changed_nor_deleted(tmp_path, log, statement):
     log.close()
-    rows = sqlite3.connect(tmp_path / NAME)
-    for statement in ("DELETE FROM events", "UPDATE events SET outcome = 'right'"):
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            rows.execute(statement)
-    rows.close()
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        rows(tmp_path, statement)
 
 
-def test_a_later_start_of_an_image_counts(tmp_path):
-    log = ChoiceLog(tmp_path)
+def test_a_later_start_of_an_image_counts(log):
     log.add_starts([Start("a.png", 1.0, "file"), Start("b.png", 2.0, "model")])
     log.add_starts([Start("b.png", 3.0, "model")])
-    assert log.starts() == {
-        "a.png": Start("a.png", 1.0, "file"),
-        "b.png": Start("b.png", 3.0, "model"),
-    }
-    log.close()
+    assert list(log.starts().values()) == [
+        Start("a.png", 1.0, "file"),
+        Start("b.png", 3.0, "model"),
+    ]
 
 
-def test_starts_are_written_all_or_none(tmp_path):
-    log = ChoiceLog(tmp_path)
+def test_starts_are_written_all_or_none(log):
     with pytest.raises(DataError):
         log.add_starts([Start("a.png", 1.0, "file"), Start("b.png", float("nan"), "file")])
     assert log.starts() == {}
-    log.append(FIRST)  # and the log goes on
-    log.close()
+    log.append(SECOND)  # and the log goes on
 
 
-def test_the_state_is_kept_by_name(tmp_path):
-    log = ChoiceLog(tmp_path)
+def test_the_state_is_kept_by_name(log):
     log.set_state(sha256="a", other="b")
     log.set_state(sha256="c")
     assert log.state() == {"sha256": "c", "other": "b"}
-    log.close()
 
 
-def test_a_second_window_is_refused_and_the_next_is_not(tmp_path):
-    log = ChoiceLog(tmp_path)
+def test_a_second_window_is_refused_and_the_next_is_not(tmp_path, log):
     with pytest.raises(DataError, match="another rating window"):
         ChoiceLog(tmp_path)
     program = (
         "import sys; from pathlib import Path\n"
         "from src.rating.storage.choice_log import ChoiceLog\n"
-        "try:\n    ChoiceLog(Path(sys.argv[1]))\n"
-        "except Exception as error:\n    print(error)\n"
+        "ChoiceLog(Path(sys.argv[1]))"
     )
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "another rating window" in done.stdout
+    words = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "another rating window" in done.stderr
     log.append(FIRST)  # still the owner
     log.close()
     ChoiceLog(tmp_path).close()
 
 
-def test_every_commit_waits_for_the_disk(tmp_path):
-    log = ChoiceLog(tmp_path)
+def test_every_commit_waits_for_the_disk(tmp_path, log):
     assert log._connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
     assert log._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    log.append(FIRST)
     assert not (tmp_path / f"{NAME}-shm").exists()  # network folders cannot share memory
     log.close()
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
-def test_a_full_disk_loses_nothing(tmp_path):
-    log = ChoiceLog(tmp_path)
-    log.append(FIRST)
+def test_a_full_disk_loses_nothing(log):
     (pages,) = log._connection.execute("PRAGMA page_count").fetchone()
     log._connection.execute(f"PRAGMA max_page_count = {pages}")
     long = Event("x" * 100_000, "b.png", "left", "audit")
@@ -125,27 +112,24 @@ def test_a_full_disk_loses_nothing(tmp_path):
     log._connection.execute("PRAGMA max_page_count = 100000")
     log.append(long)
     assert len(log.events()) == 2
-    log.close()
 
 
-def filled(folder, rows=60, **first):
+def filled(folder, count=60):
     """A log of many choices; returns its file."""
-    log = ChoiceLog(folder)
-    log.add_starts([Start("old.png", 0.5, "file")])
-    for number in range(rows):
-        log.append(Event(f"{number}.png", f"{number}{'x' * 200}.png", "left", "active", 0.25))
-    log.set_state(last_event=str(rows), old_evaluations="7")
-    log.close()
+    with closing(ChoiceLog(folder)) as log:
+        log.add_starts([Start("old.png", 0.5, "file")])
+        for number in range(count):
+            log.append(Event(f"{number}.png", f"{number}{'x' * 200}.png", "left", "active", 0.25))
+        log.set_state(last_event=str(count), old_evaluations="7")
     return folder / NAME
 
 
 def change(file, statement):
     """Change rows behind the program's back."""
-    with sqlite3.connect(file) as rows:
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         for trigger in ("events_kept", "events_unchanged"):
-            rows.execute(f"DROP TRIGGER {trigger}")
-        rows.execute(statement)
-    rows.close()
+            connection.execute(f"DROP TRIGGER {trigger}")
+        connection.execute(statement)
 
 
 def flip(file):
@@ -170,53 +154,44 @@ def test_a_damaged_log_is_set_aside_and_what_is_whole_is_kept(tmp_path, damage):
     file = filled(tmp_path)
     DAMAGE[damage](file)
     damaged = file.read_bytes()
-    log = ChoiceLog(tmp_path)
-    (notice,) = log.notices
-    kept = [int(event.left.removesuffix(".png")) for event in log.events()]
-    assert kept == sorted(kept)
-    assert 20 < len(kept) < 60
-    assert f"{len(kept)} choices are whole and kept, at least {60 - len(kept)} are lost" in notice
-    assert {event.outcome for event in log.events()} == {"left"}
-    assert log.starts() == {"old.png": Start("old.png", 0.5, "file")}
-    assert log.state() == {"old_evaluations": "7"}
-    log.append(FIRST)
-    log.close()
+    with closing(ChoiceLog(tmp_path)) as log:
+        (notice,) = log.notices
+        kept = [int(event.left.removesuffix(".png")) for event in log.events()]
+        assert kept == sorted(kept)
+        assert 20 < len(kept) < 60
+        lost = f"{len(kept)} choices are whole and kept, at least {60 - len(kept)} are lost"
+        assert lost in notice
+        assert {event.outcome for event in log.events()} == {"left"}
+        assert log.starts() == {"old.png": Start("old.png", 0.5, "file")}
+        assert log.state() == {"old_evaluations": "7"}
+        log.append(FIRST)
     (copy,) = tmp_path.glob(f"{NAME}.damaged-*")
     assert copy.read_bytes() == damaged
-    again = ChoiceLog(tmp_path)
-    assert again.notices == []
-    assert len(again.events()) == len(kept) + 1
-    again.close()
+    with closing(ChoiceLog(tmp_path)) as again:
+        assert again.notices == []
+        assert len(again.events()) == len(kept) + 1
 
 
-def test_a_lost_choice_takes_the_undo_of_it_along(tmp_path):
-    log = ChoiceLog(tmp_path)
-    for event in (FIRST, SECOND, FIRST):
+def test_a_lost_choice_takes_the_undo_of_it_along(tmp_path, log):
+    for event in (SECOND, FIRST):
         log.append(event)
     log.undo(log.events()[1])
     log.close()
     change(tmp_path / NAME, "DELETE FROM events WHERE id = 2")
-    log = ChoiceLog(tmp_path)
-    assert [event[:3] for event in log.events()] == [FIRST[:3], FIRST[:3]]
-    log.close()
+    with closing(ChoiceLog(tmp_path)) as again:
+        assert [event[:3] for event in again.events()] == [FIRST[:3], FIRST[:3]]
 
 
 def test_a_log_of_the_version_before_checksums_is_read_and_gone_on_with(tmp_path):
-    file = filled(tmp_path, rows=3)
-    with sqlite3.connect(file) as rows:
-        rows.execute("ALTER TABLE events DROP COLUMN checksum")
-    rows.close()
-    log = ChoiceLog(tmp_path)
-    log.append(FIRST)
-    log.close()
-    again = ChoiceLog(tmp_path)
-    assert again.notices == []
-    assert len(again.events()) == 4
-    again.close()
-    with sqlite3.connect(file) as rows:
-        checksums = [row[0] for row in rows.execute("SELECT checksum FROM events ORDER BY id")]
-    rows.close()
-    assert [checksum is None for checksum in checksums] == [True, True, True, False]
+    filled(tmp_path, count=3)
+    rows(tmp_path, "ALTER TABLE events DROP COLUMN checksum")
+    with closing(ChoiceLog(tmp_path)) as log:
+        log.append(FIRST)
+    with closing(ChoiceLog(tmp_path)) as again:
+        assert again.notices == []
+        assert len(again.events()) == 4
+    checksums = rows(tmp_path, "SELECT checksum IS NULL FROM events ORDER BY id")
+    assert checksums == [(1,), (1,), (1,), (0,)]
 
 
 def test_a_damaged_log_is_named_and_left_alone(tmp_path):
@@ -227,9 +202,7 @@ def test_a_damaged_log_is_named_and_left_alone(tmp_path):
 
 
 def test_a_log_of_a_newer_program_is_refused(tmp_path):
-    with sqlite3.connect(tmp_path / NAME) as rows:
-        rows.execute("PRAGMA user_version = 99")
-    rows.close()
+    rows(tmp_path, "PRAGMA user_version = 99")
     with pytest.raises(DataError, match="newer version"):
         ChoiceLog(tmp_path)
 

@@ -1,22 +1,34 @@
-"""What the choices say about the session, the scores and the person."""
+"""What the choices say about the session, the scores and the person, and what to do next."""
 
-from __future__ import annotations
-
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from src.evaluation.proportion import NONE, Proportion
+from src.evaluation.proportion import NONE, Proportion, ceiling
 from src.rating.models.graph import Floats, Ints
-from src.rating.report.advice import FEWEST, OddOneOut, advise
 from src.rating.storage.choice_rows import ANSWERS, Event
 
+FEWEST = 10
+"""trials below which nothing is said of a proportion"""
+ENOUGH = {True: 2.0, False: 3.0}
+"""choices per image after which the order is good (docs/rating.md), with and without features"""
 WINDOW = 50
 """choices that the running agreement looks back on"""
 _POINTS = 500
+_Z = 1.96
+
+
+class OddOneOut(NamedTuple):
+    """Of the choices where person, scores and model did not all agree: who stood alone."""
+
+    person: int
+    database: int
+    model: int
+    agreed: int
 
 
 @dataclass
@@ -98,14 +110,7 @@ class Statistics:
 
     @property
     def advice(self) -> str:
-        return advise(
-            images=self.images,
-            choices=self.comparisons,
-            with_features=self.with_features,
-            audit=self.total.audit,
-            consistency=self.total.repeats,
-            odd_one_out=self.odd_one_out,
-        )
+        return advise(self)
 
     def report(self) -> str:
         agreement = self.session.agreement
@@ -130,6 +135,68 @@ class Statistics:
             ]
             lines.append(f"Odd one out: {'; '.join(shares)}; all agreed {agreed}")
         return "\n".join([*lines, self.advice])
+
+
+def advise(statistics: Statistics) -> str:
+    """What to do next, in one sentence or two; nothing is claimed that the figures do not show.
+
+    Choices pull the scores towards the person, training pulls the model towards the scores: a
+    person who stands alone more often than the model should rate more, a model that does should
+    be trained (McNemar's test).
+    """
+    images = statistics.images
+    if images < 2:
+        return "Add images: it takes two to compare."
+    audit = statistics.total.audit
+    verdict = against_a_coin(audit)
+    if audit.trials >= FEWEST and 2 * audit.successes <= audit.trials:
+        return f"Rate more: {verdict}."
+    if statistics.odd_one_out is not None:
+        person, model = statistics.odd_one_out.person, statistics.odd_one_out.model
+        if person - model > _Z * math.sqrt(person + model):
+            return (
+                f"Rate more: you stood alone {person} times, the model {model} times, "
+                "so the scores follow the model more than you."
+            )
+        if model - person > _Z * math.sqrt(person + model):
+            return (
+                f"Train: the model stood alone {model} times, you {person} times, "
+                "so it has yet to learn what the scores know."
+            )
+    more = math.ceil(ENOUGH[statistics.with_features] * images) - statistics.comparisons
+    if more > 0:
+        count = f"{more:,} more choice{'s' if more > 1 else ''}"
+        return f"Rate more: it usually takes about {count} to put {images:,} images in good order."
+    if audit.trials < FEWEST:
+        return (
+            f"Rate more: {audit.trials} random pairs are too few to tell how well the scores "
+            f"predict you; {FEWEST} are the least."
+        )
+    if audit.interval[0] <= 0.5:
+        return f"Rate more: {verdict}."
+    most = ceiling(statistics.total.repeats)
+    if most is None:
+        return f"Train: {verdict}. Ten repeated pairs will show how much more is possible."
+    estimate, low, high = (100 * share for share in most)
+    limit = f"about {estimate:.0f} % ({low:.0f}–{high:.0f} %)"
+    if 100 * audit.interval[1] < low:
+        return f"Rate more: {verdict}; with your consistency, {limit} is possible."
+    return f"Train: {verdict}; with your consistency, at most {limit} is possible."
+
+
+def against_a_coin(audit: Proportion) -> str:
+    """How well the scores predict the person, against a coin; "" below ten random pairs."""
+    if audit.trials < FEWEST or audit.value is None:
+        return ""
+    value, pairs = f"{100 * audit.value:.0f} %", f"{audit.trials:,} random pairs"
+    low, high = audit.interval
+    bounds = f"({100 * low:.0f}–{100 * high:.0f} %)"
+    if low > 0.5:
+        return f"the scores predict {value} of {pairs} {bounds}"
+    if audit.value <= 0.5:
+        return f"the scores predict you no better than a coin so far: {value} of {pairs} {bounds}"
+    few = f"{pairs} are too few to tell whether the scores predict you better than a coin"
+    return f"{few}: {value} {bounds}"
 
 
 def matches(event: Event) -> bool | None:

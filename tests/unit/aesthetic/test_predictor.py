@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from src.aesthetic.heads import LinearHead, MlpHead, fit_head
@@ -43,8 +44,9 @@ def test_scores_have_mean_zero_and_deviation_one_over_the_training_images(predic
 
 
 def test_what_is_saved_comes_back(predictor, tmp_path):
+    replace(predictor, provenance={"note": "replaced"}).save(tmp_path / "new" / "model")
     path = predictor.save(tmp_path / "new" / "model")
-    assert path.name == "model.safetensors"
+    assert [file.name for file in path.parent.iterdir()] == ["model.safetensors"]
     x = training_images(seed=3)[0]
     for source in (path, path.parent):
         again = Predictor.load(source)
@@ -53,13 +55,6 @@ def test_what_is_saved_comes_back(predictor, tmp_path):
         assert again.extractors == tuple(EXTRACTORS)
         assert again.provenance == {"images": 50, "who": "Zoë"}
         assert again.percentiles == predictor.percentiles
-
-
-def test_saving_leaves_nothing_else_behind_and_replaces(predictor, tmp_path):
-    predictor.save(tmp_path)
-    replace(predictor, provenance={"note": "second"}).save(tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
-    assert Predictor.load(tmp_path).provenance["note"] == "second"
 
 
 def test_percentile_is_the_share_of_training_images_below(predictor):
@@ -114,7 +109,7 @@ def test_no_flipped_byte_in_the_header_leads_to_anything_but_a_model_error(predi
     whole = path.read_bytes()
     (length,) = struct.unpack("<Q", whole[:8])
     x = training_images()[0]
-    for position in range(0, 8 + length, 37):
+    for position in range(0, 8 + length, 61):
         path.write_bytes(whole)
         damage(path, position, 0x15)
         try:
@@ -141,33 +136,19 @@ def test_no_flipped_byte_in_the_header_leads_to_anything_but_a_model_error(predi
         {"scaling": json.dumps({"mean": 0, "std": 1, "unit_length": False, "percentiles": [2]})},
         {"scaling": '{"mean": NaN, "std": 1, "unit_length": false, "percentiles": []}'},
         {"scaling": "{}"},
+        *({name: ""} for name in ("format", "version", "head", "extractors", "scaling")),  # missing
     ],
     ids=lambda change: str(change)[:60],
 )
 def test_impossible_metadata_is_refused(predictor, tmp_path, change):
     path = predictor.save(tmp_path)
-    from safetensors import safe_open
-
     with safe_open(path, "numpy") as file:
-        metadata = file.metadata() | change
+        metadata = {key: text for key, text in (file.metadata() | change).items() if text}
     save_file(load_file(path), path, metadata=metadata)
     with pytest.raises(ModelError) as caught:
         Predictor.load(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_missing_metadata_is_refused(predictor, tmp_path):
-    path = predictor.save(tmp_path)
-    from safetensors import safe_open
-
-    with safe_open(path, "numpy") as file:
-        metadata = file.metadata()
-    for name in metadata:
-        rest = {key: value for key, value in metadata.items() if key != name}
-        save_file(load_file(path), path, metadata=rest)
-        with pytest.raises(ModelError):
-            Predictor.load(path)
 
 
 def test_a_pickle_is_never_run(tmp_path):

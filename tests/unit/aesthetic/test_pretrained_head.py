@@ -74,27 +74,16 @@ def test_comfyui_layout_takes_features_as_they_come(tmp_path):
     assert loaded.extractors == ({"name": "a/b"}, {"name": "c/d"})
 
 
-def test_older_files_say_how_they_are_scaled(tmp_path):
-    save_file(
-        {"layers.0.weight": torch.ones(1, 2), "layers.0.bias": torch.zeros(1)},
-        tmp_path / "old.safetensors",
-        metadata={"mean_predicted_score": "0.4", "stdev_predicted_score": "0.5"},
-    )
-    loaded = Predictor.load(tmp_path / "old.safetensors")
-    assert loaded.predict([[1.0, 0.0]]) == pytest.approx([(1 - 0.4) / 0.5])
-
-
 @pytest.mark.parametrize(
-    ("metadata", "unit_length", "scores"),
+    ("metadata", "unit_length", "score"),
     [
-        ({}, True, [0.6 + 0.8]),
-        ({"feature_extractor_model": "a/b", "hidden_states": "[]"}, False, [3.0 + 4.0]),
+        ({}, True, 0.6 + 0.8),
+        ({"mean_predicted_score": "0.4", "stdev_predicted_score": "0.5"}, True, (1.4 - 0.4) / 0.5),
+        ({"feature_extractor_model": "a/b", "hidden_states": "[]"}, False, 3.0 + 4.0),
     ],
-    ids=["before February 2024", "since"],
+    ids=["before February 2024", "scaled", "since"],
 )
-def test_files_that_name_their_extractor_take_features_as_they_come(
-    tmp_path, metadata, unit_length, scores
-):
+def test_metadata_say_how_features_and_scores_are_scaled(tmp_path, metadata, unit_length, score):
     save_file(
         {"layers.1.weight": torch.ones(1, 2), "layers.1.bias": torch.zeros(1)},
         tmp_path / "old.safetensors",
@@ -102,7 +91,7 @@ def test_files_that_name_their_extractor_take_features_as_they_come(
     )
     loaded = Predictor.load(tmp_path / "old.safetensors")
     assert loaded.unit_length == unit_length
-    assert loaded.predict([[3.0, 4.0]]) == pytest.approx(scores)
+    assert loaded.predict([[3.0, 4.0]]) == pytest.approx([score])
 
 
 def test_one_hidden_layer_with_relu_is_known_by_its_metadata(tmp_path):
@@ -172,22 +161,16 @@ def test_a_head_that_is_there_is_not_fetched(tmp_path):
     assert published_head(tmp_path, files=FILES, download=offline) == tmp_path / "b.pth"
 
 
-def test_a_fetched_head_is_checked_and_kept(tmp_path):
+def test_a_fetched_head_is_checked_and_kept_else_the_next_source_is_tried(tmp_path):
     path = published_head(tmp_path / "models", files=FILES, download=lambda url: CONTENT)
     assert path.read_bytes() == CONTENT
     assert [p.name for p in path.parent.iterdir()] == ["a.safetensors"]
-
-
-def test_the_next_source_is_tried_when_the_first_is_wrong(tmp_path):
     answers = {"https://one.example/a": b"<html>", "https://two.example/b": b"other"}
-    path = published_head(tmp_path, files=FILES, download=answers.__getitem__)
+    path = published_head(tmp_path / "other", files=FILES, download=answers.__getitem__)
     assert path.name == "b.pth"
-
-
-def test_wrong_content_is_never_written(tmp_path):
     with pytest.raises(ModelError, match="not the expected content"):
-        published_head(tmp_path, files=FILES, download=lambda url: b"<html>")
-    assert list(tmp_path.iterdir()) == []
+        published_head(tmp_path / "none", files=FILES, download=lambda url: b"<html>")
+    assert not list(tmp_path.glob("none/*"))
 
 
 def test_without_a_network_one_line_says_what_to_do(tmp_path):

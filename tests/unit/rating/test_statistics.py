@@ -1,11 +1,12 @@
 """The figures of R17, counted by hand, and what they suggest."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from src.evaluation.proportion import NONE, Proportion
-from src.rating.report.advice import OddOneOut, advise
-from src.rating.report.statistics import ChoiceCounts, Statistics, odd_one_out
+from src.rating.statistics import ChoiceCounts, OddOneOut, Statistics, odd_one_out
 from src.rating.storage.choice_log import Event
 
 EVENTS = [
@@ -130,36 +131,36 @@ def test_the_session_counts_alone_and_quality_over_all_sessions():
 
 
 def advice(**changes):
-    situation = {
-        "images": 100,
-        "choices": 300,
-        "with_features": True,
-        "audit": Proportion(75, 100),
-        "consistency": Proportion(15, 20),
-        "odd_one_out": None,
-    }
-    return advise(**{**situation, **changes})
+    audit = changes.pop("audit", Proportion(75, 100))
+    repeats = changes.pop("repeats", Proportion(15, 20))
+    situation = {"images": 100, "comparisons": 300, "with_features": True} | changes
+    return replace(
+        figures([]), total=ChoiceCounts(audit=audit, repeats=repeats), **situation
+    ).advice
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"images": 1}, "Add images"),
-        ({"choices": 199}, "Rate more: it usually takes about 1 more choice to"),
-        ({"choices": 0}, "Rate more: it usually takes about 200 more choices to"),
-        ({"choices": 250, "with_features": False}, "Rate more: it usually takes about 50 more"),
+        ({"comparisons": 199}, "Rate more: it usually takes about 1 more choice to"),
+        ({"comparisons": 0}, "Rate more: it usually takes about 200 more choices to"),
+        ({"comparisons": 250, "with_features": False}, "Rate more: it usually takes about 50 more"),
         # 82 coin tosses on 13 images (first-hour review, 2)
         (
-            {"images": 13, "choices": 82, "audit": Proportion(6, 12), "consistency": NONE},
+            {"images": 13, "comparisons": 82, "audit": Proportion(6, 12), "repeats": NONE},
             "no better than a coin so far: 50 % of 12 random pairs (25–75 %)",
         ),
-        ({"choices": 0, "audit": Proportion(40, 100)}, "no better than a coin so far: 40 % of 100"),
+        (
+            {"comparisons": 0, "audit": Proportion(40, 100)},
+            "no better than a coin so far: 40 % of 100",
+        ),
         (
             {"audit": Proportion(7, 12)},
             "12 random pairs are too few to tell whether the scores predict you better",
         ),
         ({"audit": Proportion(9, 9)}, "9 random pairs are too few to tell"),
-        ({"consistency": Proportion(9, 9)}, "Ten repeated pairs will show"),
+        ({"repeats": Proportion(9, 9)}, "Ten repeated pairs will show"),
         # 15 of 20 alike: at most (1 + √(2 · 0.75 - 1)) / 2 = 0.854
         (
             {},
@@ -168,14 +169,14 @@ def advice(**changes):
         ({}, "at most about 85 % ("),
         # 100 of 100 alike: s ≥ 0.963, p ≥ 0.981
         (
-            {"consistency": Proportion(100, 100)},
+            {"repeats": Proportion(100, 100)},
             "Rate more: the scores predict 75 % of 100 random pairs (66–82 %); with your "
             "consistency, about 100 % (98–100 %) is possible",
         ),
         ({"odd_one_out": OddOneOut(30, 5, 10, 200)}, "Rate more: you stood alone 30 times"),
         ({"odd_one_out": OddOneOut(10, 5, 30, 200)}, "Train: the model stood alone 30 times"),
         ({"odd_one_out": OddOneOut(20, 5, 18, 200)}, "Train: the scores predict"),
-        ({"odd_one_out": OddOneOut(3, 1, 9, 20), "choices": 0}, "it usually takes about 200"),
+        ({"odd_one_out": OddOneOut(3, 1, 9, 20), "comparisons": 0}, "it usually takes about 200"),
     ],
     ids=range(16),
 )

@@ -7,12 +7,7 @@ import pytest
 
 from src.errors import DataError
 from src.rating.storage.rescue import set_aside
-from src.rating.storage.score_file import (
-    DamagedScoreFile,
-    ScoreFile,
-    as_text,
-    read_score_file,
-)
+from src.rating.storage.score_file import DamagedScoreFile, ScoreFile, as_text, read_score_file
 
 SEED = r"""{
   "3\\betterbeyondneko_v10_00003_.png": -0.4118409741404654,

@@ -5,12 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from src.rating.models.graph import (
-    Choices,
-    ComparisonGraph,
-    conjugate_gradients,
-    sigmoid,
-)
+from src.rating.models.graph import Choices, ComparisonGraph, sigmoid
 from src.rating.models.posterior import Belief, Prior, fit, mode_step
 
 
@@ -181,26 +176,3 @@ def test_the_laplacian_of_a_triangle_by_hand():
     np.testing.assert_allclose(
         graph.solve(q, d, np.eye(3)), np.linalg.inv(expected + np.diag(d)), atol=1e-4
     )
-
-
-def test_slope_and_curvature_are_the_derivatives():
-    _, choices, _ = example()
-    graph = ComparisonGraph(choices, 12)
-    f = np.random.default_rng(1).normal(size=12)
-    h = 1e-5
-    for k in range(12):
-        step = h * np.eye(12)[k]
-        up, down = graph.log_likelihood(f + step), graph.log_likelihood(f - step)
-        assert graph.slope(f)[k] == pytest.approx((up - down) / (2 * h), abs=1e-6)
-        second = (graph.slope(f + step) - graph.slope(f - step)) / (2 * h)
-        np.testing.assert_allclose(
-            graph.laplacian(graph.curvature(f), np.eye(12)[k]), -second, atol=1e-6
-        )
-
-
-def test_conjugate_gradients_solve_every_column():
-    rng = np.random.default_rng(0)
-    root = rng.normal(size=(8, 8))
-    matrix, b = root @ root.T + np.eye(8), rng.normal(size=(8, 3))
-    x = conjugate_gradients(lambda v: matrix @ v, lambda r: r, b, 1e-10)
-    np.testing.assert_allclose(matrix @ x, b, atol=1e-6)

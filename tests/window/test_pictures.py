@@ -120,28 +120,15 @@ def linear_light_profile() -> bytes:
         b"rXYZ": xyz(0.43607, 0.22249, 0.01392),
         b"gXYZ": xyz(0.38515, 0.71687, 0.09708),
         b"bXYZ": xyz(0.14307, 0.06061, 0.71410),
-        b"rTRC": curve,
-        b"gTRC": curve,
-        b"bTRC": curve,
+        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve),
     }
     table, body, offset = b"", b"", 128 + 4 + 12 * len(tags)
     for name, data in tags.items():
         table += name + struct.pack(">II", offset + len(body), len(data))
         body += data
-    header = struct.pack(
-        ">I4sI4s4s4s12s4s28x3i48x",
-        offset + len(body),
-        bytes(4),
-        0x02100000,
-        b"mntr",
-        b"RGB ",
-        b"XYZ ",
-        bytes(12),
-        b"acsp",
-        63190,
-        65536,
-        54061,
-    )
+    kinds, d50 = (b"mntr", b"RGB ", b"XYZ ", bytes(12), b"acsp"), (63190, 65536, 54061)
+    first = offset + len(body), bytes(4), 0x02100000
+    header = struct.pack(">I4sI4s4s4s12s4s28x3i48x", *first, *kinds, *d50)
     return header + struct.pack(">I", len(tags)) + table + body
 
 

@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.evaluation.proportion import Proportion
-from src.rating.report.statistics import ChoiceCounts
 from src.rating.session import RatingDatabase
+from src.rating.statistics import ChoiceCounts
 from src.window.footer import status_text
 from src.window.pair_view import shorten
 from src.window.screen import scale_of
 from src.window.statistics_panel import figures, ticks
-from src.window.theme import mix
 from tests.conftest import make_images
 
 
@@ -96,11 +95,6 @@ def test_long_paths_keep_their_ends():
     assert text.endswith("an/image.jpg")
     assert text.startswith("a/")
     assert "…" in text
-
-
-def test_colours_mix():
-    assert mix("#000000", "#ffffff", 0.5) == "#808080"
-    assert mix("#102030", "#102030", 0.3) == "#102030"
 
 
 @pytest.mark.parametrize(

@@ -95,10 +95,10 @@ def efficientnet(folder: Path, classes: int = 2) -> Path:
         "squeeze_expansion_ratio": 0.25,
     }
     config = transformers.EfficientNetConfig(**sizes, num_labels=classes)
-    torch.manual_seed(0)
     model = transformers.EfficientNetForImageClassification(config)
     size = {"height": 32, "width": 32}
     processor = EfficientNetImageProcessorPil(size=size, do_center_crop=False)
+    torch.manual_seed(0)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder

@@ -133,10 +133,9 @@ def assert_same(found, expected, tolerance):
 
 def score(place, *models, besides=(), torch=False, check=True):
     """Score the images of `few`; the table of each model goes into scored/NAME."""
-    words = ["score_images", "--top_level_image_directory=few", "--score_gallery=off"]
+    words = ["score_images", "--top_level_image_directory=few", "--gallery=off"]
     commands = [
-        [*words, f"--load_model={model}", f"--score_output=scored/{Path(model).name}"]
-        for model in models
+        [*words, f"--load_model={model}", f"--output=scored/{Path(model).name}"] for model in models
     ]
     return run(place, *commands, *besides, torch=torch, check=check)
 

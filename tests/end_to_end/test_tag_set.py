@@ -40,11 +40,13 @@ def test_the_surest_suspicions_are_right(outcome):
         error.label in truth.dropped[error.path]
         if error.suggested == "add"
         else error.label not in truth.shown[error.path]
-        for error in results.errors[:100]
+        for error in results.suspects[:100]
     ]
     assert len(right) == 100
     assert np.mean(right) >= 0.8
-    everything = [e.label in truth.dropped[e.path] for e in results.errors if e.suggested == "add"]
+    everything = [
+        e.label in truth.dropped[e.path] for e in results.suspects if e.suggested == "add"
+    ]
     expected = results.metrics["suspected_labels"]["expected_wrong"]
     assert sum(everything) / 3 < expected < 3 * sum(everything)
 

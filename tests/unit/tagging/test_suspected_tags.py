@@ -3,22 +3,24 @@
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from scipy.special import expit
 
 from src.dataset.suspected_labels import SuspectedLabel
 from src.errors import DataError
 from src.file_changes.apply import apply, undo
-from src.tagging.errors import find_tag_errors, plan_corrections
-from src.tagging.out_of_fold import calibrate, make_folds, out_of_fold, sigmoid
-from src.tagging.tag_files import SidecarStyle, read_tags
+from src.settings.tags import TagFiles
+from src.tagging.out_of_fold import calibrate, out_of_fold
+from src.tagging.suspected_tags import find_suspected_tags, plan_corrections
+from src.tagging.tag_files import read_tags
 
-STYLE = SidecarStyle()
+STYLE = TagFiles()
 
 
 def test_one_missing_and_one_wrong_by_hand():
     # Tag a: usual with .8 (.95 .9 .55), usual without .3; image 3 has .9 without it.
     labels = csr_array(np.array([[1], [1], [1], [0], [0], [0]]))
     probabilities = np.array([[0.95], [0.95], [0.05], [0.9], [0.05], [0.1]])
-    found = find_tag_errors([f"{i}.jpg" for i in range(6)], ["a"], labels, probabilities)
+    found = find_suspected_tags([f"{i}.jpg" for i in range(6)], ["a"], labels, probabilities)
     # With: mean .65; without: mean .35.
     assert [(e.path, e.suggested) for e in found] == [("2.jpg", "remove"), ("3.jpg", "add")]
     assert found[0].surprise == pytest.approx(0.65 - 0.05)
@@ -34,7 +36,9 @@ def test_a_tag_that_the_model_cannot_see_makes_nothing_sure():
     )
     probabilities[np.flatnonzero(seen)[0], 0] = 0.02  # one that is wrong
     labels = csr_array(np.stack([seen, blind], axis=1).astype(np.uint8))
-    found = find_tag_errors([str(i) for i in range(500)], ["seen", "blind"], labels, probabilities)
+    found = find_suspected_tags(
+        [str(i) for i in range(500)], ["seen", "blind"], labels, probabilities
+    )
     assert found[0].label == "seen"
     assert all(suspect.surprise < 0.15 for suspect in found if suspect.label == "blind")
 
@@ -44,8 +48,8 @@ def test_the_same_as_cleanlab():
     rng = np.random.default_rng(3)
     labels = (rng.random((400, 6)) < [0.5, 0.3, 0.2, 0.1, 0.4, 0.05]).astype(int)
     logits = rng.normal(0, 1.3, labels.shape) + 3 * labels - 1.5
-    probabilities = sigmoid(logits).astype(np.float64)
-    found = find_tag_errors(
+    probabilities = expit(logits).astype(np.float64)
+    found = find_suspected_tags(
         [str(i) for i in range(400)], list("abcdef"), csr_array(labels), probabilities
     )
     ours = {(suspect.label, int(suspect.path)) for suspect in found}
@@ -68,8 +72,8 @@ def test_the_same_as_cleanlab():
 def test_images_without_a_judgement_and_tags_of_one_kind_are_passed_over():
     labels = csr_array(np.array([[1, 1], [0, 1], [0, 1]]))
     probabilities = np.array([[np.nan, np.nan], [0.99, 0.01], [0.01, 0.01]])
-    assert find_tag_errors(["a", "b", "c"], ["x", "y"], labels, probabilities) == []
-    assert find_tag_errors(["a"], ["x", "y"], labels[:1], probabilities[:1]) == []
+    assert find_suspected_tags(["a", "b", "c"], ["x", "y"], labels, probabilities) == []
+    assert find_suspected_tags(["a"], ["x", "y"], labels[:1], probabilities[:1]) == []
 
 
 WRONG = [
@@ -114,23 +118,11 @@ def generated(n=600, d=20, k=5, seed=0):
     return features, csr_array(truth.astype(np.uint8))
 
 
-def test_folds_cover_every_image_once_and_keep_groups():
-    groups = np.arange(90) // 3
-    digests = [bytes([index]) * 32 for index in range(90)]
-    masks = np.array(list(make_folds(digests, groups, 5)))
-    assert (masks.sum(axis=0) == 1).all()
-    for mask in masks:
-        assert all(
-            mask[groups == group].all() or not mask[groups == group].any() for group in groups
-        )
-
-
 def test_out_of_fold_probabilities_are_calibrated_and_know_the_tags():
     from sklearn.metrics import roc_auc_score
 
     features, labels = generated()
-    digests = [index.to_bytes(4, "big") * 8 for index in range(600)]
-    found = out_of_fold(features, labels, digests, np.arange(600))
+    found = out_of_fold(features, labels, np.arange(600))
     truth = labels.toarray()
     assert found.mean(axis=0) == pytest.approx(truth.mean(axis=0), abs=0.02)
     for tag in range(5):
@@ -140,8 +132,7 @@ def test_out_of_fold_probabilities_are_calibrated_and_know_the_tags():
 def test_noise_is_not_learnt_by_heart():
     features, labels = generated(n=200, d=300)
     shuffled = labels[np.random.default_rng(1).permutation(200)]
-    digests = [index.to_bytes(4, "big") * 8 for index in range(200)]
-    found = out_of_fold(features, shuffled, digests, np.arange(200))
+    found = out_of_fold(features, shuffled, np.arange(200))
     spread = np.abs(found - shuffled.toarray().mean(axis=0)).max()
     assert spread < 0.35  # in-sample it would be near 1
 
@@ -149,7 +140,7 @@ def test_noise_is_not_learnt_by_heart():
 def test_calibration_recovers_a_known_curve():
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(20_000, 2)).astype(np.float32)
-    true = sigmoid(np.stack([2 * scores[:, 0] - 1, -scores[:, 1]], axis=1))
+    true = expit(np.stack([2 * scores[:, 0] - 1, -scores[:, 1]], axis=1))
     labels = csr_array((rng.random(true.shape) < true).astype(np.uint8))
     found = calibrate(scores, labels)
     assert np.abs(found[:, 0] - true[:, 0]).max() < 0.03

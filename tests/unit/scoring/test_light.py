@@ -18,7 +18,7 @@ from src.scoring.scored import open_model, score_folder
 from tests import tiny_models
 from tests.conftest import make_images
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 

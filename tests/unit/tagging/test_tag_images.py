@@ -9,14 +9,13 @@ from src.dataset.labelled import order_of
 from src.errors import DataError, ModelError
 from src.file_changes.apply import undo
 from src.images import find_images
+from src.settings import TagImages
 from src.tagging.selected_tags import SelectedTag
-from src.tagging.tag_files import SidecarStyle
 from src.tagging.tag_images import PROGRESS_FILE, TagChoice, allowed_tags, tag_images
 from src.tagging.thresholds import Thresholds
 from tests.conftest import make_images
 
 TAGS = [SelectedTag(i, name, 0, 1) for i, name in enumerate(("dark", "wide", "never"))]
-STYLE = SidecarStyle()
 
 
 class Rule:
@@ -45,10 +44,11 @@ def choice(thresholds=(0.5, 0.6, 0.5), top_k=0, allowed=(True, True, True)):
     return TagChoice(np.array(thresholds), np.array(allowed), top_k)
 
 
-def run(folder, tagger=None, how=None, **options):
-    return tag_images(
-        folder, find_images(folder), tagger or Rule(), how or choice(), STYLE, **options
-    )
+def run(folder, tagger=None, how=None, dry_run=False, **given):
+    batch = {"per_device_eval_batch_size": 2}
+    given |= {"evaluation_args": batch, "dry_run": dry_run}
+    settings = TagImages(top_level_image_directory=str(folder), **given)
+    return tag_images(find_images(folder), tagger or Rule(), how or choice(), settings)
 
 
 def test_thresholds_top_k_and_the_allowed():
@@ -71,7 +71,7 @@ def test_every_image_gets_its_file_in_its_place(tmp_path):
     make_images(tmp_path / "sub", 3, (64, 48))
     make_images(tmp_path, 1, (30, 48), suffix=".jpg")
     (tmp_path / "broken.png").write_bytes(b"x")
-    done = run(tmp_path, batch_size=2)
+    done = run(tmp_path)
     assert (done.written, done.skipped) == (4, 0)
     assert done.unreadable.keys() == {"broken.png"}
     assert "wide" in (tmp_path / "sub/000.png.txt").read_text().split()
@@ -105,9 +105,9 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, existing):
     (folder / "006.png.txt").write_text("mine\n")
     table = tmp_path / "p.csv"
     with pytest.raises(KeyboardInterrupt):
-        run(folder, Rule(fail_after=5), existing=existing, batch_size=2, probabilities=table)
+        run(folder, Rule(fail_after=5), existing=existing, probabilities=str(table))
     tagger = Rule()
-    done = run(folder, tagger, existing=existing, batch_size=2, probabilities=table)
+    done = run(folder, tagger, existing=existing, probabilities=str(table))
     left = 2 if existing == "skip" else 3
     assert (done.written, tagger.seen) == (left, left)
     assert len(list(folder.glob("*.txt"))) == 7
@@ -123,9 +123,9 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, existing):
 def test_another_choice_starts_anew(tmp_path):
     make_images(tmp_path, 4)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, Rule(fail_after=2), existing="overwrite", batch_size=2)
+        run(tmp_path, Rule(fail_after=2), existing="overwrite")
     tagger = Rule()
-    run(tmp_path, tagger, choice(top_k=1), existing="overwrite", batch_size=2)
+    run(tmp_path, tagger, choice(top_k=1), existing="overwrite")
     assert tagger.seen == 4
 
 

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from src.tagging.losses import MultilabelLoss, asymmetric, focal, frequency_weights
+from src.tagging.losses import asymmetric, focal, frequency_weights, tag_loss
+from tests.training import training
 
 X = torch.linspace(-6, 6, 49, dtype=torch.float64)
+
+
+def loss_of(name, weights=None, **settings):
+    return tag_loss(training(tag_loss=name, **settings), weights)
 
 
 def both(function, x):
@@ -33,7 +38,7 @@ def test_asymmetric_is_the_papers_formula(gamma_neg, gamma_pos, clip):
 def test_all_zero_is_summed_bce():
     torch.manual_seed(0)
     logits, labels = torch.randn(5, 7), (torch.rand(5, 7) < 0.3).to(torch.uint8)
-    asl, bce = (MultilabelLoss(name)({"logits": logits}, labels) for name in ("asl", "bce"))
+    asl, bce = (loss_of(name)({"logits": logits}, labels) for name in ("asl", "bce"))
     assert torch.allclose(asl, 7 * bce)
     plain = torch.nn.BCEWithLogitsLoss(reduction="sum")(logits, labels.float()) / 5
     assert torch.allclose(asl, plain)
@@ -41,7 +46,7 @@ def test_all_zero_is_summed_bce():
 
 def gradient(name, logit, label, **options):
     x = torch.tensor([[logit]], requires_grad=True)
-    loss = MultilabelLoss(name, **options)({"logits": x}, torch.tensor([[label]]))
+    loss = loss_of(name, **options)({"logits": x}, torch.tensor([[label]]))
     loss.backward()
     return loss.item(), x.grad.item()
 
@@ -52,8 +57,8 @@ def gradient(name, logit, label, **options):
     [
         ("bce", {}),
         ("focal", {}),
-        ("asl", {"gamma_neg": 4.0, "gamma_pos": 1.0}),
-        ("asl", {"gamma_neg": 4.0, "gamma_pos": 1.0, "clip": 0.05}),
+        ("asl", {"asl_gamma_neg": 4.0, "asl_gamma_pos": 1.0}),
+        ("asl", {"asl_gamma_neg": 4.0, "asl_gamma_pos": 1.0, "asl_clip": 0.05}),
     ],
 )
 def test_being_confidently_wrong_pulls_with_full_strength(options, size):
@@ -62,7 +67,7 @@ def test_being_confidently_wrong_pulls_with_full_strength(options, size):
     strength = 0.25 if name == "focal" else 1
     assert pull == pytest.approx(-strength, rel=1e-4)
     assert loss == pytest.approx(strength * size, rel=1e-4)
-    if "clip" not in rest:  # with a clip the paper bounds the loss of absent tags
+    if "asl_clip" not in rest:  # with a clip the paper bounds the loss of absent tags
         _, pull = gradient(name, size, 0.0, **rest)
         assert pull == pytest.approx(0.75 if name == "focal" else 1, rel=1e-4)
 
@@ -72,16 +77,18 @@ def test_being_confidently_wrong_pulls_with_full_strength(options, size):
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 4.0])
 @pytest.mark.parametrize("clip", [0.0, 0.05])
 def test_never_nan(logit, label, gamma, clip):
-    loss, pull = gradient("asl", logit, label, gamma_neg=gamma, gamma_pos=gamma, clip=clip)
+    loss, pull = gradient(
+        "asl", logit, label, asl_gamma_neg=gamma, asl_gamma_pos=gamma, asl_clip=clip
+    )
     assert np.isfinite([loss, pull]).all()
-    loss, pull = gradient("focal", logit, label, gamma=gamma)
+    loss, pull = gradient("focal", logit, label, focal_gamma=gamma)
     assert np.isfinite([loss, pull]).all()
 
 
 def test_weights_multiply_each_tags_part():
     logits, labels = torch.tensor([[1.0, -2.0]]), torch.tensor([[0.0, 1.0]])
     parts = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    weighted = MultilabelLoss("asl", weights=np.array([0.5, 2.0]))({"logits": logits}, labels)
+    weighted = loss_of("asl", weights=np.array([0.5, 2.0]))({"logits": logits}, labels)
     assert weighted.item() == pytest.approx((parts[0, 0] * 0.5 + parts[0, 1] * 2).item())
 
 
@@ -96,7 +103,7 @@ def test_frequency_weights():
 def test_accumulated_batches_equal_one_large_batch(name):
     torch.manual_seed(1)
     logits, labels = torch.randn(6, 4), (torch.rand(6, 4) < 0.5).float()
-    loss = MultilabelLoss(name, gamma_neg=2.0)
+    loss = loss_of(name, asl_gamma_neg=2.0)
     parts = [
         loss({"logits": logits[rows]}, labels[rows], num_items_in_batch=24)
         for rows in (slice(0, 4), slice(4, 6))
@@ -109,7 +116,7 @@ def test_soft_labels_give_the_same_mixture_of_losses(name):
     torch.manual_seed(2)
     logits = torch.randn(3, 5)
     one, two = ((torch.rand(3, 5) < 0.5).float() for _ in range(2))
-    loss = MultilabelLoss(name, gamma_neg=3.0, gamma_pos=1.0, clip=0.05)
+    loss = loss_of(name, asl_gamma_neg=3.0, asl_gamma_pos=1.0, asl_clip=0.05)
     mixed = loss({"logits": logits}, 0.3 * one + 0.7 * two)
     both = 0.3 * loss({"logits": logits}, one) + 0.7 * loss({"logits": logits}, two)
     assert torch.allclose(mixed, both)

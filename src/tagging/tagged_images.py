@@ -4,18 +4,18 @@ import logging
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from src.dataset.labelled import LabelledImages, some
-from src.dataset.parts import PART_NAMES, TEST, VALIDATION
+from src.dataset.parts import PART_NAMES, TEST, TRAIN, VALIDATION
 from src.errors import DataError, SettingsError
 from src.images import scan_images
+from src.settings.classifier import ClassifierTraining
 from src.tagging.selected_tags import SelectedTag, read_selected_tags, select_tags
-from src.tagging.sources import read_source
-from src.tagging.tag_files import SidecarStyle
+from src.tagging.sources import image_id, read_source
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -28,87 +28,59 @@ _ID_RANGES = re.compile(r"(\d{1,3})-(\d{1,3}),\s*(\d{1,3})-(\d{1,3})")
 
 @dataclass(frozen=True)
 class TaggedImages(LabelledImages):
-    """The images of a folder whose tags are known.
+    """The images of a folder whose tags are known."""
 
-    Attributes:
-        tags: the tags, in the order of the label columns.
-        given_parts: the part that the source names for each image, as in `split_parts`, (n,) int8.
-    """
-
-    tags: tuple[SelectedTag, ...] = ()
-    given_parts: np.ndarray | None = None
+    tags: tuple[SelectedTag, ...] = ()  # in the order of the label columns
+    given_parts: np.ndarray | None = None  # by the source, as in `split_parts`, (n,) int8
 
     def only(self, paths: Collection[str]) -> Self:
-        """The same without the images that are not named; the tags stay."""
         wanted = set(paths)
         assert self.given_parts is not None
         keep = [path in wanted for path in self.paths]
         return replace(super().only(paths), given_parts=self.given_parts[keep])
 
 
-def read_tagged_images(
-    directory: Path,
-    *,
-    source: str = "",
-    style: SidecarStyle | None = None,
-    min_count: int = 1,
-    tag_list: Path | None = None,
-    id_ranges: str = "",
-) -> TaggedImages:
+def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = None) -> TaggedImages:
     """Read the tags of a folder of images, and log what was found.
 
-    Args:
-        directory: the image folder.
-        source: see `sources.read_source`.
-        style: how tag files are named and written.
-        min_count: tags of fewer images are left out.
-        tag_list: a selected_tags.csv: its tags, in its order, and no others (`min_count` does
-            not apply).
-        id_ranges: "900-949,950-999" takes images whose id (the file name's number) modulo 1000
-            lies in the first range for validation, in the second for testing, and trains on the
-            others; what the source says overrides it.
-
-    Raises:
-        DataError: no images, no tags, or a damaged source.
-        SettingsError: the ranges cannot be read.
+    `tag_list`, a selected_tags.csv, gives the tags and their order; `tag_min_count` does not
+    apply then. What the source says of an image's part goes before `split_by_id`.
     """
+    directory = Path(settings.top_level_image_directory)
     files = scan_images(directory)
     if not files:
         raise DataError(f"there are no images in {directory}")
-    found = read_source(directory, [file.path for file in files], source, style or SidecarStyle())
+    found = read_source(directory, [file.path for file in files], settings)
     if not any(found.tags.values()):
-        where = source or f"{found.name} of {directory}"
+        where = settings.tag_source or f"{found.name} of {directory}"
         raise DataError(
             f"none of the {len(files)} images has a tag in {where}: make tag files with "
             "prepare_tags, or set tag_source"
         )
-    if tag_list is not None:
-        tags = read_selected_tags(tag_list)
-    else:
-        tags = select_tags(
-            found.tags.values(), min_count=min_count, categories=found.categories, ids=found.ids
+    least = settings.tag_min_count
+    tags = (
+        read_selected_tags(tag_list)
+        if tag_list
+        else select_tags(
+            found.tags.values(), min_count=least, categories=found.categories, ids=found.ids
         )
+    )
     if not tags:
-        raise DataError(f"no tag is on {min_count} images or more: lower tag_min_count")
+        raise DataError(f"no tag is on {least} images or more: lower tag_min_count")
     used = tuple(file for file in files if file.path in found.tags)
     names = tuple(tag.name for tag in tags)
     given = [found.parts.get(file.path, "") for file in used]
     parts = np.array([PART_NAMES.index(part) if part else -1 for part in given], np.int8)
-    if id_ranges:
-        parts = np.where(parts < 0, _by_id([file.path for file in used], id_ranges), parts)
-    data = TaggedImages(
-        directory=directory,
-        files=used,
-        labels=binary_labels([found.tags[file.path] for file in used], names),
-        names=names,
-        notes=tuple(found.notes),
-        tags=tuple(tags),
-        given_parts=parts,
-    )
+    if settings.split_by_id:
+        by_id = _parts_by_id([file.path for file in used], settings.split_by_id)
+        parts = np.where(parts < 0, by_id, parts)
+    labels = binary_labels([found.tags[file.path] for file in used], names)
+    notes = tuple(found.notes)
+    data = TaggedImages(directory, used, labels, names, notes, tuple(tags), parts)
     absent = [name for name, count in zip(names, data.counts.tolist(), strict=True) if not count]
     if absent:
         note = f"{len(absent)} of the listed tags are on no image in {found.name}: {some(absent)}"
-        data = replace(data, notes=(*data.notes, note))
+        data = replace(data, notes=(*notes, note))
     _report(data, found.name)
     return data
 
@@ -147,7 +119,8 @@ def binary_labels(tag_lists: Sequence[Sequence[str]], names: Sequence[str]) -> "
     )
 
 
-def _by_id(paths: Sequence[str], id_ranges: str) -> np.ndarray:
+def _parts_by_id(paths: Sequence[str], id_ranges: str) -> np.ndarray:
+    """The part of each image by its id modulo 1000, (n,) int8; -1 without an id."""
     match = _ID_RANGES.fullmatch(id_ranges.strip())
     if match is None:
         raise SettingsError(
@@ -157,10 +130,8 @@ def _by_id(paths: Sequence[str], id_ranges: str) -> np.ndarray:
     low, high, test_low, test_high = map(int, match.groups())
     parts = np.full(len(paths), -1, np.int8)
     for index, path in enumerate(paths):
-        stem = PurePosixPath(path).stem
-        if stem.isascii() and stem.isdigit():
-            last = int(stem) % 1000
-            parts[index] = (
-                TEST if test_low <= last <= test_high else VALIDATION if low <= last <= high else 0
-            )
+        if (number := image_id(path)) is not None:
+            last = number % 1000
+            held_out = VALIDATION if low <= last <= high else TRAIN
+            parts[index] = TEST if test_low <= last <= test_high else held_out
     return parts

@@ -5,19 +5,26 @@ import shutil
 import pytest
 
 from src.errors import DataError
-from src.file_changes.apply import apply, undo
-from src.file_changes.changes import Folders
+from src.images import ImageFile
+from src.settings import PrepareTags
+from src.settings.tags import TagFiles
 from src.tagging.dotenv import read_dotenv, write_arguments
-from src.tagging.prepare import check_images, count_tags, plan_tags
-from src.tagging.tag_files import SidecarStyle, tag_changes
+from src.tagging.prepare import check_images, plan_tags
+from src.tagging.tag_files import tag_changes
 from tests.conftest import make_images
 
-STYLE = SidecarStyle()
+STYLE = TagFiles()
 IMAGES = ["cats/indoors/a.jpg", "cats/b.jpg", "c.jpg"]
 
 
+def planned(folder, images, **settings):
+    return plan_tags(images, PrepareTags(top_level_image_directory=str(folder), **settings))
+
+
 def test_fixed_tags_and_folder_names(tmp_path):
-    plan = plan_tags(tmp_path, IMAGES, STYLE, fixed=["photo", ""], from_folders=True)
+    plan = planned(tmp_path, IMAGES, tags_from_folders=True)
+    assert plan.untagged == ["c.jpg"] and "c.jpg.txt" not in plan.changes
+    plan = planned(tmp_path, IMAGES, tags_to_write="photo,", tags_from_folders=True)
     assert plan.changes == {
         "cats/indoors/a.jpg.txt": ["photo", "cats", "indoors"],
         "cats/b.jpg.txt": ["photo", "cats"],
@@ -25,57 +32,40 @@ def test_fixed_tags_and_folder_names(tmp_path):
     }
 
 
-def test_an_image_outside_folders_has_no_folder_name(tmp_path):
-    plan = plan_tags(tmp_path, IMAGES, STYLE, from_folders=True)
-    assert plan.untagged == ["c.jpg"]
-    assert "c.jpg.txt" not in plan.changes
-
-
 @pytest.mark.parametrize(
     ("existing", "tags"), [("skip", None), ("append", ["mine", "x"]), ("overwrite", ["x"])]
 )
 def test_files_that_are_there(tmp_path, existing, tags):
     (tmp_path / "c.jpg.txt").write_text("mine\n")
-    plan = plan_tags(tmp_path, ["c.jpg"], STYLE, fixed=["x"], existing=existing)
+    plan = planned(tmp_path, ["c.jpg"], tags_to_write="x", existing=existing)
     assert plan.changes.get("c.jpg.txt") == tags
     assert plan.kept == (["c.jpg.txt"] if tags is None else [])
 
 
 def test_two_images_never_share_a_file(tmp_path):
-    style = SidecarStyle(replaces_extension=True)
-    plan = plan_tags(tmp_path, ["a.jpg", "a.png"], style, fixed=["x"])
+    settings = {"tags_to_write": "x", "tag_files": "image1.txt"}
+    plan = planned(tmp_path, ["a.jpg", "a.png"], **settings)
     assert plan.changes == {"a.txt": ["x"]}
     assert plan.kept == ["a.txt"]
     (tmp_path / "a.txt").write_text("mine")
-    plan = plan_tags(tmp_path, ["a.jpg", "a.png"], style, fixed=["x"], existing="overwrite")
+    plan = planned(tmp_path, ["a.jpg", "a.png"], existing="overwrite", **settings)
     assert plan.changes == {}
 
 
-def test_changes_are_undone_but_for_what_was_edited_since(tmp_path):
+def test_only_files_that_hold_other_tags_are_changed(tmp_path):
     (tmp_path / "a.jpg.txt").write_bytes(b"\r\n old \r\nold\r\n")
-    (tmp_path / "b.jpg.txt").write_text("old")
     (tmp_path / "same.jpg.txt").write_text("new\n\n")
-    changes = {name: ["new"] for name in ("a.jpg.txt", "b.jpg.txt", "c.jpg.txt", "same.jpg.txt")}
+    changes = {name: ["new"] for name in ("a.jpg.txt", "c.jpg.txt", "same.jpg.txt")}
     planned = tag_changes(tmp_path, changes, STYLE)
-    assert [change.path for change in planned] == ["a.jpg.txt", "b.jpg.txt", "c.jpg.txt"]
-    apply(Folders(tmp_path, tmp_path), planned, tmp_path / "j.jsonl").report()
-    assert (tmp_path / "c.jpg.txt").read_text() == "new\n"
-    (tmp_path / "b.jpg.txt").write_text("new\nand mine")
-    done = undo(tmp_path / "j.jsonl")
-    assert (done.done, list(done.problems)) == (2, ["b.jpg.txt"])
-    assert (tmp_path / "a.jpg.txt").read_bytes() == b"\r\n old \r\nold\r\n"
-    assert (tmp_path / "b.jpg.txt").read_text() == "new\nand mine"
-    assert not (tmp_path / "c.jpg.txt").exists()
+    assert [(change.path, change.after) for change in planned] == [
+        ("a.jpg.txt", b"new\n"), ("c.jpg.txt", b"new\n")
+    ]  # fmt: skip
 
 
 def test_an_unreadable_tag_file_stops_before_anything_is_written(tmp_path):
     (tmp_path / "b.jpg.txt").write_bytes(b"\xff\xff")
     with pytest.raises(DataError, match=r"b\.jpg\.txt"):
         tag_changes(tmp_path, {"a.jpg.txt": ["x"], "b.jpg.txt": ["x"]}, STYLE)
-
-
-def test_counts():
-    assert count_tags([["b", "a", "a"], ["b"], []]) == [("b", 2), ("a", 1)]
 
 
 def test_damaged_and_repeated_images(tmp_path):
@@ -85,7 +75,7 @@ def test_damaged_and_repeated_images(tmp_path):
     (tmp_path / "002.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.png").write_bytes(b"")
     names = sorted(path.name for path in tmp_path.iterdir())
-    check = check_images(tmp_path, [*names, "gone.png"])
+    check = check_images(tmp_path, [ImageFile(name, 0, 0) for name in [*names, "gone.png"]])
     assert check.unreadable.keys() == {"002.png", "empty.png", "gone.png"}
     assert check.duplicates == [["000.png", "copy.png"]]
 

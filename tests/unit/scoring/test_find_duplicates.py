@@ -11,7 +11,7 @@ from src.dataset.suspected_labels import SuspectedLabel, read_suspected, write_s
 from src.errors import DataError
 from src.features import open_store
 from src.file_changes.apply import apply, undo
-from src.file_changes.relabel import move_to_folders, other_folders, relabel_wrong
+from src.file_changes.plan import move_to_folders, other_folders, relabel_wrong
 from src.images import scan_images
 from src.reports.duplicates_report import write_duplicates
 from src.scoring.find_duplicates import find_duplicates, rows

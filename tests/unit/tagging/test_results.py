@@ -9,10 +9,10 @@ from src.dataset.suspected_labels import read_suspected
 from src.errors import ModelError
 from src.image_models.target import Images, Predictions
 from src.images import scan_images
-from src.tagging.data import TaggedImages
 from src.tagging.report import epochs, top_images
 from src.tagging.results import measure, thresholds_of, write_results
 from src.tagging.selected_tags import SelectedTag, write_selected_tags
+from src.tagging.tagged_images import TaggedImages
 from src.tagging.taggers import members, open_tagger
 from src.tagging.thresholds import Thresholds, save_thresholds
 from tests.conftest import make_images
@@ -40,7 +40,9 @@ def test_folders_that_are_no_tagging_model(tmp_path):
         open_tagger(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"models": ["gone"]}', '{"models": 3}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"models": ["gone"]}', '{"models": 3}', '{"models": []}']
+)
 def test_a_damaged_ensemble(tmp_path, text):
     (tmp_path / "ensemble.json").write_text(text)
     with pytest.raises(ModelError):

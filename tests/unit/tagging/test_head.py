@@ -10,7 +10,7 @@ from src.image_models.augment import blend
 from src.image_models.head import LinearHead
 from src.settings.classifier import Augmenting
 from src.tagging.head import Whitening, fit_head
-from src.tagging.losses import MultilabelLoss, objective
+from src.tagging.losses import tag_objective
 from tests.training import training
 
 N, D, K = 240, 6, 3
@@ -27,14 +27,15 @@ def zero_head(width=D):
     return LinearHead(np.zeros((K, width), np.float32), np.zeros(K, np.float32))
 
 
-def fit(features, labels, split, loss=None, validation_labels=None, **settings):
+def fit(features, labels, split, validation_labels=None, weights=None, **given):
     known = labels if validation_labels is None else validation_labels
+    settings = training(eval_every_n_epochs=1, **given)
     return fit_head(
         zero_head(features.shape[1]),
         (features[:split], labels[:split]),
         (features[split:], known[split:]),
-        objective(loss or MultilabelLoss()),
-        training(eval_every_n_epochs=1, **settings),
+        tag_objective(settings, weights),
+        settings,
     )
 
 
@@ -47,7 +48,7 @@ def bce(head, features, labels):
 def test_metrics_by_hand():
     logits = np.array([[2.0, -1.0], [0.5, 3.0], [-2.0, 0.1]])
     labels = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
-    found = objective(MultilabelLoss()).metrics(logits, labels)
+    found = tag_objective(training()).metrics(logits, labels)
     # First tag: TP 1, FP 1, FN 1; second: TP 1, FP 1, FN 0, TN 1.
     assert [found[name] for name in ("tp", "fp", "fn", "tn")] == [2, 2, 1, 1]
     assert found["f1_micro"] == pytest.approx(4 / 7)
@@ -57,8 +58,8 @@ def test_metrics_by_hand():
 @pytest.mark.parametrize("name", ["bce", "focal", "asl"])
 def test_a_head_learns_on_features_of_any_scale(name):
     features, labels = table()
-    loss = MultilabelLoss(name, gamma_neg=1.0)
-    found = fit(features, labels, 160, loss, tag_head_epochs=3, tag_head_learning_rate=0.2)
+    loss = {"tag_loss": name, "asl_gamma_neg": 1.0}
+    found = fit(features, labels, 160, tag_head_epochs=3, tag_head_learning_rate=0.2, **loss)
     right = (found.head.logits(features[160:]) > 0) == labels[160:].toarray()
     assert right.mean() > 0.9
     assert [entry["epoch"] for entry in found.history] == [1, 2, 3]
@@ -101,8 +102,9 @@ def test_smoothed_labels_keep_a_head_from_being_certain():
     features, labels = table()
     sizes = []
     for smoothing in (0.0, 0.2):
-        loss = MultilabelLoss(smoothing=smoothing)
-        head = fit(features, labels, 160, loss, tag_head_epochs=40, tag_head_learning_rate=0.2).head
+        smoothed = {"training_args": {"label_smoothing_factor": smoothing}}
+        settings = {"tag_head_epochs": 40, "tag_head_learning_rate": 0.2} | smoothed
+        head = fit(features, labels, 160, **settings).head
         sizes.append(np.abs(head.logits(features[:160])).max())
     assert sizes[1] < 0.5 * sizes[0]
 
@@ -110,7 +112,7 @@ def test_smoothed_labels_keep_a_head_from_being_certain():
 def test_a_diverging_fit_stops_with_a_line():
     features, labels = table()
     with pytest.raises(ModelError, match="diverged"):
-        fit(features, labels, 160, MultilabelLoss(weights=np.full(K, np.nan)))
+        fit(features, labels, 160, weights=np.full(K, np.nan))
 
 
 def test_blending_multi_hot_labels():

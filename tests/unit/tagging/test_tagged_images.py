@@ -7,8 +7,15 @@ import pytest
 
 from src.dataset.parts import TEST, TRAIN, VALIDATION, split_parts
 from src.errors import DataError, SettingsError
-from src.tagging.data import binary_labels, read_tagged_images
+from src.tagging import tagged_images
+from src.tagging.tagged_images import binary_labels
 from tests.conftest import make_images
+from tests.training import training
+
+
+def read_tagged_images(folder, tag_list=None, **settings):
+    given = training(top_level_image_directory=folder, **settings)
+    return tagged_images.read_tagged_images(given, tag_list)
 
 
 def tagged(folder, tags):
@@ -24,9 +31,8 @@ def test_binary_labels_by_hand():
 
 
 def test_loading_a_folder(tmp_path):
-    data = read_tagged_images(
-        tagged(tmp_path, [["cat", "sofa"], ["cat"], [], ["rare"]]), min_count=2
-    )
+    folder = tagged(tmp_path, [["cat", "sofa"], ["cat"], [], ["rare"]])
+    data = read_tagged_images(folder, tag_min_count=2)
     assert data.names == ("cat",)
     assert data.paths == ["000.png", "001.png", "002.png", "003.png"]
     assert data.labels.toarray().ravel().tolist() == [1, 1, 0, 0]
@@ -38,7 +44,7 @@ def test_loading_a_folder(tmp_path):
 def test_a_given_tag_list_decides_on_the_columns(tmp_path):
     folder = tagged(tmp_path / "images", [["cat", "sofa"], ["cat"]])
     (tmp_path / "list.csv").write_text("name\nsofa\nunicorn\ncat\n")
-    data = read_tagged_images(folder, min_count=9, tag_list=tmp_path / "list.csv")
+    data = read_tagged_images(folder, tmp_path / "list.csv", tag_min_count=9)
     assert data.labels.toarray().tolist() == [[1, 0, 1], [0, 0, 1]]
     assert "unicorn" in "".join(data.notes)
 
@@ -48,7 +54,7 @@ def test_nothing_to_learn_from(tmp_path):
         read_tagged_images(tmp_path)
     folder = tagged(tmp_path / "a", [["cat"], ["dog"]])
     with pytest.raises(DataError, match="lower tag_min_count"):
-        read_tagged_images(folder, min_count=2)
+        read_tagged_images(folder, tag_min_count=2)
     make_images(tmp_path / "b", 2, (8, 6))
     with pytest.raises(DataError, match="prepare_tags"):
         read_tagged_images(tmp_path / "b")
@@ -92,7 +98,7 @@ def test_parts_by_the_source_and_by_ids_modulo_a_thousand(tmp_path):
         path.rename(tmp_path / f"{name}.png")
     rows = [f"{name}.png,cat," + ("train" if name == "3950" else "") for name in names]
     (tmp_path / "tags.csv").write_text("path,tags,split\n" + "\n".join(rows), encoding="utf-8")
-    data = read_tagged_images(tmp_path, source="tags.csv", id_ranges="900-949,950-999")
+    data = read_tagged_images(tmp_path, tag_source="tags.csv", split_by_id="900-949,950-999")
     assert dict(zip(data.paths, data.given_parts.tolist(), strict=True)) == {
         "5900.png": VALIDATION,
         "12950.png": TEST,
@@ -102,4 +108,4 @@ def test_parts_by_the_source_and_by_ids_modulo_a_thousand(tmp_path):
     }
     assert data.only(["1899.png", "cover.png"]).given_parts.tolist() == [TRAIN, -1]
     with pytest.raises(SettingsError, match="split_by_id"):
-        read_tagged_images(tmp_path, source="tags.csv", id_ranges="900")
+        read_tagged_images(tmp_path, tag_source="tags.csv", split_by_id="900")

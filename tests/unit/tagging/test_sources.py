@@ -5,14 +5,14 @@ import sqlite3
 import pytest
 
 from src.errors import DataError
+from src.settings.tags import TagFiles, TagTraining
 from src.tagging.selected_tags import (
     SelectedTag,
     read_selected_tags,
     select_tags,
     write_selected_tags,
 )
-from src.tagging.sources import read_csv, read_database, read_sidecars, read_source
-from src.tagging.tag_files import SidecarStyle
+from src.tagging.sources import read_database, read_sidecars, read_source, read_table
 
 
 def test_selected_tags_are_ordered_by_count_then_name():
@@ -68,7 +68,7 @@ def test_tag_files_with_every_kind_of_fault(tmp_path):
     (tmp_path / "c.jpg.txt").write_bytes(b"\xff")
     (tmp_path / "d.jpg.txt").write_text("cat, dog")
     (tmp_path / "gone.jpg.txt").write_text("cat")
-    source = read_sidecars(tmp_path, ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"], SidecarStyle())
+    source = read_sidecars(tmp_path, ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"], TagFiles())
     assert source.tags == {"a.jpg": ["cat"], "b.jpg": [], "d.jpg": ["cat, dog"]}
     notes = "\n".join(source.notes)
     for part in (
@@ -86,7 +86,7 @@ def test_a_table(tmp_path):
         'path,tags,split\nsub\\a.jpg,"cat, dog",train\nb.jpg,,val\nc.jpg,x,\ngone.jpg,x,test\n',
         encoding="utf-8",
     )
-    source = read_csv(tmp_path / "tags.csv", ["b.jpg", "c.jpg", "new.jpg", "sub/a.jpg"])
+    source = read_table(tmp_path / "tags.csv", ["b.jpg", "c.jpg", "new.jpg", "sub/a.jpg"])
     assert source.tags == {"b.jpg": [], "c.jpg": ["x"], "sub/a.jpg": ["cat", "dog"]}
     assert source.parts == {"sub/a.jpg": "train", "b.jpg": "validation"}
     assert "gone.jpg" in source.notes[0]
@@ -100,7 +100,7 @@ def test_a_table(tmp_path):
 def test_a_damaged_table(tmp_path, text, part):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(DataError, match=part):
-        read_csv(tmp_path / "t.csv", ["a"])
+        read_table(tmp_path / "t.csv", ["a"])
 
 
 def database(file, category=True):
@@ -148,6 +148,8 @@ def test_something_else_than_a_tag_database(tmp_path):
 
 def test_a_source_is_found_in_the_image_folder(tmp_path):
     (tmp_path / "tags.csv").write_text("path,tags\na.jpg,cat\n")
-    assert read_source(tmp_path, ["a.jpg"], "tags.csv", SidecarStyle()).tags == {"a.jpg": ["cat"]}
+    assert read_source(tmp_path, ["a.jpg"], TagTraining(tag_source="tags.csv")).tags == {
+        "a.jpg": ["cat"]
+    }
     with pytest.raises(DataError, match=r"no tag source 'other\.csv'"):
-        read_source(tmp_path, ["a.jpg"], "other.csv", SidecarStyle())
+        read_source(tmp_path, ["a.jpg"], TagTraining(tag_source="other.csv"))

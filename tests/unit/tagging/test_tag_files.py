@@ -3,17 +3,11 @@
 import pytest
 
 from src.errors import DataError
-from src.tagging.tag_files import (
-    SidecarStyle,
-    format_tags,
-    parse_tags,
-    read_tags,
-    scan_sidecars,
-    sidecar_of,
-)
+from src.settings.tags import TagFiles
+from src.tagging.tag_files import format_tags, parse_tags, read_tags, scan_sidecars, sidecar_of
 
-LINES, COMMAS = SidecarStyle(), SidecarStyle(commas=True)
-SHORT = SidecarStyle(replaces_extension=True)
+LINES, COMMAS = TagFiles(), TagFiles(tag_commas=True)
+SHORT = TagFiles(tag_files="image1.txt")
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ from src.errors import DataError
 from src.file_changes.apply import carry_out, undo
 from src.file_changes.changes import Folders
 from src.file_changes.plan import Plan
-from src.images import find_images
+from src.images import ImageFile, scan_images
 from src.script import run
 from src.settings import PrepareTags
 from src.tagging.dotenv import write_arguments
-from src.tagging.prepare import check_images, count_tags, plan_tags
+from src.tagging.prepare import check_images, plan_tags
 from src.tagging.selected_tags import select_tags, write_selected_tags
 from src.tagging.sources import read_sidecars
-from src.tagging.tag_files import SidecarStyle, tag_changes
+from src.tagging.tag_files import tag_changes
 
 SHOWN = 20
 
@@ -33,46 +33,39 @@ def main(settings: PrepareTags) -> None:
 def prepare(settings: PrepareTags) -> None:
     """Write the tags that were asked for, then report."""
     directory = Path(settings.top_level_image_directory)
-    style = SidecarStyle.of(settings)
-    images = find_images(directory)
+    images = scan_images(directory)
     if not images:
         raise DataError(f"there are no images in {directory}")
-    fixed = settings.tags_to_write.split(",")
     if settings.tags_to_write or settings.tags_from_folders:
-        names, existing = settings.tags_from_folders, settings.existing
-        plan = plan_tags(
-            directory, images, style, fixed=fixed, from_folders=names, existing=existing
-        )
+        plan = plan_tags([image.path for image in images], settings)
         print(
             f"{len(images)} images: {len(plan.changes)} tag files to write, {len(plan.kept)} are "
             f"there and kept, {len(plan.untagged)} images have no tag to write"
         )
         if settings.dry_run:
             show("would write", [f"{file}: {', '.join(t)}" for file, t in plan.changes.items()])
-        changes = tag_changes(directory, plan.changes, style)
+        changes = tag_changes(directory, plan.changes, settings)
         to_write = Plan(Folders(directory, directory), changes)
         carry_out(to_write, settings.script, "tags", directory, dry_run=settings.dry_run)
-    report(settings, directory, images, style)
+    report(settings, directory, images)
 
 
-def report(
-    settings: PrepareTags, directory: Path, images: Sequence[str], style: SidecarStyle
-) -> None:
+def report(settings: PrepareTags, directory: Path, images: Sequence[ImageFile]) -> None:
     """Counts, files without their counterpart, images that are damaged or there twice."""
-    source = read_sidecars(directory, images, style)
+    source = read_sidecars(directory, [image.path for image in images], settings)
     check = check_images(directory, images)
-    counts = count_tags(list(source.tags.values()))
-    print(f"{len(images)} images, {len(source.tags)} with a tag file, {len(counts)} tags")
-    show("tag", [f"{count:>7}  {tag}" for tag, count in counts])
+    tags = select_tags(source.tags.values())
+    print(f"{len(images)} images, {len(source.tags)} with a tag file, {len(tags)} tags")
+    show("tag", [f"{tag.count:>7}  {tag.name}" for tag in tags])
     for note in source.notes:
         print(note)
     show("unreadable image", [f"{path}: {why}" for path, why in check.unreadable.items()])
     show("the same image more than once", [" = ".join(group) for group in check.duplicates])
     if settings.write_tag_list:
         file = Path(settings.write_tag_list)
-        write_selected_tags(file, select_tags(source.tags.values()))
+        write_selected_tags(file, tags)
         print(f"The tags are listed in {file}")
-    if counts:
+    if tags:
         print(
             "Next: python run.py custom_classifier_training --label_source=tags "
             f"--top_level_image_directory={directory}"

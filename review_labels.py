@@ -41,16 +41,15 @@ def main(settings: ReviewLabels) -> None:
 
 def corrections(settings: ReviewLabels, wrong: Sequence[SuspectedLabel]) -> Plan:
     """What is to be changed; a list is of one kind of label."""
-    from src.file_changes.relabel import move_to_folders, other_folders, relabel_wrong
+    from src.file_changes.plan import move_to_folders, other_folders, relabel_wrong
 
     directory, paths = Path(settings.top_level_image_directory), [item.path for item in wrong]
     if not directory.is_dir():
         raise SettingsError(f"there is no folder {str(directory)!r}: set top_level_image_directory")
     if wrong[0].kind == "tag":
-        from src.tagging.errors import plan_corrections
-        from src.tagging.tag_files import SidecarStyle
+        from src.tagging.suspected_tags import plan_corrections
 
-        return plan_corrections(directory, wrong, SidecarStyle.of(settings))
+        return plan_corrections(directory, wrong, settings)
     if wrong[0].kind == "class":
         return move_to_folders(directory, {item.path: item.suggested for item in wrong})
     if settings.table:

@@ -56,7 +56,6 @@ PACKAGE_NAMES = {"clip": "clip-anytorch", "spotlight": "renumics-spotlight"}
 
 
 def main(command: str = "help", *rest: str) -> int:
-    """Carry out a command; return the exit code."""
     if command in ("help", "--help", "-h"):
         print(f"{__doc__}\nScripts:\n{listing()}")
         return 0
@@ -77,12 +76,8 @@ def say(line: str) -> None:
 
 
 def stop(line: str, code: int = 2) -> NoReturn:
-    """End run.py with a line for the user."""
     say(line)
     raise SystemExit(code)
-
-
-# ---- scripts
 
 
 def scripts() -> dict[str, str]:
@@ -110,9 +105,6 @@ def find_script(name: str) -> Path:
     stop(f"there is no script or command {name!r}.{hint} There are:\n{there}")
 
 
-# ---- the environment
-
-
 def ensure_environment(*files: str) -> None:
     """Make .venv and install these requirement files into it, where that is not done yet."""
     if is_ready(files):
@@ -131,7 +123,6 @@ def ensure_environment(*files: str) -> None:
 
 
 def is_ready(files: Iterable[str]) -> bool:
-    """Whether .venv holds what the requirement files ask for now."""
     return stamp_for(files).items() <= read_stamp().items() and Path(PYTHON).exists()
 
 
@@ -149,21 +140,22 @@ def read_stamp() -> dict[str, str]:
 
 
 def make_venv() -> None:
-    """Make .venv, or make it anew where it cannot be used; where it can, mend its pip."""
+    """Make .venv where there is none that can be used."""
     version, why = read_stamp().get("python", VERSION), ""
     if not VENV.exists():
         why = "there is none yet"
     elif version == UNFINISHED:
-        why = "an earlier installation was interrupted"
+        why = "the last installation was interrupted"
     elif version != VERSION:
         why = f"the old one was made for Python {version}, and this is {VERSION}"
-    elif not Path(PYTHON).exists():
+    elif not Path(PYTHON).exists() or ask("-m", "pip", "--version").returncode:
         why = "the old one is damaged"
-    if why:
-        say(f"making the folder .venv: {why}")
+    if not why:
+        return
+    say(f"making the folder .venv: {why}")
     # Run from inside .venv, sys.executable would be the very file that is replaced.
     python = getattr(sys, "_base_executable", None) or sys.executable
-    if call(python, "-m", "venv", *(["--clear"] if why else []), str(VENV)):
+    if call(python, "-m", "venv", "--clear", str(VENV)):
         hint = "On Debian and Ubuntu this usually helps: sudo apt install python3-venv"
         stop(f"could not make {VENV} (see above). {hint}", 1)
 
@@ -175,11 +167,12 @@ def unfinished(files: Iterable[str]) -> Iterator[None]:
     The mark stays where pip is interrupted or killed: such a .venv is made anew. Where pip fails by
     itself, .venv is whole but may hold other versions: the next call has pip go over it again.
     """
-    STAMP.write_text(json.dumps({"python": UNFINISHED, **dict.fromkeys(files, "")}))
+    unknown = dict.fromkeys(files, "")
+    STAMP.write_text(json.dumps({"python": UNFINISHED, **unknown}))
     try:
         yield
     except SystemExit:
-        STAMP.write_text(json.dumps({"python": VERSION, **dict.fromkeys(files, "")}))
+        STAMP.write_text(json.dumps({"python": VERSION, **unknown}))
         raise
     STAMP.write_text(json.dumps(stamp_for(files)))
 
@@ -210,9 +203,6 @@ def lock() -> Iterator[None]:
             except OSError:  # a disk without locks
                 break
         yield
-
-
-# ---- packages
 
 
 def install_extra(*words: str) -> int:
@@ -271,38 +261,34 @@ def this_machine() -> tuple[str, bool, str]:
     return sys.platform, nvidia, ask("-m", "pip", "config", "list").stdout
 
 
-# ---- running things in .venv
-
-
-def environment() -> dict[str, str]:
-    """Environment variables: as after activating .venv."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONHOME", "__PYVENV_LAUNCHER__")}
+def activate() -> None:
+    """Set environment variables as after activating .venv, for all that is started from here."""
+    for name in ("PYTHONHOME", "__PYVENV_LAUNCHER__"):
+        os.environ.pop(name, None)
     path = os.pathsep.join([os.path.dirname(PYTHON), os.environ.get("PATH", os.defpath)])
     # With PYTHONPATH, scripts in folders can import src as well.
     ours = {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "PIP_USER": "0", "PATH": path}
-    return {**kept, **ours, "VIRTUAL_ENV": str(VENV)}
+    os.environ.update(ours, VIRTUAL_ENV=str(VENV))
 
 
 def ask(*words: str) -> subprocess.CompletedProcess[str]:
     """Have .venv's Python answer a question."""
-    return subprocess.run([PYTHON, *words], env=environment(), capture_output=True, text=True)
+    return subprocess.run([PYTHON, *words], capture_output=True, text=True)
 
 
 def call(*command: str) -> int:
     """Run a helper such as pip, which talks on standard error; return its exit code."""
     # Files stay open for it: one of them holds the lock.
-    return subprocess.call(
-        command, env=environment(), stdin=subprocess.DEVNULL, stdout=2, close_fds=False
-    )
+    return subprocess.call(command, stdin=subprocess.DEVNULL, stdout=2, close_fds=False)
 
 
 def hand_over(*words: str) -> int:
     """Let .venv's Python take run.py's place: signals and the exit code are its own affair."""
     if os.name == "posix":
-        os.execve(PYTHON, [PYTHON, *words], environment())
+        os.execv(PYTHON, [PYTHON, *words])
     # Windows cannot replace a process. Ctrl-C reaches the script as well, which answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    code = subprocess.call([PYTHON, *words], env=environment())
+    code = subprocess.call([PYTHON, *words])
     return 130 if code == 0xC000013A else code  # ended by Ctrl-C
 
 
@@ -314,6 +300,7 @@ def check() -> int:
 
 
 if __name__ == "__main__":
+    activate()
     try:
         sys.exit(main(*sys.argv[1:]))
     except OSError as problem:

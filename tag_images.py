@@ -40,7 +40,8 @@ def tag(settings: TagImages) -> None:
 
     from src.file_changes.apply import undo_line
     from src.images import find_images
-    from src.tagging.tag_files import SidecarStyle, read_tags
+    from src.settings.tags import TagFiles
+    from src.tagging.tag_files import read_tags
     from src.tagging.tag_images import TagChoice, allowed_tags, tag_images
 
     directory = Path(settings.top_level_image_directory)
@@ -51,27 +52,16 @@ def tag(settings: TagImages) -> None:
     white, black = Path(settings.whitelist), Path(settings.blacklist)
     if settings.blacklist and not black.is_file():
         raise DataError(f"there is no blacklist {str(black)!r}")
-    listed = read_tags(white, SidecarStyle()) if settings.whitelist and white.is_file() else []
+    listed = read_tags(white, TagFiles()) if settings.whitelist and white.is_file() else []
     allowed = allowed_tags(
-        tagger.tags, listed, read_tags(black, SidecarStyle()) if settings.blacklist else []
+        tagger.tags, listed, read_tags(black, TagFiles()) if settings.blacklist else []
     )
     if listed:
         print(f"Only the {int(allowed.sum())} tags of {white} that the model knows are given.")
     thresholds = tagger.thresholds.of(tagger.tags, settings.threshold_scope)
     if settings.threshold:
         thresholds = np.full(len(tagger.tags), settings.threshold)
-    table = Path(settings.probabilities) if settings.probabilities else None
-    done = tag_images(
-        directory,
-        images,
-        tagger,
-        TagChoice(thresholds, allowed, settings.top_k),
-        SidecarStyle.of(settings),
-        existing=settings.existing,
-        batch_size=settings.evaluation_args.per_device_eval_batch_size,
-        probabilities=table,
-        dry_run=settings.dry_run,
-    )
+    done = tag_images(images, tagger, TagChoice(thresholds, allowed, settings.top_k), settings)
     if settings.dry_run:
         print("Nothing was changed: this was a dry run. Next: the same with --dry_run=False")
         return
@@ -82,8 +72,8 @@ def tag(settings: TagImages) -> None:
         print(undo_line("tag_images", done.undo_file))
     for image, why in done.unreadable.items():
         print(f"  cannot be read: {image}: {why}")
-    if table is not None:
-        print(f"Probabilities: {table}")
+    if settings.probabilities:
+        print(f"Probabilities: {settings.probabilities}")
     print(f"Next: python run.py prepare_tags --top_level_image_directory={directory}")
 
 

@@ -40,7 +40,7 @@ def main(images: int, tags: int) -> None:
         error.label in truth.dropped[error.path]
         if error.suggested == "add"
         else error.label not in truth.shown[error.path]
-        for error in results.errors
+        for error in results.suspects
     ]
     part = dict(zip(predictions.data.paths, predictions.parts.tolist(), strict=True))
     whole, rare = results.metrics["slices"]

@@ -181,7 +181,7 @@ def on_features(vectors: np.ndarray, labels: np.ndarray, folder: Path, seed: int
     from src.image_models.head import LinearHead
     from src.settings.classifier import ClassifierTraining
     from src.tagging.head import fit_head
-    from src.tagging.losses import MultilabelLoss, objective
+    from src.tagging.losses import tag_objective
 
     half = len(labels) // 2
     tags = csr_array(labels.astype(np.uint8))
@@ -196,7 +196,7 @@ def on_features(vectors: np.ndarray, labels: np.ndarray, folder: Path, seed: int
     )
     start = LinearHead(np.zeros((TAGS, vectors.shape[1]), np.float32), np.zeros(TAGS, np.float32))
     train, held_out = (vectors[:half], tags[:half]), (vectors[half:], tags[half:])
-    fit = fit_head(start, train, held_out, objective(MultilabelLoss()), settings)
+    fit = fit_head(start, train, held_out, tag_objective(settings), settings)
     return fit.head.logits(vectors[half:])
 
 

@@ -98,9 +98,7 @@ def tile_backbone(folder: Path) -> Path:
     """A ConvNeXt of one stage with random weights that looks at the tiles one by one."""
     import torch
     import transformers
-    from transformers.models.convnext.image_processing_pil_convnext import (
-        ConvNextImageProcessorPil,
-    )
+    from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
 
     torch.manual_seed(0)
     config = transformers.ConvNextConfig(

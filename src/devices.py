@@ -32,19 +32,6 @@ def choose_device(name: str) -> "torch.device":
     return torch.device(name)
 
 
-def half_precision(device: "torch.device") -> "torch.dtype | None":
-    """The 16-bit type that the device computes in as a matter of course, or None.
-
-    CUDA devices from compute capability 7.0 on have half-precision matrix units; on CPUs and
-    Apple GPUs 32 bits are kept.
-    """
-    import torch
-
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0):
-        return torch.float16
-    return None
-
-
 def cpu_has_bfloat16() -> bool:
     """Whether the processor multiplies matrices of bfloat16 faster than others."""
     import torch

@@ -144,7 +144,7 @@ class Predictor:
             from src.aesthetic.formats.pretrained_head import read_pretrained
 
             found = read_pretrained(arrays, metadata)
-            return cls(**vars(found), provenance={"published_as": path.name})
+            return cls(**found, provenance={"published_as": path.name})
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from None
 

@@ -1,7 +1,7 @@
 """Copies among labelled images: which to use, and which belong together."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,16 +23,24 @@ class Distinct(NamedTuple):
 
 def distinct(sha256s: Sequence[bytes], labels: np.ndarray) -> Distinct:
     """Of identical images keep the first, or none if their labels differ."""
-    places: dict[bytes, list[int]] = {}
-    for index, sha256 in enumerate(sha256s):
-        places.setdefault(sha256, []).append(index)
-    conflicts = [
-        same for same in places.values() if len(same) > 1 and len(np.unique(labels[same])) > 1
-    ]
-    torn = {same[0] for same in conflicts}
-    usable = [same for same in places.values() if same[0] not in torn]
-    kept = np.array([same[0] for same in usable], np.intp)
-    return Distinct(kept, conflicts, [copy for same in usable for copy in same[1:]])
+    same = _groups(sha256s)
+    conflicts = _of_several_labels(same, labels)
+    torn = {group[0] for group in conflicts}
+    usable = [group for group in same if group[0] not in torn]
+    kept = np.array([group[0] for group in usable], np.intp)
+    return Distinct(kept, conflicts, [copy for group in usable for copy in group[1:]])
+
+
+def _groups(keys: Iterable[Hashable]) -> list[list[int]]:
+    """The places of equal keys, in the order in which the keys first appear."""
+    places: dict[Hashable, list[int]] = {}
+    for index, key in enumerate(keys):
+        places.setdefault(key, []).append(index)
+    return list(places.values())
+
+
+def _of_several_labels(groups: Iterable[list[int]], labels: np.ndarray) -> list[list[int]]:
+    return [group for group in groups if len(group) > 1 and len(np.unique(labels[group])) > 1]
 
 
 class Deduplicated(NamedTuple):
@@ -48,11 +56,11 @@ def deduplicate(data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarr
 
     Images have one class each; perceptual hashes are (n, bytes) uint8.
     """
-    paths = data.paths
     kept, conflicts, copies = distinct(sha256s, data.labels)
     groups = duplicates.groups([sha256s[index] for index in kept], hashes[kept])
+    paths = data.paths
     data = data.only([paths[index] for index in kept])
-    lookalikes = _of_several_classes(data, groups)
+    lookalikes = _of_several_labels(_groups(groups.tolist()), data.labels)
     notes = []
     if conflicts:
         named = some([" = ".join(paths[index] for index in same) for same in conflicts])
@@ -63,7 +71,8 @@ def deduplicate(data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarr
         named = some([paths[index] for index in copies])
         notes.append(f"{len(copies)} copies of other images are left out: {named}.")
     if lookalikes:
-        named = some([" ~ ".join(group[:5]) for group in lookalikes])
+        left = data.paths
+        named = some([" ~ ".join(left[index] for index in group[:5]) for group in lookalikes])
         notes.append(
             f"{len(lookalikes)} groups of images look the same but have different categories: "
             f"{named}."
@@ -71,14 +80,3 @@ def deduplicate(data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarr
     for note in notes:
         logger.warning("%s", note)
     return Deduplicated(replace(data, notes=(*data.notes, *notes)), kept, groups)
-
-
-def _of_several_classes(data: LabelledImages, groups: np.ndarray) -> list[list[str]]:
-    order = np.argsort(groups, kind="stable")
-    edges = np.flatnonzero(np.diff(groups[order])) + 1
-    paths = data.paths
-    return [
-        [paths[index] for index in members]
-        for members in np.split(order, edges)
-        if len(np.unique(data.labels[members])) > 1
-    ]

@@ -17,10 +17,7 @@ _NAMED = 5
 
 
 def labelled_images(
-    directory: Path,
-    keep: Sequence[str],
-    delete: Sequence[str],
-    use_score_file: bool | str = True,
+    directory: Path, keep: Sequence[str], delete: Sequence[str], use_score_file: bool | str = True
 ) -> DataHolder:
     """The images of the folders of either kind with scores 1 and 0; or those of a score file.
 

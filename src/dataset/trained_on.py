@@ -84,7 +84,6 @@ class TrainedOn:
                 unknown = (file.metadata() or {}).get("unknown", "")
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{path} is damaged ({error}): train the model again") from None
-        for rows in (sha256s, hashes):
-            if rows.dtype != np.uint8 or rows.shape != (len(sha256s), _BYTES):
-                raise ModelError(f"{path} is damaged: train the model again")
+        if any(a.dtype != np.uint8 or a.shape != (len(hashes), _BYTES) for a in (sha256s, hashes)):
+            raise ModelError(f"{path} is damaged: train the model again")
         return cls(sha256s, hashes, tuple(name for name in unknown.split("\n") if name))

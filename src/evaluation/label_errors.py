@@ -64,15 +64,16 @@ def wrong_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> np.nda
     then it is any of the other classes. The temperature and the share of wrong labels are those
     under which the given labels are likeliest. Arguments as above.
     """
+    from scipy.special import softmax
+
     result = np.full(len(labels), np.nan)
     judged = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
     if not len(judged):
         return result
-    logs = np.log(np.maximum(probabilities[judged], 1e-12))
+    logs = np.log(np.maximum(probabilities[judged], _LEAST))
     best = -np.inf
     for temperature in np.geomspace(0.25, 8, 21):
-        powers = np.exp((logs - logs.max(axis=1, keepdims=True)) / temperature)
-        right = (powers / powers.sum(axis=1, keepdims=True))[np.arange(len(judged)), labels[judged]]
+        right = softmax(logs / temperature, axis=1)[np.arange(len(judged)), labels[judged]]
         other = (1 - right) / max(probabilities.shape[1] - 1, 1)
         share = 0.05
         for _ in range(100):  # expectation maximisation
@@ -98,6 +99,8 @@ def wrong_tag_probabilities(
         Functions of a tag's probability: that it is really there where it is not given, and that
         it is really not there where it is given.
     """
+    from scipy.special import expit
+
     judged = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
     edges = np.linspace(-15, 15, 601)
     x = (edges[:-1] + edges[1:]) / 2
@@ -109,7 +112,7 @@ def wrong_tag_probabilities(
         given += np.histogram(logits[own], edges)[0]
     best = (-np.inf, 1.0, 0.0, 0.0)
     for slope in np.geomspace(0.25, 4, 17):
-        q = 1 / (1 + np.exp(-slope * x))
+        q = expit(slope * x)
         missing, wrong = 0.05, 0.001
         for _ in range(100):  # expectation maximisation
             present = np.clip((1 - missing) * q + wrong * (1 - q), _LEAST, 1 - _LEAST)
@@ -123,19 +126,20 @@ def wrong_tag_probabilities(
     _, slope, missing, wrong = best
 
     def is_missing(p: np.ndarray) -> np.ndarray:
-        q = 1 / (1 + np.exp(-slope * _logit(p)))
+        q = expit(slope * _logit(p))
         return np.asarray(missing * q / (missing * q + (1 - wrong) * (1 - q)))
 
     def is_wrong(p: np.ndarray) -> np.ndarray:
-        q = 1 / (1 + np.exp(-slope * _logit(p)))
+        q = expit(slope * _logit(p))
         return np.asarray(wrong * (1 - q) / (wrong * (1 - q) + (1 - missing) * q))
 
     return is_missing, is_wrong
 
 
 def _logit(p: np.ndarray) -> np.ndarray:
-    clipped = np.clip(np.asarray(p, np.float64), 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(clipped / (1 - clipped)))
+    from scipy.special import logit
+
+    return np.asarray(logit(np.clip(np.asarray(p, np.float64), 1e-6, 1 - 1e-6)))
 
 
 def confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

@@ -149,19 +149,14 @@ def no_test(*, seen: int, images: int) -> str:
 
 def unknown_ancestors(names: Sequence[str]) -> list[str]:
     """What cannot be known of models that do not keep what they have seen."""
-    sentences = []
-    for name in names:
-        if name.endswith((".safetensors", ".pth")):
-            sentences.append(
-                f"{name} was trained on other people's ratings; whether these pictures were among "
-                "them is not known."
-            )
-        else:
-            sentences.append(
-                f"The model {name} was made before models kept which images they have seen: its "
-                "own split of this folder is taken. Train it again for figures to be sure of."
-            )
-    return sentences
+    return [
+        f"{name} was trained on other people's ratings; whether these pictures were among them is "
+        "not known."
+        if name.endswith((".safetensors", ".pth"))
+        else f"The model {name} was made before models kept which images they have seen: its own "
+        "split of this folder is taken. Train it again for figures to be sure of."
+        for name in names
+    ]
 
 
 def started_afresh(seen: int) -> str:

@@ -7,7 +7,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from src.devices import choose_device
 from src.errors import ModelError, first_line
@@ -37,12 +36,6 @@ def clean(path: str) -> str:
 
 class FileNameExtractor(Extractor):
     """What is common to extractors of file names; images are not looked at."""
-
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        raise TypeError(f"{self.name} reads file names, not images")
-
-    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        raise TypeError(f"{self.name} reads file names, not images")
 
     def features(self, paths: Sequence[str]) -> np.ndarray:
         """Features (n, d) float32 of the file names of these paths; equal names once."""

@@ -1,7 +1,9 @@
 """Feature extractors by the name a user writes in arguments.py."""
 
 from src.errors import SettingsError
+from src.features.builtin import BuiltinExtractor
 from src.features.extractor import Extractor
+from src.features.file_names import open_file_names
 
 
 def open_extractors(
@@ -28,16 +30,12 @@ def open_extractor(
     pooled output; negative ones count from the last.
     """
     if name == "builtin":
-        from src.features.builtin import BuiltinExtractor
-
         return BuiltinExtractor()
     if name.startswith("clip:"):
         from src.features.openai_clip import OpenAIClipExtractor
 
         return OpenAIClipExtractor(name.removeprefix("clip:"), device=device)
     if name.startswith("text:"):
-        from src.features.file_names import open_file_names
-
         return open_file_names(name, device=device)
     from src.features.transformer import TransformerExtractor
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.devices import choose_device, cpu_has_bfloat16, half_precision
+from src.devices import choose_device, cpu_has_bfloat16
 from src.images.preprocess import Preprocessing
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class TorchRunner:
         model.to(self._device).eval()
         self.scale = torch.tensor(preprocessing.scale, device=self._device)
         self.offset = torch.tensor(preprocessing.offset, device=self._device)
-        self._half = half_precision(self._device)
+        self._half: torch.dtype | None = None
+        if self._device.type == "cuda" and torch.cuda.get_device_capability(self._device) >= (7, 0):
+            self._half = torch.float16  # there are half-precision matrix units
         large = sum(weights.numel() for weights in model.parameters()) >= _LARGE
         self._unsure = self._device.type == "cpu" and large and cpu_has_bfloat16()
         if self._unsure:

@@ -53,14 +53,7 @@ class Outcome:
 def carry_out(plan: Plan, script: str, what: str, undo_folder: Path, *, dry_run: bool) -> bool:
     """Print what a plan does and how it is undone, and unless it is a dry run, do it.
 
-    Args:
-        what: is done, as a part of the undo file's name.
-
-    Returns:
-        Whether anything was changed.
-
-    Raises:
-        DataError: something was not done.
+    Returns whether anything was changed. `what` becomes a part of the undo file's name.
     """
     print(plan.text() if dry_run else "\n".join(plan.lines))
     if not plan.changes:
@@ -114,12 +107,7 @@ def make(folders: Folders, changes: Iterable[Change]) -> Outcome:
 
 
 def undo(undo_file: Path) -> Outcome:
-    """Undo everything that an undo file holds, in the opposite order.
-
-    Raises:
-        DataError: the undo file is missing or damaged, its image folder is gone, or scores would
-            change under an open rating window.
-    """
+    """Undo everything that an undo file holds, in the opposite order."""
     from src.rating.storage.choice_log import no_window
 
     recorded = read_undo_file(undo_file)

@@ -57,7 +57,10 @@ Writable = Annotated[str, AfterValidator(_only(*SUFFIXES, ".csv", ".tsv", OLD_SC
 
 
 class Change(BaseModel, ABC):
-    """One change to the file `path`; if `make` raises OSError or DataError, nothing has changed."""
+    """One change to the file `path`; if `make` raises OSError or DataError, nothing has changed.
+
+    `undo` is called only where the state is AFTER.
+    """
 
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
@@ -71,7 +74,7 @@ class Change(BaseModel, ABC):
     def state(self, folders: Folders) -> State: ...
 
     @abstractmethod
-    def undo(self, folders: Folders) -> None: ...  # the state is AFTER
+    def undo(self, folders: Folders) -> None: ...
 
     def text(self) -> str:
         return f"{type(self).__name__.lower()} {self.path}"
@@ -162,13 +165,25 @@ class _Placed(Change):
     def leftovers(self, folders: Folders) -> list[Path]:
         return [partial(place) for place in self.places(folders)]
 
-    def claim(self, folders: Folders) -> tuple[Path, Path]:
-        """The same as `places`, with the folder made; a DataError where the place is taken."""
+    @abstractmethod
+    def put(self, here: Path, there: Path) -> None: ...
+
+    @abstractmethod
+    def is_ours(self, here: Path, there: Path) -> bool:
+        """Whether what is `there` was put there, and nothing is lost when it goes."""
+
+    def make(self, folders: Folders) -> None:
         here, there = self.places(folders)
         if os.path.lexists(there):
             raise DataError(f"{there} is there already, and nothing is overwritten")
         there.parent.mkdir(parents=True, exist_ok=True)
-        return here, there
+        self.put(here, there)
+
+    def state(self, folders: Folders) -> State:
+        here, there = self.places(folders)
+        if not os.path.lexists(there):
+            return State.BEFORE
+        return State.AFTER if self.is_ours(here, there) else State.OTHER
 
     def undo(self, folders: Folders) -> None:
         self.places(folders)[1].unlink()
@@ -187,20 +202,19 @@ class Move(_Placed):
         status = (directory / path).stat()
         return cls(path=path, to=to, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
-    def make(self, folders: Folders) -> None:
-        here, there = self.claim(folders)
+    def put(self, here: Path, there: Path) -> None:
         if here.is_symlink() and not Path(os.readlink(here)).is_absolute():
             raise DataError("is a relative link, which would lead nowhere from there")
         move_file(here, there)
 
     def state(self, folders: Folders) -> State:
-        here, there = self.places(folders)
-        if not os.path.lexists(there):
-            return State.BEFORE if os.path.lexists(here) else State.OTHER
+        gone = not any(os.path.lexists(place) for place in self.places(folders))
+        return State.OTHER if gone else super().state(folders)
+
+    def is_ours(self, here: Path, there: Path) -> bool:
         if os.path.lexists(here):  # a kill came between the copy and the end of the original
-            return State.AFTER if _is_copy(here, there) else State.OTHER
-        ours = there.is_file() and (_is_sidecar(there) or self._is_same(there))
-        return State.AFTER if ours else State.OTHER
+            return _is_copy(here, there)
+        return there.is_file() and (_is_sidecar(there) or self._is_same(there))
 
     def undo(self, folders: Folders) -> None:
         here, there = self.places(folders)
@@ -227,15 +241,11 @@ class Copy(_Placed):
 
     kind: Literal["copy"] = "copy"
 
-    def make(self, folders: Folders) -> None:
-        here, there = self.claim(folders)
+    def put(self, here: Path, there: Path) -> None:
         copy_file(here.resolve(), there)
 
-    def state(self, folders: Folders) -> State:
-        here, there = self.places(folders)
-        if not os.path.lexists(there):
-            return State.BEFORE
-        return State.AFTER if _is_copy(here, there) else State.OTHER
+    def is_ours(self, here: Path, there: Path) -> bool:
+        return _is_copy(here, there)
 
 
 class Link(_Placed):
@@ -243,19 +253,15 @@ class Link(_Placed):
 
     kind: Literal["link"] = "link"
 
-    def make(self, folders: Folders) -> None:
-        here, there = self.claim(folders)
+    def put(self, here: Path, there: Path) -> None:
         try:
             there.symlink_to(here.resolve())
         except OSError:  # Windows without the developer mode, FAT
             os.link(here.resolve(), there)
 
-    def state(self, folders: Folders) -> State:
-        here, there = self.places(folders)
-        if not os.path.lexists(there):
-            return State.BEFORE
+    def is_ours(self, here: Path, there: Path) -> bool:
         leads_here = here.exists() and there.exists() and os.path.samefile(here, there)
-        return State.AFTER if leads_here and not _one_entry(here, there) else State.OTHER
+        return leads_here and not _one_entry(here, there)
 
 
 AnyChange = Annotated[Touch | Write | Move | Copy | Link, Field(discriminator="kind")]

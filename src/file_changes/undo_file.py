@@ -51,9 +51,6 @@ class UndoFile:
     """An undo file that is being written; what is added is on the disk when `add` returns.
 
     With `go_on` an existing one of the same folders is continued.
-
-    Raises:
-        DataError: it exists already, or cannot be written.
     """
 
     def __init__(
@@ -114,11 +111,7 @@ def new_undo_file(folder: Path, what: str) -> Path:
 
 
 def parse(file: Path, content: bytes) -> Recorded | None:
-    """What an undo file of this version holds; None if it is none.
-
-    Raises:
-        DataError: a line of it is damaged, or would act outside the folders that it names.
-    """
+    """What an undo file of this version holds; None if it is none."""
     # A kill may have cut the last line off; its change was not begun then.
     first, *lines = content[: content.rfind(b"\n") + 1].splitlines() or [b""]
     try:

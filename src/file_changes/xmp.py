@@ -70,11 +70,7 @@ def sidecar_of(path: str, naming: Naming) -> str:
 
 
 def with_rating(content: bytes | None, rating: int) -> bytes | None:
-    """A sidecar, or a new one for None, with a rating of ours; None if it has a person's.
-
-    Raises:
-        ValueError: the content is no XMP.
-    """
+    """A sidecar, or a new one for None, with a rating of ours; None if it has a person's."""
     document = _parse(_NEW.encode() if content is None else content)
     roots = document.getElementsByTagNameNS(RDF, "RDF")
     if not roots:
@@ -97,11 +93,7 @@ def with_rating(content: bytes | None, rating: int) -> bytes | None:
 
 
 def rating_of(content: bytes) -> str:
-    """The rating in a sidecar as text, "" for none.
-
-    Raises:
-        ValueError: the content is no XMP.
-    """
+    """The rating in a sidecar as text, "" for none."""
     return _rating(_parse(content).getElementsByTagNameNS(RDF, "Description"), XMP)
 
 

@@ -45,9 +45,10 @@ def _walk(folder: str, prefix: str, ancestors: tuple[str, ...]) -> Iterator[Imag
         return
     for entry in entries:
         name = entry.name
-        if name.startswith(".") or not _is_text(name):
+        if name.startswith("."):
             continue
         try:
+            name.encode("utf-8")
             if entry.is_dir():
                 real = os.path.realpath(entry.path)
                 if real not in ancestors:
@@ -55,13 +56,5 @@ def _walk(folder: str, prefix: str, ancestors: tuple[str, ...]) -> Iterator[Imag
             elif os.path.splitext(name)[1].lower() in EXTENSIONS and entry.is_file():
                 status = entry.stat()
                 yield ImageFile(prefix + name, status.st_size, status.st_mtime_ns)
-        except OSError:  # gone, or a link to nowhere
+        except (OSError, UnicodeEncodeError):  # gone, a link to nowhere, or bytes that are no text
             continue
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:  # bytes that the file system could not decode
-        return False
-    return True

@@ -40,13 +40,9 @@ def find_duplicates(
 ) -> Found:
     """Look for copies and near copies below a folder; hashes are kept between calls.
 
-    Args:
-        keep, delete: names of folders right below it whose images bear these labels.
-        similarity: cosine from which features of a vision model, where some are kept already,
-            make near duplicates too; 1: they are not asked.
-
-    Returns:
-        Groups with both labels first, then exact copies, then near ones; each by path.
+    Images in the folders right below it that `keep` and `delete` name bear these labels. Features
+    of a vision model that are kept already make near duplicates too, from the cosine `similarity`
+    below 1. Groups with both labels come first, then exact copies, then near ones; each by path.
     """
     files = scan_images(directory)
     with open_store(directory, store_folder) as store:

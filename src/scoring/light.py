@@ -18,7 +18,7 @@ from src.features import Extractor
 from src.features.onnx_extractor import OnnxExtractor
 from src.features.registry import open_extractor
 from src.files import replacing, write_text
-from src.image_models.onnx_file import require_exporter, write_onnx
+from src.image_models.export_onnx import require_exporter, write_onnx
 
 FILE_NAME = "light.json"
 TOLERANCE = 1e-3  # largest difference of features, relative to their spread
@@ -31,11 +31,7 @@ def is_light(folder: Path) -> bool:
 
 
 def open_light(folder: Path, predictor: Predictor) -> list[Extractor]:
-    """The extractors of a light copy with this head.
-
-    Raises:
-        ModelError: light.json is damaged, or belongs to another head.
-    """
+    """The extractors of a light copy with this head."""
     try:
         entries = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))["extractors"]
         known = [(entry["identity"], entry["file"], entry) for entry in entries]
@@ -52,15 +48,7 @@ def open_light(folder: Path, predictor: Predictor) -> list[Extractor]:
 
 
 def export_light(predictor: Predictor, extractors: Sequence[Extractor], folder: Path) -> float:
-    """Write a light copy and check that it gives the same features.
-
-    Returns:
-        The largest difference between the features of both, relative to their spread.
-
-    Raises:
-        ModelError: an extractor cannot be exported, or the copy gives other features.
-        MissingExtra: onnx, onnxscript or onnxruntime is not installed.
-    """
+    """Write a light copy; returns by how much of their spread its features differ at most."""
     require_exporter("a light copy of the model")
     entries, largest = [], 0.0
     for number, extractor in enumerate(extractors):

@@ -52,12 +52,7 @@ class Scored:
 
 
 def open_model(load_model: str, device: str = "auto") -> tuple[Predictor, list[Extractor]]:
-    """A model (a model folder, a light copy, or the file of a published head) and its extractors.
-
-    Raises:
-        SettingsError: none is named.
-        ModelError: it is missing or damaged, or its extractors are not to be had.
-    """
+    """The model in a folder, a light copy or the file of a published head, and its extractors."""
     if not load_model:
         raise SettingsError(
             "load_model is empty: name the folder of a model you trained, as in "
@@ -71,11 +66,7 @@ def open_model(load_model: str, device: str = "auto") -> tuple[Predictor, list[E
 
 
 def reopen_extractors(predictor: Predictor, *, device: str = "auto") -> list[Extractor]:
-    """The extractors that a model was trained on, by what it says of them.
-
-    Raises:
-        ModelError: one of them cannot be found, or is not the one of the training.
-    """
+    """The extractors that a model was trained on, by what it says of them."""
     extractors = []
     for made_for in predictor.extractors:
         name = str(made_for.get("name", ""))
@@ -107,10 +98,6 @@ def score_folder(
 
     Features are kept in `store_folder`, or beside the images, and computed by the engine, or in
     this process.
-
-    Raises:
-        DataError: no folder, or no readable image in it.
-        ModelError: the extractor cannot be loaded, or its features are of another length.
     """
     files = scan_images(directory) if files is None else files
     with open_store(directory, store_folder) as store:

@@ -7,7 +7,6 @@ from src.errors import DataError
 from src.files import write_text
 
 _LINE = re.compile(r"\s*(?:export\s+)?(\w+)\s*=\s*(.*)")
-_KEYS = ("TRAINING", "INFERENCE_DIR", "MODEL", "TAGS")
 _MODELS = (".pth", ".pt", ".bin")
 
 _TEMPLATE = '''"""Settings from {name}, for this tool; all other keys keep their default values.
@@ -42,11 +41,7 @@ training_args = {{
 
 
 def read_dotenv(file: Path) -> dict[str, str]:
-    """The variables of a `.env` file; comments, quotes and `export` are understood.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
+    """The variables of a `.env` file; comments, quotes and `export` are understood."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
@@ -63,16 +58,14 @@ def write_arguments(file: Path, out: Path) -> Path:
     TRAINING becomes `top_level_image_directory`, MODEL (a .pth file there, a folder here)
     `save_model`, INFERENCE_DIR the folder of tag_images. TAGS, a pickle of the tag list, has no
     counterpart: the model folder knows its tags.
-
-    Raises:
-        DataError: `out` is there, or the file cannot be read or names no training folder.
     """
     if out.exists():
         raise DataError(f"{out} is there already: rename or delete it first")
     values = read_dotenv(file)
     if not values.get("TRAINING"):
         raise DataError(
-            f"{file} names no TRAINING folder: a multitag-trainer .env holds {', '.join(_KEYS)}"
+            f"{file} names no TRAINING folder: a multitag-trainer .env holds TRAINING, "
+            "INFERENCE_DIR, MODEL, TAGS"
         )
     model = PurePosixPath((values.get("MODEL") or "models/my_model").replace("\\", "/"))
     text = _TEMPLATE.format(

@@ -31,8 +31,7 @@ _BATCH = 16
 _WORTH_THREADS = 10_000_000
 _MEASURED_AT_ONCE = 4096
 
-Labelled = tuple[np.ndarray, "csr_array"]
-"""Features (n, d) and labels (n, k)."""
+Labelled = tuple[np.ndarray, "csr_array"]  # features (n, d) and labels (n, k)
 
 
 def fit_head(
@@ -42,18 +41,10 @@ def fit_head(
     objective: Objective,
     settings: ClassifierTraining,
 ) -> HeadFit:
-    """Train a head from where it is; the best measured weights are kept, or the last.
+    """Train a head from where it is; the best weights on the validation images are kept, if any.
 
     Features are whitened (see `Whitening`), so that a learning rate means the same for every
     backbone and all directions are learnt at one pace; the result takes plain features.
-
-    Args:
-        start: where training starts.
-        train: what to train on.
-        validation: what to choose the best epoch on; None keeps the last one.
-        objective: loss and metrics.
-        settings: tag_head_epochs, tag_head_learning_rate, eval_every_n_epochs,
-            early_stopping_patience, device; of training_args the batch size and the seed.
     """
     import torch
 
@@ -66,10 +57,10 @@ def fit_head(
     given = settings.training_args.given
     batch = int(given.get("per_device_train_batch_size", _BATCH))
     epochs, every = settings.tag_head_epochs, settings.eval_every_n_epochs
-    steps = math.ceil(len(features) / batch) * epochs
     optimiser = torch.optim.AdamW(
         layer.parameters(), settings.tag_head_learning_rate, weight_decay=0.0, fused=True
     )
+    steps = math.ceil(len(features) / batch) * epochs
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, steps)
     shuffle = torch.Generator().manual_seed(int(given.get("seed", 42)))
     best, since_best, history = (math.inf, head), 0, list[dict[str, Any]]()
@@ -77,8 +68,7 @@ def fit_head(
     with _threads(work), progress_bar(epochs, "training the head", "epoch") as bar:
         for epoch in range(1, epochs + 1):
             total = torch.zeros((), device=device)
-            order = torch.randperm(len(features), generator=shuffle)
-            for rows in torch.split(order, batch):
+            for rows in torch.split(torch.randperm(len(features), generator=shuffle), batch):
                 labels = _dense(train[1], rows.numpy(), device)
                 loss = objective.loss({"logits": layer(features[rows].to(device))}, labels)
                 optimiser.zero_grad()
@@ -87,23 +77,23 @@ def fit_head(
                 schedule.step()
                 total += loss.detach() * len(rows)
             entry = {"epoch": epoch, "loss": _finite(total.item() / len(features), epoch)}
+            history.append(entry)
             bar.update()
             head = LinearHead.of(layer)
-            if validation and every and (epoch % every == 0 or epoch == epochs):
-                entry |= _measured(whitening.outwards(head), validation, objective, device)
-                since_best += 1
-                if entry["eval_loss"] < best[0]:
-                    best, since_best = (entry["eval_loss"], head), 0
-            history.append(entry)
-            _log(entry, objective)
+            if not (validation and every and (epoch % every == 0 or epoch == epochs)):
+                continue
+            measured = _measured(whitening.outwards(head), validation, objective, device)
+            entry |= {f"eval_{name}": value for name, value in measured.items()}
+            said = objective.describe(measured)
+            logger.info("epoch %d: training loss %.4f, %s", epoch, entry["loss"], said)
+            since_best += 1
+            if measured["loss"] < best[0]:
+                best, since_best = (measured["loss"], head), 0
             if since_best and since_best == settings.early_stopping_patience:
                 break
     kept = best[1] if math.isfinite(best[0]) else head
-    return HeadFit(
-        whitening.outwards(kept),
-        history,
-        {"loss": repr(objective.loss), "epochs trained": str(epoch)},
-    )
+    details = {"loss": settings.tag_loss, "epochs trained": str(epoch)}
+    return HeadFit(whitening.outwards(kept), history, details)
 
 
 @contextmanager
@@ -122,7 +112,7 @@ def _threads(work: int) -> Iterator[None]:
 def _measured(
     head: LinearHead, validation: Labelled, objective: Objective, device: Any
 ) -> dict[str, float]:
-    """The loss and the metrics on the validation images, named as the Trainer names them."""
+    """The loss and the metrics on the validation images."""
     import torch
 
     features, labels = validation
@@ -132,9 +122,7 @@ def _measured(
         rows = np.arange(first, min(first + _MEASURED_AT_ONCE, len(logits)))
         outputs = {"logits": torch.from_numpy(logits[rows]).to(device)}
         total += objective.loss(outputs, _dense(labels, rows, device)).item() * len(rows)
-    metrics = objective.metrics(logits, labels)
-    loss = _finite(total / len(logits), 0)
-    return {"eval_loss": loss, **{f"eval_{name}": value for name, value in metrics.items()}}
+    return {"loss": _finite(total / len(logits), 0), **objective.metrics(logits, labels)}
 
 
 def _dense(labels: "csr_array", rows: np.ndarray, device: Any) -> Any:
@@ -152,21 +140,6 @@ def _finite(loss: float, epoch: int) -> float:
     return loss
 
 
-def _log(entry: dict[str, Any], objective: Objective) -> None:
-    measured = {
-        name.removeprefix("eval_"): value
-        for name, value in entry.items()
-        if name.startswith("eval_")
-    }
-    if measured:
-        logger.info(
-            "epoch %d: training loss %.4f, %s",
-            entry["epoch"],
-            entry["loss"],
-            objective.describe(measured),
-        )
-
-
 @dataclass(frozen=True)
 class Whitening:
     """Features without correlations and of equal variance: z = (x - mean) @ matrix.
@@ -174,19 +147,15 @@ class Whitening:
     Variances are raised by d / n of their mean first, as much as the noise of n images in d
     dimensions makes them uncertain: with few images little is changed but the scale.
 
-    Attributes:
-        mean: (d,) float32.
-        matrix: (d, d) float32.
-        inverse: (d, d) float32.
-        seen: (d,) bool, directions in which these images differ by more than rounding. With fewer
-            images than dimensions most are not; an optimiser that gives all directions the same
-            pace would learn rounding errors there, and other images do differ in them.
+    `seen` are the directions in which these images differ by more than rounding. With fewer images
+    than dimensions most are not; an optimiser that gives all directions the same pace would learn
+    rounding errors there, and other images do differ in them.
     """
 
-    mean: np.ndarray
-    matrix: np.ndarray
-    inverse: np.ndarray
-    seen: np.ndarray
+    mean: np.ndarray  # (d,) float32
+    matrix: np.ndarray  # (d, d) float32
+    inverse: np.ndarray  # (d, d) float32
+    seen: np.ndarray  # (d,) bool
 
     @classmethod
     def of(cls, features: np.ndarray) -> Self:

@@ -5,75 +5,63 @@ losses. They use log sigmoid(x) and log sigmoid(-x) and never the logarithm of a
 probability, whose gradient is zero just where the model is confidently wrong.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from src.evaluation.multilabel import f_beta
 from src.image_models.fine_tune import Objective
+from src.settings.classifier import ClassifierTraining
 
 if TYPE_CHECKING:
     import torch
 
-LossName = Literal["bce", "focal", "asl"]
-
 _SMALLEST = 1e-8  # shifted probabilities below this count as this: powers of 0 have no gradient
+_ROWS = 4096  # images counted at once
+_COUNTS = ("tp", "fp", "fn", "tn")
 
 
-@dataclass(frozen=True)
-class MultilabelLoss:
-    """A loss by name.
+def tag_objective(settings: ClassifierTraining, weights: np.ndarray | None = None) -> Objective:
+    """The loss of the settings, with a factor for each tag, (k,), and what is measured."""
+    return Objective(tag_loss(settings, weights), _metrics, _describe)
 
-    Attributes:
-        name: `bce`, the mean over all decisions; `focal` and `asl`, sums over the tags, averaged
-            over the images. With `asl` and its three parameters zero this is k times `bce`.
-        alpha, gamma: of the focal loss.
-        gamma_neg, gamma_pos, clip: of the asymmetric loss.
-        weights: one factor for each tag, (k,); see `frequency_weights`.
-        smoothing: labels are drawn so far towards one half.
+
+def tag_loss(settings: ClassifierTraining, weights: np.ndarray | None = None) -> Callable[..., Any]:
+    """The loss of a batch by the settings, as the Trainer calls it.
+
+    `bce` is the mean over all decisions; `focal` and `asl` are sums over the tags, averaged over
+    the images. With `asl` and its three parameters zero this is k times `bce`.
+
+    Logits and labels are (b, k), labels in 0 … 1. `num_items_in_batch` counts the decisions in all
+    batches of one step of the optimiser, so that accumulated gradients equal those of one large
+    batch; by default those of this batch.
     """
+    smoothing = float(settings.training_args.given.get("label_smoothing_factor", 0.0))
 
-    name: LossName = "bce"
-    alpha: float = 0.25
-    gamma: float = 2.0
-    gamma_neg: float = 0.0
-    gamma_pos: float = 0.0
-    clip: float = 0.0
-    weights: np.ndarray | None = None
-    smoothing: float = 0.0
-
-    def __call__(self, outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
-        """The loss of a batch, a scalar tensor; the signature is the Trainer's.
-
-        Args:
-            outputs: a mapping with `logits`, (b, k).
-            labels: (b, k) in 0 … 1.
-            num_items_in_batch: decisions in all batches of one step of the optimiser, so that
-                accumulated gradients equal those of one large batch; by default this batch's.
-        """
-        total = self.parts(outputs["logits"], labels).sum()
-        decisions = labels.numel() if num_items_in_batch is None else num_items_in_batch
-        tags = 1 if self.name == "bce" else labels.shape[1]
-        return total * tags / decisions
-
-    def parts(self, logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
-        """The loss of each decision, (b, k)."""
+    def loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
         import torch
 
-        logits, labels = logits.float(), labels.to(logits.device, torch.float32)
-        labels = labels + self.smoothing * (0.5 - labels)
-        if self.name == "bce":
+        logits = outputs["logits"].float()
+        labels = labels.to(logits.device, torch.float32)
+        labels = labels + smoothing * (0.5 - labels)
+        tags = labels.shape[1]
+        if settings.tag_loss == "bce":
+            tags = 1
             parts = torch.nn.functional.binary_cross_entropy_with_logits(
                 logits, labels, reduction="none"
             )
-        elif self.name == "focal":
-            parts = focal(logits, labels, self.alpha, self.gamma)
+        elif settings.tag_loss == "focal":
+            parts = focal(logits, labels, settings.focal_alpha, settings.focal_gamma)
         else:
-            parts = asymmetric(logits, labels, self.gamma_neg, self.gamma_pos, self.clip)
-        if self.weights is not None:
-            parts = parts * torch.as_tensor(self.weights, dtype=torch.float32, device=parts.device)
-        return parts
+            gammas = settings.asl_gamma_neg, settings.asl_gamma_pos
+            parts = asymmetric(logits, labels, *gammas, settings.asl_clip)
+        if weights is not None:
+            parts = parts * torch.as_tensor(weights, dtype=torch.float32, device=parts.device)
+        decisions = labels.numel() if num_items_in_batch is None else num_items_in_batch
+        return parts.sum() * tags / decisions
+
+    return loss
 
 
 def focal(
@@ -92,11 +80,7 @@ def focal(
 
 
 def asymmetric(
-    logits: "torch.Tensor",
-    labels: "torch.Tensor",
-    gamma_neg: float,
-    gamma_pos: float,
-    clip: float,
+    logits: "torch.Tensor", labels: "torch.Tensor", gamma_neg: float, gamma_pos: float, clip: float
 ) -> "torch.Tensor":
     """Asymmetric loss of each decision, (b, k) (Ridnik et al. 2021, equations 4 to 7).
 
@@ -108,36 +92,24 @@ def asymmetric(
     from torch.nn.functional import logsigmoid
 
     log_p, log_not_p = logsigmoid(logits), logsigmoid(-logits)
-    present = (gamma_pos * log_not_p).exp() * log_p if gamma_pos else log_p
+    present = (gamma_pos * log_not_p).exp() * log_p
     if clip:
         shifted = (logits.sigmoid() - clip).clamp(min=_SMALLEST)
         # 1 - q, from sigmoid(-x): 1 - sigmoid(x) would round to 0 for large x.
-        absent = torch.log((torch.sigmoid(-logits) + clip).clamp(max=1.0))
-        if gamma_neg:
-            absent = shifted**gamma_neg * absent
+        absent = shifted**gamma_neg * torch.log((torch.sigmoid(-logits) + clip).clamp(max=1.0))
     else:
-        absent = (gamma_neg * log_p).exp() * log_not_p if gamma_neg else log_not_p
+        absent = (gamma_neg * log_p).exp() * log_not_p
     return -(labels * present + (1 - labels) * absent)
 
 
 def frequency_weights(counts: np.ndarray, power: float = 0.5) -> np.ndarray:
     """Factors that make rare tags count more, (k,) float32, mean 1.
 
-    Args:
-        counts: how many training images have each tag; 0 counts as 1.
-        power: 0 makes all equal, 1 makes each tag count the same in total.
+    Of the counts of training images 0 counts as 1. Power 0 makes all equal, 1 makes each tag count
+    the same in total.
     """
     weights: np.ndarray = np.power(np.maximum(counts, 1).astype(np.float64), -power)
     return np.asarray(weights / weights.mean(), np.float32)
-
-
-def objective(loss: MultilabelLoss) -> Objective:
-    """Loss, metrics and their wording."""
-    return Objective(loss, _metrics, _describe)
-
-
-_ROWS = 4096  # images counted at once
-_COUNTS = ("tp", "fp", "fn", "tn")
 
 
 def _metrics(logits: np.ndarray, labels: Any) -> dict[str, float]:
@@ -151,12 +123,10 @@ def _metrics(logits: np.ndarray, labels: Any) -> dict[str, float]:
         fp += (given & ~true).sum(axis=0)
         fn += (~given & true).sum(axis=0)
     occurs = tp + fn > 0
+    counts = int(tp.sum()), int(fp.sum()), int(fn.sum())
     return {
-        "tp": int(tp.sum()),
-        "fp": int(fp.sum()),
-        "fn": int(fn.sum()),
-        "tn": int(logits.size - tp.sum() - fp.sum() - fn.sum()),
-        "f1_micro": float(f_beta(tp.sum(), fp.sum(), fn.sum(), 1)),
+        **dict(zip(_COUNTS, [*counts, logits.size - sum(counts)], strict=True)),
+        "f1_micro": float(f_beta(*counts, 1)),
         "f1_macro": float(f_beta(tp, fp, fn, 1)[occurs].mean()) if occurs.any() else 0.0,
     }
 

@@ -25,20 +25,11 @@ def write_report(
     *,
     images: int,
 ) -> None:
-    """Write the page.
-
-    Args:
-        file: where to.
-        predictions: of a tagger.
-        metrics: what metrics.json holds.
-        rows: metrics of each tag.
-        images: thumbnails for each tag.
-    """
+    """Write the page, with the metrics of each tag as `rows` and so many thumbnails for each."""
     data = predictions.data
     top = top_images(predictions, images)
     shown = list(dict.fromkeys(i for row in top for i in row))[:MOST_THUMBNAILS]
-    pictures = thumbnails([data.directory / data.paths[index] for index in shown], _SIDE)
-    known = {index: position for position, index in enumerate(shown)}
+    position = {index: number for number, index in enumerate(shown)}
     write_page(
         file,
         "tags.html",
@@ -48,10 +39,10 @@ def write_report(
         columns=_COLUMNS,
         history=epochs(predictions.history),
         content={
-            "pictures": pictures,
+            "pictures": thumbnails([data.directory / data.paths[index] for index in shown], _SIDE),
             "paths": [data.paths[index] for index in shown],
             "tags": [
-                row | {"top": [known[index] for index in best if index in known]}
+                row | {"top": [position[index] for index in best if index in position]}
                 for row, best in zip(rows, top, strict=True)
             ],
         },
@@ -81,10 +72,6 @@ def epochs(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for entry in history:
         loss = entry.get("loss", loss)
         if "eval_loss" in entry:
-            measured = {
-                key.removeprefix("eval_"): value
-                for key, value in entry.items()
-                if key.startswith("eval_")
-            }
+            measured = {k.removeprefix("eval_"): entry[k] for k in entry if k.startswith("eval_")}
             rows.append({"epoch": entry.get("epoch"), "training_loss": loss, **measured})
     return rows

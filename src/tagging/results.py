@@ -18,10 +18,10 @@ from src.files import rows_of, write_csv, write_text
 from src.image_models.target import Predictions
 from src.reports.suspects import write_suspects
 from src.settings.classifier import ClassifierTraining
-from src.tagging.data import TaggedImages
-from src.tagging.errors import find_tag_errors
 from src.tagging.report import write_report
 from src.tagging.selected_tags import SelectedTag, category_name
+from src.tagging.suspected_tags import find_suspected_tags
+from src.tagging.tagged_images import TaggedImages
 from src.tagging.thresholds import SCOPES, Scope, Thresholds, choose_thresholds
 
 _STRIP = 5  # images beside a tag, in one row of the page's table
@@ -29,27 +29,16 @@ _COLUMNS = ("threshold", "f1_micro", "f2_micro", "mcc_micro", "map_micro", "f1_m
 
 
 class Results(NamedTuple):
-    """What a tagger's predictions amount to.
+    """What a tagger's predictions amount to."""
 
-    Attributes:
-        metrics: what metrics.json holds.
-        by_tag: metrics of each tag on the images that are reported on.
-        at: the thresholds those are at, (k,).
-        errors: tags that are probably missing or wrong.
-    """
-
-    metrics: dict[str, Any]
-    by_tag: TagMetrics
-    at: np.ndarray
-    errors: list[SuspectedLabel]
+    metrics: dict[str, Any]  # what metrics.json holds
+    by_tag: TagMetrics  # of the images that are reported on
+    at: np.ndarray  # the thresholds those are at, (k,)
+    suspects: list[SuspectedLabel]  # tags that are probably missing or wrong
 
 
 def thresholds_of(predictions: Predictions, min_support: int) -> Thresholds:
-    """Thresholds chosen on the validation images; without any, on the training images.
-
-    Raises:
-        DataError: there is nothing to choose by.
-    """
+    """Thresholds chosen on the validation images; without any, on the training images."""
     data, parts = predictions.data, predictions.parts
     for part in (VALIDATION, TRAIN):
         chosen = parts == part
@@ -88,7 +77,7 @@ def measure(
     by_scope = {
         scope: measure_tags(scores, labels, thresholds.of(data.tags, scope)) for scope in SCOPES
     }
-    errors = find_tag_errors(data.paths, data.names, data.labels, predictions.out_of_fold)
+    suspects = find_suspected_tags(data.paths, data.names, data.labels, predictions.out_of_fold)
     metrics |= {
         "images": {name: int(np.sum(masks[name])) for name in PART_NAMES},
         "tags": len(data.tags),
@@ -97,13 +86,13 @@ def measure(
         "slices": _slices(data.tags, settings, thresholds, by_scope, against(scores, labels)),
         "by_threshold_scope": {scope: summarise(by_scope[scope]) for scope in SCOPES},
         "suspected_labels": {
-            "n": len(errors),
-            "expected_wrong": _expected_wrong(predictions, errors),
+            "n": len(suspects),
+            "expected_wrong": _expected_wrong(predictions, suspects),
         },
         "provenance": dict(predictions.provenance),
         "unknown_training_images": list(predictions.unknown),
     }
-    return Results(metrics, by_scope[settings.threshold_scope], at, errors)
+    return Results(metrics, by_scope[settings.threshold_scope], at, suspects)
 
 
 def write_results(
@@ -116,30 +105,20 @@ def write_results(
 ) -> Results:
     """Write metrics.json, tags.csv, suspected_labels.csv, suspects.html and report.html.
 
-    Args:
-        folder: where to.
-        predictions: of a tagger.
-        thresholds: its own.
-        settings: how results are measured.
-        compared: rows of a table of several models, for an ensemble.
+    `compared` are the rows of a table of several models, for an ensemble.
     """
-    results = measure(predictions, thresholds, settings)
+    results, data = measure(predictions, thresholds, settings), predictions.data
+    metrics = results.metrics
     if compared:
-        results.metrics["models"] = list(compared)
-    data = predictions.data
-    text = json.dumps(results.metrics, indent=2, ensure_ascii=False)
-    write_text(folder / "metrics.json", text + "\n")
-    rows = tag_rows(data.tags, results)
-    write_csv(folder / "tags.csv", rows_of({key: [row[key] for row in rows] for key in rows[0]}))
-    write_suspected(folder / FILE_NAME, results.errors)
-    write_suspects(folder / PAGE, data.directory, results.errors, tags=_tags_now(data))
-    write_report(
-        folder / "report.html",
-        predictions,
-        results.metrics,
-        rows,
-        images=min(settings.evaluation_args.report_images, _STRIP),
-    )
+        metrics["models"] = list(compared)
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
+    columns = tag_columns(data.tags, results)
+    write_csv(folder / "tags.csv", rows_of(columns))
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    write_suspected(folder / FILE_NAME, results.suspects)
+    write_suspects(folder / PAGE, data.directory, results.suspects, tags=_tags_now(data))
+    images = min(settings.evaluation_args.report_images, _STRIP)
+    write_report(folder / "report.html", predictions, metrics, rows, images=images)
     return results
 
 
@@ -153,40 +132,37 @@ def compare(found: Sequence[tuple[str, Results]]) -> list[dict[str, Any]]:
     return rows
 
 
-def tag_rows(tags: Sequence[SelectedTag], results: Results) -> list[dict[str, Any]]:
-    """Metrics of each tag as rows; None where a tag is on none of the images reported on."""
+def tag_columns(tags: Sequence[SelectedTag], results: Results) -> dict[str, list[Any]]:
+    """Metrics of each tag; None where a tag is on none of the images reported on."""
     by_tag = results.by_tag
-    columns = {
-        "precision": by_tag.precision,
-        "recall": by_tag.recall,
-        "f1": by_tag.f_score(1),
-        "f2": by_tag.f_score(2),
-        "mcc": by_tag.mcc,
-        "average_precision": by_tag.average_precision,
+    measured = {
+        "precision": by_tag.precision.tolist(),
+        "recall": by_tag.recall.tolist(),
+        "f1": by_tag.f_score(1).tolist(),
+        "f2": by_tag.f_score(2).tolist(),
+        "mcc": by_tag.mcc.tolist(),
+        "average_precision": by_tag.average_precision.tolist(),
     }
-    support = by_tag.support
-    return [
-        {
-            "rank": rank,
-            "tag": tag.name,
-            "category": category_name(tag.category),
-            "images": tag.count,
-            "tested": int(support[rank]),
-            "threshold": float(results.at[rank]),
-            **{
-                name: float(values[rank]) if support[rank] else None
-                for name, values in columns.items()
-            },
-        }
-        for rank, tag in enumerate(tags)
-    ]
+    support = by_tag.support.tolist()
+    return {
+        "rank": list(range(len(tags))),
+        "tag": [tag.name for tag in tags],
+        "category": [category_name(tag.category) for tag in tags],
+        "images": [tag.count for tag in tags],
+        "tested": support,
+        "threshold": results.at.tolist(),
+        **{
+            key: [value if images else None for value, images in zip(values, support, strict=True)]
+            for key, values in measured.items()
+        },
+    }
 
 
 def _tags_now(data: TaggedImages) -> dict[str, list[str]]:
     """The tags of each image."""
     rows = np.split(data.labels.indices, data.labels.indptr[1:-1])
     return {
-        path: [data.tags[tag].name for tag in row.tolist()]
+        path: [data.names[tag] for tag in row.tolist()]
         for path, row in zip(data.paths, rows, strict=True)
     }
 
@@ -198,8 +174,7 @@ def _part(
     labels, scores = predictions.data.labels[mask], predictions.probabilities[mask]
     if not mask.any():
         return {"n": 0, "micro_f1": None}
-    by_tag = measure_tags(scores, labels, at)
-    summary = summarise(by_tag)
+    summary = summarise(measure_tags(scores, labels, at))
     true = np.diff(labels.indptr)
     rows = np.repeat(np.arange(len(scores)), true)
     right = np.bincount(rows, scores[rows, labels.indices] >= at[labels.indices], len(scores))
@@ -245,11 +220,11 @@ def _slices(
     return table
 
 
-def _expected_wrong(predictions: Predictions, errors: Sequence[SuspectedLabel]) -> float | None:
+def _expected_wrong(predictions: Predictions, suspects: Sequence[SuspectedLabel]) -> float | None:
     """How many of the suspected tags are expected to be really missing or wrong."""
-    if not errors:
+    if not suspects:
         return None
     missing, wrong = wrong_tag_probabilities(predictions.data.labels, predictions.out_of_fold)
-    p = np.array([error.probability for error in errors])
-    absent = np.array([error.suggested == ADD for error in errors])
+    p = np.array([suspect.probability for suspect in suspects])
+    absent = np.array([suspect.suggested == ADD for suspect in suspects])
     return float(np.where(absent, missing(p), wrong(p)).sum())

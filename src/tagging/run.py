@@ -81,11 +81,10 @@ def _check_ensemble(folder: Path, models: Sequence[Path]) -> None:
 
 
 def _mean(found: Sequence[Predictions], models: Sequence[Path]) -> Predictions:
-    """The predictions of an ensemble."""
     return replace(
         found[0],
-        probabilities=np.stack([each.probabilities for each in found]).mean(axis=0),
-        out_of_fold=np.stack([each.out_of_fold for each in found]).mean(axis=0),
+        probabilities=np.mean([each.probabilities for each in found], axis=0),
+        out_of_fold=np.mean([each.out_of_fold for each in found], axis=0),
         provenance={"ensemble of": ", ".join(map(str, models))},
     )
 
@@ -109,7 +108,5 @@ def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     width = max(map(len, names))
     yield f"  {'':{width}}  threshold     F1      F2      mAP   F1 macro"
     for name, row in zip(names, rows, strict=True):
-        values = [row[key] for key in _SHOWN]
-        yield f"  {name:{width}}  " + "  ".join(
-            "     –" if value is None else f"{value:6.4f}" for value in values
-        )
+        cells = ["     –" if row[key] is None else f"{row[key]:6.4f}" for key in _SHOWN]
+        yield f"  {name:{width}}  " + "  ".join(cells)

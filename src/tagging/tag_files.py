@@ -3,9 +3,8 @@
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import NamedTuple
 
 from src.errors import DataError
 from src.file_changes.changes import Change, Write
@@ -15,45 +14,22 @@ from src.settings.tags import TagFiles
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
-@dataclass(frozen=True)
-class SidecarStyle:
-    """How tag files are named and written.
-
-    Attributes:
-        replaces_extension: `image1.txt` instead of `image1.jpg.txt`.
-        commas: tags are separated by commas as well as by lines.
-    """
-
-    replaces_extension: bool = False
-    commas: bool = False
-
-    @classmethod
-    def of(cls, settings: TagFiles) -> Self:
-        """As the settings tag_files and tag_commas say."""
-        return cls(settings.tag_files == "image1.txt", settings.tag_commas)
-
-
-@dataclass(frozen=True)
-class SidecarScan:
+class SidecarScan(NamedTuple):
     """Which images of a folder have a tag file; all paths relative, with forward slashes.
 
-    Attributes:
-        files: image -> its tag file.
-        missing: images without one, in the order given.
-        orphans: tag files without an image, sorted.
-        shared: tag file -> the images that it would belong to (`image1.txt` beside both
-            `image1.jpg` and `image1.png`); such images count as missing.
+    Images that would share a tag file (`image1.txt` beside both `image1.jpg` and `image1.png`)
+    count as missing.
     """
 
-    files: dict[str, str] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
-    orphans: list[str] = field(default_factory=list)
-    shared: dict[str, list[str]] = field(default_factory=dict)
+    files: dict[str, str]  # image -> its tag file
+    missing: list[str]  # images without one, in the order given
+    orphans: list[str]  # tag files without an image, sorted
+    shared: dict[str, list[str]]  # tag file -> the images that it would belong to
 
 
-def sidecar_of(image: str, style: SidecarStyle) -> str:
+def sidecar_of(image: str, style: TagFiles) -> str:
     """The tag file's path that belongs to an image's path."""
-    if style.replaces_extension:
+    if style.tag_files == "image1.txt":
         return PurePosixPath(image).with_suffix(".txt").as_posix()
     return f"{image}.txt"
 
@@ -70,18 +46,13 @@ def clean_tags(tags: Iterable[str]) -> list[str]:
     return [tag for tag in dict.fromkeys(stripped) if tag]
 
 
-def parse_tags(text: str, style: SidecarStyle) -> list[str]:
+def parse_tags(text: str, style: TagFiles) -> list[str]:
     """The tags in a tag file's text; byte order marks, blank lines, repetitions do not count."""
-    lines = text.replace(",", "\n").splitlines() if style.commas else text.splitlines()
-    return clean_tags(lines)
+    return clean_tags((text.replace(",", "\n") if style.tag_commas else text).splitlines())
 
 
-def read_tags(file: Path, style: SidecarStyle) -> list[str]:
-    """The tags in a tag file: UTF-8, or UTF-16 with a byte order mark.
-
-    Raises:
-        DataError: the file cannot be read, or is no text.
-    """
+def read_tags(file: Path, style: TagFiles) -> list[str]:
+    """The tags in a tag file: UTF-8, or UTF-16 with a byte order mark."""
     try:
         content = file.read_bytes()
         text = content.decode(_BYTE_ORDER_MARKS.get(content[:2], "utf-8"))
@@ -94,14 +65,10 @@ def read_tags(file: Path, style: SidecarStyle) -> list[str]:
     return parse_tags(text, style)
 
 
-def format_tags(tags: Sequence[str], style: SidecarStyle) -> str:
-    """The text of a tag file: one tag on a line, or all on one line with commas.
-
-    Raises:
-        DataError: a tag holds a comma that would cut it in two.
-    """
+def format_tags(tags: Sequence[str], style: TagFiles) -> str:
+    """The text of a tag file: one tag on a line, or all on one line with commas."""
     tags = clean_tags(tags)
-    if not style.commas:
+    if not style.tag_commas:
         return "".join(f"{tag}\n" for tag in tags)
     cut = next((tag for tag in tags if "," in tag), None)
     if cut is not None:
@@ -110,17 +77,9 @@ def format_tags(tags: Sequence[str], style: SidecarStyle) -> str:
 
 
 def tag_changes(
-    directory: Path, tags: Mapping[str, Sequence[str]], style: SidecarStyle
+    directory: Path, tags: Mapping[str, Sequence[str]], style: TagFiles
 ) -> list[Change]:
-    """Changes that give tag files these tags; files that hold them already are left alone.
-
-    Args:
-        directory: the image folder.
-        tags: tag file, relative to it -> its tags from now on.
-
-    Raises:
-        DataError: a tag file cannot be read.
-    """
+    """Changes that give tag files (relative to the folder) these tags, where they differ."""
     return [
         Write.of(directory, file, format_tags(wanted, style).encode())
         for file, wanted in tags.items()
@@ -129,32 +88,25 @@ def tag_changes(
     ]
 
 
-def scan_sidecars(directory: Path, images: Sequence[str], style: SidecarStyle) -> SidecarScan:
-    """Match tag files with images.
-
-    Args:
-        directory: the image folder.
-        images: paths relative to it, as `find_images` gives them.
-        style: how tag files are named.
-    """
+def scan_sidecars(directory: Path, images: Sequence[str], style: TagFiles) -> SidecarScan:
+    """Match tag files with images."""
     there = _text_files(directory, images)
     wanted: dict[str, list[str]] = {}
     for image in images:
         wanted.setdefault(sidecar_of(image, style), []).append(image)
-    shared = {file: owners for file, owners in wanted.items() if len(owners) > 1 and file in there}
-    files = {
-        owners[0]: file for file, owners in wanted.items() if len(owners) == 1 and file in there
-    }
-    orphans = sorted(
-        file for file in there if file not in wanted and _looks_like_sidecar(file, style)
+    owned = {file: owners for file, owners in wanted.items() if file in there}
+    files = {owners[0]: file for file, owners in owned.items() if len(owners) == 1}
+    return SidecarScan(
+        files,
+        missing=[image for image in images if image not in files],
+        orphans=sorted(f for f in there - wanted.keys() if _looks_like_sidecar(f, style)),
+        shared={file: owners for file, owners in owned.items() if len(owners) > 1},
     )
-    missing = [image for image in images if image not in files]
-    return SidecarScan(files=files, missing=missing, orphans=orphans, shared=shared)
 
 
 def _text_files(directory: Path, images: Sequence[str]) -> set[str]:
     """Every visible .txt file below the folder, and in the folders that hold images."""
-    folders = {PurePosixPath(image).parent.as_posix() for image in images}
+    folders = {PurePosixPath(image).parent.as_posix() for image in images}  # some may be links
     for folder, below, _ in os.walk(directory):
         below[:] = [name for name in below if not name.startswith(".")]
         folders.add(Path(folder).relative_to(directory).as_posix())
@@ -165,19 +117,15 @@ def _text_files(directory: Path, images: Sequence[str]) -> set[str]:
             entries = os.listdir(directory / name)
         except OSError:  # a folder that may not be listed
             continue
-        found |= {
-            prefix + entry
-            for entry in entries
-            if entry.endswith(".txt") and not entry.startswith(".")
-        }
+        found |= {prefix + e for e in entries if e.endswith(".txt") and not e.startswith(".")}
     return found
 
 
-def _looks_like_sidecar(file: str, style: SidecarStyle) -> bool:
+def _looks_like_sidecar(file: str, style: TagFiles) -> bool:
     """Whether a text file without an image is a tag file, not somebody's notes.
 
     `image1.txt` could be anything, so in that style only files in folders below the top count.
     """
-    if style.replaces_extension:
+    if style.tag_files == "image1.txt":
         return "/" in file
     return PurePosixPath(file).with_suffix("").suffix.lower() in EXTENSIONS

@@ -1,14 +1,15 @@
 """A trained tagging model at work: an image in, a probability for each tag out.
 
-Three kinds give the same answers: `model.onnx` on ONNX Runtime, which needs neither torch nor
-transformers; the model's own weights on torch; and an ensemble of several model folders.
+Each of its networks is a `model.onnx` on ONNX Runtime, which needs neither torch nor transformers,
+or the model's own weights on torch. Of an ensemble's networks the mean is taken.
 """
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -23,160 +24,126 @@ from src.tagging import selected_tags
 from src.tagging.selected_tags import SelectedTag, read_selected_tags
 from src.tagging.thresholds import Thresholds, load_thresholds
 
+if TYPE_CHECKING:
+    from src.image_models.backbone import HeadInputs
+
 ONNX_FILE = "model.onnx"
 ENSEMBLE_FILE = "ensemble.json"
 Backend = Literal["auto", "onnx", "torch"]
 
 
-class Tagger(Protocol):
-    """What gives images their tags' probabilities.
-
-    Attributes:
-        tags: in the order of the probabilities.
-        thresholds: where a probability becomes a tag.
-        identity: changes whenever the answers would.
-    """
-
-    tags: list[SelectedTag]
-    thresholds: Thresholds
+class _Network(NamedTuple):
     identity: str
+    pixels: "PixelExtractor | HeadInputs"  # from images to what `run` takes
+    run: Callable[[list[np.ndarray]], np.ndarray]  # to probabilities, (n, k) float32
+    order: np.ndarray  # where each of the model's tags stands among its outputs, (k,)
+
+
+@dataclass(frozen=True)
+class Tagger:
+    """What gives images their tags' probabilities."""
+
+    tags: list[SelectedTag]  # in the order of the probabilities
+    thresholds: Thresholds  # where a probability becomes a tag
+    networks: list[_Network]
+
+    @property
+    def identity(self) -> str:
+        """Changes whenever the probabilities would."""
+        return "+".join(network.identity for network in self.networks)
 
     @property
     def min_side(self) -> int | None:
         """The shorter side, in pixels, that `prepare` shrinks images to; None: full size."""
+        sides = [network.pixels.min_side for network in self.networks]
+        return None if None in sides else max(side for side in sides if side is not None)
 
-    def prepare(self, image: Image.Image) -> Any:
-        """What `probabilities` needs of one RGB image; may be called from several threads."""
+    def prepare(self, image: Image.Image) -> list[np.ndarray]:
+        """What each network needs of one RGB image; may be called from several threads."""
+        return [network.pixels.prepare(image) for network in self.networks]
 
-    def probabilities(self, prepared: Sequence[Any]) -> np.ndarray:
+    def probabilities(self, prepared: Sequence[list[np.ndarray]]) -> np.ndarray:
         """(n, k) float32 of a batch."""
+        batches = [list(batch) for batch in zip(*prepared, strict=True)]
+        found = [n.run(batch)[:, n.order] for n, batch in zip(self.networks, batches, strict=True)]
+        return np.asarray(np.mean(found, axis=0, dtype=np.float32))
 
 
 def open_tagger(folder: Path, *, backend: Backend = "auto", device: str = "auto") -> Tagger:
-    """Open a tagging model's folder.
+    """Open a tagging model's folder, as custom_classifier_training saved it.
 
-    Args:
-        folder: as custom_classifier_training saved it.
-        backend: `onnx`, `torch`, or `auto`: model.onnx if there is one.
-        device: see `src.devices.choose_device`; ONNX Runtime takes a GPU unless this is `cpu`.
-
-    Raises:
-        ModelError: no tagging model, or a damaged one.
-        MissingExtra: ONNX Runtime is needed and not installed.
+    `auto` takes model.onnx if there is one. For the device see `src.devices.choose_device`; ONNX
+    Runtime takes a GPU unless it is `cpu`.
     """
     if not folder.is_dir():
         raise ModelError(f"there is no model folder {str(folder)!r}: correct load_model")
-    if (folder / ENSEMBLE_FILE).is_file():
-        return EnsembleTagger(folder, backend=backend, device=device)
-    if backend == "onnx" or (backend == "auto" and (folder / ONNX_FILE).is_file()):
-        return OnnxTagger(folder, device=device)
-    return TorchTagger(folder, device=device)
+    if not (folder / ENSEMBLE_FILE).is_file():
+        has_onnx = (folder / ONNX_FILE).is_file()
+        use_onnx = backend == "onnx" or (backend == "auto" and has_onnx)
+        return _open_onnx(folder, device) if use_onnx else _open_torch(folder, device)
+    tags, thresholds = _tags_and_thresholds(folder)
+    networks = []
+    for member in members(folder):
+        tagger = open_tagger(member, backend=backend, device=device)
+        order = order_of([tag.name for tag in tags], [tag.name for tag in tagger.tags])
+        networks.append(tagger.networks[0]._replace(order=order))
+    return Tagger(tags, thresholds, networks)
 
 
-class OnnxTagger(PixelExtractor):
-    """A model.onnx as `export_onnx` writes it."""
-
-    def __init__(self, folder: Path, *, device: str = "auto") -> None:
-        file = folder / ONNX_FILE
-        if not file.is_file():
-            raise ModelError(
-                f"{folder} holds no {ONNX_FILE}: make it with tag_images --action=export, or "
-                "set backend to 'torch'"
-            )
-        self.tags, self.thresholds = _tags_and_thresholds(folder)
-        self.identity = f"onnx:{folder_identity(folder)}"
-        self._network = OnnxNetwork(file, "tagging with model.onnx", device=device)
-        try:
-            notes = self._network.notes
-            self.preprocessing = Preprocessing.from_json(json.loads(notes["preprocessing"]))
-            names = json.loads(notes["tags"])
-        except (KeyError, TypeError, ValueError):
-            raise ModelError(f"{file} was not exported by this program: export it again") from None
-        if names != [tag.name for tag in self.tags]:
-            raise ModelError(f"{file} knows other tags than selected_tags.csv: export it again")
-
-    def probabilities(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
-        """(n, k) float32 of a batch."""
-        return self._network(prepared)
+def _open_onnx(folder: Path, device: str) -> Tagger:
+    """Of a model.onnx as `export_onnx` writes it."""
+    file = folder / ONNX_FILE
+    if not file.is_file():
+        raise ModelError(
+            f"{folder} holds no {ONNX_FILE}: make it with tag_images --action=export, or "
+            "set backend to 'torch'"
+        )
+    tags, thresholds = _tags_and_thresholds(folder)
+    network, pixels = OnnxNetwork(file, "tagging with model.onnx", device=device), PixelExtractor()
+    try:
+        pixels.preprocessing = Preprocessing.from_json(json.loads(network.notes["preprocessing"]))
+        names = json.loads(network.notes["tags"])
+    except (KeyError, TypeError, ValueError):
+        raise ModelError(f"{file} was not exported by this program: export it again") from None
+    if names != [tag.name for tag in tags]:
+        raise ModelError(f"{file} knows other tags than selected_tags.csv: export it again")
+    identity = f"onnx:{folder_identity(folder)}"
+    return Tagger(tags, thresholds, [_Network(identity, pixels, network, np.arange(len(tags)))])
 
 
-class TorchTagger:
-    """The model's own weights."""
+def _open_torch(folder: Path, device: str) -> Tagger:
+    """Of the model's own weights."""
+    from src.image_models.backbone import open_classifier
 
-    def __init__(self, folder: Path, *, device: str = "auto") -> None:
-        from src.image_models.predict import open_classifier
+    tags, thresholds = _tags_and_thresholds(folder)
+    classifier = open_classifier(str(folder), device=device)
+    if list(classifier.classes) != [tag.name for tag in tags]:
+        raise ModelError(f"{folder}: selected_tags.csv and config.json name other tags")
+    classifier.backbone.load()
 
-        self.tags, self.thresholds = _tags_and_thresholds(folder)
-        self.identity = f"torch:{folder_identity(folder)}"
-        self._classifier = open_classifier(str(folder), device=device)
-        if list(self._classifier.classes) != [tag.name for tag in self.tags]:
-            raise ModelError(f"{folder}: selected_tags.csv and config.json name other tags")
-        self._classifier.backbone.load()
+    def run(prepared: list[np.ndarray]) -> np.ndarray:
+        from scipy.special import expit
 
-    @property
-    def min_side(self) -> int | None:
-        """The shorter side, in pixels, that images are shrunk to."""
-        return self._classifier.backbone.min_side
+        logits = classifier.head.logits(classifier.backbone.extract(prepared))
+        return np.asarray(expit(logits), np.float32)
 
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """The resized and cropped image, (height, width, 3) uint8."""
-        return self._classifier.backbone.prepare(image)
-
-    def probabilities(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
-        """(n, k) float32 of a batch."""
-        from src.tagging.out_of_fold import sigmoid
-
-        features = self._classifier.backbone.extract(list(prepared))
-        return sigmoid(self._classifier.head.logits(features))
-
-
-class EnsembleTagger:
-    """The mean of several models' probabilities, with thresholds of its own."""
-
-    def __init__(self, folder: Path, *, backend: Backend = "auto", device: str = "auto") -> None:
-        self.tags, self.thresholds = _tags_and_thresholds(folder)
-        self._members = [
-            open_tagger(member, backend=backend, device=device) for member in members(folder)
-        ]
-        self._orders = [
-            order_of([tag.name for tag in self.tags], [tag.name for tag in member.tags])
-            for member in self._members
-        ]
-        self.identity = "+".join(member.identity for member in self._members)
-
-    @property
-    def min_side(self) -> int | None:
-        """The largest of the members'; None if one wants the full size."""
-        sides = [member.min_side for member in self._members]
-        return None if None in sides else max(side for side in sides if side is not None)
-
-    def prepare(self, image: Image.Image) -> list[Any]:
-        """What each member needs."""
-        return [member.prepare(image) for member in self._members]
-
-    def probabilities(self, prepared: Sequence[list[Any]]) -> np.ndarray:
-        """(n, k) float32 of a batch."""
-        parts = [
-            member.probabilities([each[index] for each in prepared])[:, order]
-            for index, (member, order) in enumerate(zip(self._members, self._orders, strict=True))
-        ]
-        return np.asarray(np.mean(parts, axis=0, dtype=np.float32))
+    identity = f"torch:{folder_identity(folder)}"
+    network = _Network(identity, classifier.backbone, run, np.arange(len(tags)))
+    return Tagger(tags, thresholds, [network])
 
 
 def members(folder: Path) -> list[Path]:
-    """The model folders that an ensemble's folder names.
-
-    Raises:
-        ModelError: ensemble.json is damaged, or a folder is not there.
-    """
+    """The model folders that an ensemble's folder names."""
     file = folder / ENSEMBLE_FILE
     try:
         names = json.loads(file.read_text(encoding="utf-8"))["models"]
         folders = [folder / str(name) for name in names]
+        if not folders:
+            raise ValueError
     except (OSError, ValueError, KeyError, TypeError):
         raise ModelError(f"{file} is damaged: make the ensemble again") from None
     for member in folders:
-        if not member.is_dir() or (member / ENSEMBLE_FILE).is_file() or not folders:
+        if not member.is_dir() or (member / ENSEMBLE_FILE).is_file():
             raise ModelError(f"{file}: there is no model folder {member}")
     return folders
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,11 @@ from src.image_models.model import MULTI_LABEL
 from src.image_models.target import HeadFit, Images
 from src.settings.classifier import ClassifierTraining
 from src.tagging import selected_tags
-from src.tagging.data import TaggedImages, read_tagged_images
 from src.tagging.head import fit_head
-from src.tagging.losses import MultilabelLoss, frequency_weights, objective
-from src.tagging.out_of_fold import out_of_fold, sigmoid
+from src.tagging.losses import frequency_weights, tag_objective
+from src.tagging.out_of_fold import out_of_fold
 from src.tagging.selected_tags import write_selected_tags
-from src.tagging.tag_files import SidecarStyle
+from src.tagging.tagged_images import TaggedImages, read_tagged_images
 
 logger = logging.getLogger(__name__)
 
@@ -41,19 +39,12 @@ class Tags:
 
     def read(self, known: Path | None, *, only_known: bool = False) -> TaggedImages:
         """The tagged images; of a known model its tags, unless training names other ones."""
-        settings = self._settings
-        tag_list = Path(settings.tag_list) if settings.tag_list and not only_known else None
+        named = self._settings.tag_list
+        tag_list = Path(named) if named and not only_known else None
         if known and tag_list is None:
             own = known / selected_tags.FILE_NAME
             tag_list = own if own.is_file() or only_known else None
-        return read_tagged_images(
-            Path(settings.top_level_image_directory),
-            source=settings.tag_source,
-            style=SidecarStyle.of(settings),
-            min_count=settings.tag_min_count,
-            tag_list=tag_list,
-            id_ranges=settings.split_by_id,
-        )
+        return read_tagged_images(self._settings, tag_list)
 
     def deduplicate(
         self, data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarray
@@ -79,29 +70,17 @@ class Tags:
         Lin et al., "Focal loss for dense object detection", 2017, section 3.3.
         """
         head = LinearHead.of(layer)
-        share = (label_counts(labels, labels.shape[1]) + _PRIOR_IMAGES / 2) / (
-            labels.shape[0] + _PRIOR_IMAGES
-        )
+        count = label_counts(labels, labels.shape[1]) + _PRIOR_IMAGES / 2
+        share = count / (labels.shape[0] + _PRIOR_IMAGES)
         new = ~head.weight.any(axis=1)
         bias = np.where(new, np.log(share / (1 - share)), head.bias).astype(np.float32)
         LinearHead(head.weight, bias).put_into(layer)
 
     def objective(self, labels: Any) -> Objective:
         """The loss of the settings, with weights for the frequencies if they ask for them."""
-        settings = self._settings
-        loss = MultilabelLoss(
-            settings.tag_loss,
-            alpha=settings.focal_alpha,
-            gamma=settings.focal_gamma,
-            gamma_neg=settings.asl_gamma_neg,
-            gamma_pos=settings.asl_gamma_pos,
-            clip=settings.asl_clip,
-            smoothing=float(settings.training_args.given.get("label_smoothing_factor", 0.0)),
-        )
-        if settings.weight_category_loss:
-            weights = frequency_weights(label_counts(labels, labels.shape[1]))
-            loss = replace(loss, weights=weights)
-        return objective(loss)
+        counts = label_counts(labels, labels.shape[1])
+        weighted = self._settings.weight_category_loss
+        return tag_objective(self._settings, frequency_weights(counts) if weighted else None)
 
     def fit_head(self, start: LinearHead, images: Images, parts: np.ndarray) -> HeadFit:
         """By minibatches, from where the head is; the best epoch on the validation images."""
@@ -109,22 +88,19 @@ class Tags:
         features, labels = images.features, images.data.labels
         assert features is not None
         validation = (features[held_out], labels[held_out]) if held_out.any() else None
-        return fit_head(
-            start,
-            (features[train], labels[train]),
-            validation,
-            self.objective(labels[train]),
-            self._settings,
-        )
+        learnt = features[train], labels[train]
+        return fit_head(start, learnt, validation, self.objective(labels[train]), self._settings)
 
     def out_of_fold(self, images: Images) -> np.ndarray:
         """By ridge regression."""
         assert images.features is not None
-        return out_of_fold(images.features, images.data.labels, images.sha256s, images.groups)
+        return out_of_fold(images.features, images.data.labels, images.groups)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """The sigmoid."""
-        return sigmoid(logits)
+        """The sigmoid, float32."""
+        from scipy.special import expit
+
+        return np.asarray(expit(logits), np.float32)
 
     def save(self, folder: Path, data: Any) -> None:
         """The list of tags."""

@@ -25,6 +25,7 @@ EXPECTED = FIXTURES / "expected"
 STORE = json.loads((EXPECTED / "store.json").read_text("utf-8"))
 CHOICES = json.loads((EXPECTED / "choices.json").read_text("utf-8"))
 PREDICTIONS = json.loads((EXPECTED / "predictions.json").read_text("utf-8"))
+CLASSIFIERS, TAGGERS = ("classifier", "classifier_whole"), ("tagger_asl", "tagger_both")
 UNDO = sorted(path.stem for path in (FIXTURES / "undo").glob("*.json"))
 OLD_COLUMNS = 10  # of the choice log; later versions add some behind them
 MAY_BE_REFUSED = {"gp"}  # heads that a later version may drop, if it says so in one line
@@ -33,8 +34,14 @@ MAY_BE_REFUSED = {"gp"}  # heads that a later version may drop, if it says so in
 # cannot be imported at all.
 SEVERAL = """
 import json, runpy, sys
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise ImportError("torch was imported")
+
 if sys.argv[1] == "without torch":
-    sys.modules["torch"] = None
+    sys.meta_path.insert(0, NoTorch())
 for command in json.loads(sys.argv[2]):
     sys.argv = command
     try:
@@ -75,18 +82,19 @@ def kept_features(folder):
 # ---- helpers
 
 
+def copy_fixtures(folder):
+    """With the images beside the choices made on them, and with the times that the store knows."""
+    shutil.copytree(FIXTURES, folder, dirs_exist_ok=True)
+    shutil.copytree(folder / "images" / "a", folder / "choices" / "a")
+    shutil.copytree(folder / "few" / "c", folder / "from_model" / "c")
+    for path, _, mtime_ns, _ in STORE["files"]:
+        os.utime(folder / "few" / path, ns=(mtime_ns, mtime_ns))
+    return folder
+
+
 @pytest.fixture
 def place(tmp_path):
-    """A copy of the fixtures, with the images beside the choices made on them.
-
-    The images have the times by which the feature store knows them.
-    """
-    shutil.copytree(FIXTURES, tmp_path, dirs_exist_ok=True)
-    shutil.copytree(tmp_path / "images" / "a", tmp_path / "choices" / "a")
-    shutil.copytree(tmp_path / "few" / "c", tmp_path / "from_model" / "c")
-    for path, _, mtime_ns, _ in STORE["files"]:
-        os.utime(tmp_path / "few" / path, ns=(mtime_ns, mtime_ns))
-    return tmp_path
+    return copy_fixtures(tmp_path)
 
 
 def run(place, *commands, torch=True, check=True):
@@ -123,9 +131,43 @@ def assert_same(found, expected, tolerance):
         assert found[name] == pytest.approx(row, abs=tolerance), name
 
 
-def score(place, model, *, torch=False, check=True):
-    words = [f"--load_model={model}", "--top_level_image_directory=few", "--score_gallery=off"]
-    return run(place, ["score_images", *words], torch=torch, check=check)
+def score(place, *models, besides=(), torch=False, check=True):
+    """Score the images of `few`; the table of each model goes into scored/NAME."""
+    words = ["score_images", "--top_level_image_directory=few", "--gallery=off"]
+    commands = [
+        [*words, f"--load_model={model}", f"--output=scored/{Path(model).name}"] for model in models
+    ]
+    return run(place, *commands, *besides, torch=torch, check=check)
+
+
+def scored(place, name):
+    return table(place / "scored" / name / "scores.csv", "path")
+
+
+def tagging(place, name, backend):
+    """The command that tags a copy of the images with a model."""
+    (place / name).mkdir()
+    for path in (place / "tagged").glob("*.png"):
+        shutil.copy(path, place / name)
+    words = ["tag_images", "--whitelist=", f"--tag_backend={backend}", "--device=cpu"]
+    words += [f"--top_level_image_directory={name}", f"--load_model=models/{name}"]
+    return [*words, f"--tag_probabilities={name}.csv", "--dry_run=False"]
+
+
+@pytest.fixture(scope="module")
+def with_torch(tmp_path_factory):
+    """Where models that need torch were used, all in one process."""
+    place = copy_fixtures(tmp_path_factory.mktemp("with_torch"))
+    (place / "few" / ".features.sqlite").unlink()
+    words = ["--top_level_image_directory=categories", "--device=cpu"]
+    measure = ["custom_classifier_training", *words, "--mode=evaluate", "--test_pick_seed=7"]
+    classify = ["classify_images", *words]
+    models = [(name, f"--load_model=models/{name}") for name in CLASSIFIERS]
+    commands = [[*classify, model, f"--classify_table={name}.csv"] for name, model in models]
+    commands += [[*measure, model] for _, model in models]
+    commands += [tagging(place, name, "torch") for name in TAGGERS]
+    score(place, "models/ridge", torch=True, besides=commands)
+    return place
 
 
 def is_refusal(name, message):
@@ -158,31 +200,31 @@ def test_a_model_gives_the_same_scores(name):
         assert known is None or values == pytest.approx(np.array(known), abs=1e-4), key
 
 
-@pytest.mark.parametrize("name", sorted(PREDICTIONS.keys() - {"light"} | {"builtin"}))
-def test_images_are_scored_from_kept_features(place, name):
+def test_images_are_scored_from_kept_features(place):
     """Torch cannot be imported, so the features are those of the old store."""
-    done = score(place, f"models/{name}", check=name not in MAY_BE_REFUSED)
-    if done.returncode:
-        assert done.returncode == 2 and is_refusal(name, done.stderr)
-        return
-    expected = table(EXPECTED / "scores" / f"{name}.csv", "path")
-    assert_same(table(place / "scored" / "scores.csv", "path"), expected, 1e-4)
+    names = sorted(PREDICTIONS.keys() - {"light"} | {"builtin"})
+    score(place, *(f"models/{name}" for name in names if name not in MAY_BE_REFUSED))
+    for name in names:
+        if name in MAY_BE_REFUSED:
+            done = score(place, f"models/{name}", check=False)
+            if done.returncode:
+                assert done.returncode == 2 and is_refusal(name, done.stderr)
+                continue
+        assert_same(scored(place, name), table(EXPECTED / "scores" / f"{name}.csv", "path"), 1e-4)
 
 
-@pytest.mark.parametrize("name", ["light", "builtin", "ridge"])
-def test_images_are_scored_from_features_computed_anew(place, name):
+def test_images_are_scored_from_features_computed_anew(place, with_torch):
     """A light copy and the built-in features do without torch; the others do not."""
     (place / "few" / ".features.sqlite").unlink()
-    if name == "light":
-        shutil.rmtree(place / "convnext")
-    score(place, f"models/{name}", torch=name == "ridge")
-    expected = table(EXPECTED / "scores" / f"{name}.csv", "path")
-    assert_same(table(place / "scored" / "scores.csv", "path"), expected, 2e-3)
+    shutil.rmtree(place / "convnext")
+    score(place, "models/light", "models/builtin")
+    for folder, name in ((place, "light"), (place, "builtin"), (with_torch, "ridge")):
+        assert_same(scored(folder, name), table(EXPECTED / "scores" / f"{name}.csv", "path"), 2e-3)
 
 
 def test_the_file_for_comfyui_gives_the_models_scores(place):
     score(place, "models/mlp/comfyui.safetensors")
-    found = table(place / "scored" / "scores.csv", "path")
+    found = scored(place, "comfyui.safetensors")
     expected = table(EXPECTED / "scores" / "mlp.csv", "path")
     assert list(found) == list(expected)
     for path, row in expected.items():
@@ -291,52 +333,34 @@ def test_a_score_file_without_a_log_is_where_a_session_begins(place):
 # ---- categories and tags
 
 
-def test_classifiers_give_the_same_probabilities(place):
-    names = "classifier", "classifier_whole"
-    words = ["classify_images", "--top_level_image_directory=categories", "--device=cpu"]
-    run(place, *([*words, f"--load_model=models/{n}", f"--classify_table={n}.csv"] for n in names))
-    for name in names:
-        found = table(place / f"{name}.csv", "path")
+def test_classifiers_give_the_same_probabilities(with_torch):
+    for name in CLASSIFIERS:
+        found = table(with_torch / f"{name}.csv", "path")
         assert_same(found, table(EXPECTED / f"{name}.csv", "path"), 1e-3)
 
 
-def test_measuring_a_classifier_without_a_record_changes_nothing_and_says_so(place):
-    names = "classifier", "classifier_whole"
-    words = ["custom_classifier_training", "--top_level_image_directory=categories"]
-    words += ["--mode=evaluate", "--test_pick_seed=7", "--device=cpu"]
-    run(place, *([*words, f"--load_model=models/{name}"] for name in names))
-    for name in names:
+def test_measuring_a_classifier_without_a_record_changes_nothing_and_says_so(with_torch):
+    for name in CLASSIFIERS:
         for file in (FIXTURES / "models" / name).iterdir():
-            assert (place / "models" / name / file.name).read_bytes() == file.read_bytes()
-        results = place / "models" / name / "evaluation-categories"
+            assert (with_torch / "models" / name / file.name).read_bytes() == file.read_bytes()
+        results = with_torch / "models" / name / "evaluation-categories"
         images = len(table(results / "predictions.csv", "path"))
         metrics = json.loads((results / "metrics.json").read_text("utf-8"))
         assert metrics["all"]["n"] == images
         assert "does not say" in (results / "report.html").read_text("utf-8")
 
 
-@pytest.mark.parametrize("backend", ["onnx", "torch"])
-def test_taggers_give_the_same_tags(place, backend):
-    names = {"onnx": ["tagger"], "torch": ["tagger_asl", "tagger_both"]}[backend]
-    words = ["tag_images", "--whitelist=", f"--tag_backend={backend}", "--device=cpu"]
-    words.append("--dry_run=False")
-    commands = []
-    for name in names:
-        (place / name).mkdir()
-        for path in (place / "tagged").glob("*.png"):
-            shutil.copy(path, place / name)
-        mine = [f"--top_level_image_directory={name}", f"--load_model=models/{name}"]
-        commands.append([*words, *mine, f"--tag_probabilities={name}.csv"])
-    run(place, *commands, torch=backend == "torch")
-    for name in names:
+def test_taggers_give_the_same_tags(place, with_torch):
+    run(place, tagging(place, "tagger", "onnx"), torch=False)
+    for name, folder in (("tagger", place), *((name, with_torch) for name in TAGGERS)):
         expected = table(EXPECTED / f"{name}.csv", "path")
-        assert_same(table(place / f"{name}.csv", "path"), expected, 2e-3)
-        thresholds = json.loads((place / "models" / name / "thresholds.json").read_text("utf-8"))
+        assert_same(table(folder / f"{name}.csv", "path"), expected, 2e-3)
+        thresholds = json.loads((folder / "models" / name / "thresholds.json").read_text("utf-8"))
         tags = json.loads((EXPECTED / f"{name}_tags.json").read_text("utf-8"))
         for path, row in expected.items():
             # A threshold is some image's own probability: rounding may decide there.
             if min(abs(value - thresholds["global"]) for value in row.values()) > 2e-3:
-                written = (place / name / f"{path}.txt").read_text("utf-8").split()
+                written = (folder / name / f"{path}.txt").read_text("utf-8").split()
                 assert written == tags[f"{path}.txt"]
 
 
@@ -393,25 +417,38 @@ def without_times_of_texts(state):
     }
 
 
+def recorded(name):
+    return json.loads((FIXTURES / "undo" / f"{name}.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def taken_back(tmp_path_factory):
+    """A folder in which each of the changes had been made, and was taken back, by one process."""
+    place = tmp_path_factory.mktemp("undo")
+    commands = []
+    for name in UNDO:
+        record, folder = recorded(name), place / "undo" / name
+        try:
+            build(folder, record["after"])
+        except OSError as error:  # Windows allows symbolic links to some users only
+            pytest.skip(f"this system makes no links: {error}")
+        undo_file = place / record["undo_file"]
+        undo_file.parent.mkdir(parents=True, exist_ok=True)
+        text = (FIXTURES / "undo" / f"{name}.undo").read_text("utf-8")
+        assert MADE_IN in text
+        here = json.dumps(place.as_posix())[1:-1]
+        undo_file.write_text(text.replace(MADE_IN, here), encoding="utf-8")
+        assert state_of(folder) == without_times_of_texts(record["after"])
+        commands.append([word.replace("PLACE", place.as_posix()) for word in record["command"]])
+    run(place, *commands, torch=False)
+    return place
+
+
 @pytest.mark.parametrize("name", UNDO)
-def test_changes_are_taken_back(tmp_path, name):
-    recorded = json.loads((FIXTURES / "undo" / f"{name}.json").read_text("utf-8"))
-    folder = tmp_path / "undo" / name
-    try:
-        build(folder, recorded["after"])
-    except OSError as error:  # Windows allows symbolic links to some users only
-        pytest.skip(f"this system makes no links: {error}")
-    undo_file = tmp_path / recorded["undo_file"]
-    undo_file.parent.mkdir(parents=True, exist_ok=True)
-    text = (FIXTURES / "undo" / f"{name}.undo").read_text("utf-8")
-    assert MADE_IN in text
-    here = json.dumps(tmp_path.as_posix())[1:-1]
-    undo_file.write_text(text.replace(MADE_IN, here), encoding="utf-8")
-    assert state_of(folder) == without_times_of_texts(recorded["after"])
-    words = [word.replace("PLACE", tmp_path.as_posix()) for word in recorded["command"]]
-    run(folder, words, torch=False)
-    found, before = state_of(folder), without_times_of_texts(recorded["before"])
+def test_changes_are_taken_back(taken_back, name):
+    record, found = recorded(name), state_of(taken_back / "undo" / name)
+    before = without_times_of_texts(record["before"])
     if name == "classify_copy" and found != before:  # version 0 left copies where they are
-        assert found == without_times_of_texts(recorded["taken_back"])
+        assert found == without_times_of_texts(record["taken_back"])
         return
     assert found == before

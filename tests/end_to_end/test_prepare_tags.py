@@ -1,23 +1,11 @@
 """prepare_tags.py as a user runs it."""
 
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 from tests.conftest import make_images
+from tests.scripts import run_script
 
-ROOT = Path(__file__).parents[2]
-
-
-def run(*words, cwd=ROOT):
-    return subprocess.run(
-        [sys.executable, str(ROOT / "prepare_tags.py"), *words],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        encoding="utf-8",
-    )
+run = partial(run_script, "prepare_tags")
 
 
 def test_tag_check_and_undo(tmp_path):

@@ -17,6 +17,7 @@ from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
 from src.features import open_extractors
 from tests.conftest import make_image
+from tests.scripts import run_script
 
 pytest.importorskip("ray")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -76,10 +77,9 @@ def kill_a_worker(process: subprocess.Popen[str], store: Path) -> tuple[int, set
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_a_killed_worker_changes_nothing(place):
-    local = start(place, "--top_level_image_directory=images", "--output=local",
-                  f"--feature_store={place / 'here'}", "--gallery=off")  # fmt: skip
-    errors = local.communicate(timeout=120)[1]
-    assert local.returncode == 0, errors
+    words = ["--top_level_image_directory=images", "--output=local", "--load_model=model",
+             f"--feature_store={place / 'here'}", "--gallery=off"]  # fmt: skip
+    run_script("score_images", *words, cwd=place, check=True)
 
     store = place / "there" / ".features.sqlite"
     ray = start(place, f"--top_level_image_directory={(place / 'images').as_uri()}",

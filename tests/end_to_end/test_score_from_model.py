@@ -1,11 +1,9 @@
-"""The script that gives unrated images a model's score, in its own process."""
+"""The script that gives unrated images a model's score."""
 
 import json
 import math
-import os
 import statistics
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,23 +15,13 @@ from src.features.builtin import BuiltinExtractor
 from src.images import open_image
 from src.rating.session import RatingDatabase
 from tests.conftest import make_images
+from tests.scripts import run_script
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [
-            *(sys.executable, str(ROOT / "aesthetic_score_from_model.py")),
-            *(f"--top_level_image_directory={folder}", *words),
-        ],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=240,
-        env=os.environ | {"PYTHONUTF8": "1"},
-        check=False,
-    )
+    return run_script("aesthetic_score_from_model", f"--top_level_image_directory={folder}", *words)
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 import csv
 import json
-import os
 import shlex
 import shutil
 import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -19,16 +17,13 @@ from src.features import open_extractors, open_store
 from src.images import scan_images
 from tests.conftest import make_images
 from tests.feature_names import names
+from tests.scripts import run_script
 
 ROOT = Path(__file__).parents[2]
 
 
 def run(cwd: Path, *words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "score_images.py"), *map(str, words)],
-        cwd=cwd, capture_output=True, text=True, timeout=250, check=False, encoding="utf-8",
-        env=os.environ | {"PYTHONUTF8": "1"},
-    )  # fmt: skip
+    return run_script("score_images", *words, cwd=cwd)
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ from tests.training import training
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory):
     base = tmp_path_factory.mktemp("tag_set")
-    truth = make_tag_set(base / "images", images=900, tags=40, copies=30)
+    truth = make_tag_set(base / "images", images=600, tags=40, copies=30)
     settings = training(
         top_level_image_directory=base / "images",
         base_model=tile_backbone(base / "backbone"),
         save_model=base / "model",
         fraction_for_validation=0.2,
-        tag_head_epochs=40,
+        tag_head_epochs=30,
         training_args={"per_device_train_batch_size": 32},
     )
     predictions = train(settings, Tags(settings))
@@ -40,11 +40,13 @@ def test_the_surest_suspicions_are_right(outcome):
         error.label in truth.dropped[error.path]
         if error.suggested == "add"
         else error.label not in truth.shown[error.path]
-        for error in results.errors[:100]
+        for error in results.suspects[:100]
     ]
     assert len(right) == 100
     assert np.mean(right) >= 0.8
-    everything = [e.label in truth.dropped[e.path] for e in results.errors if e.suggested == "add"]
+    everything = [
+        e.label in truth.dropped[e.path] for e in results.suspects if e.suggested == "add"
+    ]
     expected = results.metrics["suspected_labels"]["expected_wrong"]
     assert sum(everything) / 3 < expected < 3 * sum(everything)
 

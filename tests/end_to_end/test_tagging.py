@@ -21,25 +21,15 @@ from safetensors.numpy import load_file
 
 from tests import tiny_models
 from tests.conftest import IN_CI
+from tests.scripts import run_script
 from tests.torchrun import torchrun
 
 ROOT = Path(__file__).parents[2]
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 230)}
 
 
-def run(script, *words, check=True, env=None, cwd=ROOT):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / f"{script}.py"), *words],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        encoding="utf-8",
-        env=env,
-    )
-    if check:
-        assert done.returncode == 0, done.stderr
-    return done
+def run(script, *words, check=True):
+    return run_script(script, *words, check=check)
 
 
 def make_tagged(folder, n=90, seed=0):

@@ -49,7 +49,7 @@ def test_killed_while_changing_and_while_undoing(tmp_path, how):
     chance = random.Random(how)
     images = tmp_path / "images"
     images.mkdir()
-    for number in range(150):
+    for number in range(80):
         (images / f"{number}.jpg").write_bytes(f"{number} ".encode() * 20_000)
         (images / f"{number}.jpg.txt").write_bytes(f"tag {number}".encode())
         os.utime(images / f"{number}.jpg", ns=(0, 1_600_000_000_123_456_789 + number))
@@ -57,7 +57,7 @@ def test_killed_while_changing_and_while_undoing(tmp_path, how):
     times = {path.name: path.stat().st_mtime_ns for path in images.iterdir()}
     # Another file system where there is one, so that moving is copying.
     other = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else tmp_path
-    for turn in range(2):
+    for turn in range(2 if how == "move" else 1):
         into = Path(tempfile.mkdtemp(dir=other))
         undo_file = tmp_path / f"{turn}.jsonl"
         try:

@@ -29,7 +29,7 @@ def images(draw: st.DrawFn) -> Image.Image:
     return Image.fromarray(np.broadcast_to(pixels, (height, width, 3)).copy())
 
 
-@examples(max_examples=60)
+@examples(max_examples=25)
 @given(images())
 def test_finite_and_repeatable(image):
     values = builtin.image_features(image)
@@ -39,7 +39,7 @@ def test_finite_and_repeatable(image):
     assert np.array_equal(values, builtin.image_features(image))
 
 
-@examples(max_examples=30)
+@examples(max_examples=15)
 @given(images())
 def test_mirroring_keeps_colour_and_tone(image):
     mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

@@ -1,7 +1,7 @@
 """No other threshold brings precision and recall closer together."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.tagging.thresholds import balanced_threshold
@@ -23,6 +23,7 @@ def gap(scores, truth, threshold):
     return abs(hits / given_tags.sum() - hits / truth.sum()), hits
 
 
+@settings(max_examples=30)
 @given(SCORES)
 def test_nearest_to_balance_among_all_thresholds_that_hit(pairs):
     scores = np.array([score for score, _ in pairs], np.float32)
@@ -43,6 +44,7 @@ def test_nearest_to_balance_among_all_thresholds_that_hit(pairs):
         assert hits > 0 or all(hit == 0 for _, hit in gaps)
 
 
+@settings(max_examples=30)
 @given(st.integers(1, 200), st.integers(0, 2**32 - 1))
 def test_distinct_scores_balance_exactly(n, seed):
     rng = np.random.default_rng(seed)

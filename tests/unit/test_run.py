@@ -48,6 +48,7 @@ def test_only_the_standard_library_is_imported():
         ({}, None),  # made by hand
         ({"python": run.UNFINISHED}, "interrupted"),
         ({"python": "3.9"}, "made for Python 3.9"),
+        ({"python": run.VERSION, "pip": "gone"}, "damaged"),
     ],
 )
 def test_an_environment_that_cannot_be_used_is_made_anew(
@@ -58,8 +59,10 @@ def test_an_environment_that_cannot_be_used_is_made_anew(
     monkeypatch.setattr(run, "PYTHON", sys.executable)
     monkeypatch.setattr(run, "read_stamp", lambda: stamp)
     monkeypatch.setattr(run, "call", lambda *command: commands.append(command))
+    answer = subprocess.CompletedProcess((), 1 if "pip" in stamp else 0)
+    monkeypatch.setattr(run, "ask", lambda *words: answer)
     run.make_venv()
-    assert ("--clear" in commands[0]) == (reason is not None)
+    assert [command[2:4] for command in commands] == [("venv", "--clear")] * bool(reason)
     assert (reason or "") in capsys.readouterr().err
 
 
@@ -226,6 +229,15 @@ def project(tmp_path, wheels) -> Project:
     return Project(tmp_path / "my project", wheels)
 
 
+@pytest.fixture(scope="module")
+def made_by_hand(tmp_path_factory) -> Path:
+    """An environment that holds pip alone: making one takes longer than copying it."""
+    folder = tmp_path_factory.mktemp("made_by_hand") / ".venv"
+    python = getattr(sys, "_base_executable", None) or sys.executable
+    subprocess.run([python, "-m", "venv", str(folder)], check=True)
+    return folder
+
+
 def venv_python(project: Project) -> Path:
     return project.folder / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
@@ -337,7 +349,8 @@ class Installing:
 
 
 @pytest.fixture
-def installing(project, wheels) -> Iterator[Installing]:
+def installing(project, wheels, made_by_hand) -> Iterator[Installing]:
+    shutil.copytree(made_by_hand, project.folder / ".venv", symlinks=True)
     found = Installing(project, wheels)
     yield found
     found.opened.set()

@@ -6,7 +6,6 @@ import logging
 import re
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,19 +81,8 @@ def published_head(
     )
 
 
-@dataclass(frozen=True)
-class PretrainedHead:
-    """Somebody else's head; the attributes mean what they mean to a `Predictor`."""
-
-    head: MlpHead | LinearHead
-    extractors: tuple[dict[str, Any], ...]
-    unit_length: bool
-    mean: float
-    std: float
-
-
-def read_pretrained(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> PretrainedHead:
-    """The head from all tensors of a file and its string metadata.
+def read_pretrained(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Fields of a `Predictor`, from all tensors of a file and its string metadata.
 
     Known layouts: `layers.N.weight/bias` (improved-aesthetic-predictor and the first custom
     classifier trainers), `main_process.N.weight/bias` (the ComfyUI nodes) and a single
@@ -121,18 +109,15 @@ def read_pretrained(arrays: Mapping[str, Array], metadata: Mapping[str, str]) ->
             "a way that is not known here: train one of your own, with hidden_states set"
         )
     extractor = metadata.get("feature_extractor_model", CLIP)
-    mean, std = (
-        _number(metadata, f"{n}_predicted_score", d) for n, d in (("mean", 0), ("stdev", 1))
-    )
     # With activations the first hidden layer is followed by ReLU and dropout, without by dropout.
     relu = prefix == "main_process" or metadata.get("relu") == "True"
-    return PretrainedHead(
-        _head(layers, relu or (len(numbers) > 1 and numbers[1] - numbers[0] > 2)),
-        tuple({"name": part} for part in extractor.split("___")),
-        prefix != "main_process" and "feature_extractor_model" not in metadata,
-        mean,
-        std,
-    )
+    return {
+        "head": _head(layers, relu or (len(numbers) > 1 and numbers[1] - numbers[0] > 2)),
+        "extractors": tuple({"name": part} for part in extractor.split("___")),
+        "unit_length": prefix != "main_process" and "feature_extractor_model" not in metadata,
+        "mean": _number(metadata, "mean_predicted_score", 0),
+        "std": _number(metadata, "stdev_predicted_score", 1),
+    }
 
 
 def _head(layers: list[tuple[Any, Any]], relu: bool) -> MlpHead | LinearHead:

@@ -43,9 +43,6 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
     Uploads that are too large get 413, those that are no readable image 415, wrong numbers 422,
     and those that a page of another site sends, 403; programs send no origin and are welcome.
     More than `MAX_UPLOADS` at once get 503, those that arrive too slowly 408.
-
-    Raises:
-        MissingExtra: fastapi is not installed.
     """
     try:
         from fastapi import FastAPI, HTTPException, Query, Request
@@ -61,6 +58,14 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     page = _PAGE.read_text(encoding="utf-8")
     thresholds = tagger.thresholds.of(tagger.tags, scope)
+    known = [
+        {
+            "name": tag.name,
+            "category": category_name(tag.category),
+            "threshold": round(float(threshold), 5),
+        }
+        for tag, threshold in zip(tagger.tags, thresholds, strict=True)
+    ]
     one_at_a_time = threading.Lock()
     uploads = asyncio.Semaphore(MAX_UPLOADS)
 
@@ -71,19 +76,8 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
         given = found >= (thresholds if threshold is None else threshold)
         chosen = np.flatnonzero(np.ones_like(given) if limit is not None else given)
         order = chosen[np.argsort(-found[chosen], kind="stable")][: limit or _MOST_TAGS]
-        return {
-            "width": image.width,
-            "height": image.height,
-            "tags": [
-                {
-                    "name": tagger.tags[index].name,
-                    "category": category_name(tagger.tags[index].category),
-                    "probability": round(float(found[index]), 5),
-                    "threshold": round(float(thresholds[index]), 5),
-                }
-                for index in order.tolist()
-            ],
-        }
+        tags = [known[i] | {"probability": round(float(found[i]), 5)} for i in order.tolist()]
+        return {"width": image.width, "height": image.height, "tags": tags}
 
     @app.get("/", response_class=HTMLResponse)
     def show_page() -> HTMLResponse:
@@ -92,15 +86,7 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
 
     @app.get("/api/tags")
     def list_tags() -> list[dict[str, Any]]:
-        return [
-            {
-                "name": tag.name,
-                "category": category_name(tag.category),
-                "count": tag.count,
-                "threshold": round(float(threshold), 5),
-            }
-            for tag, threshold in zip(tagger.tags, thresholds, strict=True)
-        ]
+        return [entry | {"count": tag.count} for tag, entry in zip(tagger.tags, known, strict=True)]
 
     async def tag_image(
         request: Request,
@@ -149,12 +135,7 @@ async def _body(request: Any) -> bytes:
 
 
 def serve(tagger: Tagger, scope: Scope, port: int) -> None:
-    """Serve until Ctrl-C.
-
-    Raises:
-        MissingExtra: fastapi or uvicorn is not installed.
-        SettingsError: the port is taken.
-    """
+    """Serve until Ctrl-C."""
     app = make_app(tagger, scope)
     try:
         import uvicorn

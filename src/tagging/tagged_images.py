@@ -1,0 +1,137 @@
+"""Images with several tags each: the labels of multi-label training."""
+
+import logging
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from src.dataset.labelled import LabelledImages, some
+from src.dataset.parts import PART_NAMES, TEST, TRAIN, VALIDATION
+from src.errors import DataError, SettingsError
+from src.images import scan_images
+from src.settings.classifier import ClassifierTraining
+from src.tagging.selected_tags import SelectedTag, read_selected_tags, select_tags
+from src.tagging.sources import image_id, read_source
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+logger = logging.getLogger(__name__)
+
+_LEARNABLE = 10  # images that a tag takes at the least
+_ID_RANGES = re.compile(r"(\d{1,3})-(\d{1,3}),\s*(\d{1,3})-(\d{1,3})")
+
+
+@dataclass(frozen=True)
+class TaggedImages(LabelledImages):
+    """The images of a folder whose tags are known."""
+
+    tags: tuple[SelectedTag, ...] = ()  # in the order of the label columns
+    given_parts: np.ndarray | None = None  # by the source, as in `split_parts`, (n,) int8
+
+    def only(self, paths: Collection[str]) -> Self:
+        wanted = set(paths)
+        assert self.given_parts is not None
+        keep = [path in wanted for path in self.paths]
+        return replace(super().only(paths), given_parts=self.given_parts[keep])
+
+
+def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = None) -> TaggedImages:
+    """Read the tags of a folder of images, and log what was found.
+
+    `tag_list`, a selected_tags.csv, gives the tags and their order; `tag_min_count` does not
+    apply then. What the source says of an image's part goes before `split_by_id`.
+    """
+    directory = Path(settings.top_level_image_directory)
+    files = scan_images(directory)
+    if not files:
+        raise DataError(f"there are no images in {directory}")
+    found = read_source(directory, [file.path for file in files], settings)
+    if not any(found.tags.values()):
+        where = settings.tag_source or f"{found.name} of {directory}"
+        raise DataError(
+            f"none of the {len(files)} images has a tag in {where}: make tag files with "
+            "prepare_tags, or set tag_source"
+        )
+    least = settings.tag_min_count
+    tags = (
+        read_selected_tags(tag_list)
+        if tag_list
+        else select_tags(
+            found.tags.values(), min_count=least, categories=found.categories, ids=found.ids
+        )
+    )
+    if not tags:
+        raise DataError(f"no tag is on {least} images or more: lower tag_min_count")
+    used = tuple(file for file in files if file.path in found.tags)
+    names = tuple(tag.name for tag in tags)
+    given = [found.parts.get(file.path, "") for file in used]
+    parts = np.array([PART_NAMES.index(part) if part else -1 for part in given], np.int8)
+    if settings.split_by_id:
+        by_id = _parts_by_id([file.path for file in used], settings.split_by_id)
+        parts = np.where(parts < 0, by_id, parts)
+    labels = binary_labels([found.tags[file.path] for file in used], names)
+    notes = tuple(found.notes)
+    data = TaggedImages(directory, used, labels, names, notes, tuple(tags), parts)
+    absent = [name for name, count in zip(names, data.counts.tolist(), strict=True) if not count]
+    if absent:
+        note = f"{len(absent)} of the listed tags are on no image in {found.name}: {some(absent)}"
+        data = replace(data, notes=(*notes, note))
+    _report(data, found.name)
+    return data
+
+
+def _report(data: TaggedImages, source: str) -> None:
+    logger.info(
+        "%d images in %s with %d tags, %.1f an image (from %s).",
+        len(data),
+        data.directory,
+        len(data.tags),
+        data.labels.nnz / max(len(data), 1),
+        source,
+    )
+    for note in data.notes:
+        logger.warning("%s", note)
+    few = int((data.counts < _LEARNABLE).sum())
+    if few:
+        logger.info(
+            "%d of the tags are on fewer than %d images and hard to learn: "
+            "tag_min_count leaves such tags out.",
+            few,
+            _LEARNABLE,
+        )
+
+
+def binary_labels(tag_lists: Sequence[Sequence[str]], names: Sequence[str]) -> "csr_array":
+    """(n, k) uint8: 1 where image i has tag j; tags that are not among the names do not count."""
+    from scipy.sparse import csr_array
+
+    column = {name: index for index, name in enumerate(names)}
+    rows = [sorted({column[tag] for tag in tags if tag in column}) for tags in tag_lists]
+    starts = np.cumsum([0, *map(len, rows)])
+    columns = np.fromiter((index for row in rows for index in row), np.int32, int(starts[-1]))
+    return csr_array(
+        (np.ones(len(columns), np.uint8), columns, starts), shape=(len(rows), len(names))
+    )
+
+
+def _parts_by_id(paths: Sequence[str], id_ranges: str) -> np.ndarray:
+    """The part of each image by its id modulo 1000, (n,) int8; -1 without an id."""
+    match = _ID_RANGES.fullmatch(id_ranges.strip())
+    if match is None:
+        raise SettingsError(
+            f"split_by_id is {id_ranges!r}: write two ranges for validation and testing, "
+            "such as 900-949,950-999"
+        )
+    low, high, test_low, test_high = map(int, match.groups())
+    parts = np.full(len(paths), -1, np.int8)
+    for index, path in enumerate(paths):
+        if (number := image_id(path)) is not None:
+            last = number % 1000
+            held_out = VALIDATION if low <= last <= high else TRAIN
+            parts[index] = TEST if test_low <= last <= test_high else held_out
+    return parts

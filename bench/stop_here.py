@@ -30,7 +30,7 @@ def main() -> None:
     truth, kinds = spaces()
     n = len(truth)
     nothing, everyone = InitialScores(*np.zeros((3, n))), np.arange(n)
-    step = round(n / 5, -1)
+    step = int(round(n / 5, -1))
     stops = np.arange(step, LONGEST * n + 1, step).tolist()
     every = []
     for kind in KINDS:

@@ -66,7 +66,7 @@ def order_quality(
     before = [scoring.fitted(answers[:part]).belief for part in made]
     expected = [_correlations(b, b.mean[images], images, _DRAWS // 4, rng).mean() for b in before]
     growth = np.log(_signal(now.mean()) / _signal(expected[-1])) / np.log(count / made[-1])
-    more = max(20, round(len(images) / 5, -1))
+    more = max(20, int(round(len(images) / 5, -1)))
     later = _signal(now.mean()) * ((count + more) / count) ** np.clip(growth, 0.2, 2)
     return OrderQuality(
         choices=np.array([*made, count, count + more]),

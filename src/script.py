@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from src.errors import UserError
-from src.settings.help import help_text
+from src.settings.describe import help_text
 from src.settings.keys import ScriptSettings
 from src.settings.load import check_images, load_settings
 

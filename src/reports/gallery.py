@@ -29,11 +29,9 @@ def write_gallery(
     """Write the page; it needs the images where they are, and the thumbnails beside it.
 
     Args:
-        paths: images relative to the directory, (n).
         numbers: name -> (n,): what can be sorted by and filtered; the first is sorted by at first.
         thumbnails: names in the folder `THUMBNAILS`, (n), "" where there is none; None to show
             the images themselves instead.
-        best_first: begin with the highest values.
     """
     content: dict[str, Any] = {
         "images": relative_url(directory, page.parent),

@@ -1,23 +1,23 @@
 """The settings of custom_classifier_training.py."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from src.settings.keys import (
-    Computing,
-    EvaluationArgs,
-    Group,
-    ImageFolder,
-    Models,
-    ScriptSettings,
-    Split,
-    parse_modes,
-)
+from src.settings import keys
+from src.settings.keys import Group, Natural, Place, key
 from src.settings.tags import TagTraining
-from src.settings.training_arguments import TrainerArgs
 
-MODES = ("train", "evaluate", "spotlight")
+
+class TrainerArgs(Group):
+    """Every name that transformers' TrainingArguments has; the values are passed on unchanged."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What the user wrote, by name."""
+        return dict(self.model_extra or {})
 
 
 _CHANGES = ("flip", "crop", "rotation", "colour", "cutout", "mixup", "cutmix")
@@ -31,36 +31,22 @@ _PRESETS = {  # the values of augment_flip and so on that `augment` stands for
 class Augmenting(Group):
     """How training images are varied while the whole model is trained."""
 
-    augment: Literal["off", "light", "strong"] = Field(
-        "light",
-        description="How much training images are varied while the whole model is trained; the "
-        "keys augment_... replace single parts of it.",
+    augment: Literal["off", "light", "strong"] = key(
+        "light", "How much images are varied with train_backbone; augment_... are its parts."
     )
-    augment_flip: bool = Field(True, description="Mirror half of the images, left to right.")
-    augment_crop: float = Field(
-        0.6, gt=0, le=1, description="Smallest share of an image's area that is cut out; 1: all."
-    )
-    augment_rotation: float = Field(
-        10.0, ge=0, le=180, description="Largest turn to either side, in degrees."
-    )
-    augment_colour: float = Field(
-        0.2, ge=0, lt=1, description="Largest change of brightness, contrast and saturation."
-    )
-    augment_cutout: float = Field(
-        0.0, ge=0, lt=1, description="Side of the square that is blanked out, as a share."
-    )
-    augment_mixup: float = Field(
-        0.0, ge=0, description="Alpha of MixUp, which blends pairs of images; 0.2 is usual; 0: off."
-    )
-    augment_cutmix: float = Field(
-        0.0, ge=0, description="Alpha of CutMix, which pastes a part of another image; 0: off."
-    )
+    augment_flip: bool = key(True, "Mirror half of the images, left to right.")
+    augment_crop: float = key(0.6, "Smallest share of the area cut out; 1: all.", gt=0, le=1)
+    augment_rotation: float = key(10.0, "Largest turn to either side, in degrees.", ge=0, le=180)
+    augment_colour: float = key(0.2, "Change of brightness, contrast, saturation.", ge=0, lt=1)
+    augment_cutout: float = key(0.0, "Side of a square blanked out, as a share.", ge=0, lt=1)
+    augment_mixup: float = key(0.0, "Alpha of MixUp, which blends pairs; 0.2; 0: off.", ge=0)
+    augment_cutmix: float = key(0.0, "Alpha of CutMix, which pastes parts; 1; 0: off.", ge=0)
 
     @model_validator(mode="before")
     @classmethod
     def _preset(cls, given: Any) -> Any:
         """The values that go with `augment`, where none is given."""
-        values = dict(zip(_CHANGES, _PRESETS.get(given.get("augment"), ()), strict=False))
+        values = dict(zip(_CHANGES, _PRESETS.get(str(given.get("augment")), ()), strict=False))
         return {f"augment_{name}": value for name, value in values.items()} | given
 
     @property
@@ -77,99 +63,67 @@ class Augmenting(Group):
 
 
 class ClassifierTraining(
-    ScriptSettings, ImageFolder, Split, Models, Computing, Augmenting, TagTraining
+    keys.ScriptSettings, keys.Split, keys.Training, keys.Computing, Augmenting, TagTraining
 ):
     """Train, measure and save a classifier of images from folders, one for each category."""
 
-    script: ClassVar[str] = "custom_classifier_training"
-    essentials: ClassVar[tuple[str, ...]] = (
+    script = "custom_classifier_training"
+    modes = ("train", "evaluate", "spotlight")
+    essentials = (
         *("mode", "label_source", "base_model", "save_model", "load_model", "train_backbone"),
         *("augment", "weight_category_loss", "fraction_for_test"),
     )
 
-    mode: Annotated[tuple[str, ...], BeforeValidator(lambda value: parse_modes(value, MODES))] = (
-        Field(
-            ("train", "evaluate"),
-            description="What to do, joined by commas: train, evaluate (without train: measure "
-            "load_model), spotlight (look at the results in the Spotlight browser). '' means "
-            "train.",
-        )
-    )
-    label_source: Literal["folders", "tags"] = Field(
+    label_source: Literal["folders", "tags"] = key(
         "folders",
-        description="'folders': one category for each image, the name of its folder. 'tags': any "
-        "number of tags for each image.",
+        "'folders': one category for each image, the name of its folder. 'tags': any number of "
+        "tags for each image.",
     )
-    base_model: str = Field(
+    base_model: Place = key(
         "auto",
+        "The model that training starts from: any image model of transformers, by its name on the "
+        "hub or as a folder. 'auto' is google/vit-base-patch16-224-in21k.",
         min_length=1,
-        description="The model that training starts from: any image model of transformers, by "
-        "its name on the hub or as a folder. 'auto' is google/vit-base-patch16-224-in21k.",
     )
-    train_backbone: bool = Field(
+    train_backbone: bool = key(
         False,
-        description="True: train the whole model, with varied images (hours on a processor, "
-        "minutes on a GPU). False: only its last layer, on features that are computed once "
-        "(seconds).",
+        "True: train the whole model, with varied images (hours on a processor, minutes on a "
+        "GPU). False: only its last layer, on features that are computed once (seconds).",
     )
-    fraction_for_validation: float = Field(
-        0.15,
-        ge=0,
-        lt=1,
-        description="Share of the training images on which the best epoch is chosen, so that the "
-        "test images stay unseen; 0: the last epoch is kept.",
+    fraction_for_validation: float = key(
+        0.15, "Share of the training images that choose the best epoch; 0: the last.", ge=0, lt=1
     )
-    eval_every_n_epochs: int = Field(
-        10, ge=0, description="Measure on the validation images every so many epochs; 0: never."
+    eval_every_n_epochs: Natural = key(
+        10, "Measure on the validation images every so many epochs; 0: never."
     )
-    early_stopping_patience: int = Field(
-        0, ge=0, description="Stop after so many measurements without a better one; 0: never."
+    early_stopping_patience: Natural = key(
+        0, "Stop after this many measurements without a better one; 0: never."
     )
-    weight_category_loss: bool = Field(
-        False, description="Count rare categories more, so that all weigh the same in training."
+    weight_category_loss: bool = key(False, "Rare categories weigh as much as common ones.")
+    ema_decay: float = key(
+        0.0, "Use a running average of the weights; 0.999 is usual; 0: off.", ge=0, lt=1
     )
-    ema_decay: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="Keep a running average of the weights, and use that; 0.999 is usual; 0: off.",
+    freeze_batch_norm: bool = key(
+        True, "Keep the base model's batch statistics; False for random weights."
     )
-    freeze_batch_norm: bool = Field(
-        True,
-        description="Batch normalisation keeps the statistics of the base model, as is right for "
-        "pretrained models and small batches; False for a model with random weights.",
-    )
-    resume: bool = Field(True, description="Go on where a run with the same settings was stopped.")
+    resume: bool = key(True, "Go on where a run with the same settings was stopped.")
 
     training_args: TrainerArgs = Field(default_factory=TrainerArgs)
-    evaluation_args: EvaluationArgs = Field(default_factory=EvaluationArgs)
+    evaluation_args: keys.EvaluationArgs = Field(default_factory=keys.EvaluationArgs)
 
     @property
     def start(self) -> str:
         """The model that training starts from."""
-        automatic = self.base_model == "auto"
-        return self.load_model or (
-            "google/vit-base-patch16-224-in21k" if automatic else self.base_model
-        )
+        usual = "google/vit-base-patch16-224-in21k"
+        return self.load_model or (usual if self.base_model == "auto" else self.base_model)
 
-    @property
-    def trains(self) -> bool:
-        """Whether a model is trained, not only evaluated."""
-        return "train" in self.mode or not self.mode
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "ClassifierTraining":
-        problems = []
-        if self.mode and "train" not in self.mode and not self.load_model:
-            problems.append(f"mode {','.join(self.mode)!r} without 'train' needs load_model")
-        if self.early_stopping_patience and not (
-            self.eval_every_n_epochs and self.fraction_for_validation
-        ):
+    def contradictions(self) -> list[str]:
+        problems = super().contradictions()
+        measured = self.eval_every_n_epochs and self.fraction_for_validation
+        if self.early_stopping_patience and not measured:
             problems.append(
                 "early_stopping_patience needs eval_every_n_epochs and fraction_for_validation"
             )
         if "spotlight" in self.mode and self.label_source == "tags":
             problems.append("mode 'spotlight' shows classifiers: label_source must be 'folders'")
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
+        return problems

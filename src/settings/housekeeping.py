@@ -1,44 +1,26 @@
 """The settings of the scripts that look after a folder of images, its labels and features."""
 
-from typing import ClassVar
-
-from pydantic import Field
-
-from src.settings.keys import (
-    FeatureStore,
-    FileChanges,
-    ImageFolder,
-    KeepDelete,
-    Place,
-    ScriptSettings,
-)
+from src.settings import keys
+from src.settings.keys import Place, Share, key
 from src.settings.tags import ExistingTags, TagFiles
 
 
-class PrepareTags(ScriptSettings, ImageFolder, TagFiles, ExistingTags):
+class PrepareTags(keys.ScriptSettings, TagFiles, ExistingTags):
     """Make and check the tag files of a folder of images."""
 
-    script: ClassVar[str] = "prepare_tags"
-    essentials: ClassVar[tuple[str, ...]] = (
+    script = "prepare_tags"
+    essentials = (
         *("tags_to_write", "tags_from_folders", "existing", "tag_files", "tag_commas"),
         *("dry_run", "undo", "write_tag_list", "convert_env"),
     )
 
-    tags_to_write: str = Field(
-        "", description="Tags for every image, separated by commas: 'cat, indoors'."
+    tags_to_write: str = key("", "Tags for every image, separated by commas: 'cat, indoors'.")
+    tags_from_folders: bool = key(False, "True: tag each image with the names of its folders.")
+    write_tag_list: Place = key(
+        "", "Write all tags with their counts to this file (selected_tags.csv); '' for none."
     )
-    tags_from_folders: bool = Field(
-        False, description="True: tag each image with the names of the folders it lies in."
-    )
-    write_tag_list: Place = Field(
-        "",
-        description="Write the tags that are there, with their counts, to this file "
-        "(selected_tags.csv); '' for none.",
-    )
-    convert_env: Place = Field(
-        "",
-        description="A multitag-trainer .env file: turn it into an arguments file, and do nothing "
-        "else.",
+    convert_env: Place = key(
+        "", "A multitag-trainer .env: make an arguments file of it, and do nothing else."
     )
 
     @property
@@ -46,28 +28,18 @@ class PrepareTags(ScriptSettings, ImageFolder, TagFiles, ExistingTags):
         return not (self.undo or self.convert_env)
 
 
-class ReviewLabels(ScriptSettings, ImageFolder, KeepDelete, TagFiles, FileChanges):
+class ReviewLabels(keys.ScriptSettings, keys.KeepDelete, TagFiles, keys.FileChanges):
     """Correct labels that you found wrong on the page suspects.html of a model."""
 
-    script: ClassVar[str] = "review_labels"
-    essentials: ClassVar[tuple[str, ...]] = (
-        *("decisions", "at_least", "table", "dry_run", "undo"),
-    )
+    script = "review_labels"
+    essentials = ("decisions", "at_least", "table", "dry_run", "undo")
 
-    decisions: Place = Field(
-        "", description="suspected_labels.csv with your decisions, as the page saved it."
+    decisions: Place = key("", "suspected_labels.csv with your decisions, as the page saved it.")
+    at_least: Share = key(
+        0.0, "Also change labels you did not decide on whose surprise is at least this; 0: none."
     )
-    at_least: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="Also change labels that you did not decide on, if their surprise is at least "
-        "this; 0: none.",
-    )
-    table: str = Field(
-        "",
-        description="The table of labels inside the image folder, where labels come from one; "
-        "'': images are moved from one folder to the other.",
+    table: str = key(
+        "", "The table of labels in the image folder, if they come from one; '': move images."
     )
 
     @property
@@ -75,28 +47,24 @@ class ReviewLabels(ScriptSettings, ImageFolder, KeepDelete, TagFiles, FileChange
         return bool(self.decisions) and not self.undo
 
 
-class FindDuplicates(ScriptSettings, ImageFolder, FeatureStore, KeepDelete):
+class FindDuplicates(keys.ScriptSettings, keys.FeatureStore, keys.KeepDelete):
     """Find images that are there more than once, or look alike; nothing is changed."""
 
-    script: ClassVar[str] = "find_duplicates"
-    essentials: ClassVar[tuple[str, ...]] = ("output", "similarity")
+    script = "find_duplicates"
+    essentials = ("output", "similarity")
 
-    output: Place = Field(
-        "duplicates",
-        min_length=1,
-        description="The folder that gets duplicates.csv and duplicates.html.",
-    )
-    similarity: float = Field(
+    output: Place = key("duplicates", "The folder for duplicates.csv and .html.", min_length=1)
+    similarity: float = key(
         0.9,
+        "Images whose features have this cosine or more look alike, too, where a vision model's "
+        "features of them have been computed; 1: compare the pixels alone.",
         gt=0,
         le=1,
-        description="Images whose features have this cosine or more look alike, too, where a "
-        "vision model's features of them have been computed; 1: compare the pixels alone.",
     )
 
 
-class PruneFeatures(ScriptSettings, ImageFolder, FeatureStore):
+class PruneFeatures(keys.ScriptSettings, keys.FeatureStore):
     """Delete computed features of images that are no longer there."""
 
-    script: ClassVar[str] = "prune_features"
-    essentials: ClassVar[tuple[str, ...]] = ("feature_store",)
+    script = "prune_features"
+    essentials = ("feature_store",)

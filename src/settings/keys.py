@@ -1,18 +1,39 @@
-"""Every key of arguments.py, grouped by concern, with its meaning, type, range and default.
-
-A script's settings (`src.settings.scripts`) are made of these groups.
-"""
+"""What the settings of scripts are made of: types of values, and groups of keys."""
 
 import ntpath
 import os
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
+
+
+def key(default: Any, meaning: str, **limits: Any) -> Any:
+    """A setting."""
+    return Field(default, description=meaning, **limits)
+
+
+def fields(kind: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Every key with its field; those of training_args and evaluation_args last, with a dot."""
+    plain, nested = dict[str, FieldInfo](), dict[str, FieldInfo]()
+    for name, field in kind.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            nested |= {f"{name}.{key}": value for key, value in inner.model_fields.items()}
+        else:
+            plain[name] = field
+    return plain | nested
 
 
 def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _as_words(value: Any) -> Any:
+    if not isinstance(value, str):
+        return _as_tuple(value)
+    return tuple(word.strip() for word in value.split(",") if word.strip())
 
 
 def _expanded(value: Any) -> Any:
@@ -26,10 +47,12 @@ def _expanded(value: Any) -> Any:
 
 
 Place = Annotated[str, BeforeValidator(_expanded)]  # of a file or folder
+Share = Annotated[float, Field(ge=0, le=1)]
+Natural = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
 Floats = Annotated[tuple[float, ...], BeforeValidator(_as_tuple)]
 Integers = Annotated[tuple[int, ...], BeforeValidator(_as_tuple)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
-
+Words = Annotated[tuple[str, ...], BeforeValidator(_as_words)]  # "a,b" or a list
 
 _AS_SHIPPED = ("models/my_model", "models/my_classifier")
 
@@ -38,8 +61,18 @@ class Group(BaseModel):
     """Settings that cannot be changed once read; `1` does for a float, `True` not for an int."""
 
     model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", protected_namespaces=(), defer_build=True
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, defer_build=True
     )
+
+    def contradictions(self) -> list[str]:
+        """What cannot be, a sentence each."""
+        return []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if problems := self.contradictions():
+            raise ValueError("; ".join(problems))
+        return self
 
 
 class ScriptSettings(Group):
@@ -48,40 +81,42 @@ class ScriptSettings(Group):
     script: ClassVar[str]  # its name, without .py
     essentials: ClassVar[tuple[str, ...]] = ()  # what --help shows, after the image folder
 
+    top_level_image_directory: Place = key(
+        "demo/images", "The folder of your images.", min_length=1
+    )
+
     @property
     def needs_images(self) -> bool:
         """Whether the image folder is read; undoing does not."""
         return not getattr(self, "undo", "")
 
+    def notes(self) -> list[str]:
+        """What has no effect, a sentence each."""
+        return []
+
 
 class FileChanges(Group):
     """Of every script that moves images, or writes files beside them."""
 
-    dry_run: bool = Field(
-        True, description="True: only say what would be changed; False: change it."
+    dry_run: bool = key(True, "True: only say what would be changed; False: change it.")
+    undo: Place = key("", "An undo file: undo what it holds, and do nothing else.")
+
+
+class Training(Group):
+    """What a training script does, and the models that it reads and writes."""
+
+    modes: ClassVar[tuple[str, ...]]
+
+    mode: Words = key(
+        ("train", "evaluate"),
+        "Joined by commas: train, evaluate (without train: measure load_model), spotlight (look at "
+        "the results in Spotlight); for models of your taste also meta (search training settings).",
     )
-    undo: Place = Field("", description="An undo file: undo what it holds, and do nothing else.")
-
-
-class ImageFolder(Group):
-    """Where the images are."""
-
-    top_level_image_directory: Place = Field(
-        "demo/images", min_length=1, description="The folder that holds your images."
+    load_model: Place = key(
+        "", "The folder of a model you trained, to go on from or to use; '' for none."
     )
-
-
-class Models(Group):
-    """Which models are read and written."""
-
-    load_model: Place = Field(
-        "",
-        description="The folder of a model you trained, to go on from or to use; '' for none.",
-    )
-    save_model: Place = Field(
-        "models/my_model",
-        min_length=1,
-        description="The folder that the trained model, its figures and the report go to.",
+    save_model: Place = key(
+        "models/my_model", "The folder for the model, its figures and the report.", min_length=1
     )
 
     @property
@@ -89,34 +124,42 @@ class Models(Group):
         """save_model, unless it is as arguments.py is shipped: then nobody chose it."""
         return None if self.save_model in _AS_SHIPPED else Path(self.save_model)
 
+    @property
+    def trains(self) -> bool:
+        """Whether a model is trained; otherwise the one of load_model is measured."""
+        return bool({"train", "meta"} & set(self.mode)) or not self.mode
+
+    def contradictions(self) -> list[str]:
+        unknown = [word for word in self.mode if word not in self.modes]
+        problems = super().contradictions()
+        problems += [f"mode {word!r} is not one of {', '.join(self.modes)}" for word in unknown]
+        if not self.trains and not self.load_model:
+            problems.append(f"mode {','.join(self.mode)!r} without 'train' needs load_model")
+        return problems
+
 
 class Split(Group):
     """Which images are kept back to test the model on."""
 
-    fraction_for_test: float = Field(
-        0.25, ge=0, lt=1, description="Share of the images kept back for testing."
-    )
-    test_pick_seed: int = Field(
-        42, ge=0, description="Which images those are; another number picks others."
-    )
+    fraction_for_test: float = key(0.25, "Share of the images kept back for testing.", ge=0, lt=1)
+    test_pick_seed: Natural = key(42, "Which images those are; another number picks others.")
 
 
 class FeatureStore(Group):
     """Where what is computed of images is kept."""
 
-    feature_store: Place = Field(
-        "",
-        description="Folder to keep computed features in; '' keeps them beside the images.",
+    feature_store: Place = key(
+        "", "Folder to keep computed features in; '' keeps them beside the images."
     )
 
 
 class Device(Group):
     """What is computed on."""
 
-    device: str = Field(
+    device: str = key(
         "auto",
+        "What to compute on: auto, cpu, cuda, cuda:1, mps.",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="What to compute on: auto, cpu, cuda, cuda:1, mps.",
     )
 
 
@@ -124,61 +167,32 @@ class Computing(FeatureStore, Device):
     """What is computed on, and where features are kept."""
 
 
-class Features(Computing):
-    """How images become numbers."""
-
-    feature_extractor: Place = Field(
-        "ViT-L/14",
-        min_length=1,
-        description="What describes an image in numbers: 'ViT-L/14' and other CLIP names, any "
-        "vision model on the hub or in a folder, 'builtin' (hand-made, no download, fast), "
-        "'clip:NAME' (the clip package), or several joined with '+'.",
-    )
-    hidden_states: Integers = Field(
-        (),
-        description="Hidden layers of the extractor whose mean joins its output: [-2] is the "
-        "last but one.",
-    )
-
-
-class Ratings(Group):
-    """Where an image's score comes from."""
-
-    use_score_file: bool | str = Field(
-        True,
-        description="True: score.json or scores.csv where there is one, otherwise the names of "
-        "the folders; False: always the names of the folders, which must be whole numbers; or "
-        "the name of a score file inside the image folder.",
-    )
-
-
 class KeepDelete(Group):
     """Which images a person kept and deleted."""
 
-    keep_folders: Texts = Field(
+    keep_folders: Words = key(
         ("keep", "accepted"),
+        "With loss_model 'bce': folders right below the image folder whose images you kept.",
         min_length=1,
-        description="With loss_model 'bce': folders right below the image folder whose images "
-        "you kept.",
     )
-    delete_folders: Texts = Field(
-        ("delete", "rejected"), min_length=1, description="The same of images you deleted."
+    delete_folders: Words = key(
+        ("delete", "rejected"), "The same, of images that you deleted.", min_length=1
     )
 
 
 class InferenceArgs(Group):
     """How models are run."""
 
-    per_device_eval_batch_size: int = Field(
-        32, ge=1, description="Images in one pass through the feature extractor."
+    per_device_eval_batch_size: Positive = key(
+        32, "Images in one pass through the feature extractor."
     )
 
 
 class UsedModel(Group):
     """A model that is there already."""
 
-    load_model: Place = Field(
-        "", description="The folder of a model you trained, or the file of a published head."
+    load_model: Place = key(
+        "", "The folder of a model you trained, or the file of a published head."
     )
     evaluation_args: InferenceArgs = Field(default_factory=InferenceArgs)
 
@@ -186,20 +200,5 @@ class UsedModel(Group):
 class EvaluationArgs(InferenceArgs):
     """How results are computed and shown."""
 
-    bootstrap_samples: int = Field(
-        1000, ge=0, description="Resamples behind the 95 % intervals; 0: no intervals."
-    )
-    report_images: int = Field(
-        12, ge=0, le=200, description="Thumbnails in each row of report.html."
-    )
-
-
-def parse_modes(value: Any, allowed: tuple[str, ...]) -> Any:
-    """'train,evaluate' as ('train', 'evaluate'); unknown words raise ValueError."""
-    if not isinstance(value, str):
-        return value
-    words = tuple(word.strip() for word in value.split(",") if word.strip())
-    unknown = [word for word in words if word not in allowed]
-    if unknown:
-        raise ValueError(f"{unknown[0]!r} is not one of {', '.join(allowed)}")
-    return words
+    bootstrap_samples: Natural = key(1000, "Resamples behind the 95 % intervals; 0: no intervals.")
+    report_images: int = key(12, "Thumbnails in each row of report.html.", ge=0, le=200)

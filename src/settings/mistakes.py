@@ -77,6 +77,8 @@ def _syntax(error: SyntaxError, lines: list[str]) -> str:
         return "a quotation mark is missing"
     if match := re.search(r"invalid character '([“”„‘’«»])'", text):
         return f'write straight quotation marks (") instead of {match[1]}'
+    if "unmatched" in text:
+        return f"{text[-2]} closes nothing: it is one too many"
     if "cannot assign" in text:
         return "write a colon, not =, between a key and its value"
     if match := re.search(r":\s*(\d+),(\d+)\s*,?\s*(#.*)?$", bare):
@@ -103,8 +105,6 @@ def _syntax(error: SyntaxError, lines: list[str]) -> str:
         return f"the {match[1]} that is opened here is never closed"
     if match := re.search(r"'(.)' does not match opening parenthesis '(.)'( on line \d+)?", text):
         return f"{match[1]} stands here, while the {match[2]}{match[3] or ''} is still open"
-    if "unmatched" in text:
-        return f"{text[-2]} closes nothing: it is one too many"
     if "indent" in text:
         return "remove the spaces at the beginning of the line"
     return text
@@ -135,6 +135,8 @@ def mend(field: FieldInfo | None, detail: Any) -> str:
         return f"write {wanted}, without quotation marks"
     if kind in ("int_type", "int_from_float"):
         return "write a whole number"
+    if value == "score_file":
+        return "python run.py aesthetic_score_from_model writes scores into score.json"
     if kind == "literal_error" and field is not None:
         choices = [str(choice) for choice in get_args(field.annotation)]
         return f"choose one of {', '.join(map(repr, choices))}{hint(text, choices)}"

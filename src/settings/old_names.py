@@ -1,6 +1,10 @@
 """Names that earlier versions and the first trainer had, and what is called so now."""
 
-from src.settings.training_arguments import training_argument_names
+import ast
+import functools
+import importlib.util
+from collections.abc import Collection
+from pathlib import Path
 
 # Key -> its name now, with a script's name before it if it belongs to the group of that script.
 RENAMED = {
@@ -30,9 +34,10 @@ for (_script, _prefix), _keys in _PREFIXES.items():
 # has a form of its own.
 GONE = {"ignore_score_zero", "meta_fmt", "ab_analysis_regexes", "use_model_scores_for_stats"}
 
-# The dictionaries in which the first trainer kept its keys, and whose they are; "" for everyone's.
+# The dictionaries of an arguments file, most of them the first trainer's, and whose they are.
 PARTS = {
     "args": "",
+    "per_script": "",
     "common_args": "",
     "category_training_args": "custom_classifier_training",
     "aesthetic_training_args": "aesthetic_predictor_training",
@@ -59,18 +64,27 @@ TRAINING_GONE = {
 }
 
 
-def new_training_name(name: str, own: frozenset[str]) -> str | None:
-    """What a key of training_args is called now; None if it has no effect in this script.
+@functools.cache
+def training_argument_names() -> frozenset[str]:
+    """The fields of the installed TrainingArguments; none if transformers is not installed.
 
-    Args:
-        name: the key.
-        own: the keys that the script's training has; empty if it takes all of TrainingArguments.
+    They are read from the source, since importing the class would load torch.
     """
-    known = own or training_argument_names()
-    if name in known or not known:
-        return name
-    new = TRAINING_RENAMED.get(name, name)
-    if new in known:
-        return new
+    package = importlib.util.find_spec("transformers")
+    if package is None or package.origin is None:
+        return frozenset()
+    source = Path(package.origin).with_name("training_args.py").read_text(encoding="utf-8")
+    return frozenset(
+        field.target.id
+        for node in ast.parse(source).body
+        if isinstance(node, ast.ClassDef) and node.name == "TrainingArguments"
+        for field in node.body
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+    )
+
+
+def new_training_name(name: str, known: Collection[str]) -> str | None:
+    """What a key of training_args is called now; None if it has no effect in this script."""
+    new = name if name in known else TRAINING_RENAMED.get(name, name)
     passed_over = TRAINING_GONE | TRAINING_RENAMED.keys() | training_argument_names()
-    return None if name in passed_over else name
+    return None if new not in known and name in passed_over else new

@@ -1,60 +1,49 @@
 """The settings of the scripts around the rating window."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from src.settings.keys import Computing, Group, ImageFolder, Place, ScriptSettings, UsedModel
+from src.settings import keys
+from src.settings.keys import Group, Place, Positive, key
 
 
 class RatingMethod(Group):
     """How a person's choices become scores."""
 
-    ab_scorer_method: Literal["posterior", "elo"] = Field(
+    ab_scorer_method: Literal["posterior", "elo"] = key(
         "posterior",
-        description="How choices become scores: 'posterior' (Bayesian, helped by image features: "
-        "a third of the clicks) or 'elo' (the classic rule, K = 0.8).",
+        "How choices become scores: 'posterior' (Bayesian, helped by image features: a third of "
+        "the clicks) or 'elo' (the classic rule, K = 0.8).",
     )
 
 
-class ABScorer(ScriptSettings, ImageFolder, Computing, RatingMethod):
+class ABScorer(keys.ScriptSettings, keys.Computing, RatingMethod):
     """Rate your images by choosing between two at a time."""
 
-    script: ClassVar[str] = "aesthetic_ab_scorer"
-    essentials: ClassVar[tuple[str, ...]] = ("ab_scorer_size", "ab_scorer_goal", "load_model")
+    script = "aesthetic_ab_scorer"
+    essentials = ("ab_scorer_size", "ab_scorer_goal", "load_model")
 
-    ab_scorer_size: int = Field(
-        600, ge=400, le=10_000, description="Height of the window, in pixels."
+    ab_scorer_size: int = key(600, "Height of the window, in pixels.", ge=400, le=10_000)
+    ab_scorer_goal: Positive = key(100, "Comparisons in a session; you may go on after them.")
+    ab_scorer_selection: Literal["active", "least_shown", "random"] = key(
+        "active", "Which pairs are shown; 'active': those that tell most."
     )
-    ab_scorer_goal: int = Field(
-        100, ge=1, description="Comparisons that one session aims at; go on as long as you like."
-    )
-    ab_scorer_selection: Literal["active", "least_shown", "random"] = Field(
-        "active",
-        description="Which pairs are shown: 'active' (those that tell most), 'least_shown' or "
-        "'random'.",
-    )
-    feature_extractor: Place = Field(
+    feature_extractor: Place = key(
         "ViT-L/14",
+        "Whose features help the scores, if they have been computed already; otherwise those that "
+        "most images have, or the built-in ones.",
         min_length=1,
-        description="Whose features help the scores, if they have been computed already; "
-        "otherwise those that most images have, or the built-in ones.",
     )
-    load_model: Place = Field(
-        "",
-        description="A model you trained: the statistics then say on which images you, your "
-        "scores and the model disagree; '' for none.",
+    load_model: Place = key(
+        "", "A model you trained: the statistics then say where it and you disagree; '' for none."
     )
 
 
-class ScoreFromModel(ScriptSettings, ImageFolder, Computing, RatingMethod, UsedModel):
+class ScoreFromModel(keys.ScriptSettings, keys.Computing, RatingMethod, keys.UsedModel):
     """Give images that you have not rated yet the score of a model, as a start."""
 
-    script: ClassVar[str] = "aesthetic_score_from_model"
-    essentials: ClassVar[tuple[str, ...]] = ("load_model", "dry_run")
+    script = "aesthetic_score_from_model"
+    essentials = ("load_model", "dry_run")
 
-    dry_run: bool = Field(
-        False,
-        description="True: only say what would be written to score.json. (Scores of images that "
-        "you have rated are never changed.)",
+    dry_run: bool = key(
+        False, "True: only say what would be added to score.json; your own scores never change."
     )

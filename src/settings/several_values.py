@@ -1,32 +1,25 @@
 """Settings that are given as a list of values, for the search to try them all."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from src.settings.keys import fields
 
-@dataclass(frozen=True)
-class Searchable:
-    """Marks a setting that the search can try several values of, given as a list.
-
-    Attributes:
-        name: what the search and its table call it.
-    """
-
-    name: str
-
-
-def searchable(kind: type[BaseModel]) -> dict[str, str]:
-    """The names that the search has for settings, by key ("head", "training_args.seed")."""
-    return {
-        key: mark.name
-        for key, field in _fields(kind)
-        for mark in field.metadata
-        if isinstance(mark, Searchable)
-    }
+# What the search and its table call the settings of which it can try several values.
+_MODEL = ("hidden", "dropouts", "relu", "standardise")
+_TRAINING = (
+    *("lr_scheduler_type", "warmup_ratio", "warmup_steps", "weight_decay", "max_grad_norm"),
+    *("adam_beta1", "adam_beta2", "adam_epsilon"),
+)
+SEARCHED = {
+    "head": "head",
+    "loss_model": "loss",
+    **{f"aesthetic_model_{name}": name for name in _MODEL},
+    **{f"training_args.{name}": name for name in _TRAINING},
+}
 
 
 def take_lists(
@@ -39,10 +32,9 @@ def take_lists(
     """
     plain = {k: dict(v) if isinstance(v, Mapping) else v for k, v in given.items()}
     lists: dict[str, list[Any]] = {}
-    names = searchable(kind)
-    for key, field in _fields(kind):
+    for key, field in fields(kind).items():
         value = get_value(plain, key)
-        if key in names and _is_several(field, value):
+        if key in SEARCHED and _is_several(field, value):
             lists[key] = list(value)
             plain = with_value(plain, key, value[0])
     return plain, lists
@@ -61,23 +53,8 @@ def with_value(given: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]
     return {**given, group: {**given[group], inner: value}} if group else {**given, key: value}
 
 
-def field_of(kind: type[BaseModel], key: str) -> FieldInfo:
-    """The field of a key."""
-    return dict(_fields(kind))[key]
-
-
-def _fields(kind: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    for name, field in kind.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            for inner, inner_field in field.annotation.model_fields.items():
-                yield f"{name}.{inner}", inner_field
-        else:
-            yield name, field
-
-
 def _is_several(field: FieldInfo, value: Any) -> bool:
     if not isinstance(value, (list, tuple)) or not value:
         return False
-    if get_origin(field.annotation) is tuple:
-        return all(isinstance(item, (list, tuple)) for item in value)
-    return True
+    of_lists = get_origin(field.annotation) is tuple
+    return not of_lists or all(isinstance(item, (list, tuple)) for item in value)

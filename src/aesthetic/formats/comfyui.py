@@ -35,11 +35,8 @@ def export(
 ) -> float | None:
     """Write the model twice: for the newer nodes, and with `_stock` in its name for the older.
 
-    Args:
-        predictor: a model on features of CLIP models, without hidden states.
-        clip_models: hub names of the CLIP models whose features are joined, in order.
-        features: (n, d) of training images as extracted; used where the model must be imitated.
-        held_out: (m, d) of images that it was not trained on, to compare the imitation with it.
+    The model is on features of CLIP models, named as on the hub, in order. Where it must be
+    imitated, that is done on the `features` of training images, (n, d) as extracted.
 
     Returns:
         1 if what is written is the same function; otherwise the share of pairs of held-out images

@@ -10,15 +10,16 @@ from pydantic import ValidationError
 
 from src.aesthetic.heads import FITS
 from src.errors import SettingsError
+from src.settings.keys import fields
 from src.settings.mlp import Mlp
-from src.settings.several_values import field_of, searchable, with_value
+from src.settings.several_values import SEARCHED, with_value
 
 USUAL = {
     "epochs": "training_args.num_train_epochs",
     "lr": "training_args.learning_rate",
     "batch": "training_args.per_device_train_batch_size",
 }
-KEYS = USUAL | {name: key for key, name in searchable(Mlp).items()}
+KEYS = USUAL | {name: key for key, name in SEARCHED.items() if key != "head"}
 HEADS = ("mlp", "auto", *(name for name in FITS if name != "logistic"))
 Setting = Mapping[str, Any]  # {"epochs": 100, "lr": 1e-4, "batch": 8, "relu": True}; None: unused
 
@@ -123,7 +124,7 @@ def _all_choices(name: str) -> tuple[Any, ...]:
     """All values that a setting of words can have; () for lists of numbers."""
     if name == "head":
         return HEADS
-    annotation = field_of(Mlp, KEYS[name]).annotation
+    annotation = fields(Mlp)[KEYS[name]].annotation
     if annotation is bool:
         return (False, True)
     return get_args(annotation) if get_origin(annotation) is Literal else ()

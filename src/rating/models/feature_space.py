@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from src.errors import DataError
 from src.rating.models.graph import Floats
 
-DIMENSIONS = 64
+DIMENSIONS = 128
 _OVERSAMPLING = 16
 _EXACT = 2**28  # rows times columns times the smaller of both
 
@@ -18,7 +18,7 @@ _EXACT = 2**28  # rows times columns times the smaller of both
 class FeatureSpace:
     """Features of n images, in the order of the images."""
 
-    features: Floats  # (n, d) float32, d ≤ 64; zero where an image has none
+    features: Floats  # (n, d) float32, d ≤ 128; zero where an image has none
     known: np.ndarray  # (n,) bool: the image has features
 
     @property
@@ -39,10 +39,10 @@ def without_features(count: int) -> FeatureSpace:
 def feature_space(images: Sequence[str], features: Mapping[str, ArrayLike]) -> FeatureSpace:
     """The principal components of the features, scaled so that the mean of |x|² is 1.
 
-    Each feature is first divided by the square root of its standard deviation (Pareto scaling,
-    van den Berg et al. 2006), half way between features of one unit, whose spread says how much
-    they matter, and of many, whose spread says nothing. An image may have no vector, or one that
-    is not finite.
+    Each image's vector is first scaled to length 1, and each feature divided by the square root of
+    its standard deviation (Pareto scaling, van den Berg et al. 2006), half way between features of
+    one unit, whose spread says how much they matter, and of many, whose spread says nothing. An
+    image may have no vector, or one that is not finite.
     """
     rows = [index for index, path in enumerate(images) if path in features]
     if not rows:
@@ -58,6 +58,7 @@ def feature_space(images: Sequence[str], features: Mapping[str, ArrayLike]) -> F
     known = np.zeros(len(images), bool)
     known[np.asarray(rows)[finite]] = True
     table = table[finite]
+    table /= np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-12)
     spread = table.std(axis=0)
     components = principal_components(table / np.sqrt(np.where(spread > 0, spread, 1)), DIMENSIONS)
     result = np.zeros((len(images), components.shape[1]), np.float32)

@@ -1,8 +1,8 @@
 """The comparisons as a network between images, and the linear algebra on it.
 
-With p(1-p) of the choices between two images as the weight of their edge, the negative Hessian of
-the log-likelihood is the network's Laplacian L. The posterior of each image's own part is then
-governed by D + L, D a positive diagonal: sparse, symmetric and diagonally dominant.
+Where the choices between two images tell of their difference what a Gaussian of precision q would,
+q is the weight of their edge, and the precision of each image's own part is D + L: L the network's
+Laplacian, D a positive diagonal; sparse, symmetric and diagonally dominant.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.intp]
+_DENSE = 1000  # images up to which a dense solution is faster
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,14 @@ class ComparisonGraph:
     """The choices between `count` images, choices of one pair merged into one edge."""
 
     def __init__(self, choices: Choices, count: int) -> None:
-        self.winners, self.losers = choices.winners, choices.losers
-        self.weights = np.asarray(choices.weights, dtype=float)
         self.count = count
-        code = np.minimum(self.winners, self.losers) * count
-        code += np.maximum(self.winners, self.losers)
-        pairs, self._pair_of = np.unique(code, return_inverse=True)
+        first = np.minimum(choices.winners, choices.losers)
+        code = first * count + np.maximum(choices.winners, choices.losers)
+        pairs, pair_of = np.unique(code, return_inverse=True)
         self.i, self.j = pairs // count, pairs % count
+        won = choices.weights * (choices.winners == first)
+        self.won = np.bincount(pair_of, won, len(pairs)).astype(float)  # by image i
+        self.lost = np.bincount(pair_of, choices.weights - won, len(pairs)).astype(float)
         # Both directions of every edge, grouped by image, for sums over neighbours.
         heads = np.concatenate([self.i, self.j])
         order = np.argsort(heads, kind="stable")
@@ -50,21 +52,9 @@ class ComparisonGraph:
         self._edge = order % max(len(pairs), 1)
         self._first = np.searchsorted(heads[order], np.arange(count))
 
-    def log_likelihood(self, f: Floats) -> float:
-        """Of all choices, for (n,) scores in logits."""
-        margin = f[self.winners] - f[self.losers]
-        return -float(self.weights @ np.logaddexp(0.0, -margin))
-
-    def slope(self, f: Floats) -> Floats:
-        """(n,) derivative of the log-likelihood."""
-        miss = self.weights * sigmoid(f[self.losers] - f[self.winners])
-        return self._per_image(self.winners, miss) - self._per_image(self.losers, miss)
-
-    def curvature(self, f: Floats) -> Floats:
-        """(edges,) p(1-p) of the choices, summed over those of one pair."""
-        p = sigmoid(f[self.winners] - f[self.losers])
-        weights = self.weights * p * (1 - p)
-        return np.asarray(np.bincount(self._pair_of, weights, len(self.i)), dtype=float)
+    def gather(self, flow: Floats) -> Floats:
+        """(n,) what (edges,) flows towards i and away from j bring to each image."""
+        return self._per_image(self.i, flow) - self._per_image(self.j, flow)
 
     def degree(self, q: Floats) -> Floats:
         """(n,) sum of the edge weights at each image: the diagonal of L."""
@@ -73,20 +63,24 @@ class ComparisonGraph:
     def laplacian(self, q: Floats, v: Floats) -> Floats:
         """L v for edge weights q; v is (n,) or (n, k)."""
         if v.ndim == 1:
-            flow = q * (v[self.i] - v[self.j])
-            return self._per_image(self.i, flow) - self._per_image(self.j, flow)
+            return self.gather(q * (v[self.i] - v[self.j]))
         pulled = np.add.reduceat(v[self._tails] * q[self._edge, None], self._first, axis=0)
         return np.asarray(self.degree(q)[:, None] * v - pulled)
 
     def solve(self, q: Floats, d: Floats, b: Floats) -> Floats:
         """(D + L)^-1 b for the diagonal d and an (n, k) matrix b."""
+        if self.count <= _DENSE:
+            matrix = np.diag(d + self.degree(q))
+            matrix[self.i, self.j] = matrix[self.j, self.i] = -q
+            return np.asarray(np.linalg.solve(matrix, b))
         diagonal = (d + self.degree(q))[:, None]
         return conjugate_gradients(
             lambda v: d[:, None] * v + self.laplacian(q, v), lambda r: r / diagonal, b, 1e-4
         )
 
-    def inverse_diagonal(self, q: Floats, d: Floats) -> tuple[Floats, float]:
-        """The diagonal of (D + L)^-1, and log det(D + L) - log det D.
+    def marginals(self, q: Floats, d: Floats) -> tuple[Floats, Floats, float]:
+        """The diagonal of (D + L)^-1; the variance of each edge's difference if the edge were not
+        there; and log det(D + L) - log det D.
 
         Gaussian belief propagation: every edge is a spring of stiffness q, every image tied to
         zero by one of stiffness d; what an image feels of an edge is the edge in series with
@@ -104,7 +98,7 @@ class ComparisonGraph:
             to_i, to_j = new_i, new_j
         shared = q * q / ((hold_i + q) * (hold_j + q))  # squared correlation of an edge's ends
         log_det = np.log(stiffness / d).sum() - np.log1p(-shared).sum()
-        return 1.0 / stiffness, float(log_det)
+        return 1.0 / stiffness, 1.0 / hold_i + 1.0 / hold_j, float(log_det)
 
     def _per_image(self, images: Ints, values: Floats) -> Floats:
         return np.asarray(np.bincount(images, values, self.count), dtype=float)

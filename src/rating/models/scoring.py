@@ -16,7 +16,7 @@ import numpy as np
 from src.rating.models.feature_space import FeatureSpace
 from src.rating.models.graph import Choices, Floats, Ints, sigmoid
 from src.rating.models.initial_scores import InitialScores
-from src.rating.models.posterior import LOGITS, Belief, Prior, fit
+from src.rating.models.posterior import LOGITS, Belief, Fit, Prior, fit
 from src.rating.pairs.expected_gain import SCORE_VARIANCE, pair_gains
 
 K = 0.8  # how far one choice can move an Elo score
@@ -26,26 +26,39 @@ ANSWER_PRECISION = 0.15
 """mean p(1-p) of a choice: what one comparison of the old tool adds to what is known, logits⁻²"""
 MOST_SEARCHED = 5000
 """above this many choices the kind of taste is no longer searched for, but kept"""
+VARIANCES = (1.2, 2.1, SCORE_VARIANCE, 6.2, 10.7, 18.5)
+SHARES = {0.02: 0.2, 0.15: 0.2, 0.5: 0.25, 0.8: 0.2, 0.95: 0.15}  # with their prior probability
+POWERS = (0.0, 0.5, 1.0)
+_DOUBT = 0.6  # prior standard deviation of the logarithm of the variance
+_HARDLY = 0.01  # a kind of taste that is less likely than this counts for nothing
 
 
-class FeaturePrior(NamedTuple):
-    """How much of taste features explain, and how.
+class Taste(NamedTuple):
+    """A kind of person: how steep the answers are, and how much of taste features explain.
 
-    A component of mean square p has weights of variance proportional to p^spectrum_power: 0 is
-    plain linear taste; with 1 taste goes with what images differ in most.
+    A component of mean square p has weights of variance proportional to p^power: 0 is plain
+    linear taste; with 1 taste goes with what images differ in most.
     """
 
-    variance_share: float  # of the scores' variance
-    spectrum_power: float
-    weight: float  # prior probability
+    variance: float = SCORE_VARIANCE  # of the scores, logits²
+    share: float = 0.5  # of this variance that features explain
+    power: float = 1.0
+
+    @property
+    def log_prior(self) -> float:
+        deviation = math.log(self.variance / SCORE_VARIANCE) / _DOUBT
+        return math.log(SHARES[self.share]) - 0.5 * deviation**2
+
+    def neighbours(self) -> list[Self]:
+        return [
+            self._replace(**{name: values[at + step]})
+            for name, values in zip(self._fields, (VARIANCES, tuple(SHARES), POWERS), strict=True)
+            for step in (-1, 1)
+            if 0 <= (at := values.index(getattr(self, name))) + step < len(values)
+        ]
 
 
-FEATURE_PRIORS = (
-    FeaturePrior(0.50, 1.0, 0.25),
-    FeaturePrior(0.50, 0.0, 0.20),
-    FeaturePrior(0.15, 0.5, 0.25),
-    FeaturePrior(0.02, 0.5, 0.30),
-)
+USUAL = Taste()
 
 
 class Answer(NamedTuple):
@@ -124,42 +137,53 @@ class PosteriorScoring(_Scoring):
     """Gaussian-process preference learning (`posterior.py`) in the features at hand."""
 
     space: FeatureSpace
-    feature_prior: FeaturePrior
+    taste: Taste
+    candidates: tuple[tuple[float, Belief], ...] = ()
+    """kinds of taste by their probability, as of the last fit"""
 
     @classmethod
-    def begin(
-        cls,
-        initial: InitialScores,
-        space: FeatureSpace,
-        feature_prior: FeaturePrior = FEATURE_PRIORS[0],
-    ) -> Self:
-        belief = Belief.start(_prior(initial, space, feature_prior))
-        return cls(initial, belief, space, feature_prior)
+    def begin(cls, initial: InitialScores, space: FeatureSpace, taste: Taste = USUAL) -> Self:
+        return cls(initial, Belief.start(_prior(initial, space, taste)), space, taste)
 
     def after(self, answer: Answer) -> Self:
         left, right, outcome = answer
-        if outcome == "left":
-            belief = self.belief.after(left, right)
-        elif outcome == "right":
-            belief = self.belief.after(right, left)
-        else:
-            belief = self.belief.after(left, right, 0.5).after(right, left, 0.5)
-        return replace(self, belief=belief)
+        won = {"left": 1.0, "right": 0.0}.get(outcome, 0.5)
+        return replace(self, belief=self.belief.after(left, right, won))
 
     def refitted(self, answers: Sequence[Answer]) -> Self:
-        """All answers fitted at once, under the feature prior of the greatest evidence."""
-        choices = as_choices(answers)
-        search = self.space.width and 0 < len(choices) <= MOST_SEARCHED
-        best, most = self, -math.inf
-        for prior in FEATURE_PRIORS if search else (self.feature_prior,):
-            fitted = fit(_prior(self.initial, self.space, prior), choices, self.belief)
-            evidence = fitted.log_evidence + math.log(prior.weight)
-            if evidence > most:
-                best, most = replace(self, feature_prior=prior, belief=fitted.belief), evidence
-        return best
+        """All answers fitted at once, under the kind of taste of the greatest evidence."""
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1, "blas"):  # the matrices are small, and others want the processor
+            return self._searched(answers)
+
+    def _searched(self, answers: Sequence[Answer]) -> Self:
+        choices, found = as_choices(answers), dict[Taste, Fit]()
+
+        def evidence(taste: Taste) -> float:
+            if taste not in found:
+                sites = found[best].sites if best in found else None
+                found[taste] = fit(_prior(self.initial, self.space, taste), choices, sites)
+            return found[taste].log_evidence + taste.log_prior
+
+        best, before = self.taste, None
+        while best != before and 0 < len(choices) <= MOST_SEARCHED:
+            best, before = max([best, *self._others(best)], key=evidence), best
+        # Not from sites found on the way, so that the same answers give the same scores.
+        found[best] = fit(_prior(self.initial, self.space, best), choices)
+        weights = np.exp([evidence(taste) - evidence(best) for taste in found])
+        weights[weights < _HARDLY] = 0
+        pairs = zip(weights / weights.sum(), found.values(), strict=True)
+        candidates = tuple((float(weight), one.belief) for weight, one in pairs if weight)
+        return replace(self, taste=best, belief=found[best].belief, candidates=candidates)
 
     def with_space(self, space: FeatureSpace) -> Self:
-        return self.begin(self.initial, space, self.feature_prior)
+        return self.begin(self.initial, space, self.taste)
+
+    def _others(self, taste: Taste) -> list[Taste]:
+        """Tastes to compare a taste with; without features, only people as steep or not."""
+        near = taste.neighbours()
+        return near if self.space.width else [one for one in near if one[1:] == taste[1:]]
 
 
 Scoring = EloScoring | PosteriorScoring
@@ -191,15 +215,15 @@ def as_choices(answers: Sequence[Answer]) -> Choices:
     )
 
 
-def _prior(initial: InitialScores, space: FeatureSpace, feature_prior: FeaturePrior) -> Prior:
+def _prior(initial: InitialScores, space: FeatureSpace, taste: Taste) -> Prior:
     """Features explain their share; initial scores are one more feature, of weight 1."""
     columns = [scores for scores in (initial.old, initial.model) if scores.any()]
     features = np.column_stack([space.features, *columns]) if columns else space.features
-    share, power = feature_prior.variance_share, space.power
-    spread = power**feature_prior.spectrum_power
+    power = space.power
+    spread = power**taste.power
     if space.width:
-        spread *= SCORE_VARIANCE * share / (power @ spread)
-    own = np.where(space.known, SCORE_VARIANCE * (1 - share), SCORE_VARIANCE)
+        spread *= taste.variance * taste.share / (power @ spread)
+    own = taste.variance * np.where(space.known, 1 - taste.share, 1)
     return Prior(
         features=features,
         w_mean=np.concatenate([np.zeros(space.width), np.ones(len(columns))]),

@@ -27,14 +27,16 @@ def folder():
         yield Path(name)
 
 
-def rate(folder, taste, features, choices, seed=0):
+def rate(folder, taste, features, choices, seed=0, selection="active"):
     """A person whose choices follow logistic noise around a taste that is known."""
     rng = np.random.default_rng(seed)
     names = [f"{number:03d}.png" for number in range(len(taste))]
     for name in names:
         (folder / name).touch()
     vectors = None if features is None else dict(zip(names, features, strict=True))
-    with RatingDatabase(folder, images=names, features=vectors, seed=seed) as database:
+    with RatingDatabase(
+        folder, images=names, features=vectors, seed=seed, selection=selection
+    ) as database:
         for _ in range(choices):
             left, right = database.next_pair()
             margin = taste[int(left[:3])] - taste[int(right[:3])]
@@ -77,7 +79,7 @@ def test_reported_and_true_share_agree(folder, in_window):
     rng = np.random.default_rng(3)
     x = rng.normal(size=(300, 30))
     taste = x @ rng.normal(size=30) / 30**0.5 * 1.4 + rng.normal(0, 1.2, 300)
-    rate(folder, taste[:150], x[:150] if in_window else None, 300)
+    rate(folder, taste[:150], x[:150] if in_window else None, 300, selection="random")
     data = read(folder, x[:150])
     choices = read_choice_data(data)
     assert (choices.scoring.space.width > 0) == in_window
@@ -97,7 +99,7 @@ def test_reported_and_true_share_agree(folder, in_window):
 
 def test_noise_is_foretold_no_better_than_a_coin(folder):
     x = np.random.default_rng(0).normal(size=(60, 30))
-    rate(folder, np.zeros(60), x, 150)
+    rate(folder, np.zeros(60), x, 150, selection="random")
     data = read(folder, x)
     choices = read_choice_data(data)
     found = foretell(data, choices, ridge(data), np.ones(60, dtype=bool))

@@ -52,7 +52,7 @@ def test_with_hardly_any_own_effects_it_is_penalised_logistic_regression():
     both = np.concatenate([difference, -difference])
     label = np.repeat([1, 0], len(difference))
     reference = LogisticRegression(C=1e6, fit_intercept=False).fit(both, label).coef_[0]
-    assert np.corrcoef(head.weight, reference)[0, 1] > 0.999
+    assert np.corrcoef(head.weight, reference)[0, 1] > 0.998
 
 
 def test_a_repeat_counts_like_double_weight():

@@ -34,7 +34,8 @@ def belief_of(width, count=14, answers=0, seed=0):
     )
     belief = Belief.start(prior)
     for _ in range(answers):
-        belief = belief.after(*(int(image) for image in rng.choice(count, 2, replace=False)))
+        left, right = rng.choice(count, 2, replace=False).tolist()
+        belief = belief.after(left, right, 1.0)
     return belief
 
 

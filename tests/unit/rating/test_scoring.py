@@ -143,9 +143,9 @@ def test_features_that_tell_taste_get_a_large_share_and_useless_ones_a_small():
         names = [str(i) for i in range(count)]
         space = feature_space(names, dict(zip(names, features, strict=True)))
         begin = PosteriorScoring.begin(starts(count), space)
-        shares[name] = begin.refitted(answers).feature_prior.variance_share
+        shares[name] = begin.refitted(answers).taste.share
     assert shares["useless"] == 0.02
-    assert shares["good"] == 0.5
+    assert shares["good"] == 0.95
 
 
 def test_images_without_features_are_as_uncertain_as_without_any_features():

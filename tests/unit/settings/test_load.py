@@ -1,33 +1,32 @@
 """arguments.py and the command line become settings, or one clear message."""
 
 import ast
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import transformers
 
 from src.errors import SettingsError
 from src.script import exit_code
-from src.settings import AestheticTraining, ScoreImages, load_settings
+from src.settings import AestheticTraining, ClassifierTraining, ScoreImages, load_settings
 from src.settings.keys import ScriptSettings
 from src.settings.load import run_file
+from src.settings.old_names import TRAINING_GONE, TRAINING_RENAMED
 from src.settings.scripts import SCRIPTS
 from tests.unit.test_architecture import imports
 
 ROOT = Path(__file__).parents[3]
 
 
-def load(tmp_path: Path, text: str, *words: str) -> AestheticTraining:
+def load(tmp_path: Path, text: str, *words: str, kind: Any = AestheticTraining) -> Any:
     file = tmp_path / "arguments.py"
     file.write_text(text, encoding="utf-8")
-    return load_settings(AestheticTraining, file, words)
-
-
-def problems(tmp_path: Path, text: str, *words: str) -> str:
-    with pytest.raises(SettingsError) as caught:
-        load(tmp_path, text, *words)
-    return str(caught.value)
+    return load_settings(kind, file, words)
 
 
 def test_later_places_go_before_earlier_ones(tmp_path):
@@ -46,22 +45,15 @@ training_args = {"learning_rate": 1e-3, "seed": 1}
     assert settings.training_args.warmup_steps == 5
 
 
-def load_scoring(tmp_path: Path, text: str, *words: str) -> ScoreImages:
-    (tmp_path / "arguments.py").write_text(text, encoding="utf-8")
-    return load_settings(ScoreImages, tmp_path / "arguments.py", words)
-
-
 def test_names_of_version_0_still_work_and_the_new_ones_are_named(tmp_path, caplog):
     text = """
-args = {"score_action": "touch", "score_dry_run": True, "existing_tags": "skip", "dry_run": False,
-        "classify_undo": "x"}
+args = {"score_action": "touch", "score_dry_run": True, "existing_tags": "skip", "dry_run": False}
 per_script = {"score_images.py": {"score_first": "worst"}}
 """
     with caplog.at_level("INFO"):
-        settings = load_scoring(tmp_path, text, "--score_output=out")
+        settings = load(tmp_path, text, "--score_output=out", kind=ScoreImages)
     assert (settings.action, settings.first, settings.output) == ("touch", "worst", "out")
     assert settings.dry_run, "its own key goes before the one of all scripts"
-    assert settings.undo == "", "what belongs to another script"
     (line,) = caplog.messages
     assert "'score_action' is now 'action' in the group 'score_images'" in line
     assert "existing" not in line, "this script has no such key"
@@ -70,7 +62,8 @@ per_script = {"score_images.py": {"score_first": "worst"}}
 def test_paths_are_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", "/users/me")
     monkeypatch.setenv("HOME", "/home/me")
-    settings = load_scoring(tmp_path, "args = {'load_model': '~/m'}", "--into", "%USERPROFILE%/x y")
+    words = ("--into", "%USERPROFILE%/x y")
+    settings = load(tmp_path, "args = {'load_model': '~/m'}", *words, kind=ScoreImages)
     assert settings.load_model == "/home/me/m"
     assert settings.into == "/users/me/x y"
 
@@ -84,64 +77,20 @@ def test_a_key_that_is_there_twice_is_named(tmp_path, caplog):
     ]
 
 
-def test_all_problems_are_told_together(tmp_path):
-    text = """
-args = {"leaning_rate": 1, "device": "gpu", "fraction_for_test": 1.5, "test_pick_seed": True}
-training_args = {"num_train_epoch": 3}
-"""
-    message = problems(tmp_path, text, "save_model=x", "--fraction_for_tst=0.2")
-    for part in (
-        "arguments.py, line 2: unknown key 'leaning_rate'. Did you mean",
-        "device is 'gpu'",
-        "fraction_for_test is 1.5",
-        "test_pick_seed is True",
-        "Did you mean 'num_train_epochs'?",
-        "'save_model=x' should read --key=value",
-        "command line: unknown key 'fraction_for_tst'. Did you mean 'fraction_for_test'?",
-    ):
-        assert part in message
-    assert len(message.splitlines()) == 7
-
-
-def test_whole_numbers_do_for_numbers_but_not_the_other_way_round(tmp_path):
-    assert load(tmp_path, "training_args = {'weight_decay': 1}").training_args.weight_decay == 1.0
-    assert "test_pick_seed" in problems(tmp_path, "args = {'test_pick_seed': 1.5}")
-    assert "test_pick_seed" in problems(tmp_path, "args = {'test_pick_seed': '1'}")
-
-
-def test_texts_on_the_command_line_stay_texts_and_may_hold_equals_signs(tmp_path):
-    settings = load(tmp_path, "", "--top_level_image_directory=a=b", "--load_model=1")
+def test_values_on_the_command_line_have_the_type_of_their_key(tmp_path):
+    words = ("--top_level_image_directory=a=b", "--load_model=1", "--hidden_states=[-2, 3]")
+    settings = load(tmp_path, "", *words, "--aesthetic_model_relu", "--use_score_file=False")
     assert settings.top_level_image_directory == "a=b"
     assert settings.load_model == "1"
-
-
-def test_lists_and_booleans_on_the_command_line(tmp_path):
-    settings = load(
-        tmp_path,
-        "",
-        "--hidden_states=[-2, 3]",
-        "--aesthetic_model_relu",
-        "--use_score_file=False",
-    )
     assert settings.hidden_states == (-2, 3)
     assert settings.aesthetic_model_relu is True
     assert settings.use_score_file is False
 
 
-def test_combinations_that_contradict_each_other(tmp_path):
-    message = problems(
-        tmp_path,
-        "args = {'loss_model': 'ranking'}",
-        "--training_args.per_device_train_batch_size=7",
-        "--mode=evaluate",
-    )
-    assert "make it even" in message
-    assert "needs load_model" in message
-
-
 @pytest.mark.parametrize("kind", SCRIPTS)
-def test_the_arguments_file_as_delivered_works_for_every_script(kind):
-    load_settings(kind, ROOT / "arguments.py")
+@pytest.mark.parametrize("file", ["arguments.py", "tests/fixtures/version_0/arguments.txt"])
+def test_the_arguments_file_of_each_version_works_for_every_script(kind, file):
+    load_settings(kind, ROOT / file)
 
 
 def test_the_arguments_file_holds_the_default_values():
@@ -181,37 +130,23 @@ def test_every_setting_of_a_script_is_read_by_it(kind):
     assert {*kind.model_fields, *inner} - read - {"training_args"} == set()
 
 
-def test_a_setting_of_another_script_in_evaluation_args_is_passed_over(tmp_path):
-    file = tmp_path / "arguments.py"
-    file.write_text("evaluation_args = {'bootstrap_samples': 7}", encoding="utf-8")
-    assert load_settings(ScoreImages, file).evaluation_args.per_device_eval_batch_size == 32
-    assert load_settings(AestheticTraining, file).evaluation_args.bootstrap_samples == 7
-    with pytest.raises(SettingsError, match=r"no use for 'evaluation_args\.report_images'"):
-        load_settings(ScoreImages, file, ["--evaluation_args.report_images=3"])
-    with pytest.raises(SettingsError, match="no 'report_image' that score_images supports"):
-        load_settings(ScoreImages, file, ["--evaluation_args.report_image=3"])
-
-
 class _Settings(ScriptSettings):
     """For the tests of the wrapper."""
 
     script = "anything"
+    top_level_image_directory: str = ""
 
 
-@pytest.mark.parametrize(
-    ("error", "code"), [(None, 0), (SettingsError("mend it"), 2), (KeyboardInterrupt(), 130)]
-)
-def test_exit_codes_and_messages(tmp_path, capsys, error, code):
-    (tmp_path / "arguments.py").write_text("", encoding="utf-8")
-
-    def main(settings: _Settings) -> None:
-        if error is not None:
-            raise error
-
-    assert exit_code(main, _Settings, str(tmp_path / "script.py"), []) == code
-    message = capsys.readouterr().err
-    assert "Traceback" not in message
-    assert ("mend it" in message) == (code == 2)
+def test_exit_codes_and_messages(tmp_path, capsys):
+    (tmp_path / "arguments.py").touch()
+    script = str(tmp_path / "script.py")
+    for error, code in ((None, 0), (SettingsError("mend it"), 2), (KeyboardInterrupt(), 130)):
+        assert exit_code(Mock(side_effect=error), _Settings, script, []) == code
+        message = capsys.readouterr().err
+        assert "Traceback" not in message
+        assert ("mend it" in message) == (code == 2)
+    with pytest.raises(ZeroDivisionError):  # a fault of the program is not hidden
+        exit_code(Mock(side_effect=ZeroDivisionError), _Settings, script, [])
 
 
 def test_a_reader_that_goes_away_is_no_fault():
@@ -220,16 +155,6 @@ def test_a_reader_that_goes_away_is_no_fault():
         script.stdout.close()  # before it has anything to say
         assert script.stderr.read() == b""
     assert script.returncode == 0
-
-
-def test_a_fault_of_the_program_is_not_hidden(tmp_path):
-    (tmp_path / "arguments.py").write_text("", encoding="utf-8")
-
-    def main(settings: _Settings) -> None:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        exit_code(main, _Settings, str(tmp_path / "script.py"), [])
 
 
 # --- several values for mode meta ---------------------------------------------------------------
@@ -259,6 +184,10 @@ training_args = {"weight_decay": [0, 0.01], "lr_scheduler_type": ["cosine"]}
     assert settings.training_args.lr_scheduler_type == "cosine"
 
 
+META, TRAIN = "args = {'mode': 'meta'", "training_args"
+ODD = "training_args = {'per_device_train_batch_size': 7}"
+
+
 def test_a_setting_that_is_a_list_anyway_is_no_search(tmp_path):
     settings = load(tmp_path, "args = {'aesthetic_model_dropouts': [0.1], 'hidden_states': [-2]}")
     assert set(settings.meta_values) == {"epochs", "lr", "batch"}
@@ -267,53 +196,86 @@ def test_a_setting_that_is_a_list_anyway_is_no_search(tmp_path):
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        (
-            "training_args = {'weight_decay': [0, 0.01]}",
-            ["training_args.weight_decay is [0, 0.01]", "add meta to mode"],
-        ),
-        (
-            "args = {'mode': 'meta'}\ntraining_args = {'weight_decay': [0, -1]}",
-            ["training_args.weight_decay is -1", "greater than or equal to 0"],
-        ),
-        (
-            "args = {'mode': 'meta', 'device': ['cpu', 'cuda']}",
-            ["arguments.py, line 1: device is ['cpu', 'cuda']", "not even mode 'meta'"],
-        ),
-        (
-            "args = {'mode': 'meta'}\ntraining_args = {'learning_rate': [1e-4, 1e-3]}",
-            ["training_args.learning_rate", "tries those of meta_lr"],
-        ),
-        ("args = {'mode': 'meta', 'head': 'ridge'}", ["head: ['mlp', 'ridge']"]),
-        ("args = {'mode': 'meta', 'head': ['mlp', 'pairwise']}", ["cannot compare", "pairwise"]),
-        ("args = {'mode': 'meta', 'meta_batch': []}", ["meta_batch is empty"]),
-        ("args = {'mode': 'meta', 'aesthetic_model_relu': []}", ["one value is needed here"]),
-        ("args = {'mode': 'meta', 'meta_storage': 'meta.db'}", ["meta_storage is 'meta.db'"]),
-        (
-            "args = {'mode': 'meta', 'loss_model': ['mse', 'ranking']}\n"
-            "training_args = {'per_device_train_batch_size': 7}",
-            ["make it even"],
-        ),
+        (f"{TRAIN} = {{'weight_decay': [0, 0.01]}}", ["is [0, 0.01]", "add meta to mode"]),
+        (f"{META}}}\n{TRAIN} = {{'weight_decay': [0, -1]}}", [f"{TRAIN}.weight_decay is -1"]),
+        (f"{META}, 'device': ['cpu', 'cuda']}}", ["device is ['cpu', 'cuda']", "not even mode"]),
+        (f"{META}}}\n{TRAIN} = {{'learning_rate': [1e-4]}}", ["tries those of meta_lr"]),
+        (f"{META}, 'head': 'ridge'}}", ["head: ['mlp', 'ridge']"]),
+        (f"{META}, 'head': ['mlp', 'pairwise']}}", ["cannot compare", "pairwise"]),
+        (f"{META}, 'meta_batch': []}}", ["meta_batch is empty"]),
+        (f"{META}, 'aesthetic_model_relu': []}}", ["one value is needed here"]),
+        (f"{META}, 'meta_storage': 'meta.db'}}", ["meta_storage is 'meta.db'"]),
+        (f"{META}, 'loss_model': ['mse', 'ranking']}}\n{ODD}", ["make it even"]),
         ("args = {'mlp_members': 2}", ["mlp_members must be 1"]),
         ("args = {'aesthetic_model_hidden': [0]}", ["from 1 on"]),
     ],
 )
 def test_lists_that_cannot_be_searched_are_explained(tmp_path, text, parts):
-    message = problems(tmp_path, text)
-    for part in parts:
-        assert part in message
-    assert len(message.splitlines()) == 1
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, text)
+    assert all(part in str(caught.value) for part in parts), caught.value
+    assert len(str(caught.value).splitlines()) == 1
 
 
-def test_other_scripts_say_only_that_one_value_is_needed(tmp_path):
-    from src.settings import ScoreImages
-
-    (tmp_path / "arguments.py").write_text("args = {'load_model': ['a', 'b']}", encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"one value is needed here$"):
-        load_settings(ScoreImages, tmp_path / "arguments.py")
+# --- the names of transformers' TrainingArguments -------------------------------------------------
 
 
-def test_names_of_searched_settings_are_those_of_the_search():
-    from src.aesthetic.search.space import KEYS, USUAL
-    from src.settings.several_values import searchable
+def test_their_names_are_read_without_importing_them():
+    program = (
+        "import sys\n"
+        "from src.settings.old_names import training_argument_names\n"
+        "print(*training_argument_names())\n"
+        "assert not sys.modules.keys() & {'torch', 'transformers', 'numpy'}\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    fields = {field.name for field in dataclasses.fields(transformers.TrainingArguments)}
+    assert set(done.stdout.split()) == fields
+    assert not TRAINING_GONE & fields
+    assert set(TRAINING_RENAMED.values()) <= fields
 
-    assert set(searchable(AestheticTraining).values()) == {"head", *KEYS} - set(USUAL)
+
+def test_the_classifier_passes_values_on_as_they_are(tmp_path):
+    text = "training_args = {'lr_scheduler_kwargs': {'num_cycles': 0.5}, 'optim': 'adafactor'}"
+    words = ["--training_args.bf16", "--training_args.warmup_ratio", "0.1"]
+    settings = load(tmp_path, text, *words, kind=ClassifierTraining)
+    assert settings.training_args.given == {
+        "lr_scheduler_kwargs": {"num_cycles": 0.5},
+        "optim": "adafactor",
+        "bf16": True,
+        "warmup_steps": 0.1,
+    }
+
+
+def test_the_mlp_passes_over_what_it_has_no_use_for(tmp_path, caplog):
+    text = """
+args = {"head": "mlp"}
+training_args = {"evaluation_strategy": "epoch", "save_total_limit": 2, "warmup_ratio": 0.1,
+                 "per_device_train_batch_size": 6, "gradient_accumulation_steps": 4}
+"""
+    with caplog.at_level("INFO"):
+        settings = load(tmp_path, text)
+    assert settings.training_args.warmup_ratio == 0.1
+    assert settings.training_args.per_device_train_batch_size == 24
+    (line,) = caplog.messages
+    assert line.endswith("training_args.evaluation_strategy, training_args.save_total_limit.")
+
+
+def test_what_a_head_does_not_use_is_named(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        load(tmp_path, "args = {'aesthetic_model_relu': True, 'mlp_members': 1}")
+    assert caplog.messages == ["Only head 'mlp' uses aesthetic_model_relu; head is 'auto'."]
+
+
+# --- presets -------------------------------------------------------------------------------------
+
+
+def test_a_preset_moves_several_keys_and_each_can_be_replaced(tmp_path):
+    words = ("--augment=strong", "--augment_mixup=0.5")
+    strong = load(tmp_path, "", *words, kind=ClassifierTraining)
+    assert (strong.augment_rotation, strong.augment_mixup) == (20.0, 0.5)
+    assert not load(tmp_path, "", "--augment=off", kind=ClassifierTraining).augments
+    light, usual = (
+        load(tmp_path, "", *w, kind=ClassifierTraining) for w in (["--augment=light"], [])
+    )
+    assert light == usual

@@ -157,9 +157,6 @@ def test_a_reader_that_goes_away_is_no_fault():
     assert script.returncode == 0
 
 
-# --- several values for mode meta ---------------------------------------------------------------
-
-
 def test_lists_are_searched_in_mode_meta_and_the_first_value_is_what_others_see(tmp_path):
     text = """
 args = {"mode": "meta", "head": ["mlp", "ridge"], "aesthetic_model_dropouts": [[0.2, 0.2], []],
@@ -217,9 +214,6 @@ def test_lists_that_cannot_be_searched_are_explained(tmp_path, text, parts):
     assert len(str(caught.value).splitlines()) == 1
 
 
-# --- the names of transformers' TrainingArguments -------------------------------------------------
-
-
 def test_their_names_are_read_without_importing_them():
     program = (
         "import sys\n"
@@ -259,15 +253,6 @@ training_args = {"evaluation_strategy": "epoch", "save_total_limit": 2, "warmup_
     assert settings.training_args.per_device_train_batch_size == 24
     (line,) = caplog.messages
     assert line.endswith("training_args.evaluation_strategy, training_args.save_total_limit.")
-
-
-def test_what_a_head_does_not_use_is_named(tmp_path, caplog):
-    with caplog.at_level("INFO"):
-        load(tmp_path, "args = {'aesthetic_model_relu': True, 'mlp_members': 1}")
-    assert caplog.messages == ["Only head 'mlp' uses aesthetic_model_relu; head is 'auto'."]
-
-
-# --- presets -------------------------------------------------------------------------------------
 
 
 def test_a_preset_moves_several_keys_and_each_can_be_replaced(tmp_path):

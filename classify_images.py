@@ -25,7 +25,7 @@ def main(settings: ClassifyImages) -> None:
         raise SettingsError("set load_model to the folder of a trained classifier")
     if settings.action != "table" and into is None:
         raise SettingsError("set into to the folder that gets the category folders")
-    from src.image_models.predict import open_classifier
+    from src.image_models.backbone import open_classifier
 
     classifier = open_classifier(settings.load_model, device=settings.device)
     _check_category(settings.rank_by, classifier.classes)
@@ -68,7 +68,7 @@ def _predict(settings: ClassifyImages, classifier: Any, into: Path | None) -> An
 def _write_table(
     settings: ClassifyImages, paths: list[str], probabilities: Any, classes: tuple[str, ...]
 ) -> None:
-    from src.classifier.table import classification_table
+    from src.classifier.results import classification_table
     from src.files import write_text
 
     table = classification_table(paths, probabilities, classes, settings.rank_by)

@@ -8,7 +8,7 @@ from src.settings import ClassifierTraining
 
 def main(settings: ClassifierTraining) -> None:
     """Train (or open) a model, measure it, and show the results."""
-    from src.image_models.distributed import is_main
+    from src.image_models.train import is_main
 
     if not is_main() and not (settings.trains and settings.train_backbone):
         return  # one process is enough

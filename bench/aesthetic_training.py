@@ -50,7 +50,7 @@ def train(cwd: Path, extractor: str, seed: int, *words: str) -> tuple[float, flo
 
 def seed_recipe_steps_per_second(features: int = 768, steps: int = 3000) -> int:
     from src.aesthetic.heads.training_set import TrainingSet
-    from src.aesthetic.mlp.ensemble import fit_ensemble
+    from src.aesthetic.mlp.fitting import fit_ensemble
     from src.settings.mlp import Mlp, PredictorTrainingArgs
 
     rng = np.random.default_rng(0)

@@ -49,7 +49,7 @@ def train_seed_mlp(*, relu: bool, **options: Any) -> Callable[[np.ndarray, np.nd
     """The published architecture from scratch: margin ranking loss, batches of 8, 100 epochs."""
 
     def fit(features: np.ndarray, scores: np.ndarray) -> Head:
-        from src.aesthetic.mlp.ensemble import fit_ensemble
+        from src.aesthetic.mlp.fitting import fit_ensemble
         from src.settings.mlp import Mlp, PredictorTrainingArgs
 
         args = PredictorTrainingArgs(**options)

@@ -22,7 +22,7 @@ import numpy as np
 from bench.heads import load
 from bench.needs import real_assets
 from src.aesthetic.heads.training_set import TrainingSet
-from src.aesthetic.mlp.ensemble import fit_ensemble
+from src.aesthetic.mlp.fitting import fit_ensemble
 from src.aesthetic.search.folds import FOLDS
 from src.aesthetic.search.run import search_settings
 from src.evaluation.rank_metrics import pairwise_accuracy

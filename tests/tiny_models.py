@@ -74,6 +74,36 @@ def convnext(folder: Path, classes: int = 0) -> Path:
     return _save(folder, transformers.ConvNextForImageClassification(config), processor)
 
 
+def efficientnet(folder: Path, classes: int = 2) -> Path:
+    """EfficientNet with a classifier, whose batch normalisation has statistics."""
+    from transformers.models.efficientnet.image_processing_pil_efficientnet import (
+        EfficientNetImageProcessorPil,
+    )
+
+    sizes: dict[str, Any] = {
+        "width_coefficient": 0.1,
+        "depth_coefficient": 0.1,
+        "hidden_dim": 128,
+        "image_size": 32,
+        "num_block_repeats": [1, 1],
+        "in_channels": [16, 16],
+        "out_channels": [16, 24],
+        "kernel_sizes": [3, 3],
+        "strides": [1, 2],
+        "expand_ratios": [1, 2],
+        "depthwise_padding": [],
+        "squeeze_expansion_ratio": 0.25,
+    }
+    config = transformers.EfficientNetConfig(**sizes, num_labels=classes)
+    model = transformers.EfficientNetForImageClassification(config)
+    size = {"height": 32, "width": 32}
+    processor = EfficientNetImageProcessorPil(size=size, do_center_crop=False)
+    torch.manual_seed(0)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
 def _bit_processor() -> Any:
     from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 

@@ -39,13 +39,13 @@ def write_report(
         path: where to.
         predictions: what the page is about.
         metrics: as in metrics.json.
-        matrix: counts of the part shown, a row for each true class, (classes, classes).
-        suspicions: labels that are probably wrong, the worst first.
+        matrix: counts, (classes, classes), a row for each true class.
+        suspicions: the worst first.
         shown: the part that the matrix and the plots are of.
         images: thumbnails in each row.
     """
-    data = predictions.data
-    part = PART_NAMES[shown]
+    data, part = predictions.data, PART_NAMES[shown]
+    rows = zip(data.names, matrix.tolist(), strict=True)
     write_page(
         path,
         "classifier.html",
@@ -61,11 +61,9 @@ def write_report(
         images_per_class=metrics["classes"],
         shown=part,
         plots=_plots(predictions, matrix, shown),
-        matrix=list(zip(data.names, matrix.tolist(), strict=True))
-        if len(data.names) <= _TABLED
-        else [],
+        matrix=list(rows) if len(data.names) <= _TABLED else [],
         classes=data.names,
-        galleries=_galleries(predictions, suspicions, shown, images),
+        galleries=_galleries(predictions, suspicions, shown, images) if images else [],
         provenance=predictions.provenance,
     )
 
@@ -75,8 +73,8 @@ def _headline(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     seen = "perhaps" if metrics["unknown_training_images"] else "never"
     if not test["n"]:
         return [("not measured", "–", "no test images")]
-    low, high = test.get("accuracy_interval") or (None, None)
-    interval = f"95 % interval {low:.1%} to {high:.1%}" if low is not None else ""
+    low, high = test["accuracy_interval"]
+    interval = f"95 % interval {low:.1%} to {high:.1%}"
     return [
         ("of test images put into the right category", f"{test['accuracy']:.1%}", interval),
         ("by guessing", f"{test['chance']:.1%}", "chance level"),
@@ -92,14 +90,13 @@ def _plots(
     chosen = predictions.parts == shown
     bins = reliability(predictions.data.labels[chosen], predictions.probabilities[chosen])
     side = min(max(3.4, 0.34 * len(names) + 1.6), 9.0)
+    confusion = plot(
+        lambda axes: _confusion(axes, matrix, names), width=max(side + 0.8, 5.2), height=side
+    )
     pictures = [
         (
             "Confusion matrix",
-            plot(
-                lambda axes: _confusion(axes, matrix, names),
-                width=max(side + 0.8, 5.2),
-                height=side,
-            ),
+            confusion,
             f"Rows are the given categories, columns the predicted ones; {PART_NAMES[shown]} "
             "images. The darker a field, the larger its share of the row.",
         ),
@@ -111,13 +108,8 @@ def _plots(
         ),
     ]
     if sum("eval_log_loss" in row for row in history) > 1:
-        pictures.append(
-            (
-                "Training",
-                plot(lambda axes: _curve(axes, history)),
-                "The epoch with the lowest validation loss was kept.",
-            )
-        )
+        curve = plot(lambda axes: _curve(axes, history))
+        pictures.append(("Training", curve, "The epoch with the lowest validation loss was kept."))
     return pictures
 
 
@@ -133,30 +125,20 @@ def _confusion(axes: "Axes", matrix: np.ndarray, classes: Sequence[str]) -> None
         axes.set_yticks(range(count), names)
     if count <= _NUMBERED:
         for row, column in np.argwhere(matrix > 0):
-            axes.text(
-                column,
-                row,
-                str(matrix[row, column]),
-                ha="center",
-                va="center",
-                color="white" if shares[row, column] > 0.5 else "#1d2126",
-            )
+            colour = "white" if shares[row, column] > 0.5 else "#1d2126"
+            number = str(matrix[row, column])
+            axes.text(column, row, number, ha="center", va="center", color=colour)
 
 
 def _reliability(axes: "Axes", rows: Sequence[Mapping[str, float]]) -> None:
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":")
-    largest = max((row["n"] for row in rows), default=1)
-    axes.scatter(
-        [row["confidence"] for row in rows],
-        [row["accuracy"] for row in rows],
-        s=[15 + 140 * row["n"] / largest for row in rows],
-        color=BLUE,
-        alpha=0.75,
-        linewidths=0,
+    confidence, accuracy, n = (
+        np.array([row[key] for row in rows]) for key in ("confidence", "accuracy", "n")
     )
+    sizes = 15 + 140 * n / n.max(initial=1)
+    axes.scatter(confidence, accuracy, s=sizes, color=BLUE, alpha=0.75, linewidths=0)
     axes.set(xlabel="probability it gives its answer", ylabel="share of right answers")
-    axes.set_xlim(0, 1.03)
-    axes.set_ylim(-0.03, 1.03)
+    axes.set(xlim=(0, 1.03), ylim=(-0.03, 1.03))
 
 
 def _curve(axes: "Axes", history: Sequence[Mapping[str, Any]]) -> None:
@@ -176,30 +158,31 @@ def _curve(axes: "Axes", history: Sequence[Mapping[str, Any]]) -> None:
 def _galleries(
     predictions: Predictions, suspicions: Sequence[Suspicion], shown: int, count: int
 ) -> list[tuple[str, str, list[dict[str, Any]]]]:
-    if not count:
-        return []
     data, shares = predictions.data, predictions.probabilities
     predicted, right = shares.argmax(axis=1), shares[np.arange(len(data)), data.labels]
     part = predictions.parts == shown
-    wrong, unsure = np.flatnonzero(part & (predicted != data.labels)), np.flatnonzero(part)
-    mistakes = wrong[np.argsort(right[wrong], kind="stable")].tolist()
-    doubtful = unsure[np.argsort(shares.max(axis=1)[unsure], kind="stable")].tolist()
-    rows: list[tuple[str, str, list[Suspicion]]] = [
+
+    def lowest(values: np.ndarray, among: np.ndarray) -> list[Suspicion]:
+        rows = np.flatnonzero(among)
+        rows = rows[np.argsort(values[rows], kind="stable")][:count]
+        return [Suspicion(i, float(right[i]), int(predicted[i])) for i in rows.tolist()]
+
+    rows = [
         (
             "Labels that may be wrong",
             "Judged by models that did not learn the image's own label. All of them are on the "
             "page suspects.html beside this one, to decide on; then train again.",
-            list(suspicions[:count]),
+            suspicions[:count],
         ),
         (
             "The clearest mistakes",
             f"Images of the {PART_NAMES[shown]} part whose given category seemed least probable.",
-            [Suspicion(i, float(right[i]), int(predicted[i])) for i in mistakes[:count]],
+            lowest(right, part & (predicted != data.labels)),
         ),
         (
             "What it is least sure of",
             "More images like these teach it most.",
-            [Suspicion(i, float(right[i]), int(predicted[i])) for i in doubtful[:count]],
+            lowest(shares.max(axis=1), part),
         ),
     ]
     wanted = sorted({item.image for _, _, items in rows for item in items})

@@ -1,6 +1,7 @@
-"""Measuring what a classifier predicts, and writing it into a folder."""
+"""What a classifier predicts: measured, and written into files."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ from src.classifier.report import write_report
 from src.dataset.parts import PART_NAMES, TEST, TRAIN
 from src.dataset.suspected_labels import FILE_NAME, PAGE, SuspectedLabel, write_suspected
 from src.evaluation.classification import confusion_matrix, evaluate
-from src.evaluation.label_errors import Suspicion, suspected_labels, wrong_probabilities
-from src.files import rows_of, write_csv, write_text
+from src.evaluation.label_errors import suspected_labels, wrong_probabilities
+from src.files import csv_text, rows_of, write_csv, write_text
 from src.image_models.target import Predictions
 from src.reports.suspects import write_suspects
 from src.settings.keys import EvaluationArgs
+
+_COLUMNS = 100  # categories up to which each has a column
+_TOP = 5
 
 
 def write_results(
@@ -22,21 +26,15 @@ def write_results(
 ) -> dict[str, Any]:
     """Write metrics.json, tables, suspected_labels.csv, and the pages report and suspects.
 
-    Args:
-        folder: where to.
-        predictions: of a classifier.
-        options: resamples behind the intervals, and thumbnails in each row of the report.
-
     Returns:
         What metrics.json holds.
     """
     data, parts = predictions.data, predictions.parts
     suspicions = suspected_labels(data.labels, predictions.out_of_fold)
+    wrong = wrong_probabilities(data.labels, predictions.out_of_fold)
+    expected = float(wrong[[item.image for item in suspicions]].sum())
     metrics = measure(predictions, options.bootstrap_samples)
-    metrics["suspected_labels"] = {
-        "n": len(suspicions),
-        "expected_wrong": _expected_wrong(predictions, suspicions),
-    }
+    metrics["suspected_labels"] = {"n": len(suspicions), "expected_wrong": expected}
     shown = TEST if (parts == TEST).any() else TRAIN
     chosen = parts == shown
     predicted = predictions.probabilities[chosen].argmax(axis=1)
@@ -45,7 +43,17 @@ def write_results(
     write_csv(folder / "predictions.csv", rows_of(columns(predictions)))
     rows = [[name, *counts] for name, counts in zip(data.names, matrix.tolist(), strict=True)]
     write_csv(folder / "confusion_matrix.csv", [["label \\ predicted", *data.names], *rows])
-    suspected = _suspected(predictions, suspicions)
+    suspected = [
+        SuspectedLabel(
+            data.paths[item.image],
+            "class",
+            data.names[data.labels[item.image]],
+            data.names[item.suggested],
+            item.quality,
+            1 - item.quality,
+        )
+        for item in suspicions
+    ]
     write_suspected(folder / FILE_NAME, suspected)
     write_suspects(folder / PAGE, data.directory, suspected)
     write_report(
@@ -61,7 +69,10 @@ def write_results(
 
 
 def measure(predictions: Predictions, bootstrap: int) -> dict[str, Any]:
-    """The metrics of every part and of all images, with the classes and what training used."""
+    """The metrics of every part and of all images, with the classes and what training used.
+
+    The intervals of the test images are of so many `bootstrap` resamples.
+    """
     data, parts = predictions.data, predictions.parts
     counts = np.bincount(data.labels[parts == TRAIN], minlength=len(data.names))
     chances = counts / counts.sum() if counts.sum() else None
@@ -104,21 +115,31 @@ def columns(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def _expected_wrong(predictions: Predictions, suspicions: list[Suspicion]) -> float:
-    wrong = wrong_probabilities(predictions.data.labels, predictions.out_of_fold)
-    return float(wrong[[item.image for item in suspicions]].sum())
+def classification_table(
+    paths: Sequence[str], probabilities: np.ndarray, classes: Sequence[str], rank_by: str = ""
+) -> str:
+    """path, category, probability, and the probabilities of all categories (or of the best five).
 
-
-def _suspected(predictions: Predictions, suspicions: list[Suspicion]) -> list[SuspectedLabel]:
-    data = predictions.data
-    return [
-        SuspectedLabel(
-            data.paths[item.image],
-            "class",
-            data.names[data.labels[item.image]],
-            data.names[item.suggested],
-            item.quality,
-            1 - item.quality,
-        )
-        for item in suspicions
-    ]
+    The most probable images of the category `rank_by` come first; without it the order stays.
+    """
+    names, rows = np.array(classes, object), np.arange(len(paths))
+    if rank_by:
+        wanted = probabilities[:, list(classes).index(rank_by)]
+        rows = np.argsort(-wanted, kind="stable")
+    shares = probabilities[rows]
+    best = np.argsort(-shares, axis=1, kind="stable")[:, :_TOP]
+    highest = np.take_along_axis(shares, best, axis=1)
+    columns: dict[str, Any] = {
+        "path": np.array(paths, object)[rows],
+        "category": names[best[:, 0]],
+        "probability": highest[:, 0],
+    }
+    if rank_by:
+        columns[f"rank by p({rank_by})"] = range(1, len(paths) + 1)
+    if len(classes) <= _COLUMNS:
+        columns |= {f"p({name})": shares[:, index] for index, name in enumerate(classes)}
+    else:
+        for place in range(1, _TOP):
+            columns[f"category {place + 1}"] = names[best[:, place]]
+            columns[f"p {place + 1}"] = highest[:, place]
+    return csv_text(rows_of(columns))

@@ -2,41 +2,43 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from src.classifier.cross_entropy import balanced_weights, objective
 from src.dataset.classes import check_counts, read_categories
 from src.dataset.deduplicate import Deduplicated, deduplicate
 from src.dataset.labelled import LabelledImages, some
 from src.dataset.parts import TEST, TRAIN
 from src.errors import DataError
 from src.image_models.fine_tune import Objective
-from src.image_models.head import LinearHead, choose_penalty, fit_head, out_of_fold, softmax
+from src.image_models.head import (
+    Labelled,
+    LinearHead,
+    choose_penalty,
+    fit_head,
+    out_of_fold,
+    softmax,
+)
 from src.image_models.model import SINGLE_LABEL
 from src.image_models.save import read_classes
-from src.image_models.target import HeadFit, Images
+from src.image_models.target import HeadFit, Images, Target
 from src.settings.classifier import ClassifierTraining
 
 logger = logging.getLogger(__name__)
 
 
-class Classes:
-    """See `src.image_models.target.Target`."""
+class Classes(Target):
+    """Of a new last layer it begins with equal probabilities; its names are in categories.json."""
 
     problem_type = SINGLE_LABEL
 
     def __init__(self, settings: ClassifierTraining) -> None:
         self._settings = settings
-        self._options: Any = {
-            "balanced": settings.weight_category_loss,
-            "seed": settings.test_pick_seed,
-        }
 
     def read(self, known: Path | None, *, only_known: bool = False) -> LabelledImages:
-        """The images of the categories' folders; the model's categories come first."""
         directory = Path(self._settings.top_level_image_directory)
         classes = read_classes(known) if known else ()
         data = read_categories(directory, classes, only_known=only_known)
@@ -58,25 +60,20 @@ class Classes:
 
     def check_parts(self, data: LabelledImages, parts: np.ndarray) -> None:
         """Every class needs an image to train on."""
-        for part, setting in ((TRAIN, 1.0), (TEST, self._settings.fraction_for_test)):
-            counts = np.bincount(data.labels[parts == part], minlength=len(data.names))
-            lacking = [
-                name for name, count in zip(data.names, counts.tolist(), strict=True) if not count
-            ]
+        for part in (TRAIN, TEST):
+            there = set(data.labels[parts == part].tolist())
+            lacking = some([n for index, n in enumerate(data.names) if index not in there])
             if lacking and part == TRAIN:
                 raise DataError(
-                    f"no image is left to train on in: {some(lacking)}. Add images, or lower "
+                    f"no image is left to train on in: {lacking}. Add images, or lower "
                     "fraction_for_test"
                 )
-            if lacking and setting:
+            if lacking and self._settings.fraction_for_test:
                 logger.warning(
                     "No image is left to test on, since all look alike or were seen by load_model, "
                     "in: %s",
-                    some(lacking),
+                    lacking,
                 )
-
-    def start_head(self, layer: Any, labels: Any) -> None:
-        """Nothing: the layer begins with equal probabilities."""
 
     def objective(self, labels: Any) -> Objective:
         """Cross-entropy, weighted and smoothed as the settings say."""
@@ -87,24 +84,75 @@ class Classes:
 
     def fit_head(self, start: LinearHead, images: Images, parts: np.ndarray) -> HeadFit:
         """A logistic regression; its penalty is chosen by cross-validation."""
-        train, classes = parts == TRAIN, len(images.data.names)
-        features = images.features
-        assert features is not None
-        labelled = features[train], images.data.labels[train], classes
-        penalty = choose_penalty(*labelled, images.groups[train], **self._options)
-        balanced = self._settings.weight_category_loss
-        head = fit_head(*labelled, penalty=penalty, balanced=balanced)
-        return HeadFit(head, (), {"penalty": f"{penalty:.3g}"})
+        data = self._labelled(images).only(parts == TRAIN)
+        penalty = choose_penalty(data)
+        return HeadFit(fit_head(data, penalty), (), {"penalty": f"{penalty:.3g}"})
 
     def out_of_fold(self, images: Images) -> np.ndarray:
         """By logistic regressions, with a penalty of their own."""
-        labelled: Any = images.features, images.data.labels, len(images.data.names), images.groups
-        penalty = choose_penalty(*labelled, **self._options)
-        return out_of_fold(*labelled, penalty=penalty, **self._options)
+        data = self._labelled(images)
+        return out_of_fold(data, choose_penalty(data))
+
+    def _labelled(self, images: Images) -> Labelled:
+        return Labelled(
+            images.features,
+            images.data.labels,
+            len(images.data.names),
+            images.groups,
+            balanced=self._settings.weight_category_loss,
+            seed=self._settings.test_pick_seed,
+        )
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Softmax."""
         return softmax(logits)
 
-    def save(self, folder: Path, data: LabelledImages) -> None:
-        """Nothing: the classes are in categories.json."""
+
+def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Weight of each class so that all count the same: n / (present * count), (classes,) float32.
+
+    The mean over these images is 1. Classes without images get 1.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.where(counts > 0, weights, 1.0).astype(np.float32)
+
+
+def objective(weights: np.ndarray | None = None, smoothing: float = 0.0) -> Objective:
+    """Cross-entropy with metrics and their wording.
+
+    Args:
+        weights: of the classes, (classes,); None for all 1.
+        smoothing: share of each label that is spread over all classes (Szegedy et al., 2016).
+    """
+    return Objective(partial(_cross_entropy, weights, smoothing), _metrics, _describe)
+
+
+def _cross_entropy(
+    weights: np.ndarray | None,
+    smoothing: float,
+    outputs: Any,
+    labels: Any,
+    num_items_in_batch: Any = None,
+) -> Any:
+    """Of hard labels, (n,) int, or of shares, (n, classes)."""
+    import torch
+
+    logits = outputs["logits"].float()
+    weight = None if weights is None else torch.as_tensor(weights, device=logits.device)
+    total = torch.nn.functional.cross_entropy(
+        logits, labels, weight=weight, label_smoothing=smoothing, reduction="sum"
+    )
+    return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+
+
+def _metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    right = softmax(logits)[np.arange(len(labels)), labels]
+    return {
+        "accuracy": float(np.mean(logits.argmax(axis=1) == labels)),
+        "log_loss": float(-np.log(np.maximum(right, 1e-12)).mean()),
+    }
+
+
+def _describe(metrics: dict[str, float]) -> str:
+    accuracy, log_loss = metrics["accuracy"], metrics["log_loss"]
+    return f"validation: {accuracy:.1%} right, log-loss {log_loss:.3f}"

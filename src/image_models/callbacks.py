@@ -3,10 +3,9 @@
 import logging
 import math
 import signal
-import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from transformers import TrainerCallback
@@ -17,8 +16,6 @@ from src.errors import ModelError
 logger = logging.getLogger(__name__)
 
 _AGAIN_SECONDS = 2
-
-Describe = Callable[[dict[str, float]], str]
 
 
 class Bar(ProgressCallback):
@@ -35,25 +32,22 @@ class EpochLogger(TrainerCallback):
         describe: the measured metrics, named as compute_metrics does, in words.
     """
 
-    def __init__(self, describe: Describe) -> None:
+    def __init__(self, describe: Callable[[dict[str, float]], str]) -> None:
         self._describe = describe
-        self._loss = math.nan
+        self._loss = ""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        logs = logs or {}
-        self._loss = logs.get("loss", self._loss)
+        if "loss" in logs:
+            self._loss = f"training loss {logs['loss']:.4f}"
         measured = {
             name.removeprefix("eval_"): value
             for name, value in logs.items()
             if name.startswith("eval_")
         }
-        if not state.is_world_process_zero or not (measured or "loss" in logs):
-            return
-        if not measured and args.eval_strategy != "no":
-            return
-        loss = f"training loss {self._loss:.4f}" if math.isfinite(self._loss) else ""
-        parts = [part for part in (loss, self._describe(measured) if measured else "") if part]
-        _say(f"epoch {state.epoch or 0:.4g}: {', '.join(parts)}")
+        said = measured or ("loss" in logs and args.eval_strategy == "no")
+        if said and state.is_world_process_zero:
+            parts = [self._loss, self._describe(measured) if measured else ""]
+            logger.info("epoch %.4g: %s", state.epoch or 0, ", ".join(filter(None, parts)))
 
 
 class EveryNthEpoch(TrainerCallback):
@@ -62,21 +56,17 @@ class EveryNthEpoch(TrainerCallback):
     def __init__(self, n: int) -> None:
         self._n = n
 
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        epoch = round(state.epoch or 0)
-        if epoch % self._n and state.global_step < state.max_steps:
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if round(state.epoch) % self._n and state.global_step < state.max_steps:
             control.should_evaluate = control.should_save = False
-        return control
 
 
 class StopWhenDiverged(TrainerCallback):
     """End with a message when the loss or the gradient is no number any more."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        logs = logs or {}
         # Under fp16 a step with an infinite gradient is left out and the scale lowered: no harm.
-        watched = ("loss", "eval_loss") if args.fp16 else ("loss", "eval_loss", "grad_norm")
-        for name in watched:
+        for name in ("loss", "eval_loss") if args.fp16 else ("loss", "eval_loss", "grad_norm"):
             if not math.isfinite(logs.get(name, 0.0)):
                 raise ModelError(
                     f"training has diverged at step {state.global_step} ({name} is "
@@ -93,54 +83,37 @@ class KeepOnInterrupt(TrainerCallback):
 
     def __init__(self) -> None:
         self.interrupted = False
-        self._before: Any = None
         self._noted = 0.0
-        self._agree: Callable[[bool], bool] = bool
+        self._accelerator: Any = None
 
-    def watch(self, agree: Callable[[bool], bool]) -> None:
-        """Begin to watch for Ctrl-C.
+    @contextmanager
+    def watching(self, accelerator: Any) -> Iterator[None]:
+        """Watch for Ctrl-C in this process and those that the accelerator trains together with."""
+        self._accelerator = accelerator
+        before = signal.signal(signal.SIGINT, self._note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
-        Args:
-            agree: whether any of the processes that train together was interrupted.
-        """
-        self._agree = agree
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._note)
-
-    def unwatch(self) -> None:
-        """Let Ctrl-C do what it did before."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        self.interrupted = self._agree(self.interrupted)
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self._accelerator.num_processes > 1:
+            if self.interrupted:
+                self._accelerator.set_trigger()
+            self.interrupted = bool(self._accelerator.check_trigger())
         if self.interrupted:
             control.should_save = control.should_training_stop = True
             control.should_evaluate = False
-        return control
 
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """No measuring of half an epoch, which has been saved already."""
         if self.interrupted:
             control.should_evaluate = control.should_save = False
-        return control
 
     def _note(self, signal_number: int, frame: Any) -> None:
         # A launcher passes the terminal's signal on, so that it may come twice at the same time.
         if self.interrupted and time.monotonic() - self._noted > _AGAIN_SECONDS:
-            self.unwatch()
             raise KeyboardInterrupt
         if not self.interrupted:
             self.interrupted, self._noted = True, time.monotonic()
-            _say("Stopping after this step, and keeping what was trained.")
-
-
-def _say(line: str) -> None:
-    """Log a line without breaking the progress bar."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        tqdm.write(line, file=sys.stderr)
-    else:
-        logger.info("%s", line)
+            logger.info("Stopping after this step, and keeping what was trained.")

@@ -1,15 +1,21 @@
-"""A classifier or tagger as an ONNX file: bytes of pixels in, probabilities out, in batches."""
+"""Networks as ONNX files that take bytes of pixels, any number of images at once."""
 
+import contextlib
+import io
 import json
+import logging
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.errors import ModelError
+from src.errors import MissingExtra, ModelError
+from src.features.onnx_extractor import OnnxNetwork
 from src.files import replacing
-from src.image_models.model import MULTI_LABEL
-from src.image_models.onnx_file import require_exporter, write_onnx
+from src.image_models.model import MULTI_LABEL, from_pretrained, input_size
+from src.images.preprocess import Preprocessing
 
 if TYPE_CHECKING:
     import torch
@@ -19,8 +25,61 @@ TOLERANCE = 1e-4  # of a probability, between the two
 _CHECKED_BATCHES = (1, 3)
 
 
+def require_exporter(purpose: str) -> None:
+    """Check that what `write_onnx` needs is there, for a purpose that the message names."""
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        try:
+            __import__(package)
+        except ImportError:
+            raise MissingExtra(package, purpose) from None
+
+
+def write_onnx(
+    network: "torch.nn.Module",
+    pixels: "torch.Tensor",
+    file: Path,
+    *,
+    output: str,
+    name: str,
+    notes: Mapping[str, str] | None = None,
+) -> None:
+    """Write a network that takes "pixels", (n, height, width, 3) uint8, with a dynamic batch.
+
+    Args:
+        network: what is written.
+        pixels: an example of two images or more.
+        file: where to.
+        output: what its output is called.
+        name: of the model, for the message.
+        notes: metadata.
+    """
+    import torch
+
+    for talkative in ("onnxscript", "onnx_ir", "torch.onnx"):
+        logging.getLogger(talkative).setLevel(logging.ERROR)
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            contextlib.redirect_stdout(io.StringIO()),  # the exporter's own progress lines
+            torch.no_grad(),
+        ):
+            program: Any = torch.onnx.export(
+                network,
+                (pixels,),
+                input_names=["pixels"],
+                output_names=[output],
+                dynamic_shapes={"pixels": {0: torch.export.Dim.DYNAMIC}},
+                verbose=False,
+            )
+            program.model.metadata_props.update(notes or {})
+            program.save(str(file), external_data=False)
+    except Exception as error:  # the exporter raises whatever its parts raise
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(f"{name} cannot be exported to ONNX: {lines[0]}") from None
+
+
 def export_onnx(folder: Path) -> str:
-    """Write model.onnx into a model's folder, and check it against the model.
+    """Write model.onnx into a classifier's or tagger's folder, and check it against the model.
 
     Its input `pixels` is (n, height, width, 3) uint8, what `Preprocessing.pixels` makes of an
     image; normalising is part of the graph. Its output `probabilities` is (n, k) float32. The
@@ -28,38 +87,36 @@ def export_onnx(folder: Path) -> str:
 
     Returns:
         A line for the user, with the largest difference from the model's own probabilities.
-
-    Raises:
-        ModelError: no classifier or tagger, one that cannot be exported, or the answers differ.
     """
     require_exporter("exporting to ONNX")
-    import onnx
     import torch
 
-    from src.image_models.model import input_size
-    from src.image_models.predict import open_classifier
+    from src.image_models.backbone import open_classifier
 
     classifier = open_classifier(str(folder), device="cpu")
     preprocessing = classifier.backbone.preprocessing
-    graph = _graph(folder, preprocessing.scale, preprocessing.offset)
-    height, width = input_size(preprocessing)
+    graph = _graph(folder, preprocessing)
+    shape = (*input_size(preprocessing), 3)
     generator = torch.Generator().manual_seed(0)
 
     def pixels(count: int) -> "torch.Tensor":
-        shape = (count, height, width, 3)
-        return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+        return torch.randint(0, 256, (count, *shape), generator=generator, dtype=torch.uint8)
 
+    notes = {
+        "preprocessing": json.dumps(preprocessing.to_json()),
+        "tags": json.dumps(list(classifier.classes), ensure_ascii=False),
+    }
+    options: Any = {"output": "probabilities", "name": str(folder), "notes": notes}
     with replacing(folder / FILE_NAME) as temporary:
-        write_onnx(graph, pixels(2), temporary, output="probabilities", name=str(folder))
-        model = onnx.load(str(temporary))
-        notes = {
-            "preprocessing": json.dumps(preprocessing.to_json()),
-            "tags": json.dumps(list(classifier.classes), ensure_ascii=False),
-        }
-        onnx.helper.set_model_props(model, notes)
-        onnx.checker.check_model(model)
-        onnx.save(model, str(temporary))
-        difference = max(_difference(graph, temporary, pixels(count)) for count in _CHECKED_BATCHES)
+        write_onnx(graph, pixels(2), temporary, **options)
+        exported = OnnxNetwork(temporary, "exporting to ONNX")
+        differences = []
+        for count in _CHECKED_BATCHES:
+            batch = pixels(count)
+            with torch.inference_mode():
+                expected = graph(batch).numpy()
+            differences.append(np.abs(exported([*batch.numpy()]) - expected).max())
+        difference = float(np.max(differences))
         if not difference <= TOLERANCE:
             raise ModelError(
                 f"{folder}: the exported model's probabilities differ by {difference:.2g}; "
@@ -68,39 +125,22 @@ def export_onnx(folder: Path) -> str:
     return f"Exported: {folder / FILE_NAME} (probabilities differ by {difference:.1g} at most)"
 
 
-def _graph(folder: Path, scale: tuple[float, ...], offset: tuple[float, ...]) -> "torch.nn.Module":
+def _graph(folder: Path, preprocessing: Preprocessing) -> "torch.nn.Module":
     import torch
-    import transformers
 
-    model: Any = transformers.AutoModelForImageClassification.from_pretrained(
-        folder, dtype=torch.float32, trust_remote_code=False
-    )
-
+    model = from_pretrained(folder, str(folder))
     several = model.config.problem_type == MULTI_LABEL
 
     class Probabilities(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.model = model
-            self.scale = torch.nn.Buffer(torch.tensor(scale).view(1, 3, 1, 1))
-            self.offset = torch.nn.Buffer(torch.tensor(offset).view(1, 3, 1, 1))
+            self.scale = torch.nn.Buffer(torch.tensor(preprocessing.scale))
+            self.offset = torch.nn.Buffer(torch.tensor(preprocessing.offset))
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-            values = pixels.permute(0, 3, 1, 2).float() * self.scale + self.offset
+            values = (pixels.float() * self.scale + self.offset).permute(0, 3, 1, 2)
             logits: torch.Tensor = self.model(pixel_values=values).logits
             return logits.sigmoid() if several else logits.softmax(dim=1)
 
     return Probabilities().eval()
-
-
-def _difference(graph: "torch.nn.Module", file: Path, pixels: "torch.Tensor") -> float:
-    import onnxruntime
-    import torch
-
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"pixels": pixels.numpy()})
-    with torch.inference_mode():
-        expected = graph(pixels).numpy()
-    if found.shape != expected.shape:
-        return np.inf
-    return float(np.abs(found - expected).max())

@@ -4,27 +4,17 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from src.dataset.labelled import LabelledImages
 from src.devices import choose_device
 from src.errors import ModelError, SettingsError
 from src.images.preprocess import Preprocessing
 from src.settings.classifier import ClassifierTraining
 
-if TYPE_CHECKING:
-    from src.image_models.trainer import ImageTrainer
-
 logger = logging.getLogger(__name__)
-
-
-class LabelledPaths(NamedTuple):
-    """Images of one part of the data."""
-
-    directory: Path
-    paths: list[str]
-    labels: Any  # labels[i] is a class, int64, or a row of tags, (k,) float32
 
 
 class Objective(NamedTuple):
@@ -45,106 +35,62 @@ class Objective(NamedTuple):
 def fine_tune(
     model: Any,
     preprocessing: Preprocessing,
-    train: LabelledPaths,
-    validation: LabelledPaths | None,
+    train: LabelledImages,
+    validation: LabelledImages | None,
     objective: Objective,
     settings: ClassifierTraining,
     checkpoints: Path,
     *,
     more_follows: bool = False,
-) -> dict[str, Any]:
+) -> Any:
     """Train a model in place; the best measured weights, or the last, are in it at the end.
 
     Every process of a `torchrun` or `accelerate launch` calls this alike.
 
-    Args:
-        model: see `src.image_models.model.load_classifier`.
-        preprocessing: of the same model.
-        train: what to train on.
-        validation: what to choose the best epoch on; None keeps the last one.
-        objective: loss and metrics.
-        settings: how to train.
-        checkpoints: folder of this very run, unless training_args names an output_dir. If it
-            holds a checkpoint, training goes on from it.
-        more_follows: the processes will train together once more.
+    The best epoch is chosen by the validation images; without any it is the last one. If the folder
+    of `checkpoints` of this very run holds one, training goes on from there, unless training_args
+    names an output_dir. With `more_follows` the processes will train together once more.
 
     Returns:
-        epochs (as far as trained), steps, best_metric (or None), and history: what was logged.
+        transformers' TrainerState.
 
     Raises:
-        SettingsError: TrainingArguments refuses a value, or two contradict each other.
         KeyboardInterrupt: stopped with Ctrl-C, after a checkpoint was written.
     """
+    import torch
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
     from src.image_models.batches import PixelDataset, collate, with_margin
+    from src.image_models.callbacks import KeepOnInterrupt
     from src.image_models.trainer import ImageTrainer
 
-    augmented = settings.augments
+    def pixels(data: LabelledImages, sized: Preprocessing, *, exact: bool = True) -> PixelDataset:
+        return PixelDataset(data.directory, data.paths, data.labels, sized, exact=exact)
+
+    larger = with_margin(preprocessing) if settings.augments else preprocessing
     trainer = ImageTrainer(
-        preprocessing=preprocessing,
-        augmentation=settings if augmented else None,
-        ema_decay=settings.ema_decay,
-        freeze_batch_norm=settings.freeze_batch_norm,
+        settings,
+        preprocessing,
         model=model,
         args=training_arguments(settings, checkpoints, measured=validation is not None),
         data_collator=collate,
-        train_dataset=PixelDataset(
-            *train,
-            with_margin(preprocessing) if augmented else preprocessing,
-            exact=not augmented,
-        ),
-        eval_dataset=validation and PixelDataset(*validation, preprocessing, exact=True),
+        train_dataset=pixels(train, larger, exact=not settings.augments),
+        eval_dataset=validation and pixels(validation, preprocessing),
         compute_loss_func=objective.loss,
-        compute_metrics=lambda found: objective.metrics(
-            np.asarray(found.predictions), np.asarray(found.label_ids)
-        ),
+        compute_metrics=lambda found: objective.metrics(found.predictions, found.label_ids),
     )
-    return _run(trainer, objective, settings, more_follows=more_follows)
-
-
-def _run(
-    trainer: "ImageTrainer",
-    objective: Objective,
-    settings: ClassifierTraining,
-    *,
-    more_follows: bool,
-) -> dict[str, Any]:
-    """Train to the end, from the last checkpoint if there is one; returns and raises as above."""
-    import torch
-    from transformers import EarlyStoppingCallback
-    from transformers.trainer_callback import PrinterCallback, ProgressCallback
-
-    from src.image_models.callbacks import (
-        Bar,
-        EpochLogger,
-        EveryNthEpoch,
-        KeepOnInterrupt,
-        StopWhenDiverged,
-    )
-
-    arguments, given = trainer.args, settings.training_args.given
     keep = KeepOnInterrupt()
-    callbacks = [EpochLogger(objective.describe), StopWhenDiverged()]
-    if settings.eval_every_n_epochs > 1 and "eval_strategy" not in given:
-        callbacks.append(EveryNthEpoch(settings.eval_every_n_epochs))
-    if settings.early_stopping_patience:
-        callbacks.append(EarlyStoppingCallback(settings.early_stopping_patience))
-    for callback in [*callbacks, keep]:
-        trainer.add_callback(callback)
-    trainer.remove_callback(PrinterCallback)
-    trainer.remove_callback(ProgressCallback)
-    if not arguments.disable_tqdm:
-        trainer.add_callback(Bar)
+    _set_callbacks(trainer, objective, settings, keep)
+    arguments = trainer.args
     checkpoint = _checkpoint(settings, Path(str(arguments.output_dir)))
-    keep.watch(lambda interrupted: _agreed(trainer.accelerator, interrupted))
     try:
-        trainer.train(resume_from_checkpoint=checkpoint)
+        with keep.watching(trainer.accelerator), logging_redirect_tqdm():
+            trainer.train(resume_from_checkpoint=checkpoint)
     except torch.OutOfMemoryError:
         raise ModelError(
             "the device's memory does not suffice: lower per_device_train_batch_size (and raise "
             "gradient_accumulation_steps as much), or choose a smaller model"
         ) from None
-    finally:
-        keep.unwatch()
     if keep.interrupted:
         logger.info("Kept in %s: run the same command again to go on.", arguments.output_dir)
         raise KeyboardInterrupt
@@ -152,44 +98,47 @@ def _run(
     trainer.accelerator.wait_for_everyone()  # who is done removes checkpoints others still read
     if not more_follows:  # what ends here cannot be begun again: a second beginning hangs
         trainer.accelerator.end_training()
-    state = trainer.state
-    return {
-        "epochs": state.epoch,
-        "steps": state.global_step,
-        "best_metric": state.best_metric,
-        "history": state.log_history,
-    }
+    return trainer.state
+
+
+def _set_callbacks(
+    trainer: Any, objective: Objective, settings: ClassifierTraining, keep: Any
+) -> None:
+    from transformers import EarlyStoppingCallback
+    from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+    from src.image_models.callbacks import Bar, EpochLogger, EveryNthEpoch, StopWhenDiverged
+
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    callbacks = [EpochLogger(objective.describe), StopWhenDiverged()]
+    if settings.eval_every_n_epochs > 1 and "eval_strategy" not in settings.training_args.given:
+        callbacks.append(EveryNthEpoch(settings.eval_every_n_epochs))
+    if settings.early_stopping_patience:
+        callbacks.append(EarlyStoppingCallback(settings.early_stopping_patience))
+    for callback in (*callbacks, keep, *([] if trainer.args.disable_tqdm else [Bar()])):
+        trainer.add_callback(callback)
 
 
 def training_arguments(settings: ClassifierTraining, checkpoints: Path, *, measured: bool) -> Any:
-    """TrainingArguments: all that the settings give, and our defaults for what they do not.
-
-    Args:
-        settings: how to train.
-        checkpoints: where checkpoints go, unless the settings say so.
-        measured: whether there are validation images.
-
-    Raises:
-        SettingsError: TrainingArguments refuses a value, or two contradict each other.
-    """
+    """TrainingArguments: all that the settings give, and our defaults for what they do not."""
     import torch
     from transformers import TrainingArguments
 
     given = settings.training_args.given
     on_cpu = choose_device(settings.device).type == "cpu"
-    if not measured:
-        asking = [
-            name
-            for name in ("eval_strategy", "load_best_model_at_end")
-            if given.get(name) not in (None, False, "no")
-        ]
-        if asking:
+    if settings.device.startswith("cuda:"):
+        raise SettingsError(
+            f"device {settings.device!r}: training a whole model takes all GPUs it can see; set "
+            "the environment variable CUDA_VISIBLE_DEVICES instead, and device to 'auto'"
+        )
+    for name in ("eval_strategy", "load_best_model_at_end"):
+        if not measured and given.get(name) not in (None, False, "no"):
             raise SettingsError(
-                f"training_args.{asking[0]} needs validation images: raise fraction_for_validation"
+                f"training_args.{name} needs validation images: raise fraction_for_validation"
             )
-    strategy = given.get("eval_strategy")
-    if strategy is None:
-        strategy = "epoch" if measured and settings.eval_every_n_epochs else "no"
+    ours = "epoch" if measured and settings.eval_every_n_epochs else "no"
+    strategy = given.get("eval_strategy") or ours
     saving = given.get("save_strategy", "epoch" if strategy == "no" else strategy)
     defaults = {
         "output_dir": str(checkpoints),
@@ -205,11 +154,6 @@ def training_arguments(settings: ClassifierTraining, checkpoints: Path, *, measu
         "dataloader_persistent_workers": bool(given.get("dataloader_num_workers")),
         "restore_callback_states_from_checkpoint": bool(settings.early_stopping_patience),
     }
-    if settings.device.startswith("cuda:"):
-        raise SettingsError(
-            f"device {settings.device!r}: training a whole model takes all GPUs it can see; set "
-            "the environment variable CUDA_VISIBLE_DEVICES instead, and device to 'auto'"
-        )
     try:
         return TrainingArguments(**(defaults | given))
     except (ValueError, TypeError, ImportError, NotImplementedError) as error:
@@ -226,18 +170,8 @@ def _checkpoint(settings: ClassifierTraining, folder: Path) -> str | None:
         return named
     # The state is written last: without it the checkpoint was interrupted itself.
     whole = [file.parent for file in folder.glob("checkpoint-*/trainer_state.json")]
-    own = "output_dir" not in given
-    if not whole or not (named or (settings.resume and own)):
+    if not whole or not (named or (settings.resume and "output_dir" not in given)):
         return None
     last = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]))
     logger.info("Going on from %s.", last)
     return str(last)
-
-
-def _agreed(accelerator: Any, interrupted: bool) -> bool:
-    """Whether any of the processes that train together was interrupted."""
-    if accelerator.num_processes == 1:
-        return interrupted
-    if interrupted:
-        accelerator.set_trigger()
-    return bool(accelerator.check_trigger())

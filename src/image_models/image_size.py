@@ -7,43 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 from src.errors import ModelError
 from src.files import write_text
-from src.image_models.model import input_size
+from src.image_models.model import input_size, run_on_noise
 from src.images.preprocess import Preprocessing
-from src.images.processors import timm_processor
+from src.images.processors import FILE_NAME, timm_processor
 
 if TYPE_CHECKING:
     import torch
 
-_FILE = "preprocessor_config.json"
-
 
 def with_image_size(source: Path, size: int, target: Path) -> Path:
-    """Write a preprocessing that differs from a model's own in the size alone.
-
-    Args:
-        source: the model's folder.
-        size: side of the square that the model is given, in pixels.
-        target: a folder for the file; it is made.
-
-    Returns:
-        The folder `target`.
-
-    Raises:
-        ModelError: the model's preprocessing has no size that could be changed.
-    """
+    """Write a model's preprocessing for squares of another size into a folder; returns that."""
     try:
         config: dict[str, Any] = timm_processor(source) or json.loads(
-            (source / _FILE).read_text(encoding="utf-8")
+            (source / FILE_NAME).read_text(encoding="utf-8")
         )
     except (OSError, ValueError):
-        raise ModelError(f"{source / _FILE} cannot be read") from None
+        raise ModelError(f"{source / FILE_NAME} cannot be read") from None
     before = _side(config.get("crop_size")) or _side(config.get("size"))
     if not before:
-        raise ModelError(f"{source / _FILE} names no image size: image_sizes cannot be used")
-    for key in ("size", "crop_size"):  # what is cut off keeps its share
-        if key in config:
-            config[key] = _scaled(config[key], size / before)
-    write_text(target / _FILE, json.dumps(config, indent=2) + "\n")
+        raise ModelError(f"{source / FILE_NAME} names no image size: image_sizes cannot be used")
+    for key in config.keys() & {"size", "crop_size"}:  # what is cut off keeps its share
+        config[key] = _scaled(config[key], size / before)
+    write_text(target / FILE_NAME, json.dumps(config, indent=2) + "\n")
     return target
 
 
@@ -54,14 +39,6 @@ def resize_model(model: Any, preprocessing: Preprocessing, name: str) -> Any:
     learnt, bicubic interpolation gives those of a finer or coarser grid (Dosovitskiy et al., "An
     image is worth 16x16 words", 2021, section 3.2). Its `config.image_size` is the new size then,
     so that the saved model is an ordinary one.
-
-    Args:
-        model: a transformers image classifier.
-        preprocessing: what the images come from.
-        name: what to call the model in messages.
-
-    Raises:
-        ModelError: the model cannot take images of this size.
     """
     height, width = input_size(preprocessing)
     if _accepts(model, height, width):
@@ -76,13 +53,12 @@ def resize_model(model: Any, preprocessing: Preprocessing, name: str) -> Any:
                 f"not {height} x {width}"
             )
         weights = model.state_dict()
-        weights[found[0]] = _interpolated(
-            weights[found[0]], config.image_size // patch, height // patch
-        )
+        sides = config.image_size // patch, height // patch
+        weights[found[0]] = _interpolated(weights[found[0]], *sides)
         config.image_size = height
         resized = type(model)(config)
         resized.load_state_dict(weights)
-        resized.train(model.training).to(next(model.parameters()).device)
+        resized.train(model.training).to(model.device)
         if _accepts(resized, height, width):
             return resized
     raise ModelError(
@@ -92,18 +68,10 @@ def resize_model(model: Any, preprocessing: Preprocessing, name: str) -> Any:
 
 
 def _accepts(model: Any, height: int, width: int) -> bool:
-    import torch
-
-    training = model.training
-    model.eval()
     try:
-        with torch.inference_mode():
-            device = next(model.parameters()).device
-            model(pixel_values=torch.zeros(1, 3, height, width, device=device))
+        run_on_noise(model, height, width)
     except (ValueError, RuntimeError):
         return False
-    finally:
-        model.train(training)
     return True
 
 
@@ -113,9 +81,7 @@ def _interpolated(positions: "torch.Tensor", side: int, new_side: int) -> "torch
 
     first = positions.shape[1] - side**2
     grid = positions[:, first:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
-    grid = torch.nn.functional.interpolate(
-        grid, size=(new_side, new_side), mode="bicubic", align_corners=False
-    )
+    grid = torch.nn.functional.interpolate(grid, size=(new_side, new_side), mode="bicubic")
     return torch.cat([positions[:, :first], grid.permute(0, 2, 3, 1).flatten(1, 2)], dim=1)
 
 

@@ -1,50 +1,49 @@
 """What custom_classifier_training does, up to the point where classes and tags differ."""
 
+import json
+import logging
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from src.dataset.labelled import order_of
+from src.dataset.parts import TEST, TRAIN
+from src.dataset.trained_on import TrainedOn
 from src.files import evaluation_folder
-from src.image_models.evaluate import evaluate
+from src.image_models.backbone import open_classifier
+from src.image_models.images import features_of, look_at
 from src.image_models.target import Predictions, Target
-from src.image_models.train import train
+from src.image_models.train import provenance, train
 from src.settings.classifier import ClassifierTraining
+
+logger = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
-    """What came out.
+    """What came out."""
 
-    Attributes:
-        predictions: of each model.
-        model: the folder of the model that was trained, or evaluated.
-        results: the folder that results go to.
-    """
-
-    predictions: list[Predictions]
-    model: Path
-    results: Path
+    predictions: list[Predictions]  # of each model
+    model: Path  # the folder of the model that was trained, or evaluated
+    results: Path  # the folder that results go to
 
 
 def train_or_evaluate(
     settings: ClassifierTraining, target: Target, models: Sequence[Path] = ()
 ) -> Outcome | None:
-    """Do what the mode says.
+    """Do what the mode says; None in the processes beside the main one of a `torchrun`.
 
-    Args:
-        settings: of the script.
-        target: what is learnt.
-        models: those to evaluate without training, if not `load_model` alone.
-
-    Returns:
-        None in the processes beside the main one of a `torchrun`.
+    Without training `models` are evaluated, or `load_model` alone.
     """
     saved = Path(settings.save_model)
     if settings.trains:
         predictions = train(settings, target)
         return None if predictions is None else Outcome([predictions], saved, saved)
     model, images = Path(settings.load_model), Path(settings.top_level_image_directory)
-    found = evaluate(settings, target, models or [model])
+    found = _evaluate(settings, target, models or [model])
     return Outcome(found, model, evaluation_folder(model, images, settings.chosen_folder))
 
 
@@ -58,3 +57,59 @@ def last_lines(
     words = [f"--load_model={model}"]
     words += [f"--top_level_image_directory={settings.top_level_image_directory}"]
     yield f"Next: python run.py {script} {shlex.join(words)}"
+
+
+def _evaluate(
+    settings: ClassifierTraining, target: Target, folders: Sequence[Path]
+) -> list[Predictions]:
+    """What each of several models, of the same classes or tags, says of the images of the folder.
+
+    Images that any of the models has seen count as training images, and all others as test
+    images, whatever the seed and wherever they lie.
+    """
+    data = target.read(folders[0], only_known=True)
+    images = look_at(settings, target, data)
+    trained_on = TrainedOn()
+    for folder in folders:
+        trained_on |= TrainedOn.load(folder)
+    seen = trained_on.seen(images.sha256s, images.hashes, images.groups)
+    logger.info(
+        "%d images: %d that the model was trained on, as far as it says.", len(seen), seen.sum()
+    )
+    if trained_on.unknown:
+        logger.warning(
+            "%s does not say which images it was trained on: if these are among them, the results "
+            "look better than they are.",
+            " and ".join(trained_on.unknown),
+        )
+    found = []
+    for folder in folders:
+        classifier = open_classifier(str(folder), device=settings.device)
+        own = replace(images, features=features_of(settings, classifier, images))
+        order = order_of(data.names, classifier.classes)
+        probabilities = target.probabilities(classifier.head.logits(own.features))[:, order]
+        if classifier.backbone.untouched and not classifier.backbone.trained_here:
+            out_of_fold = target.out_of_fold(own)
+        else:
+            hidden = seen | bool(trained_on.unknown)
+            out_of_fold = np.where(hidden[:, None], np.nan, probabilities)
+        found.append(
+            Predictions(
+                images=own,
+                parts=np.where(seen, TRAIN, TEST).astype(np.int8),
+                probabilities=probabilities,
+                out_of_fold=out_of_fold,
+                provenance=_made_with(folder, settings),
+                unknown=trained_on.unknown,
+            )
+        )
+    return found
+
+
+def _made_with(folder: Path, settings: ClassifierTraining) -> dict[str, Any]:
+    """What metrics.json says the model was made with; if it says nothing, what is known now."""
+    try:
+        found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["provenance"]
+        return dict(found)
+    except (OSError, ValueError, KeyError, TypeError):
+        return provenance(settings, "elsewhere", {})

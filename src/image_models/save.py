@@ -1,5 +1,6 @@
 """The folder of a trained classifier: four files that transformers and the ComfyUI nodes load."""
 
+import hashlib
 import json
 import logging
 import shutil
@@ -10,42 +11,33 @@ from typing import Any
 
 from src.dataset.trained_on import FILE_NAME as TRAINED_ON
 from src.errors import DataError, ModelError
-from src.files import write_text
-from src.image_models.backbone import write_record
+from src.images.processors import FILE_NAME as PROCESSOR
 from src.images.processors import timm_processor
 
 logger = logging.getLogger(__name__)
 
 CATEGORIES = "categories.json"
-MODEL_FILES = ("config.json", "model.safetensors", "preprocessor_config.json", CATEGORIES)
+MODEL_FILES = ("config.json", "model.safetensors", PROCESSOR, CATEGORIES)
 RESULT_FILES = (
-    "metrics.json",
-    "report.html",
-    "predictions.csv",
-    "confusion_matrix.csv",
-    "suspected_labels.csv",
-    "suspects.html",
-    TRAINED_ON,
+    *("metrics.json", "report.html", "predictions.csv", "confusion_matrix.csv"),
+    *("suspected_labels.csv", "suspects.html", TRAINED_ON),
 )
 _OF_TAGGERS = (
     *("model.onnx", "ensemble.json", "selected_tags.csv", "thresholds.json", "tags.csv"),
     *("label_errors.csv", "tag_errors.json"),  # of version bc9c4d7
 )
+_RECORD = "image_taste"  # our part of config.json
 
 
 def check_target(folder: Path) -> None:
-    """Make sure, before training, that the model may be saved there.
-
-    Raises:
-        ModelError: there is another kind of model.
-    """
-    if (folder / "model.safetensors").is_file() and not (folder / CATEGORIES).is_file():
+    """Make sure, before training, that the model may be saved there."""
+    if (folder / CATEGORIES).is_file():
+        logger.info("The classifier in %s will be replaced.", folder)
+    elif (folder / "model.safetensors").is_file():
         raise ModelError(
             f"{folder} holds a model that is no classifier of this program: set save_model to "
             "another folder"
         )
-    if (folder / CATEGORIES).is_file():
-        logger.info("The classifier in %s will be replaced.", folder)
 
 
 def save_classifier(
@@ -60,14 +52,8 @@ def save_classifier(
 ) -> None:
     """Save a model so that each file is there as a whole, and results of an older one are not.
 
-    Args:
-        folder: where to.
-        model: a transformers image classifier with the right `id2label`.
-        classes: in the order of its outputs.
-        processor_from: folder with the preprocessing that the model was trained with.
-        head_name: the model's last layer.
-        features: where only the head was trained: `HeadInputs.features` of the backbone.
-        trained_here: see `HeadInputs.trained_here`.
+    The preprocessing comes from the folder `processor_from`. Where only the head was trained,
+    `features` are `HeadInputs.features` of the backbone's model; for `trained_here` see there.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,11 +61,12 @@ def save_classifier(
             temporary = Path(name)
             model.save_pretrained(temporary, max_shard_size="1TB")
             _save_processor(processor_from, temporary)
-            (temporary / CATEGORIES).write_text(
-                json.dumps({"categories": list(classes)}, indent=2, ensure_ascii=False) + "\n",
-                encoding="utf-8",
-            )
-            write_record(temporary, head_name, features, trained_here=trained_here)
+            _write_json(temporary / CATEGORIES, {"categories": list(classes)})
+            record: dict[str, Any] = {"head": head_name, "weights": _digest(temporary)}
+            if features is not None:
+                record |= {"features": features, "features_trained_here": trained_here}
+            config = json.loads((temporary / "config.json").read_text(encoding="utf-8"))
+            _write_json(temporary / "config.json", config | {_RECORD: record})
             # safetensors gives its file to the owner alone; all four are to be as readable.
             shutil.copymode(temporary / CATEGORIES, temporary / "model.safetensors")
             for file in (*RESULT_FILES, *_OF_TAGGERS):
@@ -90,12 +77,23 @@ def save_classifier(
         raise DataError(f"{folder} cannot be written: {error.strerror or error}") from None
 
 
-def read_classes(folder: Path) -> list[str]:
-    """The categories of a saved classifier, in the order of its outputs.
+def read_record(folder: Path) -> dict[str, Any]:
+    """What `save_classifier` noted; empty if the weights beside it are not those it was noted of.
 
-    Raises:
-        ModelError: there is no classifier, or its files contradict each other.
+    The last layer's name and a digest of the weights, and if that layer alone was trained, what
+    its features are.
     """
+    try:
+        record = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(_RECORD)
+    except (OSError, ValueError, AttributeError):
+        return {}
+    if not isinstance(record, dict) or not {"head", "weights"} <= record.keys():
+        return {}
+    return record if record["weights"] == _digest(folder) else {}
+
+
+def read_classes(folder: Path) -> list[str]:
+    """The classes of a saved classifier, in the order of its outputs."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         named = config.get("id2label") or dict(enumerate(config["label_names"]))  # so in timm's
@@ -117,25 +115,28 @@ def read_classes(folder: Path) -> list[str]:
     return named
 
 
-def remove_checkpoints(folder: Path) -> None:
-    """Take away the checkpoints of a run that has ended, and their folder if it is empty."""
-    shutil.rmtree(folder, ignore_errors=True)
+def _digest(folder: Path) -> str:
+    """sha256 of the weights; "" if they are not in one file."""
     try:
-        folder.parent.rmdir()
-    except OSError:  # checkpoints of other runs are there
-        logger.info("Checkpoints of unfinished runs are left in %s.", folder.parent)
+        with (folder / "model.safetensors").open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def _save_processor(source: Path, target: Path) -> None:
-    file = source / "preprocessor_config.json"
-    if file.is_file():
-        shutil.copyfile(file, target / file.name)
-        return
     described = timm_processor(source)
     if described is not None:
-        write_text(target / file.name, json.dumps(described, indent=2) + "\n")
-        return
-    import transformers
+        _write_json(target / PROCESSOR, described)
+    elif (source / PROCESSOR).is_file():
+        shutil.copyfile(source / PROCESSOR, target / PROCESSOR)
+    else:
+        import transformers
 
-    loader: Any = transformers.AutoImageProcessor
-    loader.from_pretrained(source, backend="pil", trust_remote_code=False).save_pretrained(target)
+        loader: Any = transformers.AutoImageProcessor
+        processor = loader.from_pretrained(source, backend="pil", trust_remote_code=False)
+        processor.save_pretrained(target)
+
+
+def _write_json(file: Path, content: dict[str, Any]) -> None:
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

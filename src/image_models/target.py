@@ -15,45 +15,27 @@ from src.image_models.head import LinearHead
 
 @dataclass(frozen=True)
 class Images:
-    """Labelled images that can be read, and what they are known by.
-
-    Attributes:
-        data: the images; everything below is in their order.
-        sha256s: content of each, (n).
-        hashes: perceptual hashes, (n, bytes) uint8.
-        groups: near duplicates share a number, (n,) int.
-        features: what the last layer is given, (n, d) float32; None if that changes in training.
-    """
+    """Labelled images that can be read, and what they are known by, all in the order of `data`."""
 
     data: LabelledImages
     sha256s: list[bytes]
-    hashes: np.ndarray
-    groups: np.ndarray
-    features: np.ndarray | None = None
+    hashes: np.ndarray  # perceptual hashes, (n, bytes) uint8
+    groups: np.ndarray  # near duplicates share a number, (n,) int
+    # what the last layer is given, (n, d), once it is computed
+    features: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of labelled images.
+    """What a model says of labelled images."""
 
-    Attributes:
-        images: with the features that the last layer is given.
-        parts: TRAIN, VALIDATION or TEST for each, (n,) int8.
-        probabilities: (n, k) float.
-        out_of_fold: probabilities by models that have not seen the image, (n, k); NaN where there
-            is none.
-        history: what was logged in training.
-        provenance: what the model was made with, for the report.
-        unknown: models that do not say which images they were trained on.
-    """
-
-    images: Images
-    parts: np.ndarray
-    probabilities: np.ndarray
-    out_of_fold: np.ndarray
-    history: Sequence[Mapping[str, Any]] = ()
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    unknown: Sequence[str] = ()
+    images: Images  # with features
+    parts: np.ndarray  # TRAIN, VALIDATION or TEST for each, (n,) int8
+    probabilities: np.ndarray  # (n, k)
+    out_of_fold: np.ndarray  # by models that have not seen the image; NaN where there is none
+    history: Sequence[Mapping[str, Any]] = ()  # what was logged in training
+    provenance: Mapping[str, Any] = field(default_factory=dict)  # what the model was made with
+    unknown: Sequence[str] = ()  # models that do not say which images they were trained on
 
     @property
     def data(self) -> Any:
@@ -70,21 +52,12 @@ class HeadFit(NamedTuple):
 
 
 class Target(Protocol):
-    """What is learnt: one class for each image, or any number of tags.
+    """What is learnt: one class for each image, or any number of tags."""
 
-    Attributes:
-        problem_type: SINGLE_LABEL or MULTI_LABEL of `src.image_models.model`.
-    """
-
-    problem_type: str
+    problem_type: str  # SINGLE_LABEL or MULTI_LABEL of `src.image_models.model`
 
     def read(self, known: Path | None, *, only_known: bool = False) -> LabelledImages:
-        """The labelled images.
-
-        Args:
-            known: a model's folder, whose classes or tags come first.
-            only_known: only those, in that order.
-        """
+        """The labelled images; what a known model's folder names comes first, or alone."""
 
     def deduplicate(
         self, data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarray
@@ -95,10 +68,11 @@ class Target(Protocol):
         """Raise DataError if too little is left to train on."""
 
     def start_head(self, layer: Any, labels: Any) -> None:
-        """Set what a new last layer begins with, given the labels of the training images."""
+        """Set what a new last layer begins with, if not zeros, given the training labels."""
+        return
 
     def objective(self, labels: Any) -> Objective:
-        """Loss and metrics, given the labels of the training images."""
+        """Loss and metrics, given the training labels."""
 
     def fit_head(self, start: LinearHead, images: Images, parts: np.ndarray) -> HeadFit:
         """Train the last layer alone, on features."""
@@ -111,3 +85,4 @@ class Target(Protocol):
 
     def save(self, folder: Path, data: LabelledImages) -> None:
         """Write what the model's folder needs beside the model itself."""
+        return

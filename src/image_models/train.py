@@ -3,6 +3,8 @@
 import hashlib
 import json
 import logging
+import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,17 +13,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from src.dataset.labelled import LabelledImages
 from src.dataset.parts import TEST, TRAIN, VALIDATION
 from src.dataset.trained_on import FILE_NAME, TrainedOn
-from src.image_models.backbone import HeadInputs
-from src.image_models.distributed import is_main, main_process_first
-from src.image_models.fine_tune import LabelledPaths, fine_tune
+from src.devices import choose_device
+from src.image_models.backbone import HeadInputs, open_classifier
+from src.image_models.fine_tune import fine_tune
 from src.image_models.head import LinearHead
 from src.image_models.image_size import resize_model, with_image_size
 from src.image_models.images import draw_parts, features_of, look_at
 from src.image_models.model import load_classifier
-from src.image_models.predict import open_classifier
-from src.image_models.save import check_target, remove_checkpoints, save_classifier
+from src.image_models.save import check_target, save_classifier
 from src.image_models.target import Images, Predictions, Target
 from src.images.processors import load_preprocessing
 from src.settings.classifier import ClassifierTraining
@@ -41,9 +43,11 @@ def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
     check_target(Path(settings.save_model))
     data = target.read(Path(settings.load_model) if settings.load_model else None)
     if settings.train_backbone:
-        with main_process_first(settings.device):
+        from accelerate import PartialState
+
+        on_cpu = choose_device(settings.device).type == "cpu"
+        with PartialState(cpu=on_cpu).main_process_first():  # which computes what the others read
             images = look_at(settings, target, data)
-    _set_seed(settings)
     backbone = HeadInputs(settings.start, device=settings.device)
     model, head_name = load_classifier(
         backbone.files.folder,
@@ -55,7 +59,7 @@ def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
     if not settings.train_backbone:
         backbone.use(model, head_name)
         images = look_at(settings, target, data, backbone)
-    ancestors = seen_by_ancestors(settings, backbone)
+    ancestors = _seen_by_ancestors(settings, backbone)
     seen = ancestors.seen(images.sha256s, images.hashes, images.groups)
     parts = draw_parts(settings, target, images, seen)
     target.start_head(model.get_submodule(head_name), images.data.labels[parts == TRAIN])
@@ -73,13 +77,16 @@ def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
     return replace(predictions, unknown=ancestors.unknown)
 
 
-def seen_by_ancestors(settings: ClassifierTraining, backbone: HeadInputs) -> TrainedOn:
+def is_main() -> bool:
+    """Whether this is the process, of those of a `torchrun`, that writes files and talks."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _seen_by_ancestors(settings: ClassifierTraining, backbone: HeadInputs) -> TrainedOn:
     """What the model that training starts from has seen; published models have seen nothing."""
-    if settings.load_model:
-        return TrainedOn.load(Path(settings.load_model))
-    if (backbone.files.folder / FILE_NAME).is_file() or backbone.trained_here:
-        return TrainedOn.load(backbone.files.folder)
-    return TrainedOn()
+    folder = Path(settings.load_model) if settings.load_model else backbone.files.folder
+    ours = settings.load_model or backbone.trained_here or (folder / FILE_NAME).is_file()
+    return TrainedOn.load(folder) if ours else TrainedOn()
 
 
 class _Run(NamedTuple):
@@ -93,19 +100,11 @@ class _Run(NamedTuple):
     model: Any
     head_name: str
 
-    def save(self, model: Any, processor_from: Path, features: str | None = None) -> Path:
-        """Save the model and what belongs to it."""
-        folder, names = Path(self.settings.save_model), self.images.data.names
-        save_classifier(
-            folder,
-            model.cpu(),
-            names,
-            processor_from,
-            self.head_name,
-            features=features,
-            trained_here=features is None or self.backbone.trained_here,
-        )
-        self.target.save(folder, self.images.data)
+    def save(self, model: Any, processor_from: Path, **record: Any) -> Path:
+        """Save the model and what belongs to it; `record` as for `save_classifier`."""
+        folder, data = Path(self.settings.save_model), self.images.data
+        save_classifier(folder, model.cpu(), data.names, processor_from, self.head_name, **record)
+        self.target.save(folder, data)
         return folder
 
 
@@ -113,11 +112,12 @@ def _train_head(run: _Run) -> Predictions:
     layer = run.model.get_submodule(run.head_name)
     fit = run.target.fit_head(LinearHead.of(layer), run.images, run.parts)
     fit.head.put_into(layer)
-    run.save(run.model, run.backbone.files.folder, run.backbone.features)
+    record = {"features": run.backbone.features, "trained_here": run.backbone.trained_here}
+    run.save(run.model, run.backbone.files.folder, **record)
     return Predictions(
         images=run.images,
         parts=run.parts,
-        probabilities=run.target.probabilities(fit.head.logits(_given(run.images.features))),
+        probabilities=run.target.probabilities(fit.head.logits(run.images.features)),
         out_of_fold=run.target.out_of_fold(run.images),
         history=fit.history,
         provenance=provenance(run.settings, "its last layer", fit.details),
@@ -126,8 +126,9 @@ def _train_head(run: _Run) -> Predictions:
 
 def _train_whole(run: _Run) -> Predictions | None:
     settings, images, source = run.settings, run.images, run.backbone.files.folder
-    labels = images.data.labels[run.parts == TRAIN]
-    objective = run.target.objective(labels)
+    training = _part(images, run.parts == TRAIN)
+    validation = _part(images, run.parts == VALIDATION)
+    objective = run.target.objective(training.labels)
     checkpoints = _checkpoints(run)
     history: list[Mapping[str, Any]] = []
     model = run.model
@@ -141,32 +142,32 @@ def _train_whole(run: _Run) -> Predictions | None:
         if settings.image_sizes:  # what cannot be done is said before the first epoch
             for preprocessing in stages:
                 resize_model(model, preprocessing, settings.start)
-        for number, (size, preprocessing) in enumerate(zip(sizes, stages, strict=True), start=1):
+        for size, preprocessing in zip(sizes, stages, strict=True):
             if size:
                 model = resize_model(model, preprocessing, settings.start)
-            trained = fine_tune(
+            state = fine_tune(
                 model,
                 preprocessing,
-                _part(images, run.parts == TRAIN),
-                _part(images, run.parts == VALIDATION) if (run.parts == VALIDATION).any() else None,
+                training,
+                validation if len(validation) else None,
                 objective,
                 settings,
                 checkpoints / str(size) if size else checkpoints,
-                more_follows=number < len(sizes),
+                more_follows=preprocessing is not stages[-1],
             )
-            history += trained["history"]
+            history += state.log_history
         if not is_main():
             return None
         folder = run.save(model, folders[-1])
     if "output_dir" not in settings.training_args.given:
-        remove_checkpoints(checkpoints)
+        _remove_checkpoints(checkpoints)
     logger.info("Measuring what was saved.")
     classifier = open_classifier(str(folder), device=settings.device)
-    features = features_of(settings, classifier, images)
-    probabilities = run.target.probabilities(classifier.head.logits(features))
-    details = {"epochs trained": f"{trained['epochs']:.4g}", "steps": trained["steps"]}
+    images = replace(images, features=features_of(settings, classifier, images))
+    probabilities = run.target.probabilities(classifier.head.logits(images.features))
+    details = {"epochs trained": f"{state.epoch:.4g}", "steps": state.global_step}
     return Predictions(
-        images=Images(images.data, images.sha256s, images.hashes, images.groups, features),
+        images=images,
         parts=run.parts,
         probabilities=probabilities,
         out_of_fold=np.where((run.parts == TRAIN)[:, None], np.nan, probabilities),
@@ -220,34 +221,15 @@ def _checkpoints(run: _Run) -> Path:
     return saved.with_name(f"{saved.name}.checkpoints") / digest.hexdigest()[:12]
 
 
-class _DenseRows:
-    """Sparse labels that become dense one image at a time."""
-
-    def __init__(self, labels: Any) -> None:
-        self._labels = labels
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        row = np.zeros(self._labels.shape[1], np.float32)
-        first, last = self._labels.indptr[index : index + 2]
-        row[self._labels.indices[first:last]] = 1
-        return row
+def _remove_checkpoints(folder: Path) -> None:
+    """Those of a run that has ended, and their folder if it is empty."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.parent.rmdir()
+    except OSError:  # checkpoints of other runs are there
+        logger.info("Checkpoints of unfinished runs are left in %s.", folder.parent)
 
 
-def _part(images: Images, chosen: np.ndarray) -> LabelledPaths:
-    data = images.data
-    paths = [path for path, wanted in zip(data.paths, chosen.tolist(), strict=True) if wanted]
-    labels = data.labels[chosen]
-    return LabelledPaths(
-        data.directory, paths, labels if data.labels.ndim == 1 else _DenseRows(labels)
-    )
-
-
-def _given(features: np.ndarray | None) -> np.ndarray:
-    assert features is not None  # a head is trained on features
-    return features
-
-
-def _set_seed(settings: ClassifierTraining) -> None:
-    import transformers
-
-    transformers.set_seed(int(settings.training_args.given.get("seed", 42)))
+def _part(images: Images, chosen: np.ndarray) -> LabelledImages:
+    paths = images.data.paths
+    return images.data.only([paths[index] for index in np.flatnonzero(chosen).tolist()])

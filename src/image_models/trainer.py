@@ -1,7 +1,6 @@
 """transformers' Trainer on batches of bytes: augmented, normalised and averaged on the device."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from transformers import Trainer, TrainerCallback
 from src.image_models.augment import augment, blend
 from src.image_models.model import input_size
 from src.images.preprocess import Preprocessing
-from src.settings.classifier import Augmenting
+from src.settings.classifier import ClassifierTraining
 
 AVERAGE_FILE = "average.safetensors"
 
@@ -21,75 +20,47 @@ AVERAGE_FILE = "average.safetensors"
 class ImageTrainer(Trainer):
     """A Trainer whose batches are pixels as bytes, (n, height, width, 3).
 
-    Args:
-        preprocessing: of the model: the size it is given, and the normalisation.
-        augmentation: how training images are augmented; None leaves them as they are.
-        freeze_batch_norm: batch normalisation keeps its statistics. Those of a few images are a
-            poor stand-in for them, and in models whose normalisation was folded into other layers
-            (as conversion tools do) they are something else altogether.
-        ema_decay: of a running average of the weights, which is then what is measured and kept in
-            the end; 0 is off.
-        options: as for Trainer.
+    With `freeze_batch_norm` batch normalisation keeps its statistics: those of a few images are a
+    poor stand-in for them, and in models whose normalisation was folded into other layers (as
+    conversion tools do) they are something else altogether. With `ema_decay` a running average of
+    the weights is what is measured and kept in the end.
     """
 
+    model: Any  # without the wrappers of training in parallel
+
     def __init__(
-        self,
-        *,
-        preprocessing: Preprocessing,
-        augmentation: Augmenting | None = None,
-        freeze_batch_norm: bool = False,
-        ema_decay: float = 0.0,
-        **options: Any,
+        self, settings: ClassifierTraining, preprocessing: Preprocessing, **options: Any
     ) -> None:
         super().__init__(**options)
-        self._size = input_size(preprocessing)
         device = self.args.device
+        self._settings, self._size = settings, input_size(preprocessing)
         self._scale = torch.tensor(preprocessing.scale, device=device).view(3, 1, 1)
         self._offset = torch.tensor(preprocessing.offset, device=device).view(3, 1, 1)
-        self._augmentation = augmentation
         self._frozen = [
             layer
-            for layer in self._network.modules()
-            if freeze_batch_norm and isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)
+            for layer in self.model.modules()
+            if settings.freeze_batch_norm
+            and isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)
         ]
-        self._average = running_average(self._network, ema_decay) if ema_decay else None
-        if self._average is not None:
-            self._average.to(self.args.device)
-            self.add_callback(_Averaging(self))
-
-    def step_done(self) -> None:
-        """Take the weights after an optimiser step into the average."""
-        if self._average is not None:
-            self._average.update_parameters(self._network)
+        self._average = None
+        if settings.ema_decay:
+            self._average = running_average(self.model, settings.ema_decay).to(device)
+            self.add_callback(_Averaging(self._average))
 
     def use_average(self) -> None:
         """Put the averaged weights into the model for good."""
         if self._average is not None:
-            self._network.load_state_dict(self._average.module.state_dict())
+            self.model.load_state_dict(self._average.module.state_dict())
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """As Trainer.evaluate, of the averaged weights if there are any."""
-        with self._averaged():
-            result: dict[str, float] = super().evaluate(*args, **kwargs)
-        return result
-
-    @property
-    def _network(self) -> Any:
-        """The model without the wrappers of training in parallel."""
-        return self.model
-
-    @contextmanager
-    def _averaged(self) -> Iterator[None]:
-        """The averaged weights in the model's place, for a while."""
-        if self._average is None or not self._average.n_averaged:
-            yield
-            return
-        weights = {key: value.clone() for key, value in self._network.state_dict().items()}
+        if self._average is None:
+            return super().evaluate(*args, **kwargs)
+        weights = copy.deepcopy(self.model.state_dict())
         self.use_average()
-        try:
-            yield
-        finally:
-            self._network.load_state_dict(weights)
+        result: dict[str, float] = super().evaluate(*args, **kwargs)
+        self.model.load_state_dict(weights)
+        return result
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """As Trainer's; the average goes along."""
@@ -116,57 +87,37 @@ class ImageTrainer(Trainer):
         stay as they are (huggingface/transformers#43701, #48805). from_pretrained translates.
         """
         if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
-            saved = type(self._network).from_pretrained(checkpoint)
-            self._network.load_state_dict(saved.state_dict())
+            saved = type(self.model).from_pretrained(checkpoint)
+            self.model.load_state_dict(saved.state_dict())
         file = Path(checkpoint) / AVERAGE_FILE
         if self._average is not None and file.is_file():
             self._average.load_state_dict(load_file(file))
 
-    def training_step(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Any],
-        num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> torch.Tensor:
-        """Augment the batch, then a step as usual."""
-        inputs = Trainer._prepare_inputs(self, inputs)
-        if self._augmentation is not None:
-            pixels = augment(_channels_first(inputs), self._size, self._augmentation)
-            labels = inputs["labels"]
-            if self._augmentation.blends:
-                classes = self._network.config.num_labels
-                pixels, labels = blend(pixels, labels, classes, self._augmentation)
-            inputs = {"pixel_values": self._normalised(pixels), "labels": labels}
-        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
-        return loss
-
-    def compute_loss(self, model: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-        """As Trainer's; frozen normalisations use what they know and learn nothing of the batch."""
-        for layer in self._frozen:
-            layer.eval()
-        return super().compute_loss(model, *args, **kwargs)
-
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """To the device; bytes become normalised pixels."""
+        """To the device; bytes become normalised pixels, in training after augmenting them."""
         prepared: dict[str, Any] = super()._prepare_inputs(inputs)
-        if prepared["pixel_values"].dtype == torch.uint8:
-            pixels = _channels_first(prepared).float()
-            prepared = {**prepared, "pixel_values": self._normalised(pixels)}
-        return prepared
-
-    def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
-        return pixels.mul_(self._scale).add_(self._offset)  # no second copy of the batch
+        pixels, labels = prepared["pixel_values"].permute(0, 3, 1, 2), prepared["labels"]
+        if self.model.training:
+            for layer in self._frozen:
+                layer.eval()
+        if self.model.training and self._settings.augments:
+            pixels = augment(pixels, self._size, self._settings)
+            if self._settings.blends:
+                classes = self.model.config.num_labels
+                pixels, labels = blend(pixels, labels, classes, self._settings)
+        # In place, where a copy has been made: no second copy of the batch.
+        pixels = pixels.float().mul_(self._scale).add_(self._offset)
+        return {"pixel_values": pixels, "labels": labels}
 
 
 class _Averaging(TrainerCallback):
     """Takes the weights into the average after every step of the optimiser."""
 
-    def __init__(self, trainer: ImageTrainer) -> None:
-        self._trainer = trainer
+    def __init__(self, average: AveragedModel) -> None:
+        self._average = average
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """One more step."""
-        self._trainer.step_done()
+        self._average.update_parameters(kwargs["model"])
 
 
 def running_average(model: torch.nn.Module, decay: float) -> AveragedModel:
@@ -182,12 +133,6 @@ def running_average(model: torch.nn.Module, decay: float) -> AveragedModel:
         if averaged[0].is_floating_point():
             torch._foreach_lerp_(averaged, current, 1 - now)
         else:  # counters of the normalisation layers
-            for kept, new in zip(averaged, current, strict=True):
-                kept.copy_(new)
+            torch._foreach_copy_(averaged, current)
 
     return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
-
-
-def _channels_first(inputs: dict[str, Any]) -> torch.Tensor:
-    pixels: torch.Tensor = inputs["pixel_values"]
-    return pixels.permute(0, 3, 1, 2)

@@ -113,7 +113,7 @@ def _open_onnx(folder: Path, device: str) -> Tagger:
 
 def _open_torch(folder: Path, device: str) -> Tagger:
     """Of the model's own weights."""
-    from src.image_models.predict import open_classifier
+    from src.image_models.backbone import open_classifier
 
     tags, thresholds = _tags_and_thresholds(folder)
     classifier = open_classifier(str(folder), device=device)

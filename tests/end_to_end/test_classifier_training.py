@@ -19,7 +19,6 @@ from safetensors.numpy import load_file
 from src.image_models.save import MODEL_FILES, RESULT_FILES
 from tests import tiny_models
 from tests.torchrun import torchrun
-from tests.unit.test_classifier_model import efficientnet
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = "custom_classifier_training.py"
@@ -94,7 +93,9 @@ def weights(folder):
     return load_file(folder / "model.safetensors")
 
 
-@pytest.mark.parametrize("architecture", [tiny_models.vit, tiny_models.convnext, efficientnet])
+@pytest.mark.parametrize(
+    "architecture", [tiny_models.vit, tiny_models.convnext, tiny_models.efficientnet]
+)
 def test_a_whole_model_is_tuned_saved_and_measured(digits, tmp_path, architecture):
     base, saved = architecture(tmp_path / "base", 7), tmp_path / "saved"
     words = [*TUNING, "--ema_decay=0.5", "--augment_mixup=0.2", "--freeze_batch_norm=False"]

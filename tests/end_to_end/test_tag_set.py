@@ -13,13 +13,13 @@ from tests.training import training
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory):
     base = tmp_path_factory.mktemp("tag_set")
-    truth = make_tag_set(base / "images", images=900, tags=40, copies=30)
+    truth = make_tag_set(base / "images", images=600, tags=40, copies=30)
     settings = training(
         top_level_image_directory=base / "images",
         base_model=tile_backbone(base / "backbone"),
         save_model=base / "model",
         fraction_for_validation=0.2,
-        tag_head_epochs=40,
+        tag_head_epochs=30,
         training_args={"per_device_train_batch_size": 32},
     )
     predictions = train(settings, Tags(settings))

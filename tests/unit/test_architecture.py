@@ -39,8 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"reports", "settings"},
     "reports": LOWEST | {"aesthetic", "dataset", "evaluation", "images"},
     "scoring": LOWEST
-    | {"aesthetic", "dataset", "evaluation", "features", "file_changes", "image_models"}
-    | {"images", "rating"},
+    | {"aesthetic", "dataset", "features", "file_changes", "image_models", "images"},
 }
 HEAVY = {"torch", "transformers", "sklearn", "matplotlib", "datasets", "pandas", "scipy"}
 

@@ -40,13 +40,10 @@ def fit_head(
     blocks: Sequence[int] | None = None,
     prior: Head | None = None,
 ) -> Head:
-    """Fit a head in one go: "ridge", "kernel" or "logistic".
+    """Fit a head in one go: "ridge", "kernel" or "logistic", to a `TrainingSet`.
 
-    Args:
-        features, scores, weights, groups: see `TrainingSet`.
-        seed: of what is random in the method.
-        blocks: lengths of joined feature parts, to be given equal variance.
-        prior: a generic head for the same features; the new head then corrects it.
+    `blocks` are the lengths of joined feature parts, to be given equal variance. A `prior` is a
+    generic head for the same features; the new head then corrects it.
     """
 
     def fit(data: TrainingSet) -> Head:
@@ -58,14 +55,9 @@ def fit_head(
 
 def restore(kind: str, arrays: Arrays, config: Config) -> Head:
     """The head of a model file; ModelError where it is unknown or damaged."""
-    if kind == "gp":
-        raise ModelError(
-            "the model file holds a Gaussian process, which this version no longer has: train it "
-            'again, with head "auto" or "kernel"'
-        )
     if kind not in KINDS:
         raise ModelError(
-            f"the model file holds a head of the unknown kind {kind!r} "
-            f"(known: {', '.join(KINDS)}): it is damaged or made by a later version"
+            f"the model file holds a head of the kind {kind!r}, which this version does not have "
+            f"(known: {', '.join(KINDS)}): use a later version, or train it again"
         )
     return KINDS[kind].from_arrays(arrays, config)

@@ -112,9 +112,7 @@ def take_value(config: Config, name: str, kind: Callable[[Any], T]) -> T:
 
 def take_std(config: Config) -> float | None:
     """`residual_std` of a configuration: a finite number not below zero, or None."""
-    if config.get("residual_std") is None:
-        return None
-    std = take_value(config, "residual_std", float)
-    if not (np.isfinite(std) and std >= 0):
+    std = None if config.get("residual_std") is None else take_value(config, "residual_std", float)
+    if std is not None and not 0 <= std < np.inf:
         raise ModelError(f"the model file has an impossible residual_std, {std}")
     return std

@@ -94,14 +94,13 @@ def fit_residual(
 ) -> ResidualHead:
     """Scale a prior head to the scores, then fit another to the rest.
 
-    The scale is a regression through the means, never negative: a prior that says the opposite is
-    ignored. The second fit shrinks the correction towards nothing as far as the images ask for.
+    The scale is never negative: a prior that says the opposite is ignored.
     """
     expected = prior.predict(data.features)
     deviation = expected - np.average(expected, weights=data.weights)
     variance = float(data.weights @ deviation**2)
-    covariance = float((data.weights * deviation) @ data.scores)
-    share = max(covariance / variance, 0.0) if variance > 0 else 0.0
+    slope = float((data.weights * deviation) @ data.scores) / (variance or 1.0)
+    share = max(slope, 0.0)
     rest = data.scores - share * expected
     if np.ptp(rest) == 0:  # the prior explains everything
         head: Head = LinearHead(np.zeros(prior.n_features), float(rest[0]), residual_std=0.0)

@@ -26,10 +26,7 @@ def fit_pairwise(
 ) -> LinearHead:
     """A linear head in log-odds units: sigmoid of a difference is the chance to be preferred.
 
-    Args:
-        features: (n, d) of all images that the choices name; others may be among them.
-        choices: by rows of the features.
-        variance: σ², prior variance of a score in squared log-odds.
+    The choices name images by row of the features (n, d); `variance` is σ².
     """
     differ = choices.winners != choices.losers
     if not differ.any():

@@ -32,13 +32,10 @@ class Scaler:
     ) -> Self:
         """Standardise: mean 0 and standard deviation 1 over the rows of `features` (n, d).
 
-        Args:
-            blocks: lengths of the parts that were joined, such as two extractors. Each part is
-                then given the same total variance, so that the longer does not drown the shorter.
-            unit: scale the vectors of each part to length 1 first; of a deep feature vector, the
-                direction often says more than the length.
-            per_feature: give every feature the same deviation; False keeps their proportions
-                within a part.
+        Parts that were joined, such as two extractors, are given the same total variance, so that
+        the longer does not drown the shorter; `blocks` are their lengths. With `unit` the vectors
+        of each are scaled to length 1 first: of deep features the direction often says more than
+        the length. Without `per_feature` features keep their proportions within a part.
         """
         sizes = list(blocks or [features.shape[1]])
         if sum(sizes) != features.shape[1]:

@@ -20,11 +20,9 @@ from src.aesthetic.heads.mlp import MlpHead
 class Network:
     """Linear layers, optional ReLU, and dropout after the hidden layers; k of them.
 
-    Args:
-        sizes: features, hidden layers, 1.
-        dropouts: the probability per hidden layer, as many as given; the rest have none.
-        generators: one per member; draws its first weights and later its dropouts.
-        start: a head of these sizes whose weights all members begin with; None for random ones.
+    `sizes` are those of the features, the hidden layers, and 1. Where there are fewer dropouts than
+    hidden layers, the last have none. A member's generator draws its first weights, unless they
+    are those of `start`, and later its dropouts.
     """
 
     weights: list[Tensor]  # per layer (k, inputs, outputs): so laid out that gradients need no copy

@@ -6,7 +6,9 @@ from numpy.typing import ArrayLike
 
 from src.aesthetic.heads import Head
 from src.aesthetic.heads.training_set import TrainingSet
+from src.aesthetic.mlp.fitting import fit_ensemble
 from src.aesthetic.select import FOLDS, AutoFit, Candidate, assign_folds, comparable, fit_auto
+from src.settings.mlp import Mlp, PredictorTrainingArgs
 
 NETWORKS = "networks"
 _MANY = 500  # images: above, one round of networks is enough, and each takes long
@@ -32,9 +34,6 @@ def fit_networks(data: TrainingSet, seed: int = 0) -> Candidate:
     There are two rounds of five with different fifths, so that two networks know nothing of an
     image; their mean is its prediction. With many images there is one round.
     """
-    from src.aesthetic.mlp.ensemble import fit_ensemble
-    from src.settings.mlp import Mlp, PredictorTrainingArgs
-
     images = len(data.scores)
     mlp = Mlp(
         aesthetic_model_hidden=(64, 32),

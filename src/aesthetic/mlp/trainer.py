@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -51,19 +52,12 @@ def train_mlps(
 ) -> Trained:
     """Train one head on each set, side by side; after Ctrl-C, the heads reached by then.
 
-    All take the same number of steps: where sets differ in size, that of the largest.
-
-    Args:
-        sets: all with the same number of features.
-        mlp: the network and its training.
-        seeds: one for each; None for that of the settings.
-        start: a head to go on from, whose layers are taken; None for new networks.
-        evaluate: called every `eval_every_n_epochs` and at the end.
-        progress: called after each epoch with the steps done and the steps in total. A
-            KeyboardInterrupt that it raises ends training like Ctrl-C.
+    All take the same number of steps: where sets differ in size, that of the largest. The layers
+    of a head to `start` from are taken as well. `progress` is called after each epoch with the
+    steps done and in total; a KeyboardInterrupt that it raises ends training like Ctrl-C.
 
     Raises:
-        Diverged: training diverged.
+        Diverged: the loss of a network became infinite.
     """
     for data in sets:
         _check(data, mlp, start)
@@ -97,33 +91,34 @@ class _Run:
         self._mlp, args = mlp, mlp.training_args
         generators = [torch.Generator(place).manual_seed(seed) for seed in seeds]
         hidden = start.hidden if start else mlp.aesthetic_model_hidden
+        standardise = mlp.aesthetic_model_standardise and start is None
+        self._inputs = _inputs([data.features for data in sets], standardise=standardise)
+        pairs = zip(self._inputs, sets, strict=True)
+        self._images = torch.cat([_tensor(to(data.features), place) for to, data in pairs])
         self._network = Network(
-            (sets[0].features.shape[1], *hidden, 1),
+            (self._images.shape[1], *hidden, 1),
             relu=start.relu if start else mlp.aesthetic_model_relu,
             dropouts=mlp.aesthetic_model_dropouts[: len(hidden)],
             generators=generators,
             start=start,
         )
         self._optimizer = AdamW(self._network, args)
-        standardise = mlp.aesthetic_model_standardise and start is None
-        features = [data.features for data in sets]
-        self._scalers = [Scaler.fit(x) if standardise else Scaler.identity(x) for x in features]
-        scaled = [scaler(x) for scaler, x in zip(self._scalers, features, strict=True)]
-        self._images = torch.cat([_tensor(x, place) for x in scaled])
         scores = [_tensor(data.scores, place) for data in sets]
         self._scores = torch.cat(scores)
         self._weights = torch.cat([_tensor(data.weights, place) for data in sets])
         sizes = [len(data.scores) for data in sets]
         self._first = torch.tensor(np.cumsum([0, *sizes[:-1]]), device=place)[:, None]
         batch, longest = args.per_device_train_batch_size, max(sizes)
-        self._epoch_steps = steps_per_epoch(mlp.loss_model, longest, batch)
+        steps = steps_per_epoch(mlp.loss_model, longest, batch)
         self._batches: list[PairBatches | ImageBatches] = [
-            PairBatches(mine, self._epoch_steps, batch, generator)
+            PairBatches(mine, steps, batch, generator)
             if mlp.loss_model == "ranking"
             else ImageBatches(len(mine), longest, batch, generator)
             for mine, generator in zip(scores, generators, strict=True)
         ]
-        self.step, self.total = 0, total_steps(mlp, longest)  # of the optimizer
+        self.step, self.total = 0, max(1, math.ceil(args.num_train_epochs * steps))
+        if args.max_steps > 0:
+            self.total = args.max_steps
         self.history: list[HistoryRow] = []
 
     def epochs(self) -> Iterator[int]:
@@ -170,16 +165,51 @@ class _Run:
     def heads(self) -> list[MlpHead]:
         """The members as they are now, for features as they come."""
         heads = self._network.to_heads()
-        return [_unscaled(h, scaler) for h, scaler in zip(heads, self._scalers, strict=True)]
+        return [to.folded_into(head) for to, head in zip(self._inputs, heads, strict=True)]
 
 
-def total_steps(mlp: Mlp, images: int) -> int:
-    """Optimizer steps of a whole training."""
-    args = mlp.training_args
-    if args.max_steps > 0:
-        return args.max_steps
-    steps = steps_per_epoch(mlp.loss_model, images, args.per_device_train_batch_size)
-    return max(1, math.ceil(args.num_train_epochs * steps))
+class _Inputs(NamedTuple):
+    """From features as they come to what a network is given."""
+
+    scaler: Scaler
+    directions: FloatArray | None  # (r, d) orthonormal
+
+    def __call__(self, features: FloatArray) -> FloatArray:
+        scaled = self.scaler(features)
+        return scaled if self.directions is None else scaled @ self.directions.T
+
+    def folded_into(self, head: MlpHead) -> MlpHead:
+        """The head for features as they come."""
+        first = head.weights[0]
+        first = (first if self.directions is None else first @ self.directions) * self.scaler.factor
+        bias = head.biases[0] - first @ self.scaler.mean
+        weights, biases = (first, *head.weights[1:]), (bias, *head.biases[1:])
+        return replace(head, weights=weights, biases=biases)
+
+
+def _inputs(parts: Sequence[FloatArray], *, standardise: bool) -> list[_Inputs]:
+    """As they are, or standardised, and turned to principal components where these are few.
+
+    Images that are few span few directions of their features: nothing can be learnt in the others,
+    whose weights would be most of the work.
+    """
+    if not standardise:
+        return [_Inputs(Scaler.identity(x), None) for x in parts]
+    scalers = [Scaler.fit(x) for x in parts]
+    if parts[0].shape[1] < 2 * max(len(x) for x in parts):
+        return [_Inputs(scaler, None) for scaler in scalers]
+    found = [principal_directions(scaler(x)) for scaler, x in zip(scalers, parts, strict=True)]
+    count = min(len(directions) for directions in found)  # networks in a stack are of one size
+    return [_Inputs(s, d[:count]) for s, d in zip(scalers, found, strict=True)]
+
+
+def principal_directions(features: FloatArray) -> FloatArray:
+    """Orthonormal rows (r, d), those of most variance first, that span the rows of (n, d)."""
+    eigenvalues, vectors = np.linalg.eigh(features @ features.T)
+    eigenvalues = np.maximum(eigenvalues, 1e-30)
+    kept = eigenvalues >= 1e-6 * eigenvalues[-1]
+    directions = (vectors[:, kept] / np.sqrt(eigenvalues[kept])).T @ features
+    return np.asarray(directions[::-1])
 
 
 def _check(data: TrainingSet, mlp: Mlp, start: MlpHead | None) -> None:
@@ -203,13 +233,6 @@ def _collapse(data: TrainingSet, mlp: Mlp, head: MlpHead) -> str | None:
         f"{usual:.2g} is usual): lower learning_rate (now {mlp.training_args.learning_rate:g}) or "
         "raise warmup_ratio; if the learning rate is already low, train for more epochs"
     )
-
-
-def _unscaled(head: MlpHead, scaler: Scaler) -> MlpHead:
-    """The head for features as they come, where `head` was trained on scaled ones."""
-    first = head.weights[0] * scaler.factor
-    bias = head.biases[0] - first @ scaler.mean
-    return MlpHead((first, *head.weights[1:]), (bias, *head.biases[1:]), head.relu, head.dropouts)
 
 
 def _tensor(values: FloatArray, device: torch.device) -> Tensor:

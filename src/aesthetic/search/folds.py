@@ -35,10 +35,7 @@ class Score(NamedTuple):
 class InnerFolds:
     """Training images cut into folds, each left out once.
 
-    Args:
-        data: only the training images are looked at.
-        prior: what all combinations go on from (mlp), or correct (other heads).
-        seed: of the cut.
+    Combinations with an mlp go on from the prior, others correct it.
     """
 
     def __init__(self, data: RatedFeatures, prior: Predictor | None, seed: int) -> None:
@@ -53,11 +50,6 @@ class InnerFolds:
         self._blocks = data.blocks
         if self.start is not None:
             self.start.check(features[:1])
-
-    def check(self, combination: Combination) -> None:
-        """Find out whether it can be trained, before anything is: a ModelError if not."""
-        if combination.head == "mlp":
-            mlp_start(self.start)
 
     def score(self, combination: Combination, fold: int, stop: threading.Event) -> Score:
         """Train without a fold, and measure on it; Stopped if the event is set meanwhile."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from optuna.trial import Trial, TrialState
 
+from src.aesthetic.mlp.fitting import mlp_start
 from src.aesthetic.mlp.side_by_side import default_workers, side_by_side
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
@@ -56,11 +57,8 @@ def search_settings(
 ) -> Found:
     """Search on inner folds of the training images; the test images are not looked at.
 
-    Args:
-        data: only the training images are looked at.
-        settings: what is searched, how, and what is the same in all combinations.
-        prior: the model that training starts from; it must not have seen the training images.
-        file: the table of what was tried; after Ctrl-C it and the storage have all of it.
+    The prior, from which training starts, must not have seen the training images. What was tried
+    is in the storage and in a table, the file, after Ctrl-C as well.
     """
     values = settings.meta_values
     if prior is not None and (fixed := [name for name in _FROM_START if name in values]):
@@ -95,8 +93,8 @@ class _Search:
         self._images, self._settings, self._lists = images, settings, lists
         self._ranges, self.names = settings.meta_search == "optuna", list(lists)
         self._grid = [] if self._ranges else space.combinations(lists)
-        for setting in self._grid or [{}]:
-            images.check(combination(settings, setting))
+        if "mlp" in {combination(settings, setting).head for setting in self._grid or [{}]}:
+            mlp_start(images.start)  # an mlp goes on from no other head
         self.study = study.open_study(images, settings, lists)
         self._running: list[Trial] = []
         self.total = settings.meta_trials if self._ranges else len(self._grid)
@@ -119,11 +117,10 @@ class _Search:
             return
         while self._count() + len(self._running) < self.total:
             attempt = self._begin()
-            known = [
-                score for setting, score in study.finished(self.study) if setting == attempt.setting
-            ]
-            if known:  # such as a head in closed form, again
-                self.tell(attempt._replace(score=known[0]))
+            done = study.finished(self.study)
+            score = next((score for setting, score in done if setting == attempt.setting), None)
+            if score:  # such as a head in closed form, again
+                self.tell(attempt._replace(score=score))
             else:
                 yield attempt
 

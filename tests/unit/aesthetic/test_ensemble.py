@@ -11,8 +11,7 @@ import torch
 
 from src.aesthetic.heads import EnsembleHead
 from src.aesthetic.heads.training_set import TrainingSet
-from src.aesthetic.mlp.ensemble import _stacks, fit_ensemble, mean_row
-from src.aesthetic.mlp.side_by_side import side_by_side
+from src.aesthetic.mlp.fitting import _stacks, fit_ensemble, mean_row
 from src.aesthetic.mlp.trainer import Diverged, train_mlps
 from src.aesthetic.select import assign_folds
 from src.evaluation.rank_metrics import interval_coverage, pairwise_accuracy
@@ -64,17 +63,6 @@ def test_sets_of_different_sizes_take_the_steps_of_the_largest():
                    for d, head in zip(sets, trained.heads, strict=True))  # fmt: skip
 
 
-def test_members_go_on_from_a_head():
-    data = TrainingSet.of(*rated())
-    (first,) = train_mlps([data], settings()).heads
-    still = settings(hidden=(3,), dropouts=(), max_steps=1, learning_rate=1e-12)
-    again = train_mlps([data, data], still, seeds=[1, 2], start=first)
-    assert all(same(head, first) for head in again.heads)
-
-
-# --- planning ----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("hidden", "workers", "heights"),
     [((8, 4), 1, [10]), ((8, 4), 3, [4, 3, 3]), ((1024, 128), 1, [1] * 10), ((200,), 1, [2] * 5)],
@@ -83,29 +71,6 @@ def test_small_networks_are_stacked_and_no_core_is_idle(hidden, workers, heights
     stacks = _stacks(settings(hidden=hidden), 1280, 10, workers)
     assert [len(stack) for stack in stacks] == heights
     assert sorted(itertools.chain(*stacks)) == list(range(10))
-
-
-def test_work_is_taken_as_workers_are_free_and_stops_when_it_is_closed():
-    taken = []
-
-    def items():
-        for number in range(40):
-            taken.append(number)
-            yield number
-
-    def work(number, stop):
-        if number > 1:
-            stop.wait(20)
-        return number
-
-    runs = side_by_side(work, items(), 2)
-    assert {next(runs), next(runs)} == {0, 1}
-    runs.close()
-    assert len(taken) <= 4
-    assert list(side_by_side(work, [], 2)) == []
-
-
-# --- several mlps whose mean counts ------------------------------------------------------------
 
 
 def test_members_are_trained_without_their_part_and_averaged():

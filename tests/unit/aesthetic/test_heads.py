@@ -199,15 +199,10 @@ def test_a_prior_helps_where_there_are_few_ratings():
     assert accuracies[0] == max(accuracies)
 
 
-def test_a_prior_that_says_the_opposite_is_ignored():
+def test_a_prior_that_says_the_opposite_is_ignored_and_one_that_says_all_is_kept():
     x, y = linear_data()
-    good = fit_head("ridge", x, y)
-    opposite = LinearHead(-good.weight, 0.0)
+    opposite = LinearHead(-fit_head("ridge", x, y).weight, 0.0)
     assert fit_head("ridge", x, y, prior=opposite).share == 0
-
-
-def test_a_prior_that_explains_everything_leaves_nothing():
-    x, _ = linear_data()
     prior = LinearHead(np.ones(6), 1.0)
     head = fit_head("ridge", x, prior.predict(x), prior=prior)
     assert head.predict(x) == pytest.approx(prior.predict(x))
@@ -323,7 +318,7 @@ def test_a_missing_or_misshapen_tensor_is_refused(head):
 
 
 def test_unknown_kinds_and_empty_configurations_are_refused():
-    with pytest.raises(ModelError, match="unknown kind 'forest'"):
+    with pytest.raises(ModelError, match="kind 'forest'"):
         restore("forest", {}, {})
     with pytest.raises(ModelError, match="train it again"):
         restore("gp", {}, {})  # of versions before
@@ -333,25 +328,17 @@ def test_unknown_kinds_and_empty_configurations_are_refused():
                 restore(head.kind, head.to_arrays(), {})
 
 
-@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     ("x", "y"),
     [(np.ones((1, 3)), [1.0]), (np.ones((4, 3)), [2.0] * 4), (np.ones((4, 3)), [1.0, 2.0])],
     ids=["one image", "equal scores", "lengths differ"],
 )
-def test_nothing_to_learn_is_said(method, x, y):
+def test_nothing_to_learn_is_said(x, y):
     with pytest.raises(ModelError):
-        fit_head(method, x, y)
+        TrainingSet.of(x, y)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_constant_features_give_the_mean(method):
     head = fit_head(method, np.ones((6, 3)), [1.0, 2.0, 3.0, 1.0, 2.0, 3.0])
     assert head.predict(np.ones((2, 3))) == pytest.approx([2.0, 2.0])
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_the_same_seed_gives_the_same_head(method):
-    x, y = curved_data(n=60)
-    one, other = (fit_head(method, x, y, seed=3).predict(x) for _ in range(2))
-    assert (one == other).all()

@@ -318,19 +318,7 @@ def test_ranges_with_words_skip_what_a_head_does_not_ask_for(tmp_path):
         ]
 
 
-def test_diverging_trials_are_an_error_when_all_do(tmp_path):
-    with pytest.raises(ModelError, match="lower learning rates"):
-        search(
-            tmp_path, meta_search="optuna", meta_trials=2, meta_lr=[1e30, 1e31], loss_model="mse",
-            meta_epochs=[30, 40], training_args={"max_grad_norm": 0}, aesthetic_model_relu=False,
-            aesthetic_model_hidden=[16, 16],
-        )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "storage", ["sqlite:////no/such/folder/study.db", "nothing://me:secret@host/db"]
-)
-def test_a_storage_that_cannot_be_opened_is_named_without_its_password(tmp_path, storage):
+def test_a_storage_that_cannot_be_opened_is_named_without_its_password(tmp_path):
     with pytest.raises(SettingsError, match="meta_storage cannot be opened") as caught:
-        search(tmp_path, meta_storage=storage)
+        search(tmp_path, meta_storage="nothing://me:secret@host/db")
     assert "secret" not in str(caught.value)

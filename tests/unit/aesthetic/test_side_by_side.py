@@ -28,3 +28,23 @@ def test_ctrl_c_stops_the_work_that_is_running():
 
     with pytest.raises(KeyboardInterrupt), closing(side_by_side(work, [0], workers=1)) as results:
         list(results)
+
+
+def test_work_is_taken_as_workers_are_free_and_stops_when_it_is_closed():
+    taken = []
+
+    def items():
+        for number in range(40):
+            taken.append(number)
+            yield number
+
+    def work(number, stop):
+        if number > 1:
+            stop.wait(20)
+        return number
+
+    runs = side_by_side(work, items(), 2)
+    assert {next(runs), next(runs)} == {0, 1}
+    runs.close()
+    assert len(taken) <= 4
+    assert list(side_by_side(work, [], 2)) == []

@@ -8,7 +8,7 @@ from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.mlp.adamw import AdamW, learning_rate_at, shorten
 from src.aesthetic.mlp.batches import ImageBatches, PairBatches, batch_loss
 from src.aesthetic.mlp.network import Network
-from src.aesthetic.mlp.trainer import Diverged, train_mlps
+from src.aesthetic.mlp.trainer import Diverged, principal_directions, train_mlps
 from src.errors import ModelError, SettingsError
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.settings.mlp import Mlp, PredictorTrainingArgs
@@ -240,6 +240,21 @@ def test_standardisation_is_folded_into_the_first_layer():
     mlp = settings((8,), ()).model_copy(update={"aesthetic_model_standardise": True})
     head = train(shifted, y, mlp).heads[0]
     assert pairwise_accuracy(y, head.predict(shifted)) > 0.9
+
+
+def test_few_images_are_learnt_from_in_the_directions_that_they_span():
+    rng = np.random.default_rng(0)
+    rotation = np.linalg.qr(rng.normal(size=(100, 100)))[0]
+    x, y = rated(n=40, d=4)
+    x = np.hstack([x, np.zeros((40, 96))]) @ rotation
+    mlp = settings((8,), ()).model_copy(update={"aesthetic_model_standardise": True})
+    directions = principal_directions(x)
+    assert directions.shape == (4, 100)
+    assert directions @ directions.T == pytest.approx(np.eye(4), abs=1e-9)
+    assert x @ directions.T @ directions == pytest.approx(x)
+    head = train(x, y, mlp).heads[0]
+    assert head.n_features == 100 and pairwise_accuracy(y, head.predict(x)) > 0.95
+    assert np.ptp(train(np.ones((40, 100)), y, mlp).heads[0].predict(x)) == 0
 
 
 def test_weights_of_zero_leave_images_out():

@@ -10,7 +10,7 @@ from src.evaluation.label_errors import (
     wrong_probabilities,
     wrong_tag_probabilities,
 )
-from src.image_models.head import out_of_fold
+from src.image_models.head import Labelled, out_of_fold
 
 
 def test_planted_errors_come_first():
@@ -20,7 +20,7 @@ def test_planted_errors_come_first():
     given = truth.copy()
     planted = rng.permutation(300)[:20]
     given[planted] = (given[planted] + 1) % 3
-    shares = out_of_fold(features, given, 3, np.arange(300), penalty=0.1)
+    shares = out_of_fold(Labelled(features, given, 3, np.arange(300)), 0.1)
     found = suspected_labels(given, shares)
     first = {item.image for item in found[:20]}
     assert len(first & set(planted.tolist())) >= 17

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from src.classifier.table import classification_table
+from src.classifier.results import classification_table
 from src.errors import SettingsError
 from src.file_changes.apply import apply
 from src.file_changes.plan import folder_name, not_sorted_yet, place
@@ -104,7 +104,7 @@ def test_the_table_begins_with_the_most_probable_images_of_the_wanted_category()
     lines = classification_table(["x", "y", "z"], shares, ["cat", "dog"], "dog").splitlines()
     assert lines[0] == "path,category,probability,rank by p(dog),p(cat),p(dog)"
     assert [line.split(",")[0] for line in lines[1:]] == ["y", "z", "x"]
-    assert lines[1] == "y,dog,0.800000,1,0.200000,0.800000"
+    assert lines[1] == "y,dog,0.8,1,0.2,0.8"
 
 
 def test_with_very_many_categories_the_table_has_the_best_five():
@@ -113,4 +113,4 @@ def test_with_very_many_categories_the_table_has_the_best_five():
     names = [f"c{index}" for index in range(200)]
     heading, line = classification_table(["x"], shares, names).splitlines()
     assert len(heading.split(",")) == 3 + 8
-    assert line.startswith("x,c7,0.400000,c5,0.300000,c3,0.100000")
+    assert line.startswith("x,c7,0.4,c5,0.3,c3,0.1")

@@ -1,16 +1,20 @@
 """The trainer beside transformers' own: loss scaling, averaging, measuring, arguments."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from src.classifier.cross_entropy import CrossEntropy, balanced_weights, objective
+from src.classifier.target import balanced_weights, objective
+from src.dataset.labelled import LabelledImages
 from src.errors import ModelError, SettingsError
 from src.image_models.callbacks import KeepOnInterrupt
-from src.image_models.fine_tune import LabelledPaths, fine_tune, training_arguments
+from src.image_models.fine_tune import fine_tune, training_arguments
 from src.image_models.model import load_classifier
 from src.image_models.trainer import running_average
+from src.images import ImageFile
 from src.images.processors import load_preprocessing
 from tests import tiny_models
 from tests.conftest import make_images
@@ -27,7 +31,7 @@ def test_the_loss_by_hand_with_weights_smoothing_and_a_count_of_labels():
     logits, labels = [[1.0, 0.0], [0.5, 2.0]], torch.tensor([0, 0])
     log_shares = torch.log_softmax(torch.tensor(logits), dim=1)
     weights = np.array([2.0, 0.5], np.float32)
-    loss = CrossEntropy(weights, 0.2)(logits_of(logits), labels, num_items_in_batch=8)
+    loss = objective(weights, 0.2).loss(logits_of(logits), labels, num_items_in_batch=8)
     # 0.9 of each label on its own class and 0.1 on the other, times the classes' weights.
     expected = -(0.9 * 2.0 * log_shares[:, 0] + 0.1 * 0.5 * log_shares[:, 1]).sum() / 8
     torch.testing.assert_close(loss, expected)
@@ -35,7 +39,7 @@ def test_the_loss_by_hand_with_weights_smoothing_and_a_count_of_labels():
 
 def test_shares_as_labels_give_the_same_loss_as_the_labels_they_stand_for():
     logits, labels = [[1.0, 0.0, -1.0], [0.5, 2.0, 0.0]], torch.tensor([2, 1])
-    loss = CrossEntropy(np.array([1.0, 2.0, 3.0], np.float32), 0.1)
+    loss = objective(np.array([1.0, 2.0, 3.0], np.float32), 0.1).loss
     shares = torch.nn.functional.one_hot(labels, 3).float()
     torch.testing.assert_close(loss(logits_of(logits), labels), loss(logits_of(logits), shares))
 
@@ -49,11 +53,16 @@ def test_balanced_weights_make_every_class_weigh_the_same():
     assert weights[2] == 1.0
 
 
+def labelled(folder, paths, labels):
+    files = tuple(ImageFile(path, 0, 0) for path in paths)
+    return LabelledImages(folder, files, labels, ("a", "b", "c"))
+
+
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images")
     files = make_images(folder, 24, size=(40, 40))
-    return LabelledPaths(folder, [file.name for file in files], np.arange(24) % 3)
+    return labelled(folder, [file.name for file in files], np.arange(24) % 3)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +95,7 @@ def differences(one, other):
 
 
 def test_accumulated_gradients_are_those_of_one_large_batch(base, images, tmp_path):
-    uneven = LabelledPaths(images.directory, images.paths[:18], images.labels[:18] // 2)
+    uneven = labelled(images.directory, images.paths[:18], images.labels[:18] // 2)
     steps = {"num_train_epochs": 2, "save_strategy": "no", **PLAIN}
     large, _ = tuned(
         base,
@@ -134,7 +143,7 @@ def test_the_average_follows_its_formula_and_is_what_is_left_in_the_end(base, im
 
 def test_the_best_measured_weights_are_kept_not_the_last(base, images, tmp_path):
     # Measured on the training images under other labels, the more it learns the worse it gets.
-    validation = LabelledPaths(images.directory, images.paths[:9], (images.labels[:9] + 1) % 3)
+    validation = labelled(images.directory, images.paths[:9], (images.labels[:9] + 1) % 3)
     arguments = {"num_train_epochs": 6, "per_device_train_batch_size": 8, **PLAIN}
     arguments |= {"learning_rate": 3e-3, "optim": "adamw_torch"}
     for decay in (0.0, 0.9):
@@ -147,9 +156,9 @@ def test_the_best_measured_weights_are_kept_not_the_last(base, images, tmp_path)
             ema_decay=decay,
             training_args=arguments,
         )
-        measured = [row["eval_loss"] for row in result["history"] if "eval_loss" in row]
+        measured = [row["eval_loss"] for row in result.log_history if "eval_loss" in row]
         assert len(measured) == 6
-        assert result["best_metric"] == pytest.approx(min(measured))
+        assert result.best_metric == pytest.approx(min(measured))
         again = loss_on(model, base, validation)
         assert again == pytest.approx(min(measured), abs=1e-4)
         if not decay:
@@ -167,12 +176,12 @@ def loss_on(model, base, images):
 
 
 def test_early_stopping_stops_and_every_nth_epoch_is_measured(base, images, tmp_path):
-    validation = LabelledPaths(images.directory, images.paths[:9], images.labels[:9])
+    validation = labelled(images.directory, images.paths[:9], images.labels[:9])
     arguments = {"num_train_epochs": 7, "per_device_train_batch_size": 8, **PLAIN}
     _, result = tuned(
         base, images, tmp_path / "n", validation, eval_every_n_epochs=3, training_args=arguments
     )
-    measured = [round(row["epoch"]) for row in result["history"] if "eval_loss" in row]
+    measured = [round(row["epoch"]) for row in result.log_history if "eval_loss" in row]
     assert measured == [3, 6, 7]
     _, result = tuned(
         base,
@@ -183,7 +192,7 @@ def test_early_stopping_stops_and_every_nth_epoch_is_measured(base, images, tmp_
         early_stopping_patience=1,
         training_args=arguments | {"learning_rate": 0.8, "num_train_epochs": 50},
     )
-    assert result["epochs"] < 50
+    assert result.epoch < 50
 
 
 def test_divergence_ends_with_advice(base, images, tmp_path):
@@ -245,12 +254,12 @@ def test_augmented_images_and_blended_labels_train_too(base, tmp_path):
         Image.new("RGB", (40, 40), list(colours.values())[index % 3]).save(
             tmp_path / f"{index}.png"
         )
-    plain = LabelledPaths(tmp_path, [f"{i}.png" for i in range(36)], np.arange(36) % 3)
+    plain = labelled(tmp_path, [f"{i}.png" for i in range(36)], np.arange(36) % 3)
     how = {"augment_cutout": 0.3, "augment_mixup": 0.2, "augment_cutmix": 1.0, "augment_crop": 0.5}
     arguments = {"num_train_epochs": 12, "per_device_train_batch_size": 8, **PLAIN}
     arguments |= {"learning_rate": 0.01, "optim": "adamw_torch"}
     model, result = tuned(base, plain, tmp_path / "x", training_args=arguments, **how)
-    losses = [row["loss"] for row in result["history"] if "loss" in row]
+    losses = [row["loss"] for row in result.log_history if "loss" in row]
     assert losses[-1] < losses[0]
     # On images as they are, it is nearly as sure as labels blended half of the time allow.
     assert loss_on(model, base, plain) < 0.5
@@ -258,9 +267,7 @@ def test_augmented_images_and_blended_labels_train_too(base, tmp_path):
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_batch_normalisation_keeps_what_it_knows_if_asked_to(images, tmp_path, frozen):
-    from tests.unit.test_classifier_model import efficientnet
-
-    folder = efficientnet(tmp_path / "model", 3)
+    folder = tiny_models.efficientnet(tmp_path / "model", 3)
     arguments = {"num_train_epochs": 1, "per_device_train_batch_size": 8, **PLAIN}
     model, _ = tuned(folder, images, tmp_path, freeze_batch_norm=frozen, training_args=arguments)
     before, _ = load_classifier(folder, ["a", "b", "c"], load_preprocessing(folder), name="tiny")
@@ -276,14 +283,12 @@ def test_batch_normalisation_keeps_what_it_knows_if_asked_to(images, tmp_path, f
 
 
 def test_a_second_interrupt_within_a_moment_is_the_same_one():
-    keep = KeepOnInterrupt()
-    keep.watch(bool)
-    try:
-        keep._note(2, None)
-        keep._note(2, None)
+    keep, before = KeepOnInterrupt(), signal.getsignal(signal.SIGINT)
+    with keep.watching(None):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         assert keep.interrupted
         keep._noted -= 10
         with pytest.raises(KeyboardInterrupt):
-            keep._note(2, None)
-    finally:
-        keep.unwatch()
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before

@@ -5,6 +5,7 @@ import pytest
 
 from src.image_models.head import (
     PENALTIES,
+    Labelled,
     LinearHead,
     choose_penalty,
     fit_head,
@@ -39,7 +40,7 @@ def test_no_step_away_from_the_fit_lowers_the_objective(n, d, classes, balanced)
     counts = np.bincount(labels)
     weights = n / (classes * counts) if balanced else np.ones(classes)
     penalty = 0.3
-    head = fit_head(features, labels, classes, penalty=penalty, balanced=balanced)
+    head = fit_head(Labelled(features, labels, classes, labels, balanced), penalty)
     best = objective(head, features, labels, penalty, weights)
     rng = np.random.default_rng(1)
     for size in (1e-3, 1e-2, 0.1):
@@ -56,7 +57,7 @@ def test_two_classes_give_the_probability_of_one_logistic_regression():
     from sklearn.linear_model import LogisticRegression
 
     features, labels = blobs(80, 5, 2, spread=0.5)
-    head = fit_head(features, labels, 2, penalty=0.2)
+    head = fit_head(Labelled(features, labels, 2, labels), 0.2)
     plain = features.astype(np.float64)
     scaled = (plain - plain.mean(axis=0)) / np.sqrt(np.mean((plain - plain.mean(axis=0)) ** 2))
     # softmax of (-z/2, z/2) is the sigmoid of z, and its two rows are half as large squared.
@@ -67,7 +68,7 @@ def test_two_classes_give_the_probability_of_one_logistic_regression():
 
 def test_a_class_without_images_is_never_named():
     features, labels = blobs(40, 6, 2, spread=2.0)
-    head = fit_head(features, labels * 2, 3, penalty=1.0)  # classes 0 and 2
+    head = fit_head(Labelled(features, labels * 2, 3, labels), 1.0)  # classes 0 and 2
     probabilities = softmax(head.logits(features))
     assert probabilities[:, 1].max() < 1e-6
     assert np.mean(probabilities.argmax(axis=1) == labels * 2) > 0.9
@@ -79,8 +80,8 @@ def test_noise_gets_a_strong_penalty_and_clear_classes_a_weak_one():
     labels = np.arange(120) % 3
     groups = np.arange(120)
     clear, clear_labels = blobs(120, 40, 3, spread=3.0)
-    strong = choose_penalty(noise, labels, 3, groups)
-    weak = choose_penalty(clear, clear_labels, 3, groups)
+    strong = choose_penalty(Labelled(noise, labels, 3, groups))
+    weak = choose_penalty(Labelled(clear, clear_labels, 3, groups))
     assert {strong, weak} <= set(PENALTIES)
     assert strong > 10 * weak
 
@@ -90,8 +91,9 @@ def test_out_of_fold_probabilities_come_from_heads_that_did_not_see_the_image():
     # With more features than images any head knows its own images by heart.
     features = rng.normal(0, 1, (60, 400)).astype(np.float32)
     labels = rng.permutation(np.arange(60) % 2)
-    held_out = out_of_fold(features, labels, 2, np.arange(60), penalty=0.01)
-    own = softmax(fit_head(features, labels, 2, penalty=0.01).logits(features))
+    data = Labelled(features, labels, 2, np.arange(60))
+    held_out = out_of_fold(data, 0.01)
+    own = softmax(fit_head(data, 0.01).logits(features))
     assert np.mean(own.argmax(axis=1) == labels) == 1.0
     assert 0.25 < np.mean(held_out.argmax(axis=1) == labels) < 0.75
 
@@ -99,7 +101,7 @@ def test_out_of_fold_probabilities_come_from_heads_that_did_not_see_the_image():
 def test_copies_are_held_out_together():
     labels = np.repeat([0, 1], 20)
     groups = np.arange(40) // 2
-    folds = make_folds(labels, groups, seed=0)
+    folds = make_folds(Labelled(np.zeros((40, 1)), labels, 2, groups))
     assert len(folds) == 5
     assert sorted(np.concatenate([held for _, held in folds]).tolist()) == list(range(40))
     for train, held in folds:
@@ -108,8 +110,8 @@ def test_copies_are_held_out_together():
 
 def test_a_class_with_one_group_cannot_be_folded():
     labels = np.array([0, 0, 0, 1, 1])
-    assert make_folds(labels, np.array([0, 1, 2, 3, 3]), seed=0) == []
     features = np.random.default_rng(0).normal(0, 1, (5, 3)).astype(np.float32)
-    groups = np.array([0, 1, 2, 3, 3])
-    assert np.isnan(out_of_fold(features, labels, 2, groups, penalty=1.0)).all()
-    assert choose_penalty(features, labels, 2, groups) > 0
+    data = Labelled(features, labels, 2, np.array([0, 1, 2, 3, 3]))
+    assert make_folds(data) == []
+    assert np.isnan(out_of_fold(data, 1.0)).all()
+    assert choose_penalty(data) > 0

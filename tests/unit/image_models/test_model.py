@@ -10,49 +10,16 @@ from safetensors.torch import load_file
 
 from src.errors import ModelError
 from src.features import compute_features, open_store
-from src.image_models.backbone import HeadInputs
+from src.image_models.backbone import HeadInputs, open_classifier
 from src.image_models.head import softmax
 from src.image_models.model import find_head, input_size, load_classifier
-from src.image_models.predict import open_classifier
 from src.image_models.save import MODEL_FILES, check_target, read_classes, save_classifier
 from src.images import scan_images
 from src.images.processors import load_preprocessing
 from tests import tiny_models
 from tests.conftest import make_images
 
-
-def efficientnet(folder, classes=0):
-    from transformers.models.efficientnet.image_processing_pil_efficientnet import (
-        EfficientNetImageProcessorPil,
-    )
-
-    sizes = {
-        "width_coefficient": 0.1,
-        "depth_coefficient": 0.1,
-        "hidden_dim": 128,
-        "image_size": 32,
-        "num_block_repeats": [1, 1],
-        "in_channels": [16, 16],
-        "out_channels": [16, 24],
-        "kernel_sizes": [3, 3],
-        "strides": [1, 2],
-        "expand_ratios": [1, 2],
-        "depthwise_padding": [],
-        "squeeze_expansion_ratio": 0.25,
-    }
-    model = transformers.EfficientNetForImageClassification(
-        transformers.EfficientNetConfig(**sizes, num_labels=classes or 2)
-    )
-    processor = EfficientNetImageProcessorPil(
-        size={"height": 32, "width": 32}, do_center_crop=False
-    )
-    torch.manual_seed(0)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
-
-
-ARCHITECTURES = [tiny_models.vit, tiny_models.convnext, efficientnet]
+ARCHITECTURES = [tiny_models.vit, tiny_models.convnext, tiny_models.efficientnet]
 
 
 def load(folder, classes):

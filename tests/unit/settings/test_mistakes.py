@@ -12,9 +12,7 @@ ROOT = Path(__file__).parents[3]
 PLACE = '"top_level_image_directory"'
 IN_THE_FILE = [  # what stands in args, from line 2 on; what is said
     ('"mode": "train"\n"device": "cpu",', "line 2: a comma is missing at its end"),
-    ('"cuts": [0.1 0.2],', "line 2: a comma is missing between two values"),
     ('"dry_run": true,', "line 2: true: write True"),
-    ('"load_model": null,', 'line 2: null: write ""'),
     ('"device": cpu,', 'line 2: text stands in quotation marks: "cpu"'),
     ('device: "cpu",', 'line 2: write the key in quotation marks: "device":'),
     (f"{PLACE}: C:/Users/me,", "line 2: text stands in quotation marks, paths too"),
@@ -41,7 +39,6 @@ IN_THE_FILE = [  # what stands in args, from line 2 on; what is said
     ('"image_sizes": 320,', "line 2: image_sizes is 320: write a list: [320]"),
     ('"augment": "Strong",', "'off', 'light', 'strong'. Did you mean 'strong'?"),
     ('"devise": "cpu",', "line 2: unknown key 'devise'. Did you mean 'device'?"),
-    ('"Device": "cpu",', "line 2: unknown key 'Device'. Did you mean 'device'?"),
     ('"score_image": {},', "line 2: unknown key 'score_image'. Did you mean 'score_images'?"),
     ('"custom_classifier_training": "x",', "write args.custom_classifier_training = {...}"),
     ('"training_args": {"learning_rat": 1},', "Did you mean 'training_args.learning_rate'?"),

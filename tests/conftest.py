@@ -93,12 +93,7 @@ def display() -> Iterator[str]:
 
 
 def make_image(seed: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
-    """A small RGB picture somewhat like a photograph: smooth shapes, texture, its own colours.
-
-    Args:
-        seed: the same seed gives the same picture, another one a clearly different one.
-        size: (width, height) in pixels.
-    """
+    """A small RGB picture somewhat like a photograph; another seed, a clearly different one."""
     rng = np.random.default_rng(seed)
     cells = Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8))
     smooth = np.asarray(cells.resize(size, Image.Resampling.BICUBIC), dtype=np.float64)
@@ -109,15 +104,7 @@ def make_image(seed: int, size: tuple[int, int] = (64, 48)) -> Image.Image:
 def make_images(
     folder: Path, n: int, size: tuple[int, int] = (64, 48), suffix: str = ".png", seed: int = 0
 ) -> list[Path]:
-    """Write `n` different pictures into a folder, which is made; return their paths in order.
-
-    Args:
-        folder: where to; the files are called 000.png, 001.png ...
-        n: how many.
-        size: (width, height) in pixels.
-        suffix: file format, such as ".png" or ".jpg".
-        seed: another seed, other pictures.
-    """
+    """Write `n` pictures, 000.png, 001.png ..., into a folder, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{index:03d}{suffix}" for index in range(n)]
     for index, path in enumerate(paths):

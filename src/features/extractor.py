@@ -1,5 +1,6 @@
 """What turns images into feature vectors."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ class PixelExtractor(Extractor):
     """Puts an image's pixels through a network; the preprocessing is known once that is loaded."""
 
     preprocessing: Preprocessing | None = None
+    _run: Callable[[list[np.ndarray]], np.ndarray]
 
     @property
     def min_side(self) -> int | None:
@@ -52,3 +54,6 @@ class PixelExtractor(Extractor):
     def prepare(self, image: Image.Image) -> np.ndarray:
         assert self.preprocessing is not None
         return self.preprocessing.pixels(image)
+
+    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
+        return self._run(prepared)

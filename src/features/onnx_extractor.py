@@ -61,7 +61,4 @@ class OnnxExtractor(PixelExtractor):
             ) from None
 
     def load(self) -> None:
-        self._network = OnnxNetwork(self._file, "a light model")
-
-    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        return self._network(prepared)
+        self._run = OnnxNetwork(self._file, "a light model")

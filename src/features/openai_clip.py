@@ -42,6 +42,3 @@ class OpenAIClipExtractor(PixelExtractor):
         bicubic = int(Image.Resampling.BICUBIC)
         self.preprocessing = Preprocessing(side, (side, side), bicubic, tuple(scale), tuple(offset))
         self._run = TorchRunner(model.encode_image, model, self.preprocessing, self._device_name)
-
-    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        return self._run(prepared)

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from src.errors import ModelError, first_line
 from src.features.extractor import PixelExtractor
 from src.features.hub import resolve_model
@@ -26,6 +24,8 @@ class TransformerExtractor(PixelExtractor):
     mean over positions. The means of chosen hidden states, by their indexes, may be joined to it.
     """
 
+    _run: TorchRunner
+
     def __init__(self, name: str, *, device: str, hidden_states: tuple[int, ...] = ()) -> None:
         self.name, self._device_name, self._hidden_states = name, device, hidden_states
         self._files = resolve_model(name)
@@ -40,9 +40,6 @@ class TransformerExtractor(PixelExtractor):
         # Convolutions are fastest with the channels last; other layers do not mind.
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._run = TorchRunner(self._features, self._model, self.preprocessing, self._device_name)
-
-    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        return self._run(prepared)
 
     def _features(self, pixels: "torch.Tensor") -> "torch.Tensor":
         """(n, 3, height, width) normalised to (n, d)."""

@@ -178,22 +178,18 @@ class RatingDatabase:
             raise ValueError(f"outcome {outcome!r} of {left!r} and {right!r}")
         with self._lock:
             i, j = self._images.number(left), self._images.number(right)
-            on_show = bool(self._shown) and self._shown[-1][:2] == (i, j)
-            if on_show:
-                shown = self._shown[-1]
+            scoring, following = self._live.scoring, None
+            if on_show := bool(self._shown) and self._shown[-1][:2] == (i, j):
+                shown, following = self._shown[-1], self._following.get(outcome)
             else:
-                shown = Shown(i, j, "given", self._live.scoring.prediction(i, j))
-            self._store.append(
-                Event(left, right, outcome, shown.kind, shown.prediction, response_time)
-            )
-            self._schedule.note(i, j, shown.kind)
-            following = self._following.get(outcome) if on_show else None
+                shown = Shown(i, j, "given", scoring.prediction(i, j))
+            _, _, kind, predicted = shown
+            self._store.append(Event(left, right, outcome, kind, predicted, response_time))
+            self._schedule.note(i, j, kind)
             if outcome != "skip":
                 self._comparisons[[i, j]] += 1
-                ready = following is not None and following.base is self._live.scoring
-                self._live.add(
-                    Answer(i, j, outcome), following.scoring if following and ready else None
-                )
+                ready = following.scoring if following and following.base is scoring else None
+                self._live.add(Answer(i, j, outcome), ready)
             if on_show:
                 self._shown.pop()
             if following:

@@ -136,8 +136,7 @@ class PairView:
             place = self.layout[side]
             x, y = place.x + place.width // 2, place.y + place.height + px(14)
             free = 2 * min(x - edges[side], edges[side + 1] - x) - px(12)
-            name = shorten(path, lambda text, free=free: font.measure(text) <= free)  # type: ignore[misc]
-            colour = theme.BRIGHT
+            name, colour = shorten(path, font.measure, free), theme.BRIGHT
             self._canvas.create_text(x, y, text=name, fill=colour, font=font, tags="pair")
 
     def _fade(self, items: tuple[int, ...], step: int) -> None:
@@ -194,13 +193,10 @@ class _Zoom:
         self._photo.paste(to_srgb(part))
 
 
-def shorten(path: str, fits: Callable[[str], bool]) -> str:
+def shorten(path: str, measure: Callable[[str], int], width: int) -> str:
     """A path with its middle replaced by … until it fits; the end of the name stays."""
-    if fits(path):
-        return path
-    for kept in range(len(path) - 2, 3, -1):
-        head = kept // 3
-        text = f"{path[:head]}…{path[len(path) - (kept - head) :]}"
-        if fits(text):
-            return text
-    return f"…{path[-3:]}"
+    text, kept = path, len(path) - 1
+    while measure(text) > width and kept > 3:
+        kept -= 1
+        text = f"{path[: kept // 3]}…{path[kept // 3 - kept :]}"
+    return text

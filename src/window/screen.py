@@ -28,10 +28,8 @@ def open_root() -> tuple[tk.Tk, float]:
         root = tk.Tk(className="Rating")
         _interpreters.append(root.tk)
     except tk.TclError as error:
-        raise UserError(
-            f"no window can be opened ({error}): run this on a computer with a screen, "
-            "or over ssh -X"
-        ) from None
+        remedy = "run this on a computer with a screen, or over ssh -X"
+        raise UserError(f"no window can be opened ({error}): {remedy}") from None
     root.withdraw()
     root.iconphoto(True, ImageTk.PhotoImage(_icon(64), master=root))  # type: ignore[arg-type]
     if sys.platform == "darwin":  # scales by itself
@@ -67,9 +65,8 @@ def _xft_dpi() -> float | None:
 
 def _icon(side: int) -> Image.Image:
     """Two pictures side by side, one of them chosen."""
-    icon = Image.new("RGB", (side, side), theme.SURROUND)
-    unit = side // 16
-    icon.paste(theme.PANEL, (unit, 3 * unit, 7 * unit, 11 * unit))
-    icon.paste(theme.BRIGHT, (9 * unit, 3 * unit, 15 * unit, 11 * unit))
-    icon.paste(theme.BRIGHT, (9 * unit, 12 * unit, 15 * unit, 13 * unit))
-    return icon
+    icon = Image.new("RGB", (16, 16), theme.SURROUND)
+    icon.paste(theme.PANEL, (1, 3, 7, 11))
+    icon.paste(theme.BRIGHT, (9, 3, 15, 11))
+    icon.paste(theme.BRIGHT, (9, 12, 15, 13))
+    return icon.resize((side, side), Image.Resampling.NEAREST)

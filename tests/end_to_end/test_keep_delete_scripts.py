@@ -91,7 +91,7 @@ def test_what_a_model_has_seen_is_never_a_test_again(tmp_path):
     """Evaluating and going on under another seed; another folder with copies saved again."""
     images = tmp_path / "images"
     for seed, kind in enumerate(("keep", "delete")):
-        make_images(images / kind / str(seed), 40, seed=seed)
+        make_images(images / kind / str(seed), 26, seed=seed)
         for path in list((images / kind / str(seed)).iterdir()):
             path.rename(path.with_name(f"{seed}-{path.name}"))
     words = ["aesthetic_predictor_training", "--feature_extractor=builtin", "--loss_model=bce",

@@ -9,16 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.errors import DataError
-from src.rating.storage.choice_rows import (
-    COLUMNS,
-    INSERT,
-    OTHER_TABLES,
-    SCHEMA,
-    Row,
-    as_count,
-    checksum_of,
-    is_whole,
-)
+from src.rating.storage import choice_rows
+from src.rating.storage.choice_rows import OTHER_TABLES, Row, as_count, checksum_of, is_whole
 
 _GAP = 1000  # numbers without a row after which no more are looked for
 
@@ -54,9 +46,9 @@ class Rescued:
 
     def write(self, file: Path) -> None:
         with closing(sqlite3.connect(file, isolation_level=None)) as restored:
-            restored.executescript(SCHEMA)
+            restored.executescript(choice_rows.SCHEMA)
             restored.execute("BEGIN")
-            restored.executemany(INSERT, self._renumbered())
+            restored.executemany(choice_rows.INSERT, self._renumbered())
             for table, rows in self.others.items():
                 columns = OTHER_TABLES[table]
                 marks = ", ".join("?" * len(columns.split(",")))
@@ -79,15 +71,18 @@ def rescue(connection: sqlite3.Connection) -> Rescued:
         connection.execute("PRAGMA writable_schema = ON")
     found: list[Row] = []
     last = missed = 0
+    by_number = f"SELECT {choice_rows.COLUMNS} FROM events WHERE id = ?"
     while missed < _GAP:  # by number, since a damaged page ends every scan
-        row = _row(connection, last + missed + 1)
-        if row is None:
+        rows = _readable(connection, by_number, last + missed + 1)
+        if rows:
+            last, missed = last + missed + 1, 0
+            found += filter(is_whole, rows)
+        else:
             missed += 1
-            continue
-        last, missed = last + missed + 1, 0
-        if is_whole(row):
-            found.append(row)
-    others = {table: _readable(connection, table) for table in OTHER_TABLES}
+    others = {
+        table: _readable(connection, f"SELECT {columns} FROM {table}")
+        for table, columns in OTHER_TABLES.items()
+    }
     state = {str(key): str(value) for key, value in others["state"]}
     last = max(last, as_count(state.get("last_event")))
     # score.json is to be written again
@@ -95,18 +90,9 @@ def rescue(connection: sqlite3.Connection) -> Rescued:
     return Rescued(found, others, last - len(found))
 
 
-def _row(connection: sqlite3.Connection, number: int) -> Row | None:
-    with suppress(sqlite3.Error, ValueError, OverflowError):
-        row: Row | None = connection.execute(
-            f"SELECT {COLUMNS} FROM events WHERE id = ?", (number,)
-        ).fetchone()
-        return row
-    return None
-
-
-def _readable(connection: sqlite3.Connection, table: str) -> list[Row]:
-    """The rows of a table up to the first that cannot be read."""
+def _readable(connection: sqlite3.Connection, query: str, *values: int) -> list[Row]:
+    """The rows up to the first that cannot be read."""
     rows: list[Row] = []
-    with suppress(sqlite3.Error, ValueError):
-        rows.extend(connection.execute(f"SELECT {OTHER_TABLES[table]} FROM {table}"))
+    with suppress(sqlite3.Error, ValueError, OverflowError):
+        rows.extend(connection.execute(query, values))
     return rows

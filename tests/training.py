@@ -4,12 +4,7 @@ from typing import Any
 
 from src.settings.classifier import ClassifierTraining
 
-PLAIN_IMAGES = {
-    "augment_flip": False,
-    "augment_crop": 1.0,
-    "augment_rotation": 0.0,
-    "augment_colour": 0.0,
-}
+PLAIN_IMAGES = {"augment": "off"}
 
 
 def training(**given: Any) -> ClassifierTraining:

@@ -40,13 +40,13 @@ def help_text(
     keys = reading.fields
     more = "" if everything else f"   (--help --all: all {len(keys)} keys)"
     lines = [
-        *(f"{kind.script}: {_purpose(kind)}", ""),
+        *(f"{kind.script}: {kind.__doc__}", ""),
         f"usage: python run.py {kind.script} [--key=value ...] [--arguments=FILE]{more}",
         *("", "The keys, their values now, and where these come from:"),
     ]
     for key in keys if everything else ("top_level_image_directory", *kind.essentials):
         given = reading.given.get(key)
-        value = given.value if given else default(keys[key])
+        value = given.value if given else keys[key].default
         value = get_value(settings, key) if settings else value
         source = given.source if given else "default"
         lines.append(f"  --{key}={_spelled(value)}   ({_type_name(key, keys[key])}; {source})")
@@ -75,28 +75,19 @@ def reference() -> str:
     for kind in SCRIPTS:
         own = {k: f for k, f in fields(kind).items() if used[k, f.description] == 1}
         also = ", ".join(f"`{key}`" for key in fields(kind) if key not in own)
-        parts += [f"## {kind.script}", f"{_purpose(kind)} It also reads {also}."]
+        parts += [f"## {kind.script}", f"{kind.__doc__} It also reads {also}."]
         parts += [_table(own)] if own else []
     return "\n\n".join(parts) + "\n"
 
 
 def _table(keys: dict[str, FieldInfo]) -> str:
     rows = [
-        f"| `{key}` | `{_spelled(default(field))}` | {_type_name(key, field)} | "
+        f"| `{key}` | `{_spelled(field.default)}` | {_type_name(key, field)} | "
         + (field.description or "").replace("|", "\\|")
         + " |"
         for key, field in keys.items()
     ]
     return "\n".join(["| key | default | values | meaning |", "|---|---|---|---|", *rows])
-
-
-def _purpose(kind: type[ScriptSettings]) -> str:
-    return (kind.__doc__ or "").strip().splitlines()[0]
-
-
-def default(field: FieldInfo) -> Any:
-    """The value of a key that nobody gives."""
-    return field.get_default(call_default_factory=True, validated_data={})
 
 
 def _spelled(value: Any) -> str:

@@ -65,7 +65,7 @@ def _unknown_name(word: str, line: str) -> str:
 def _syntax(error: SyntaxError, lines: list[str]) -> str:
     """A syntax error in words, begun with "line N" if it is not where Python found it."""
     number, last, text = error.lineno or 1, error.end_lineno or error.lineno or 1, error.msg
-    line = lines[number - 1] if number <= len(lines) else ""
+    line = (lines[number - 1 :] or [""])[0]
     before = next((n for n in range(last - 1, 0, -1) if _code(lines[n - 1])), 0)
     end = _code(lines[before - 1]) if before else ""
     bare = _STRING.sub('""', line)
@@ -77,8 +77,8 @@ def _syntax(error: SyntaxError, lines: list[str]) -> str:
         return "a quotation mark is missing"
     if match := re.search(r"invalid character '([“”„‘’«»])'", text):
         return f'write straight quotation marks (") instead of {match[1]}'
-    if "unmatched" in text:
-        return f"{text[-2]} closes nothing: it is one too many"
+    if match := re.search(r"(unmatched|closing parenthesis) '(.)'|'.' was never closed", text):
+        return _brackets(lines) or f"{match[2]} closes nothing: remove it, or add its other half"
     if "cannot assign" in text:
         return "write a colon, not =, between a key and its value"
     if match := re.search(r":\s*(\d+),(\d+)\s*,?\s*(#.*)?$", bare):
@@ -101,18 +101,29 @@ def _syntax(error: SyntaxError, lines: list[str]) -> str:
         return f"line {before}: a colon is missing after the key"
     if "expected after dictionary key" in text:
         return 'a key has a colon and a value after it: "key": value,'
-    if match := re.search(r"'(.)' was never closed", text):
-        return f"the {match[1]} that is opened here is never closed"
-    if match := re.search(r"'(.)' does not match opening parenthesis '(.)'( on line \d+)?", text):
-        return f"{match[1]} stands here, while the {match[2]}{match[3] or ''} is still open"
     if "indent" in text:
         return "remove the spaces at the beginning of the line"
     return text
 
 
+def _brackets(lines: list[str]) -> str:
+    """Which bracket is missing, by the indentation of the lines; "" if that does not say."""
+    opened: list[tuple[int, int, str]] = []
+    for number, line in enumerate(lines, 1):
+        code, indent = _STRING.sub("", _code(line)), len(line) - len(line.lstrip())
+        inside = not code or code[0] in ")]}" or (not indent and "=" not in code)
+        if opened and not inside and indent <= opened[-1][1]:
+            break
+        if code.endswith((":", "=")):
+            return f"line {number}: a {{ is missing at its end"
+        opened += [(number, indent, character) for character in code if character in "([{"]
+        del opened[len(opened) - sum(map(code.count, ")]}")) :]
+    return f"line {opened[-1][0]}: the {opened[-1][2]} is never closed" if opened else ""
+
+
 def _code(line: str) -> str:
     """A line without its comment."""
-    return re.sub(r"#[^\"']*$", "", line).strip()
+    return re.match(r"(\"[^\"]*\"|'[^']*'|[^#\"'])*", line)[0].strip()  # type: ignore[index]
 
 
 def _forward(line: str) -> str:

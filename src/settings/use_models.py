@@ -21,9 +21,7 @@ class ScoreImages(keys.ScriptSettings, keys.UsedModel, keys.Computing, keys.File
     output: Place = key(
         "scored", "The folder for the table, the gallery and the undo files.", min_length=1
     )
-    table: str = key(
-        "scores.csv", "Name of the table: .csv, .json or .parquet.", pattern=_TABLE_NAME
-    )
+    table: str = key("scores.csv", "The table; .csv, .json or .parquet.", pattern=_TABLE_NAME)
     first: Literal["best", "worst"] = key(
         "best", "Which images come first in the table, and are the newest after 'touch'."
     )

@@ -33,7 +33,7 @@ def test_help_shows_the_values_in_force_and_where_they_come_from(tmp_path):
     assert "--output=scored   (text; default)" in text
     file.write_text("args = {")
     text = help_text(ScoreImages, file, [], everything=False)
-    assert "--first=best" in text and "line 1: the { that is opened" in text
+    assert "--first=best" in text and "line 1: the { is never closed" in text
 
 
 def test_the_page_of_all_settings_is_up_to_date():

@@ -1,19 +1,18 @@
 """Mistakes that a beginner makes, and the line that each gets."""
 
+from pathlib import Path
+
 import pytest
 
 from src.errors import SettingsError
 from src.script import exit_code
 from src.settings import ClassifierTraining, ScoreImages, load_settings
 
+ROOT = Path(__file__).parents[3]
 PLACE = '"top_level_image_directory"'
 IN_THE_FILE = [  # what stands in args, from line 2 on; what is said
     ('"mode": "train"\n"device": "cpu",', "line 2: a comma is missing at its end"),
-    ('"cuts": [0.1]  # a tenth\n# more\n"device": "cpu",', "line 2: a comma is missing at its end"),
-    ('"score_images": {}\n"device": "cpu",', "line 2: a comma is missing at its end"),
-    ('"cuts": [0.1 0.2],', "line 2: a comma is missing between two values"),
     ('"dry_run": true,', "line 2: true: write True"),
-    ('"load_model": null,', 'line 2: null: write ""'),
     ('"device": cpu,', 'line 2: text stands in quotation marks: "cpu"'),
     ('device: "cpu",', 'line 2: write the key in quotation marks: "device":'),
     (f"{PLACE}: C:/Users/me,", "line 2: text stands in quotation marks, paths too"),
@@ -29,8 +28,9 @@ IN_THE_FILE = [  # what stands in args, from line 2 on; what is said
     ('"test_pick_seed": 42nd,', "line 2: a number has no unit"),
     ('"device": "cpu", // mine', "line 2: write # before a comment"),
     ('"device": "cpu";', "line 2: write a comma at the end instead of a semicolon"),
-    ('"cuts": [0.1,\n"mode": "",', "the [ on line 2 is still open"),
-    ('"device": "cpu",}', "line 3: } closes nothing: it is one too many"),
+    ('    "cuts": [0.1,\n    "mode": "",', "line 2: the [ is never closed"),
+    ('"score_images":\n"first": "best"},', "line 2: a { is missing at its end"),
+    ('"device": "cpu",}', "line 3: } closes nothing: remove it, or add its other half"),
     ('"fraction_for_test": "0,25",', "line 2: fraction_for_test is '0,25': write 0.25, without"),
     ('"fraction_for_test": 25,', "line 2: fraction_for_test is 25: it is a share: write 0.25"),
     ('"test_pick_seed": 1.5,', "line 2: test_pick_seed is 1.5: write a whole number"),
@@ -39,13 +39,12 @@ IN_THE_FILE = [  # what stands in args, from line 2 on; what is said
     ('"image_sizes": 320,', "line 2: image_sizes is 320: write a list: [320]"),
     ('"augment": "Strong",', "'off', 'light', 'strong'. Did you mean 'strong'?"),
     ('"devise": "cpu",', "line 2: unknown key 'devise'. Did you mean 'device'?"),
-    ('"Device": "cpu",', "line 2: unknown key 'Device'. Did you mean 'device'?"),
     ('"score_image": {},', "line 2: unknown key 'score_image'. Did you mean 'score_images'?"),
     ('"custom_classifier_training": "x",', "write args.custom_classifier_training = {...}"),
     ('"training_args": {"learning_rat": 1},', "Did you mean 'training_args.learning_rate'?"),
 ]
 FILES = [
-    ("args = {", "line 1: the { that is opened here is never closed"),
+    ("args = {", "line 1: the { is never closed"),
     ("args = {},", "arguments.py: write args = {...}; remove the comma after its }"),
     (" args = {}", "line 1: remove the spaces at the beginning of the line"),
     ("import nothing_of_that_name", "line 1: ModuleNotFoundError"),
@@ -76,6 +75,22 @@ def test_a_mistake_is_one_line_that_mends_it(tmp_path, text, words, part):
         load_settings(ClassifierTraining, file, words)
     assert part in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_every_comma_that_is_missing_from_the_arguments_file_is_found(tmp_path):
+    lines, file = (ROOT / "arguments.py").read_text().splitlines(), tmp_path / "arguments.py"
+    for number, line in enumerate(lines, 1):
+        code, _, comment = line.partition("  #")
+        following = [
+            other.strip() for other in lines[number:] if other.strip()[:1] not in ("#", "")
+        ]
+        if code.startswith("    ") and code.endswith(",") and following[0][0] != "}":
+            broken = [*lines[: number - 1], f"{code[:-1]}  # {comment}", *lines[number:]]
+            file.write_text("\n".join(broken))
+            with pytest.raises(
+                SettingsError, match=f"line {number}: a comma is missing at its end"
+            ):
+                load_settings(ScoreImages, file)
 
 
 def test_all_problems_are_told_together(tmp_path):

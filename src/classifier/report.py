@@ -33,16 +33,9 @@ def write_report(
     shown: int,
     images: int,
 ) -> None:
-    """Write the page.
+    """Write the page; the matrix (a row for each true class) and the plots are of the part shown.
 
-    Args:
-        path: where to.
-        predictions: what the page is about.
-        metrics: as in metrics.json.
-        matrix: counts, (classes, classes), a row for each true class.
-        suspicions: the worst first.
-        shown: the part that the matrix and the plots are of.
-        images: thumbnails in each row.
+    Suspicions come the worst first; each row of thumbnails has so many images.
     """
     data, part = predictions.data, PART_NAMES[shown]
     rows = zip(data.names, matrix.tolist(), strict=True)

@@ -24,11 +24,7 @@ _TOP = 5
 def write_results(
     folder: Path, predictions: Predictions, options: EvaluationArgs
 ) -> dict[str, Any]:
-    """Write metrics.json, tables, suspected_labels.csv, and the pages report and suspects.
-
-    Returns:
-        What metrics.json holds.
-    """
+    """Write metrics.json, which is returned, tables, suspected labels, and the two pages."""
     data, parts = predictions.data, predictions.parts
     suspicions = suspected_labels(data.labels, predictions.out_of_fold)
     wrong = wrong_probabilities(data.labels, predictions.out_of_fold)

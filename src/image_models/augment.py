@@ -71,7 +71,7 @@ def _augmented(
 
 def _cut(images: torch.Tensor, size: tuple[int, int], how: Augmenting, draw: Draw) -> torch.Tensor:
     """Cut out, turn, mirror and resize, in one bilinear interpolation."""
-    n, channels, height, width = images.shape
+    n, _, height, width = images.shape
     area = how.augment_crop + (1 - how.augment_crop) * (1 + draw["area"]) / 2
     slack = _ASPECT ** draw["aspect"] if how.augment_crop < 1 else torch.ones_like(area)
     across = (area * slack).sqrt().clamp(max=1)  # shares of the width and of the height
@@ -82,10 +82,14 @@ def _cut(images: torch.Tensor, size: tuple[int, int], how: Augmenting, draw: Dra
     # From places in the result to places in the image, both in -1 ... 1; the turn is one of
     # pixels, so the sides' ratio goes in and out again.
     ratio = width / height
-    to_x = [mirror * across * angle.cos(), -down * angle.sin() / ratio, x]
-    to_y = [mirror * across * angle.sin() * ratio, down * angle.cos(), y]
-    affine = torch.stack([*to_x, *to_y]).view(2, 3, n).permute(2, 0, 1)
-    grid = functional.affine_grid(affine, [n, channels, *size], align_corners=False)
+    to_x = (mirror * across * angle.cos(), -down * angle.sin() / ratio, x)
+    to_y = (mirror * across * angle.sin() * ratio, down * angle.cos(), y)
+    # As functional.affine_grid does, in a sixth of its time on a processor.
+    grid = torch.empty(n, *size, 2, device=images.device)
+    v, u = ((2 * torch.arange(side, device=images.device) + 1) / side - 1 for side in size)
+    for index, line in enumerate((to_x, to_y)):
+        a, b, c = (each.view(n, 1, 1) for each in line)
+        torch.add(a * u, b * v[:, None] + c, out=grid[..., index])
     return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 

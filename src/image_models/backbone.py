@@ -28,8 +28,7 @@ class HeadInputs(PixelExtractor):
     so a linear head that is trained on these features is exactly the model's own head.
 
     A model that was saved with a new head on an untouched backbone shares the features of the
-    model it came from: its config.json says so, together with the digest of the weights for which
-    that holds.
+    model it came from: see `read_record`.
 
     Attributes:
         features: what stands for these features in the identity of all who share them.

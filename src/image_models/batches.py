@@ -33,23 +33,16 @@ class PixelDataset(Dataset[Item]):
     """Images of one size as bytes, with their labels; the model's own cutting, at any scale.
 
     Normalising and augmenting are done on whole batches by the trainer: bytes take a quarter of the
-    memory and of the way to the device.
-
-    Args:
-        directory: the image folder.
-        paths: relative to it.
-        labels: (n,) int64, or sparse (n, k) for several labels an image.
-        preprocessing: of the model; see `with_margin`.
-        exact: exactly that preprocessing, as for measuring; otherwise a JPEG may be decoded at the
-            size needed, not twice of it: faster, and a little less sharp.
-        keep_bytes: memory for decoded images, so that later epochs need not decode them again.
+    memory and of the way to the device. Unless the pixels must be `exact`, as for measuring, a JPEG
+    may be decoded at the size needed, not twice of it: faster, and a little less sharp. Up to
+    `keep_bytes` of decoded images are kept, so that later epochs need not decode them again.
     """
 
     def __init__(
         self,
         directory: Path,
         paths: Sequence[str],
-        labels: Any,
+        labels: Any,  # (n,) int64, or sparse (n, k) for several labels an image
         preprocessing: Preprocessing,
         *,
         exact: bool,

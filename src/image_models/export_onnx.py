@@ -45,13 +45,7 @@ def write_onnx(
 ) -> None:
     """Write a network that takes "pixels", (n, height, width, 3) uint8, with a dynamic batch.
 
-    Args:
-        network: what is written.
-        pixels: an example of two images or more.
-        file: where to.
-        output: what its output is called.
-        name: of the model, for the message.
-        notes: metadata.
+    The example must hold two images or more. The notes become metadata; the name is for messages.
     """
     import torch
 
@@ -83,10 +77,8 @@ def export_onnx(folder: Path) -> str:
 
     Its input `pixels` is (n, height, width, 3) uint8, what `Preprocessing.pixels` makes of an
     image; normalising is part of the graph. Its output `probabilities` is (n, k) float32. The
-    preprocessing and the names of the classes or tags are in its metadata.
-
-    Returns:
-        A line for the user, with the largest difference from the model's own probabilities.
+    preprocessing and the names of the classes or tags are in its metadata. Returns a line for the
+    user, with the largest difference from the model's own probabilities.
     """
     require_exporter("exporting to ONNX")
     import torch

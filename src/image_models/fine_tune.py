@@ -51,11 +51,7 @@ def fine_tune(
     of `checkpoints` of this very run holds one, training goes on from there, unless training_args
     names an output_dir. With `more_follows` the processes will train together once more.
 
-    Returns:
-        transformers' TrainerState.
-
-    Raises:
-        KeyboardInterrupt: stopped with Ctrl-C, after a checkpoint was written.
+    Returns transformers' TrainerState. Ctrl-C ends in KeyboardInterrupt, after a checkpoint.
     """
     import torch
     from tqdm.contrib.logging import logging_redirect_tqdm

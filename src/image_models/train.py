@@ -34,11 +34,8 @@ logger = logging.getLogger(__name__)
 def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
     """Train a model, save it, and let it predict the labels of all images.
 
-    Returns:
-        None in the processes beside the main one of a `torchrun`.
-
-    Raises:
-        KeyboardInterrupt: stopped with Ctrl-C; the next call with the same settings goes on.
+    None in the processes beside the main one of a `torchrun`. After Ctrl-C (KeyboardInterrupt) the
+    next call with the same settings goes on.
     """
     check_target(Path(settings.save_model))
     data = target.read(Path(settings.load_model) if settings.load_model else None)

@@ -145,6 +145,7 @@ class RatingDatabase:
         if self._live.due:
             self._live.refit()
             self._save_in_passing()
+        self._live.assess(np.flatnonzero(self._images.rateable))
         with self._lock:
             if len(self._shown) > 1:  # after an undo the pair that was put off comes next
                 put_off = self._names(self._shown[-2])
@@ -304,7 +305,7 @@ class RatingDatabase:
             images=int(rateable.sum()),
             unrated=int(unrated.sum()),
             comparisons=comparisons,
-            with_features=bool(self._space.width),
+            order=self._live.quality,
             odd_one_out=None if model is None else odd_one_out(session, model),
             scores=scoring.scores()[plotted],
             uncertainty=scoring.deviations(plotted),

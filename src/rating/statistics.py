@@ -10,12 +10,13 @@ import numpy as np
 
 from src.evaluation.proportion import NONE, Proportion, ceiling
 from src.rating.models.graph import Floats, Ints
+from src.rating.models.order import OrderQuality
 from src.rating.storage.choice_rows import ANSWERS, Event
 
 FEWEST = 10
 """trials below which nothing is said of a proportion"""
-ENOUGH = {True: 2.0, False: 3.0}
-"""choices per image after which the order is good (docs/rating.md), with and without features"""
+ENOUGH = 3
+"""choices per image after which the order is good without features (docs/rating.md)"""
 WINDOW = 50
 """choices that the running agreement looks back on"""
 _POINTS = 500
@@ -97,7 +98,7 @@ class Statistics:
     images: int
     unrated: int
     comparisons: int  # all sessions, with those of an old score file
-    with_features: bool
+    order: OrderQuality | None  # None where too little is known, and for Elo
     odd_one_out: OddOneOut | None  # None without a model
     scores: Floats
     uncertainty: Floats
@@ -126,6 +127,9 @@ class Statistics:
             f"Random pairs predicted before they were shown: {_in_words(self.total.audit)}",
             f"Repeated pairs answered the same way: {_in_words(self.total.repeats)}",
         ]
+        if self.order is not None:
+            low, high = (round(100 * bound) for bound in (self.order.low, self.order.high))
+            lines.append(f"{of_order(self.order).capitalize()} (now {low} to {high} %)")
         if self.odd_one_out is not None:
             *alone, agreed = self.odd_one_out
             total = max(sum(alone), 1)
@@ -163,8 +167,12 @@ def advise(statistics: Statistics) -> str:
                 f"Train: the model stood alone {model} times, you {person} times, "
                 "so it has yet to learn what the scores know."
             )
-    more = math.ceil(ENOUGH[statistics.with_features] * images) - statistics.comparisons
-    if more > 0:
+    if statistics.order is not None:
+        if not statistics.order.can_stop:
+            return f"Rate more: {of_order(statistics.order)}."
+        now = f"{100 * statistics.order.now:.0f} %"
+        return f"Train: the order is about {now} there, and more choices would hardly improve it."
+    if (more := ENOUGH * images - statistics.comparisons) > 0:
         count = f"{more:,} more choice{'s' if more > 1 else ''}"
         return f"Rate more: it usually takes about {count} to put {images:,} images in good order."
     if audit.trials < FEWEST:
@@ -182,6 +190,14 @@ def advise(statistics: Statistics) -> str:
     if 100 * audit.interval[1] < low:
         return f"Rate more: {verdict}; with your consistency, {limit} is possible."
     return f"Train: {verdict}; with your consistency, at most {limit} is possible."
+
+
+def of_order(order: OrderQuality) -> str:
+    """How good the order is, in words: 100 % would be the order of the person's own taste."""
+    now, later = (round(100 * value) for value in (order.now, order.later))
+    if order.can_stop:
+        return f"order about {now} % there: you can stop"
+    return f"order about {now} % there; {order.more:,} more choices: {later} %"
 
 
 def against_a_coin(audit: Proportion) -> str:

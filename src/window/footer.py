@@ -3,7 +3,7 @@
 import tkinter as tk
 from typing import NamedTuple
 
-from src.rating.statistics import FEWEST, Statistics
+from src.rating.statistics import Statistics, of_order
 from src.window import theme
 from src.window.controls import Key, shown_keys
 from src.window.layout import Rect
@@ -14,13 +14,13 @@ _SIZE = 12  # of the text
 
 
 class Status(NamedTuple):
-    """How far the session is, and how well the scores know the person; the latter may be ""."""
+    """How far the session is, and how good the order is; the latter may be ""."""
 
     progress: str
-    agreement: str
+    order: str
 
 
-_LONGEST = Status("100 of 100", "88 % of random pairs predicted (88–88 %)")
+_LONGEST = Status("100 of 100", "order about 88 % there; 100 more choices: 88 %")
 
 
 class Footer(tk.Canvas):
@@ -77,7 +77,7 @@ class Footer(tk.Canvas):
 
     def _status_width(self, status: Status) -> int:
         progress = self._keys.measure(status.progress, _SIZE, bold=True)
-        return progress + self._pad + self._keys.measure(status.agreement, _SIZE)
+        return progress + self._pad + self._keys.measure(status.order, _SIZE)
 
     def _draw(self) -> None:
         width = self.winfo_width()
@@ -89,10 +89,10 @@ class Footer(tk.Canvas):
         panel.rectangle(Rect(0, 0, width, self._line), theme.TRACK)
         filled = round(width * min(self._share, 1.0))
         panel.rectangle(Rect(0, 0, filled, self._line), theme.FOOTER_FAINT)
-        progress, agreement = self._status
+        progress, order = self._status
         panel.text(self._pad, middle, progress, _SIZE, bold=True, colour=colour, anchor="w")
         beside = 2 * self._pad + panel.measure(progress, _SIZE, bold=True)
-        panel.text(beside, middle, agreement, _SIZE, colour=colour, anchor="w")
+        panel.text(beside, middle, order, _SIZE, colour=colour, anchor="w")
         rows = self._rows(width)
         if (width, rows) != self._drawn:
             self._drawn = width, rows
@@ -111,15 +111,6 @@ class Footer(tk.Canvas):
 
 
 def status_text(done: int, goal: int, statistics: Statistics | None) -> Status:
-    """Progress, and how often random pairs were predicted, in words.
-
-    The pairs that are chosen for what they tell are hard to predict on purpose; how well the
-    scores know the person shows in the random ones among them.
-    """
-    progress = f"{done:,} of {goal:,}"
-    audit = statistics.total.audit if statistics else None
-    if audit is None or audit.value is None or audit.trials < FEWEST:
-        return Status(progress, "")
-    low, high = (100 * bound for bound in audit.interval)
-    share = f"{100 * audit.value:.0f} %"
-    return Status(progress, f"{share} of random pairs predicted ({low:.0f}–{high:.0f} %)")
+    """Progress, and how good the order is by now, in words."""
+    order = statistics.order if statistics else None
+    return Status(f"{done:,} of {goal:,}", of_order(order) if order else "")

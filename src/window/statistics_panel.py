@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from src.evaluation.proportion import Proportion
+from src.rating.models.order import OrderQuality
 from src.rating.statistics import FEWEST, OddOneOut, Statistics
 from src.window import theme
 from src.window.layout import Rect
@@ -121,11 +122,15 @@ def _draw_odd_one_out(panel: Panel, card: Rect, odd: OddOneOut) -> None:
 def _draw_plots(panel: Panel, place: Rect, statistics: Statistics) -> None:
     columns = 2 if place.height >= panel.style.px(290) else 4
     cells = _grid(place, columns, 4 // columns, panel.style.px(_GAP))
-    scores, deviations = statistics.scores, statistics.uncertainty
-    counts = statistics.image_comparisons
+    scores, counts = statistics.scores, statistics.image_comparisons
     draw_agreement(panel, cells[0], *statistics.total.running_agreement(), statistics.total.audit)
     draw_histogram(panel, cells[1], "Scores", scores, theme.ACCENT)
-    draw_histogram(panel, cells[2], "Uncertainty of the scores", deviations, theme.ACCENT_2)
+    if statistics.order is None:
+        draw_histogram(
+            panel, cells[2], "Uncertainty of the scores", statistics.uncertainty, theme.ACCENT_2
+        )
+    else:
+        draw_order(panel, cells[2], statistics.order)
     title = "Comparisons for each image"
     draw_histogram(panel, cells[3], title, counts, theme.ACCENT_3, whole=True)
 
@@ -163,6 +168,27 @@ def draw_agreement(
     panel.image(plot.x, plot.y, smooth_line(plot.size, points, theme.ACCENT, px(2)))
     _draw_tick(panel, plot, 0, f"{choices[0]:,}")
     _draw_tick(panel, plot, plot.width, f"{choices[-1]:,} comparisons")
+
+
+def draw_order(panel: Panel, card: Rect, order: OrderQuality) -> None:
+    """How near the order has come to the person's own taste, and what more choices would add."""
+    px = panel.style.px
+    axis = panel.measure("100 %", 11) + px(6)
+    plot = _draw_card(panel, card, "How good the order is", "faint: expected of more choices", axis)
+    for level in (0.0, 0.5, 1.0):
+        y = plot.y + round((1 - level) * (plot.height - 1))
+        panel.rectangle(Rect(plot.x, y, plot.width, 1), theme.RULE)
+        panel.text(plot.x - px(6), y, f"{100 * level:.0f} %", 11, colour=theme.FAINT, anchor="e")
+    across = order.choices / order.choices[-1] * (plot.width - px(3))
+    down = (1 - np.clip(order.expected, 0, 1)) * (plot.height - 1)
+    points = [(0.0, plot.height - 1.0), *zip(across.tolist(), down.tolist(), strict=True)]
+    low, high = (plot.y + round((1 - bound) * (plot.height - 1)) for bound in order[2:])
+    now = plot.x + round(points[-2][0])
+    panel.rectangle(Rect(now - px(4), high, px(8), low - high), theme.BAND)
+    panel.image(plot.x, plot.y, smooth_line(plot.size, points[-2:], theme.FAINT, px(2)))
+    panel.image(plot.x, plot.y, smooth_line(plot.size, points[:-1], theme.ACCENT, px(2)))
+    _draw_tick(panel, plot, 0, "0")
+    _draw_tick(panel, plot, now - plot.x, f"{order.choices[-2]:,} comparisons")
 
 
 def draw_histogram(

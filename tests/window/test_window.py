@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from src.errors import ModelError
-from src.evaluation.proportion import Proportion
-from src.rating.statistics import ChoiceCounts
+from src.rating.models.order import OrderQuality
 from src.window.controls import shown_keys
 from src.window.theme import SURROUND
 
@@ -176,18 +175,18 @@ def test_the_footer_shows_every_key_and_the_progress_past_the_goal_too(colours, 
     assert "1 comparisons reached" in driver.text()
     driver.press("Escape", "2")
     assert driver.session.overlay is None
-    audit = ChoiceCounts(audit=Proportion(88_888, 100_000))
+    order = OrderQuality(np.array([500, 600]), np.array([0.88, 0.9]), 0.8, 0.9)
     driver.session._history = [True] * 12_345
     footer = driver.window.footer
     for size in ("700x420", "1200x600", "1500x600"):
         driver.resize(size)
-        driver.session.statistics = replace(driver.session.statistics, total=audit)
+        driver.session.statistics = replace(driver.session.statistics, order=order)
         driver.window._show_status()
         driver.idle(0.1)
         words = {footer.itemcget(i, "text") for i in footer.find_all() if footer.type(i) == "text"}
         for key in shown_keys():
             assert {key.caps[0], key.label} <= words
-        assert {"12,345 of 1", "89 % of random pairs predicted (89–89 %)"} <= words
+        assert {"12,345 of 1", "order about 88 % there; 100 more choices: 90 %"} <= words
         inside = footer.bbox("all")
         assert inside[2] <= footer.winfo_width() + 1
         assert inside[3] <= footer.winfo_height() + 1

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from src.evaluation.proportion import Proportion
+from src.rating.models.order import OrderQuality
 from src.rating.session import RatingDatabase
 from src.rating.statistics import ChoiceCounts
 from src.window.footer import status_text
@@ -25,16 +27,12 @@ def statistics(tmp_path):
         yield database.statistics()
 
 
-@pytest.mark.parametrize(
-    ("audit", "agreement"),
-    [
-        (Proportion(0, 9), ""),  # too few to say anything
-        (Proportion(22, 30), "73 % of random pairs predicted (56–86 %)"),  # Wilson by hand
-    ],
-)
-def test_status_says_of_what_the_share_is(statistics, audit, agreement):
-    known = replace(statistics, total=ChoiceCounts(audit=audit))
-    assert status_text(12, 20, known) == ("12 of 20", agreement)
+def test_the_status_says_how_good_the_order_is(statistics):
+    order = OrderQuality(np.array([90, 150]), np.array([0.84, 0.88]), 0.8, 0.9)
+    text = "order about 84 % there; 60 more choices: 88 %"
+    assert status_text(12, 20, replace(statistics, order=order)) == ("12 of 20", text)
+    enough = replace(statistics, order=order._replace(expected=np.array([0.91, 0.915])))
+    assert status_text(12, 20, enough).order == "order about 91 % there: you can stop"
     assert status_text(21, 20, None) == ("21 of 20", "")
 
 

@@ -5,7 +5,9 @@ from collections import deque
 from collections.abc import Sequence
 
 from src.rating.models.feature_space import FeatureSpace
-from src.rating.models.scoring import Answer, Scoring
+from src.rating.models.graph import Ints
+from src.rating.models.order import OrderQuality, order_quality
+from src.rating.models.scoring import Answer, PosteriorScoring, Scoring
 
 _FIT_AFTER = 20  # answers, and then whenever there are a twelfth more
 _TAKE_BACK = 20  # answers that are taken back without a fit
@@ -21,7 +23,8 @@ class LiveScores:
     def __init__(self, scoring: Scoring, answers: Sequence[Answer], lock: threading.RLock) -> None:
         self.answers = list(answers)
         self._lock, self._fitting = lock, threading.Lock()
-        self._taken_back = 0
+        self._taken_back = self._assessed = 0
+        self.quality: OrderQuality | None = None
         self.restart(scoring)
 
     def restart(self, scoring: Scoring) -> None:
@@ -33,7 +36,10 @@ class LiveScores:
     @property
     def due(self) -> bool:
         """Whether enough answers came since the last fit for another."""
-        return len(self.answers) - self._fitted >= max(_FIT_AFTER, self._fitted // 12)
+        return self._enough_since(self._fitted)
+
+    def _enough_since(self, last: int) -> bool:
+        return len(self.answers) - last >= max(_FIT_AFTER, last // 12)
 
     def add(self, answer: Answer, scoring: Scoring | None = None) -> None:
         """Take in an answer; `scoring` where it was computed already."""
@@ -63,3 +69,10 @@ class LiveScores:
                     self._before.clear()
                 self.scoring = scoring
                 self._fitted = len(self.answers)
+
+    def assess(self, images: Ints) -> None:
+        """Find out how good the order of these images is, now and then, as `refit` is called."""
+        with self._lock:
+            answers, scoring = list(self.answers), self.scoring
+        if isinstance(scoring, PosteriorScoring) and self._enough_since(self._assessed):
+            self._assessed, self.quality = len(answers), order_quality(scoring, answers, images)

@@ -71,6 +71,15 @@ class Belief:
         shared = np.einsum("kd,kd->k", x @ self.w_cov + 2 * cross, x)
         return np.asarray(np.maximum(shared + self.u_var[images], 1e-9))
 
+    def draws(self, images: Ints, count: int, rng: np.random.Generator) -> Floats:
+        """(count, k) scores of k images, drawn from the belief."""
+        x, cross = self.prior.features[images], self.cross[self.row[images]]
+        of_w = np.linalg.solve(self.w_cov, cross.T).T  # how u goes with w
+        own = np.sqrt(np.maximum(self.u_var[images] - (of_w * cross).sum(axis=1), 0))
+        w = rng.standard_normal((count, len(self.w))) @ np.linalg.cholesky(self.w_cov).T
+        u = rng.standard_normal((count, len(images))) * own
+        return np.asarray(self.mean[images] + w @ (x + of_w).T + u)
+
     def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
         """(k,) mean and variance of f_i - f_j for k pairs."""
         x = self.prior.features

@@ -169,13 +169,18 @@ class PosteriorScoring(_Scoring):
         best, before = self.taste, None
         while best != before and 0 < len(choices) <= MOST_SEARCHED:
             best, before = max([best, *self._others(best)], key=evidence), best
-        # Not from sites found on the way, so that the same answers give the same scores.
+        # Not from sites found on the way: the same answers give the same scores.
         found[best] = fit(_prior(self.initial, self.space, best), choices)
         weights = np.exp([evidence(taste) - evidence(best) for taste in found])
         weights[weights < _HARDLY] = 0
         pairs = zip(weights / weights.sum(), found.values(), strict=True)
         candidates = tuple((float(weight), one.belief) for weight, one in pairs if weight)
         return replace(self, taste=best, belief=found[best].belief, candidates=candidates)
+
+    def fitted(self, answers: Sequence[Answer]) -> Self:
+        """Other answers, under the same kind of taste."""
+        fitted = fit(_prior(self.initial, self.space, self.taste), as_choices(answers))
+        return replace(self, belief=fitted.belief)
 
     def with_space(self, space: FeatureSpace) -> Self:
         return self.begin(self.initial, space, self.taste)

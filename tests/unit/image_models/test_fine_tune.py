@@ -21,6 +21,7 @@ from tests.conftest import make_images
 from tests.training import PLAIN_IMAGES, training
 
 PLAIN = {"learning_rate": 0.05, "optim": "sgd", "lr_scheduler_type": "constant", "use_cpu": True}
+EIGHT = PLAIN | {"per_device_train_batch_size": 8}
 
 
 def logits_of(values):
@@ -97,24 +98,12 @@ def differences(one, other):
 def test_accumulated_gradients_are_those_of_one_large_batch(base, images, tmp_path):
     uneven = labelled(images.directory, images.paths[:18], images.labels[:18] // 2)
     steps = {"num_train_epochs": 2, "save_strategy": "no", **PLAIN}
-    large, _ = tuned(
-        base,
-        uneven,
-        tmp_path / "large",
-        balanced=True,
-        training_args={"per_device_train_batch_size": 16, **steps},
-    )
+    one_batch = steps | {"per_device_train_batch_size": 16}
     # 18 images: one step of four batches, then one of a single batch with two images.
-    small, _ = tuned(
-        base,
-        uneven,
-        tmp_path / "small",
-        balanced=True,
-        training_args={
-            "per_device_train_batch_size": 4,
-            "gradient_accumulation_steps": 4,
-            **steps,
-        },
+    four = steps | {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}
+    large, small = (
+        tuned(base, uneven, tmp_path / name, balanced=True, training_args=given)[0]
+        for name, given in (("large", one_batch), ("small", four))
     )
     untrained, _ = load_classifier(base, ["a", "b", "c"], load_preprocessing(base), name="tiny")
     assert differences(large, untrained) > 1e-3
@@ -133,7 +122,7 @@ def test_the_average_follows_its_formula_and_is_what_is_left_in_the_end(base, im
         expected = value if expected is None else decay * expected + (1 - decay) * value
     assert average.module.weight.item() == pytest.approx(expected)
 
-    settings = {"training_args": {"num_train_epochs": 3, "per_device_train_batch_size": 8, **PLAIN}}
+    settings = {"training_args": EIGHT | {"num_train_epochs": 3}}
     plain, _ = tuned(base, images, tmp_path / "plain", **settings)
     averaged, _ = tuned(base, images, tmp_path / "averaged", ema_decay=0.999, **settings)
     untrained, _ = load_classifier(base, ["a", "b", "c"], load_preprocessing(base), name="tiny")
@@ -144,18 +133,10 @@ def test_the_average_follows_its_formula_and_is_what_is_left_in_the_end(base, im
 def test_the_best_measured_weights_are_kept_not_the_last(base, images, tmp_path):
     # Measured on the training images under other labels, the more it learns the worse it gets.
     validation = labelled(images.directory, images.paths[:9], (images.labels[:9] + 1) % 3)
-    arguments = {"num_train_epochs": 6, "per_device_train_batch_size": 8, **PLAIN}
-    arguments |= {"learning_rate": 3e-3, "optim": "adamw_torch"}
+    arguments = EIGHT | {"num_train_epochs": 6, "learning_rate": 3e-3, "optim": "adamw_torch"}
     for decay in (0.0, 0.9):
-        model, result = tuned(
-            base,
-            images,
-            tmp_path / f"best {decay}",
-            validation,
-            eval_every_n_epochs=1,
-            ema_decay=decay,
-            training_args=arguments,
-        )
+        options = {"eval_every_n_epochs": 1, "ema_decay": decay, "training_args": arguments}
+        model, result = tuned(base, images, tmp_path / f"best {decay}", validation, **options)
         measured = [row["eval_loss"] for row in result.log_history if "eval_loss" in row]
         assert len(measured) == 6
         assert result.best_metric == pytest.approx(min(measured))
@@ -177,27 +158,25 @@ def loss_on(model, base, images):
 
 def test_early_stopping_stops_and_every_nth_epoch_is_measured(base, images, tmp_path):
     validation = labelled(images.directory, images.paths[:9], images.labels[:9])
-    arguments = {"num_train_epochs": 7, "per_device_train_batch_size": 8, **PLAIN}
+    arguments = EIGHT | {"num_train_epochs": 7}
     _, result = tuned(
         base, images, tmp_path / "n", validation, eval_every_n_epochs=3, training_args=arguments
     )
     measured = [round(row["epoch"]) for row in result.log_history if "eval_loss" in row]
     assert measured == [3, 6, 7]
-    _, result = tuned(
-        base,
-        images,
-        tmp_path / "early",
-        validation,
-        eval_every_n_epochs=1,
-        early_stopping_patience=1,
-        training_args=arguments | {"learning_rate": 0.8, "num_train_epochs": 50},
-    )
+    arguments |= {"learning_rate": 0.8, "num_train_epochs": 50}
+    options = {"eval_every_n_epochs": 1, "early_stopping_patience": 1, "training_args": arguments}
+    _, result = tuned(base, images, tmp_path / "early", validation, **options)
     assert result.epoch < 50
 
 
 def test_divergence_ends_with_advice(base, images, tmp_path):
-    arguments = {"num_train_epochs": 30, "per_device_train_batch_size": 8, **PLAIN}
-    arguments |= {"learning_rate": 1e20, "max_grad_norm": 0, "logging_steps": 1}
+    arguments = EIGHT | {
+        "num_train_epochs": 30,
+        "learning_rate": 1e20,
+        "max_grad_norm": 0,
+        "logging_steps": 1,
+    }
     arguments |= {"logging_strategy": "steps", "logging_nan_inf_filter": False}
     with pytest.raises(ModelError, match="lower learning_rate"):
         tuned(base, images, tmp_path, training_args=arguments)
@@ -249,15 +228,12 @@ def test_measuring_without_validation_images_is_refused(tmp_path):
 
 
 def test_augmented_images_and_blended_labels_train_too(base, tmp_path):
-    colours = {"a": (220, 30, 30), "b": (30, 200, 40), "c": (40, 60, 230)}
+    colours = [(220, 30, 30), (30, 200, 40), (40, 60, 230)]
     for index in range(36):
-        Image.new("RGB", (40, 40), list(colours.values())[index % 3]).save(
-            tmp_path / f"{index}.png"
-        )
+        Image.new("RGB", (40, 40), colours[index % 3]).save(tmp_path / f"{index}.png")
     plain = labelled(tmp_path, [f"{i}.png" for i in range(36)], np.arange(36) % 3)
     how = {"augment_cutout": 0.3, "augment_mixup": 0.2, "augment_cutmix": 1.0, "augment_crop": 0.5}
-    arguments = {"num_train_epochs": 12, "per_device_train_batch_size": 8, **PLAIN}
-    arguments |= {"learning_rate": 0.01, "optim": "adamw_torch"}
+    arguments = EIGHT | {"num_train_epochs": 12, "learning_rate": 0.01, "optim": "adamw_torch"}
     model, result = tuned(base, plain, tmp_path / "x", training_args=arguments, **how)
     losses = [row["loss"] for row in result.log_history if "loss" in row]
     assert losses[-1] < losses[0]
@@ -268,15 +244,12 @@ def test_augmented_images_and_blended_labels_train_too(base, tmp_path):
 @pytest.mark.parametrize("frozen", [True, False])
 def test_batch_normalisation_keeps_what_it_knows_if_asked_to(images, tmp_path, frozen):
     folder = tiny_models.efficientnet(tmp_path / "model", 3)
-    arguments = {"num_train_epochs": 1, "per_device_train_batch_size": 8, **PLAIN}
+    arguments = EIGHT | {"num_train_epochs": 1}
     model, _ = tuned(folder, images, tmp_path, freeze_batch_norm=frozen, training_args=arguments)
     before, _ = load_classifier(folder, ["a", "b", "c"], load_preprocessing(folder), name="tiny")
     old = before.state_dict()
-    same = [
-        torch.equal(value, old[key])
-        for key, value in model.state_dict().items()
-        if "running" in key
-    ]
+    new = {key: value for key, value in model.state_dict().items() if "running" in key}
+    same = [torch.equal(value, old[key]) for key, value in new.items()]
     assert len(same) > 4
     assert all(same) if frozen else not any(same)
     assert differences(model, before) > 1e-4

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from src.evaluation.proportion import NONE, Proportion
+from src.rating.models.order import OrderQuality
 from src.rating.statistics import ChoiceCounts, OddOneOut, Statistics, odd_one_out
 from src.rating.storage.choice_log import Event
 
@@ -92,7 +93,7 @@ def figures(session, *, past=(), model=None, seconds=12.5):
         images=3,
         unrated=1,
         comparisons=len(past) + 7,
-        with_features=False,
+        order=None,
         odd_one_out=None if model is None else odd_one_out(session, model),
         scores=np.zeros(3),
         uncertainty=np.zeros(3),
@@ -115,6 +116,11 @@ def test_the_report_line_by_line():
     ]
 
 
+def test_the_report_says_how_good_the_order_is():
+    report = replace(figures(EVENTS), order=quality(0.84, 0.88)).report()
+    assert "Order about 84 % there; 60 more choices: 88 % (now 79 to 89 %)" in report
+
+
 def test_nothing_rated_divides_by_nothing():
     statistics = figures([], seconds=0.0)
     assert statistics.session.agreement == NONE
@@ -130,10 +136,14 @@ def test_the_session_counts_alone_and_quality_over_all_sessions():
     assert statistics.total.running_agreement()[0].tolist() == [1, 2, 5, 6]
 
 
+def quality(now, later):
+    return OrderQuality(np.array([90, 150]), np.array([now, later]), now - 0.05, now + 0.05)
+
+
 def advice(**changes):
     audit = changes.pop("audit", Proportion(75, 100))
     repeats = changes.pop("repeats", Proportion(15, 20))
-    situation = {"images": 100, "comparisons": 300, "with_features": True} | changes
+    situation = {"images": 100, "comparisons": 300} | changes
     return replace(
         figures([]), total=ChoiceCounts(audit=audit, repeats=repeats), **situation
     ).advice
@@ -143,9 +153,16 @@ def advice(**changes):
     ("changes", "expected"),
     [
         ({"images": 1}, "Add images"),
-        ({"comparisons": 199}, "Rate more: it usually takes about 1 more choice to"),
-        ({"comparisons": 0}, "Rate more: it usually takes about 200 more choices to"),
-        ({"comparisons": 250, "with_features": False}, "Rate more: it usually takes about 50 more"),
+        ({"comparisons": 299}, "Rate more: it usually takes about 1 more choice to"),
+        ({"comparisons": 0}, "Rate more: it usually takes about 300 more choices to"),
+        (
+            {"comparisons": 0, "order": quality(0.84, 0.88)},
+            "Rate more: order about 84 % there; 60 more choices: 88 %.",
+        ),
+        (
+            {"comparisons": 0, "order": quality(0.912, 0.918)},
+            "Train: the order is about 91 % there, and more choices would hardly improve it.",
+        ),
         # 82 coin tosses on 13 images (first-hour review, 2)
         (
             {"images": 13, "comparisons": 82, "audit": Proportion(6, 12), "repeats": NONE},
@@ -176,9 +193,9 @@ def advice(**changes):
         ({"odd_one_out": OddOneOut(30, 5, 10, 200)}, "Rate more: you stood alone 30 times"),
         ({"odd_one_out": OddOneOut(10, 5, 30, 200)}, "Train: the model stood alone 30 times"),
         ({"odd_one_out": OddOneOut(20, 5, 18, 200)}, "Train: the scores predict"),
-        ({"odd_one_out": OddOneOut(3, 1, 9, 20), "comparisons": 0}, "it usually takes about 200"),
+        ({"odd_one_out": OddOneOut(3, 1, 9, 20), "comparisons": 0}, "it usually takes about 300"),
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_advice_says_what_the_figures_show(changes, expected):
     sentence = advice(**changes)

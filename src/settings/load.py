@@ -15,6 +15,7 @@ from src.settings.keys import ScriptSettings, fields
 from src.settings.mistakes import hint, mend, nearest, python_mistake
 from src.settings.old_names import (
     GONE,
+    HAD_OWN_DRY_RUN,
     PARTS,
     RENAMED,
     new_training_name,
@@ -190,6 +191,8 @@ def _from_file(arguments: Path, reading: Reading[Any]) -> Iterator[Entry]:
         for key, value in values.items():
             inner, bare = f"{path}.{key}", str(key).removesuffix(".py")
             source = f"{name}, line {lines[inner]}" if inner in lines else name
+            if inner == "args.dry_run" and "per_script" in variables and own in HAD_OWN_DRY_RUN:
+                continue
             if path == "per_script" and bare not in NAMES:
                 near = hint(bare, NAMES)
                 reading.problems.append(f"{source}: no script is called {key!r}{near}")

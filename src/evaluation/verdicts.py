@@ -37,7 +37,7 @@ class CurvePoint(NamedTuple):
 
 
 def level(value: float | None, interval: Interval | None) -> Level:
-    """How a proportion with its 95 % interval compares with tossing a coin."""
+    """How a proportion with its 95% interval compares with tossing a coin."""
     if value is None:
         return "unknown"
     low, high = interval or (value, value)
@@ -61,12 +61,12 @@ def ordering(ab: float | None, interval: Interval | None, images: int) -> str:
         case "uncertain":
             return (
                 f"Shown two images that it has never seen, the model agrees with your scores on "
-                f"{ab:.0%} of the pairs; tossing a coin would give 50 %. With {images} test images "
+                f"{ab:.0%} of the pairs; tossing a coin would give 50%. With {images} test images "
                 f"this is uncertain ({low:.0%} to {high:.0%}): rate more images to know better."
             )
     return (
         f"Shown two images that it has never seen, the model agrees with your scores on {ab:.0%} "
-        f"of the pairs ({low:.0%} to {high:.0%}); tossing a coin would give 50 %."
+        f"of the pairs ({low:.0%} to {high:.0%}); tossing a coin would give 50%."
     )
 
 
@@ -83,7 +83,7 @@ def keeping(auc: float | None, interval: Interval | None, images: int) -> str:
         )
     return (
         f"Shown a kept and a deleted image that it has never seen, the model prefers the kept one "
-        f"in {auc:.0%} of the cases ({low:.0%} to {high:.0%}); tossing a coin would give 50 %."
+        f"in {auc:.0%} of the cases ({low:.0%} to {high:.0%}); tossing a coin would give 50%."
     )
 
 
@@ -303,7 +303,7 @@ def _accuracy(test: Mapping[str, Any], images: str) -> list[str]:
         return []
     low, high = test["accuracy_interval"]
     sentence = (
-        f"Of {images}, {test['accuracy']:.1%} were put into the right category (95 % interval "
+        f"Of {images}, {test['accuracy']:.1%} were put into the right category (95% interval "
         f"{low:.0%} to {high:.0%}). Always naming the largest category would give "
         f"{test['majority']:.1%}."
     )
@@ -324,7 +324,7 @@ def tagging_verdicts(metrics: Mapping[str, Any]) -> list[str]:
     sentences = _untested(metrics)
     if test["n"]:
         interval = test.get("micro_f1_interval")
-        uncertain = f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+        uncertain = f" (95% interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
         sentences.append(
             f"On {_tested_on(metrics)}, {test['precision']:.0%} of the given tags are right, and "
             f"{test['recall']:.0%} of the true tags are given: micro F1 {test['micro_f1']:.3f}"

@@ -85,7 +85,7 @@ def _choices(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _interval(interval: Sequence[float]) -> str:
-    return f"95 % interval {interval[0]:.1%} to {interval[1]:.1%}"
+    return f"95% interval {interval[0]:.1%} to {interval[1]:.1%}"
 
 
 def _plots(results: Results) -> list[tuple[str, Markup, str]]:
@@ -104,7 +104,7 @@ def _plots(results: Results) -> list[tuple[str, Markup, str]]:
             len(gaps) > 0,
             "Pairs ordered right, by how far apart they are",
             lambda axes: _gaps(axes, gaps),
-            "Pairs you scored alike are hard for anyone; a good model is near 100 % on the right.",
+            "Pairs you scored alike are hard for anyone; a good model is near 100% on the right.",
         ),
         (
             len(curve) > 1,

@@ -53,7 +53,7 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, Any]]:
         return [
             (
                 results.paths[row],
-                f"{100 * results.predicted[row]:.1f} %, you "
+                f"{100 * results.predicted[row]:.1f}%, you "
                 f"{'kept' if results.given[row] else 'deleted'} it",
             )
             for row in rows[:count]
@@ -80,7 +80,7 @@ def _plots(results: Results, measured: np.ndarray) -> list[tuple[str, Markup, st
         (
             "Can the probabilities be trusted?",
             plot(lambda axes: _reliability(axes, results)),
-            "Of images given 70 %, 70 % should have been kept: points on the line. Each image "
+            "Of images given 70%, 70% should have been kept: points on the line. Each image "
             "is judged by a model that was not trained on it.",
         ),
         (

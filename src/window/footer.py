@@ -20,7 +20,7 @@ class Status(NamedTuple):
     order: str
 
 
-_LONGEST = Status("100 of 100", "order about 88 % there; 100 more choices: 88 %")
+_LONGEST = Status("100 of 100", "order about 88% there; 100 more choices: 88%")
 
 
 class Footer(tk.Canvas):

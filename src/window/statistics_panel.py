@@ -64,8 +64,8 @@ def _of_share(label: str, share: Proportion) -> Figure:
     if share.value is None or share.trials < FEWEST:
         return Figure(label, "–", f"{share.trials} of the {FEWEST} it takes")
     low, high = (100 * bound for bound in share.interval)
-    detail = f"{low:.0f}–{high:.0f} %, {share.successes:,} of {share.trials:,}"
-    return Figure(label, f"{100 * share.value:.0f} %", detail)
+    detail = f"{low:.0f}–{high:.0f}%, {share.successes:,} of {share.trials:,}"
+    return Figure(label, f"{100 * share.value:.0f}%", detail)
 
 
 def _draw_figures(panel: Panel, place: Rect, items: list[Figure]) -> int:
@@ -112,7 +112,7 @@ def _draw_odd_one_out(panel: Panel, card: Rect, odd: OddOneOut) -> None:
     for name, count, colour in zip(names, odd[:3], colours, strict=True):
         start, end = (bar.x + bar.width * n // max(total, 1) for n in (before, before + count))
         panel.rectangle(bar._replace(x=start, width=end - start), colour)
-        text = f"{name} {100 * count / max(total, 1):.0f} %"
+        text = f"{name} {100 * count / max(total, 1):.0f}%"
         if panel.measure(text, 11) + px(8) < end - start:
             middle = (start + end) // 2, bar.y + bar.height // 2
             panel.text(*middle, text, 11, colour="#1c1c1c", anchor="center")
@@ -142,7 +142,7 @@ def draw_agreement(
     px = panel.style.px
     enough = len(choices) > 1
     aside = "blue: last 50 choices, green: all random pairs" if enough else ""
-    axis = panel.measure("100 %", 11) + px(6)
+    axis = panel.measure("100%", 11) + px(6)
     plot = _draw_card(panel, card, "Agreement over time", aside, axis)
     if len(choices) > 2 * _UNSTEADY:
         choices, shares = choices[_UNSTEADY:], shares[_UNSTEADY:]
@@ -159,7 +159,7 @@ def draw_agreement(
     for level in _LEVELS:
         y = plot.y + round(height(level))
         panel.rectangle(Rect(plot.x, y, plot.width, 1), theme.RULE)
-        panel.text(plot.x - px(6), y, f"{100 * level:.0f} %", 11, colour=theme.FAINT, anchor="e")
+        panel.text(plot.x - px(6), y, f"{100 * level:.0f}%", 11, colour=theme.FAINT, anchor="e")
     if not enough:
         _draw_nothing_yet(panel, plot)
         return
@@ -173,12 +173,12 @@ def draw_agreement(
 def draw_order(panel: Panel, card: Rect, order: OrderQuality) -> None:
     """How near the order has come to the person's own taste, and what more choices would add."""
     px = panel.style.px
-    axis = panel.measure("100 %", 11) + px(6)
+    axis = panel.measure("100%", 11) + px(6)
     plot = _draw_card(panel, card, "How good the order is", "faint: expected of more choices", axis)
     for level in (0.0, 0.5, 1.0):
         y = plot.y + round((1 - level) * (plot.height - 1))
         panel.rectangle(Rect(plot.x, y, plot.width, 1), theme.RULE)
-        panel.text(plot.x - px(6), y, f"{100 * level:.0f} %", 11, colour=theme.FAINT, anchor="e")
+        panel.text(plot.x - px(6), y, f"{100 * level:.0f}%", 11, colour=theme.FAINT, anchor="e")
     across = order.choices / order.choices[-1] * (plot.width - px(3))
     down = (1 - np.clip(order.expected, 0, 1)) * (plot.height - 1)
     points = [(0.0, plot.height - 1.0), *zip(across.tolist(), down.tolist(), strict=True)]

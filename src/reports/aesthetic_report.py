@@ -74,7 +74,7 @@ def _choices(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     kinds = {"random_pairs": "random pairs", "picked_pairs": "pairs picked to be hard"}
     shown = [
         (
-            f"of {part['trials']:,} choices between {kind} foretold",
+            f"of {part['trials']:,} choices between {kind} predicted",
             f"{part['value']:.1%}",
             _interval(part["interval"]),
         )
@@ -184,7 +184,7 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, list[dict[s
         ]
 
     surprising = (
-        "The largest differences: a slip of the finger, or something that the model cannot see yet."
+        "The largest differences: slips of the finger, or something that the model cannot see yet."
     )
     return image_rows(
         results.directory,

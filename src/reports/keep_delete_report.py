@@ -31,7 +31,7 @@ def write_report(path: Path, results: Results, *, images: int = 12) -> None:
     write_page(
         path,
         "keep_delete.html",
-        title="Your model of keep and delete",
+        title="What you keep and delete",
         subtitle=f"{metrics['all']['n']:,} images of {results.directory.resolve().name}: "
         f"{metrics['all']['kept']:,} kept, {metrics['all']['deleted']:,} deleted; "
         f"{metrics['test']['n']:,} of them not seen in training",
@@ -59,7 +59,7 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, Any]]:
             for row in rows[:count]
         ]
 
-    undecided = "Near one half: labels of images like these teach it most."
+    undecided = "Probabilities near 50%: labelling images like these teaches it most."
     return image_rows(
         results.directory,
         [

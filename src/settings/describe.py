@@ -53,8 +53,8 @@ def help_text(
         indent = " " * 6
         lines += [indent + line for line in textwrap.wrap(keys[key].description or "", 92)]
     lines += [
-        *("", "To keep a value, put it into arguments.py; docs/settings.md describes every key."),
-        'Quote values with spaces, and lists: --top_level_image_directory="my pictures" '
+        *("", "To keep a value, write it into arguments.py; docs/settings.md describes every key."),
+        'Quote a value that holds spaces, and a list: --top_level_image_directory="my pictures" '
         '--hidden_states="[-2]"',
         *reading.problems,
     ]

@@ -79,7 +79,7 @@ class Reading(Generic[S]):
                 group = f" in the group {script!r}" if script and source != COMMAND_LINE else ""
                 self._renamed[entry.written] = f"{key!r}{group}"
         elif source == COMMAND_LINE and key in _all_keys():
-            self.problems.append(f"{source}: {self.kind.script} has no use for {entry.written!r}")
+            self.problems.append(f"{source}: {self.kind.script} has no setting {entry.written!r}")
         elif script == self.kind.script or (not script and key not in _all_keys()):
             near = hint(entry.written, [*self.fields, *_all_keys(), *NAMES])
             self.problems.append(f"{source}: unknown key {entry.written!r}{near}")

@@ -72,7 +72,4 @@ def test_heads_that_are_level_are_called_so(worse, words):
     accuracies = {"networks": 0.854, "kernel": 0.868, "logistic": 0.86, "ridge": 0.84}
     assert words in verdicts.head_chosen("networks", accuracies, worse)
     few = verdicts.head_chosen("kernel", {}, [])
-    assert (
-        few
-        == "Too few images, or too few different scores, to compare methods: the kernel is used."
-    )
+    assert few.endswith("too few different scores, to compare methods: the kernel is used.")

@@ -67,13 +67,10 @@ def evaluate(
     seed: int = 0,
     groups: ArrayLike | None = None,
 ) -> dict[str, Any]:
-    """The measures of one set of images, ready for JSON.
+    """The measures of one set of images, ready for JSON; scores (n,), `rmse` in their units.
 
-    Args:
-        given: the person's scores, (n,).
-        predicted: the model's, (n,), in the same units (only `rmse` depends on the units).
-        bootstrap: resamples of the images for 95 % intervals, `ab_interval` and so on; 0 for none.
-        groups: (n,) images with the same number (near duplicates) are drawn together.
+    `bootstrap`: resamples of the images for 95 % intervals, `ab_interval` and so on; 0 for none.
+    Images with the same number in `groups` (n,), near duplicates, are drawn together.
     """
     given, predicted = _paired(given, predicted)
     result: dict[str, Any] = {
@@ -101,12 +98,10 @@ def accuracy_interval(
     groups: ArrayLike | None = None,
     instead_of: ArrayLike | None = None,
 ) -> Interval:
-    """95 % interval of AB by resampling images, near duplicates together.
+    """95 % interval of AB by resampling images; arguments as of `evaluate`.
 
-    Args:
-        given, predicted, bootstrap, groups: as in `evaluate`.
-        instead_of: other predictions of the same images, (n,): the interval is that of the gain in
-            AB over them, both measured on the same resamples.
+    `instead_of`: other predictions of the same images, (n,): the interval is that of the gain in
+    AB over them, both measured on the same resamples.
     """
     predictions = {"this": predicted} | ({} if instead_of is None else {"that": instead_of})
     found = resampled_accuracies(given, predictions, bootstrap=bootstrap, groups=groups)

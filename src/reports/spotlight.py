@@ -24,18 +24,12 @@ def show(
     embedding: np.ndarray | None = None,
     wait: bool = True,
 ) -> Any:
-    """Serve a table of images on 127.0.0.1 and open it in the browser.
+    """Serve a table of images on 127.0.0.1 and open it in the browser until its page is closed.
 
-    Where label and prediction are words, the page begins with their confusion matrix; where they
-    are numbers, with one plotted against the other.
-
-    Args:
-        files: the images, (n).
-        columns: further columns by name, each (n); words become categories.
-        label, prediction: the columns with what was given and with what the model says.
-        embedding: features, (n, d), for the map of similar images.
-        wait: go on when the page is closed in the browser, or after Ctrl-C; False goes on at once
-            and opens no browser.
+    The columns `label` and `prediction` hold what was given and what the model says: where they are
+    words, the page begins with their confusion matrix; where they are numbers, with one plotted
+    against the other. `embedding` (n, d) makes the map of similar images. Without `wait` no browser
+    is opened, and the viewer is returned at once.
     """
     os.environ.setdefault("SPOTLIGHT_OPT_OUT", "true")  # it sends no usage figures
     try:

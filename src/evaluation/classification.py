@@ -28,7 +28,7 @@ def evaluate(
     Labels (n,) with probabilities (n, classes). mean_right is the mean probability of the right
     label, chance the accuracy of guessing by `chances`, the training shares (by default those of
     these images), majority that of always naming the commonest training class. Near duplicates
-    share a number in `groups` (n,): the `bootstrap` resamples for 95 % intervals keep them together.
+    share a number in `groups` (n,): `bootstrap` resamples, for 95 % intervals, draw them together.
     """
     n, count = len(labels), len(classes)
     if not n:

@@ -72,25 +72,16 @@ def _layout(frame: Any, label: str, prediction: str, embedded: bool) -> Any:
     from renumics.spotlight import layout
     from renumics.spotlight.layout import lenses
 
-    first: Any
+    views: list[Any]
     if np.issubdtype(frame[label].to_numpy().dtype, np.number):
-        first = layout.scatterplot("Prediction", label, prediction)
+        views = [layout.scatterplot("Prediction", label, prediction)]
     else:
-        first = layout.confusion_matrix("Confusion matrix", label, prediction)
-    views = [layout.tab(first, weight=45)]
+        views = [layout.confusion_matrix("Confusion matrix", label, prediction)]
     if embedded:
-        similar = layout.similaritymap("Similar images", ["embedding"], color_by_column=label)
-        views.append(layout.tab(similar, weight=55))
+        views.append(layout.similaritymap("Similar images", ["embedding"], color_by_column=label))
     shown = [lenses.image("image"), lenses.scalar(label), lenses.scalar(prediction)]
-    return layout.layout(
-        layout.split(
-            layout.split(
-                layout.tab(layout.table(), weight=60),
-                layout.tab(layout.inspector("Inspector", shown, num_columns=4), weight=40),
-                weight=55,
-                orientation="vertical",
-            ),
-            layout.split(*views, weight=45, orientation="vertical"),
-            orientation="horizontal",
-        )
+    images = [layout.table(), layout.inspector("Inspector", shown, num_columns=4)]
+    left, right = (
+        layout.split(*map(layout.tab, column), orientation="vertical") for column in (images, views)
     )
+    return layout.layout(layout.split(left, right, orientation="horizontal"))

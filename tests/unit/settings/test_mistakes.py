@@ -40,7 +40,7 @@ IN_THE_FILE = [  # what stands in args, from line 2 on; what is said
     ('"augment": "Strong",', "'off', 'light', 'strong'. Did you mean 'strong'?"),
     ('"devise": "cpu",', "line 2: unknown key 'devise'. Did you mean 'device'?"),
     ('"score_image": {},', "line 2: unknown key 'score_image'. Did you mean 'score_images'?"),
-    ('"custom_classifier_training": "x",', "args.custom_classifier_training must be a group: {...}"),
+    ('"custom_classifier_training": "x",', "classifier_training must be a group: {...}"),
     ('"training_args": {"learning_rat": 1},', "Did you mean 'training_args.learning_rate'?"),
 ]
 FILES = [

@@ -186,7 +186,7 @@ def _from_file(arguments: Path, reading: Reading[Any]) -> Iterator[Entry]:
     def entries(path: str, values: Any, script: str = "", group: str = "") -> Iterator[Entry]:
         if not isinstance(values, Mapping):
             comma = "; remove the comma after its }" if isinstance(values, tuple) else ""
-            reading.problems.append(f"{name}: write {path} = {{...}}{comma}")
+            reading.problems.append(f"{name}: {path} must be a group: {{...}}{comma}")
             return
         for key, value in values.items():
             inner, bare = f"{path}.{key}", str(key).removesuffix(".py")

@@ -40,12 +40,12 @@ IN_THE_FILE = [  # what stands in args, from line 2 on; what is said
     ('"augment": "Strong",', "'off', 'light', 'strong'. Did you mean 'strong'?"),
     ('"devise": "cpu",', "line 2: unknown key 'devise'. Did you mean 'device'?"),
     ('"score_image": {},', "line 2: unknown key 'score_image'. Did you mean 'score_images'?"),
-    ('"custom_classifier_training": "x",', "write args.custom_classifier_training = {...}"),
+    ('"custom_classifier_training": "x",', "classifier_training must be a group: {...}"),
     ('"training_args": {"learning_rat": 1},', "Did you mean 'training_args.learning_rate'?"),
 ]
 FILES = [
     ("args = {", "line 1: the { is never closed"),
-    ("args = {},", "arguments.py: write args = {...}; remove the comma after its }"),
+    ("args = {},", "arguments.py: args must be a group: {...}; remove the comma after its }"),
     (" args = {}", "line 1: remove the spaces at the beginning of the line"),
     ("import nothing_of_that_name", "line 1: ModuleNotFoundError"),
     ("args = {'mode': 'é'}".encode("latin-1"), "not UTF-8 text: save it with the encoding UTF-8"),

@@ -162,7 +162,7 @@ def started_afresh(seen: int) -> str:
 
 def corrected_by_new_images(new: int) -> str:
     return (
-        f"The model to start from is corrected with the {new:,} training images that are new to it; "
+        f"The model to start from is corrected with the {new:,} training images new to it; "
         "that orders them better than learning from all images afresh."
     )
 

@@ -202,8 +202,6 @@ def test_unknown_images_and_outcomes_are_refused(folder):
         with pytest.raises(ValueError, match=r"01\.png"):
             database.record("01.png", "01.png", "left")
         assert database.statistics().comparisons == 0
-    with pytest.raises(ValueError, match="guess"):
-        RatingDatabase(folder, method="guess")
 
 
 @pytest.mark.parametrize(("count", "words"), [(0, "no images"), (1, r"only one image.*00\.png")])

@@ -98,7 +98,7 @@ def test_pairs_computed_ahead_are_the_ones_that_come(folder):
         rate(database, 60, ahead=True)
         for name in database.images:
             (folder / name).unlink()
-        with pytest.raises(DataError, match=r"no images.*12 gone or unreadable"):
+        with pytest.raises(DataError, match=r"no images.*12 excluded, gone or unreadable"):
             database.next_pair()
 
 

@@ -67,7 +67,6 @@ def test_figures_of_the_statistics_page(statistics, measured, value, detail):
         (0, 10, [0, 2, 4, 6, 8, 10]),
         (-1.3, 1.4, [-1, -0.5, 0, 0.5, 1]),
         (0.31, 0.46, [0.32, 0.34, 0.36, 0.38, 0.4, 0.42, 0.44, 0.46]),
-        (5, 5, [5]),
     ],
 )
 def test_ticks_by_hand(low, high, expected):

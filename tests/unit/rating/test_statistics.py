@@ -8,7 +8,7 @@ import pytest
 from src.evaluation.proportion import NONE, Proportion
 from src.rating.models.order import OrderQuality
 from src.rating.statistics import ChoiceCounts, OddOneOut, Statistics, odd_one_out
-from src.rating.storage.choice_log import Event
+from src.rating.storage.choice_rows import Event
 
 EVENTS = [
     Event("a", "b", "left", "audit", 0.9),  # matched

@@ -1,11 +1,11 @@
-"""Real choices of many people: how well scores learned from some people's foretell other people's.
+"""Real choices of many people: how well scores learned from some people's predict others'.
 
     REAL_ASSETS=... python -m bench.real_votes [SEEDS [FIRST]]
 
-100 pictures of web pages. For each seed, half of the sessions train and half test; 100 to 1,000 of the
-training sessions' choices are learned. Printed: the share of the test sessions' choices that is
-foretold by the scores of the rating window, with features of MobileNetV2 and without, and by
-Bradley-Terry scores whose penalty is the best on the test choices themselves.
+100 pictures of web pages. For each seed, half of the sessions train and half test; 100 to 1,000 of
+the training sessions' choices are learned. Printed: the share of the test sessions' choices that
+the scores of the rating window predict, with features of MobileNetV2 and without, and those of
+Bradley-Terry with the penalty that is the best on the test choices themselves.
 """
 
 import csv
@@ -29,7 +29,7 @@ PENALTIES = np.geomspace(0.01, 100, 13)
 
 
 def share(scores: np.ndarray, answers: list[Answer]) -> float:
-    """Of the answers that are not ties, how many the scores foretell."""
+    """Of the answers that are not ties, how many the scores predict."""
     margins = [(scores[a.left] - scores[a.right]) * (1 if a.outcome == "left" else -1)
                for a in answers if a.outcome != "tie"]  # fmt: skip
     return float(np.mean(np.sign(margins) / 2 + 0.5))

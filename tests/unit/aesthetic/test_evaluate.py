@@ -50,7 +50,7 @@ def test_a_prior_that_has_seen_the_images_is_no_evidence():
     data = replace(data, holder=replace(data.holder, scores=rng.normal(size=200)))
     first = train(data, "kernel")
     second = train(replace(data, seen=~data.test), "kernel", prior=first.predictor)
-    y = data.scaled_scores()
+    y = data.targets
     by_heart = pairwise_accuracy(y, first.predictor.predict(data.features))
     assert by_heart > 0.65
     assert pairwise_accuracy(y, second.out_of_fold) == pytest.approx(0.5, abs=0.08)

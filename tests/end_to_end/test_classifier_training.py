@@ -276,7 +276,7 @@ def test_two_processes_train_as_one_and_write_once(digits, convnext, tmp_path):
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["--training_args.learning_rat=1"], "Did you mean 'learning_rate'?"),
+        (["--training_args.learning_rat=1"], "'training_args.learning_rate'?"),
         (["--top_level_image_directory=nowhere"], "there is no folder 'nowhere'"),
         (["--load_model=nowhere"], "there is no classifier in 'nowhere'"),
         (["--mode=evaluate"], "needs load_model"),

@@ -44,9 +44,10 @@ def training_choices(directory: Path, paths: Sequence[str], train: np.ndarray) -
         return None
     row = {path: index for index, path in enumerate(paths) if train[index]}
     with closing(ChoiceLog(directory)) as log:
-        events = [event for event in log.events() if event.outcome in ANSWERS]
-    shown = [event for event in events if event.left in row and event.right in row]
-    return as_choices([Answer(row[event.left], row[event.right], event.outcome) for event in shown])
+        shown = [
+            e for e in log.events() if e.outcome in ANSWERS and {e.left, e.right} <= row.keys()
+        ]
+    return as_choices([Answer(row[e.left], row[e.right], e.outcome) for e in shown])
 
 
 def repeated_pairs(directory: Path) -> Proportion:

@@ -9,7 +9,7 @@ import numpy as np
 from src.aesthetic.calibration import Calibration
 from src.aesthetic.choice_test import Fit, ForetoldChoices, foretell
 from src.aesthetic.choices import ChoiceData, training_choices
-from src.aesthetic.heads import EnsembleHead, Head, fit_head
+from src.aesthetic.heads import EnsembleHead, fit_head
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.pairwise import fit_pairwise
 from src.aesthetic.lineage import check_extractors
@@ -129,8 +129,7 @@ def _fit_mlp(data: RatedFeatures, mlp: Mlp, prior: Predictor | None) -> Fitted:
     if data.binary and not fit.interrupted and fit.out_of_fold is None:
         out_of_fold = mlp_out_of_fold(data.training_set(data.train, prior), mlp, start)
     notes = (fit.problem,) if fit.problem else ()
-    predictor = _unscaled(head, prior)
-    return Fitted(predictor, "mlp", prior, fit.history, notes, out_of_fold, fit.interrupted)
+    return Fitted(Predictor(head), "mlp", prior, fit.history, notes, out_of_fold, fit.interrupted)
 
 
 def _fit_pairwise(data: RatedFeatures) -> Fitted:
@@ -140,7 +139,7 @@ def _fit_pairwise(data: RatedFeatures) -> Fitted:
             "head 'pairwise' learns from choices in the A/B window, and this folder has none: "
             "rate with aesthetic_ab_scorer, or set head to 'auto'"
         )
-    return Fitted(_unscaled(fit_pairwise(data.features, choices)), "pairwise")
+    return Fitted(Predictor(fit_pairwise(data.features, choices)), "pairwise")
 
 
 def _fit_auto(
@@ -158,8 +157,9 @@ def _fit_auto(
     )
     chosen = verdicts.head_chosen(auto.method, auto.accuracies, auto.clearly_worse)
     notes = (chosen,) if head == "auto" else ()
-    predictor = _unscaled(auto.head, prior)
-    return Fitted(predictor, auto.method, prior, notes=notes, out_of_fold=auto.out_of_fold)
+    return Fitted(
+        Predictor(auto.head), auto.method, prior, notes=notes, out_of_fold=auto.out_of_fold
+    )
 
 
 def _fit_after_seen(
@@ -209,7 +209,7 @@ def _finished(
         fit.predictor.head,
         data.features[train],
         extractors=extractors,
-        unit_length=fit.predictor.unit_length,
+        unit_length=fit.start is not None and fit.start.unit_length,
         forecast_std=forecast_std,
         provenance={"images": images, **provenance},
     )
@@ -223,7 +223,3 @@ def _finished(
         else:
             notes += (verdicts.NO_PROBABILITIES,)
     return replace(fit, predictor=predictor, notes=notes, out_of_fold=out_of_fold)
-
-
-def _unscaled(head: Head, prior: Predictor | None = None) -> Predictor:
-    return Predictor(head, unit_length=prior is not None and prior.unit_length)

@@ -8,7 +8,7 @@ import numpy as np
 
 from src.aesthetic.heads import Head, fit_head
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.training_set import TrainingSet, assign_folds
+from src.aesthetic.heads.training_set import assign_folds
 from src.aesthetic.mlp.batches import MARGIN, Loss
 from src.aesthetic.mlp.fitting import mlp_start
 from src.aesthetic.mlp.side_by_side import Stopped
@@ -63,18 +63,15 @@ class InnerFolds:
             head: Head = trained.heads[0]
             train_loss = trained.history[-1]["loss"]
         else:
-            head = self._fit(combination, inside)
+            options: dict[str, Any] = {"seed": mlp.training_args.seed, "blocks": self._blocks}
+            if combination.head == "auto":
+                head = fit_auto(*inside, prior=self.start, **options).head
+            else:
+                head = fit_head(combination.head, *inside, prior=self.start, **options)
             train_loss = mean_loss(loss, inside.scores, head.predict(inside.features))
         predicted, given = head.predict(self.images.features[rows]), self.images.scores[rows]
         ab = pairwise_accuracy(given, predicted)
         return Score(train_loss, mean_loss(loss, given, predicted), 0.5 if ab is None else ab)
-
-    def _fit(self, combination: Combination, images: TrainingSet) -> Head:
-        seed = combination.mlp.training_args.seed
-        options: dict[str, Any] = {"seed": seed, "blocks": self._blocks, "prior": self.start}
-        if combination.head == "auto":
-            return fit_auto(*images, **options).head
-        return fit_head(combination.head, *images, **options)
 
 
 def mean_loss(kind: Loss, given: FloatArray, predicted: FloatArray) -> float:

@@ -160,9 +160,9 @@ def out_of_fold_scores(
     """
     scores, known = predicted.copy(), data.test.copy()
     if fitted.out_of_fold is not None:
-        inside = np.flatnonzero(data.train)
-        inside = inside[np.isfinite(fitted.out_of_fold)]
-        scores[inside] = fitted.out_of_fold[np.isfinite(fitted.out_of_fold)]
+        finite = np.isfinite(fitted.out_of_fold)
+        inside = np.flatnonzero(data.train)[finite]
+        scores[inside] = fitted.out_of_fold[finite]
         known[inside] = True
     return scores, known
 

@@ -194,15 +194,13 @@ def _finished(
     provenance: Mapping[str, Any],
 ) -> Fitted:
     """Bring the scores to mean 0 and deviation 1, and add what is known of their errors."""
-    train, out_of_fold, notes = data.train, fit.out_of_fold, fit.notes
+    train, notes = data.train, fit.notes
     y = data.targets[train]
-    known = np.zeros(len(y), dtype=bool)
-    if out_of_fold is not None:
-        out_of_fold = np.where(data.seen_by_features[train], np.nan, out_of_fold)
-        known = np.isfinite(out_of_fold)
-        out_of_fold = out_of_fold if known.any() else None
+    out_of_fold = np.full(len(y), np.nan) if fit.out_of_fold is None else fit.out_of_fold
+    out_of_fold = np.where(data.seen_by_features[train], np.nan, out_of_fold)
+    known = np.isfinite(out_of_fold)
     forecast_std = None
-    if out_of_fold is not None and not data.binary and fit.method != "mlp":
+    if known.any() and not data.binary and fit.method != "mlp":
         forecast_std = float(np.sqrt(np.mean((out_of_fold[known] - y[known]) ** 2)))
     images = f"{int(train.sum())} for training, {int(data.test.sum())} for testing"
     predictor = Predictor.from_training(
@@ -213,13 +211,13 @@ def _finished(
         forecast_std=forecast_std,
         provenance={"images": images, **provenance},
     )
-    if out_of_fold is not None:
-        out_of_fold = (out_of_fold - predictor.mean) / predictor.std
+    out_of_fold = (out_of_fold - predictor.mean) / predictor.std
     if data.binary:
-        if out_of_fold is not None and len(np.unique(y[known])) == 2:
+        if len(np.unique(y[known])) == 2:
             weights = data.holder.weights[train][known]
             calibration = Calibration.fit(out_of_fold[known], y[known], weights=weights)
             predictor = replace(predictor, calibration=calibration)
         else:
             notes += (verdicts.NO_PROBABILITIES,)
-    return replace(fit, predictor=predictor, notes=notes, out_of_fold=out_of_fold)
+    unseen = out_of_fold if known.any() else None
+    return replace(fit, predictor=predictor, notes=notes, out_of_fold=unseen)

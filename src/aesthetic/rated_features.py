@@ -10,9 +10,8 @@ import numpy as np
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.predictor import Predictor, prepared
-from src.dataset.deduplicate import distinct
+from src.dataset.deduplicate import distinct, report_conflicts
 from src.dataset.duplicates import groups as duplicate_groups
-from src.dataset.keep_delete import report_conflicts
 from src.dataset.scores import DataHolder
 from src.dataset.split import check_parts
 from src.dataset.trained_on import FILE_NAME, TrainedOn

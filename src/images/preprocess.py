@@ -37,25 +37,19 @@ class Preprocessing:
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         """Resize and crop an RGB image; (height, width, 3) uint8."""
-        if self.resize is not None:
-            if isinstance(self.resize, int):
-                image = limit_proportions(image)
-            size = self._resized(*image.size)
-            if size != image.size:
-                # A box filter takes the image to three times its final size first; the result
-                # differs from the slow way by less than one grey level in 255.
-                image = image.resize(size, Image.Resampling(self.resample), reducing_gap=3.0)
-        if self.crop is not None:
-            image = _centre_crop(image, *self.crop)
-        return np.asarray(image)
-
-    def _resized(self, width: int, height: int) -> tuple[int, int]:
+        size = image.size
         if isinstance(self.resize, tuple):
-            return self.resize[1], self.resize[0]
-        assert self.resize is not None
-        if width <= height:
-            return self.resize, int(self.resize * height / width)
-        return int(self.resize * width / height), self.resize
+            size = self.resize[1], self.resize[0]
+        elif self.resize is not None:
+            image = limit_proportions(image)
+            shorter = min(image.size)
+            width, height = (int(self.resize * side / shorter) for side in image.size)
+            size = width, height
+        if size != image.size:
+            # A box filter takes the image to three times its final size first; the result
+            # differs from the slow way by less than one grey level in 255.
+            image = image.resize(size, Image.Resampling(self.resample), reducing_gap=3.0)
+        return np.asarray(image if self.crop is None else _centre_crop(image, *self.crop))
 
     def normalise(self, pixels: np.ndarray) -> np.ndarray:
         """(n, height, width, 3) uint8 to (n, 3, height, width) float32."""
@@ -70,22 +64,14 @@ class Preprocessing:
     @classmethod
     def from_json(cls, description: dict[str, Any]) -> "Preprocessing":
         """The inverse of `to_json`; KeyError, TypeError or ValueError if it is not one of ours."""
-        resize, crop = description["resize"], description["crop"]
+        resize, crop = (
+            (int(size[0]), int(size[1])) if isinstance(size, (list, tuple)) else size
+            for size in (description["resize"], description["crop"])
+        )
         scale, offset = (tuple(map(float, description[key])) for key in ("scale", "offset"))
         if not len(scale) == len(offset) == 3:
             raise ValueError("not three channels")
-        return cls(
-            resize=_size(resize) if isinstance(resize, (list, tuple)) else resize,
-            crop=None if crop is None else _size(crop),
-            resample=int(description["resample"]),
-            scale=scale,
-            offset=offset,
-        )
-
-
-def _size(pair: Any) -> tuple[int, int]:
-    height, width = pair
-    return int(height), int(width)
+        return cls(resize, crop, int(description["resample"]), scale, offset)
 
 
 def limit_proportions(image: Image.Image) -> Image.Image:

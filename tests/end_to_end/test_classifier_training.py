@@ -299,7 +299,7 @@ def test_one_category_alone_is_told_before_anything_is_computed(digits, convnext
 @pytest.mark.real_assets
 def test_a_head_on_a_real_backbone_knows_the_photographs_categories(real_assets, tmp_path):
     from src.classifier.target import Classes
-    from src.dataset.parts import TEST
+    from src.dataset.split import TEST
     from src.image_models.train import train
     from tests.training import training
 

@@ -74,13 +74,13 @@ def _choices(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     shown = []
     for name, kind in (("random", "random pairs"), ("picked", "pairs picked to be hard")):
         if part := test[f"{name}_pairs"]:
-            what = f"of {part['trials']:,} choices between {kind} foretold"
+            what = f"of {part['trials']:,} choices between {kind} predicted"
             shown.append((what, f"{part['value']:.1%}", _interval(part["interval"])))
     return shown or [("not measured", "–", "no choices between images that it has not seen")]
 
 
 def _interval(interval: Sequence[float]) -> str:
-    return f"95 % interval {interval[0]:.1%} to {interval[1]:.1%}"
+    return f"95% interval {interval[0]:.1%} to {interval[1]:.1%}"
 
 
 def _plots(results: Results) -> list[tuple[str, Markup, str]]:
@@ -154,7 +154,7 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, list[dict[s
         return [(results.paths[row], caption(row)) for row in rows]
 
     surprising = (
-        "The largest differences: a slip of the finger, or something that the model cannot see yet."
+        "The largest differences: slips of the finger, or something that the model cannot see yet."
     )
     return image_rows(
         results.directory,

@@ -34,9 +34,9 @@ def write_duplicates(
     write_page(
         page,
         "duplicates.html",
-        title="Images that are there more than once",
+        title="Duplicate images",
         subtitle=f"{images:,} images of {directory.resolve().name}: {len(groups):,} groups, "
-        f"{sum(len(group) - 1 for group in groups):,} images more than needed",
+        f"{sum(len(group) - 1 for group in groups):,} of them unnecessary",
         conflict=sum(map(labels_conflict, groups)),
         hidden=len(groups) - len(shown),
         groups=[

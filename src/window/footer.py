@@ -18,7 +18,7 @@ class Status(NamedTuple):
     order: str  # how good it is; "" where that is not known
 
 
-_LONGEST = Status("88,888 of 8,888", "order about 88 % there; 200 more choices: 88 %")
+_LONGEST = Status("88,888 of 8,888", "order about 88% there; 200 more choices: 88%")
 
 
 class Footer(tk.Canvas):

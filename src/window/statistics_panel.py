@@ -61,8 +61,8 @@ def _of_share(label: str, share: Proportion) -> tuple[str, str, str]:
     if share.value is None or share.trials < FEWEST:
         return label, "–", f"{share.trials} of the {FEWEST} it takes"
     low, high = (100 * bound for bound in share.interval)
-    detail = f"{low:.0f}–{high:.0f} %, {share.successes:,} of {share.trials:,}"
-    return label, f"{100 * share.value:.0f} %", detail
+    detail = f"{low:.0f}–{high:.0f}%, {share.successes:,} of {share.trials:,}"
+    return label, f"{100 * share.value:.0f}%", detail
 
 
 def _draw_figures(panel: Panel, place: Rect, items: list[tuple[str, str, str]]) -> int:
@@ -98,7 +98,7 @@ def _draw_odd_one_out(panel: Panel, card: Rect, odd: OddOneOut) -> None:
     for name, count, colour in zip(("you", "the scores", "the model"), alone, colours, strict=True):
         width = bar.width * count // max(total, 1)
         panel.rectangle(bar._replace(x=start, width=width), colour)
-        text = f"{name} {100 * count / max(total, 1):.0f} %"
+        text = f"{name} {100 * count / max(total, 1):.0f}%"
         if panel.measure(text, 11) + px(8) < width:
             middle = start + width // 2, bar.y + bar.height // 2
             panel.text(*middle, text, 11, colour="#1c1c1c", anchor="center")
@@ -166,7 +166,7 @@ def _draw_levels(
 ) -> tuple[Rect, Callable[[float], int]]:
     """A card with lines at levels; returns the plot's place, and how far down in it a share is."""
     px = panel.style.px
-    plot = _draw_card(panel, card, title, aside, axis=panel.measure("100 %", 11) + px(6))
+    plot = _draw_card(panel, card, title, aside, axis=panel.measure("100%", 11) + px(6))
 
     def down(share: float) -> int:
         kept = min(max(share, levels[0]), 1.0)
@@ -175,7 +175,7 @@ def _draw_levels(
     for level in levels:
         y = plot.y + down(level)
         panel.rectangle(Rect(plot.x, y, plot.width, 1), theme.RULE)
-        panel.text(plot.x - px(6), y, f"{100 * level:.0f} %", 11, colour=theme.FAINT, anchor="e")
+        panel.text(plot.x - px(6), y, f"{100 * level:.0f}%", 11, colour=theme.FAINT, anchor="e")
     return plot, down
 
 

@@ -29,17 +29,17 @@ def statistics(tmp_path):
 
 def test_the_status_says_how_good_the_order_is(statistics):
     order = OrderQuality(np.array([90, 150]), np.array([0.84, 0.88]), 0.8, 0.9)
-    text = "order about 84 % there; 60 more choices: 88 %"
+    text = "order about 84% there; 60 more choices: 88%"
     assert status_text(12, 20, replace(statistics, order=order)) == ("12 of 20", text)
     enough = replace(statistics, order=order._replace(expected=np.array([0.91, 0.915])))
-    assert status_text(12, 20, enough).order == "order about 91 % there: you can stop"
+    assert status_text(12, 20, enough).order == "order about 91% there: you can stop"
     assert status_text(21, 20, None) == ("21 of 20", "")
 
 
 @pytest.mark.parametrize(
     ("measured", "value", "detail"),
     [
-        (Proportion(22, 30), "73 %", "56–86 %, 22 of 30"),
+        (Proportion(22, 30), "73%", "56–86%, 22 of 30"),
         (Proportion(9, 9), "–", "9 of the 10 it takes"),
     ],
 )

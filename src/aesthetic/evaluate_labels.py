@@ -135,7 +135,7 @@ def _table(
         lines.append(f"{part:8}{m['n']:>7}{cells}")
     lines += ["", "If everything below a probability of keeping were deleted:"]
     lines += [
-        f"  below {row['cut']:4.0%}: {row['n']:6,} images, {row['right']:,} rightly"
+        f"  below {row['cut']:4.0%}: {row['n']:6,} images, {row['right']:,} of them deleted"
         f" ({row['share']:.1%}), {row['lost']:,} kept ones; {row['found']:.0%} of the delete "
         "pile"
         for row in cuts

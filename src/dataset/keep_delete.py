@@ -85,7 +85,7 @@ def report_conflicts(paths: Sequence[str], found: Distinct) -> None:
         logger.info("%d exact copies of other images are left out.", len(found.copies))
     if found.conflicts:
         logger.warning(
-            "%d images are there both as kept and as deleted, and are left out:",
+            "%d images are both kept and deleted, and are left out:",
             len(found.conflicts),
         )
         for group in found.conflicts[:_NAMED]:

@@ -7,7 +7,7 @@ from src.window.panel import Panel
 _NOTES = (
     "Trust your first impression. Undo goes back to where this session began. Every choice is on "
     "disk before the next pair appears, so stop whenever you want. Some pairs come twice, sides "
-    "swapped: that is how the tool learns how sure you are."
+    "swapped: they measure how consistent you are."
 )
 _TITLE, _NOTES_HEIGHT = 62, 84
 _PITCH, _TIGHT_PITCH = 29, 22  # from one key to the next; tight in a small window
@@ -22,7 +22,7 @@ def draw_help(panel: Panel) -> None:
     pitch = max(px(16), min(px(_PITCH), room // len(KEYS)))
     x, y, right = place.x + px(28), place.y + px(18), place.x + place.width - px(28)
     panel.text(x, y, "Which do you like better?", 19, bold=True)
-    panel.text(right, y + px(6), "h or Esc closes", 12, colour=theme.FAINT, anchor="ne")
+    panel.text(right, y + px(6), "h or Esc to close", 12, colour=theme.FAINT, anchor="ne")
     height = min(px(22), pitch - px(2))
     middle = place.y + px(_TITLE) + height // 2
     for key in KEYS:

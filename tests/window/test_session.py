@@ -94,7 +94,7 @@ def test_undo_goes_back_to_the_beginning(sitting):
         assert sitting.session.pair == pair
     assert (sitting.session.done, sitting.comparisons) == (0, 0)
     sitting.press(Action.UNDO)
-    assert sitting.session.notice == "There is nothing to take back"
+    assert sitting.session.notice == "There is nothing to undo"
     assert sitting.session.pair == pairs[0]
 
 

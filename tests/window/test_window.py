@@ -297,7 +297,7 @@ def test_a_replaced_image_is_shown_as_it_is_now(colours, open_window):
     os.utime(colours / path, ns=(1, 1))
     driver.press("1")
     assert driver.session.done == 0
-    assert f"{path} was changed meanwhile" in driver.text()
+    assert f"{path} has changed" in driver.text()
     shown = driver.screenshot().getpixel(driver.centre("left"))[:3]
     assert max(abs(value - 9) for value in shown) < 3
     driver.press("1")

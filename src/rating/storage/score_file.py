@@ -67,7 +67,7 @@ def read_bytes(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        what = f"{path} cannot be read ({error.strerror}): mend its permissions"
+        what = f"{path} cannot be read ({error.strerror}): correct its permissions"
         raise DataError(what) from error
 
 

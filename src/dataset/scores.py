@@ -123,12 +123,12 @@ class DataHolder(FolderImages):
         test = np.asarray(parts == TEST)
         told = f"%d images that {self.source} puts into"
         if torn := int((test & (given == TRAIN)).sum()):
-            copies = "training are copies of test images: they are tested on instead."
+            copies = "training are copies of test images: they are used for testing."
             logger.warning(f"{told} {copies}", torn)
         known = np.isin(groups, groups[given == TEST]) & ~test  # only `seen` overrides the file
         if known.any():
             seen_before = "the test were seen in training by a model that this one builds on"
-            logger.warning(f"{told} {seen_before}: they are trained on.", known.sum())
+            logger.warning(f"{told} {seen_before}: they are used for training.", known.sum())
         return test
 
     def report(self) -> None:

@@ -138,7 +138,7 @@ class FeatureStore:
                     os.replace(f"{self.file}{end}", f"{aside}{end}")
         except OSError:  # another program has it open, on Windows
             raise DataError(f"{self.file} is damaged: delete it, and run this again") from None
-        return f"{self.file} was damaged: it is now {aside.name}, and features are computed anew"
+        return f"{self.file} was damaged: it is now {aside.name}, and features are computed again"
 
     def __enter__(self) -> Self:
         return self

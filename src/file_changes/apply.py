@@ -133,9 +133,7 @@ def read_undo_file(file: Path) -> Recorded:
             raise DataError(f"{file} is damaged: nothing was undone ({folder} is elsewhere)")
     # A folder that was left empty may have been removed since; moving back makes it again.
     if not directory.is_dir() and (into == directory or not into.is_dir()):
-        raise DataError(
-            f"{file} is about {directory}, which is not there: put the folder back in its place"
-        )
+        raise DataError(f"{file} is about {directory}, which is missing: put the folder back")
     return recorded
 
 

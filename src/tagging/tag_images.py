@@ -97,7 +97,7 @@ def tag_images(
     left_out = shared | done | (scan.files.keys() if existing == "skip" else set())
     wanted = [image for image in images if image not in left_out]
     if done:
-        logger.info("Going on: %d images were tagged before the last stop.", len(done))
+        logger.info("Resuming: %d images were already tagged.", len(done))
     unreadable: dict[str, str] = {}
     folders = Folders(directory, directory)
     record: UndoFile | None = None

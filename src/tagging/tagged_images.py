@@ -87,7 +87,7 @@ def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = Non
 
 def _report(data: TaggedImages, source: str) -> None:
     logger.info(
-        "%d images in %s with %d tags, %.1f an image (from %s).",
+        "%d images in %s with %d tags, %.1f per image (from %s).",
         len(data),
         data.directory,
         len(data.tags),

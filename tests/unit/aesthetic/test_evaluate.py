@@ -65,7 +65,7 @@ def test_a_prior_of_other_images_is_corrected_by_what_is_new_to_it():
     prior = train(other).predictor
     seen = np.arange(400) < 100
     found = train(replace(data, seen=seen), prior=prior)
-    assert found.start is prior and "300 training images that are new" in found.notes[-1]
+    assert found.start is prior and "300 training images new to it" in found.notes[-1]
     assert np.isnan(found.out_of_fold[:100]).all() and np.isfinite(found.out_of_fold[100:]).all()
 
 

@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from src.aesthetic.heads.base import Array
-from src.errors import ModelError
+from src.errors import ModelError, first_line
 
 # What torch and zipfile raise for files that are no archives, cut short, or not weights only.
 _DAMAGED = (
@@ -63,9 +63,8 @@ def _read_pth(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
         with warnings.catch_warnings(action="ignore"):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGED as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(
-            f"{path} is damaged, or holds more than weights ({reason[0][:120]}): download it again"
+            f"{path} is damaged, or holds more than weights ({first_line(error)}): download it again"
         ) from None
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()

@@ -62,7 +62,7 @@ class EveryNthEpoch(TrainerCallback):
 
 
 class StopWhenDiverged(TrainerCallback):
-    """End with a message when the loss or the gradient is no number any more."""
+    """End with a message when the loss or the gradient is not a number any more."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         # Under fp16 a step with an infinite gradient is left out and the scale lowered: no harm.

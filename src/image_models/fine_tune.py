@@ -162,7 +162,9 @@ def _checkpoint(settings: ClassifierTraining, folder: Path) -> str | None:
     named = given.get("resume_from_checkpoint")
     if isinstance(named, str):
         if not (Path(named) / "trainer_state.json").is_file():
-            raise SettingsError(f"training_args.resume_from_checkpoint: {named} is no checkpoint")
+            raise SettingsError(
+                f"training_args.resume_from_checkpoint: {named} is not a checkpoint"
+            )
         return named
     # The state is written last: without it the checkpoint was interrupted itself.
     whole = [file.parent for file in folder.glob("checkpoint-*/trainer_state.json")]

@@ -47,7 +47,7 @@ def read_dotenv(file: Path) -> dict[str, str]:
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise DataError(f"{file} is no UTF-8 text") from None
+        raise DataError(f"{file} is not UTF-8 text") from None
     matches = filter(None, map(_LINE.fullmatch, lines))
     return {match[1]: _unquoted(match[2].strip()) for match in matches}
 

@@ -137,7 +137,9 @@ def _tag_names(connection: sqlite3.Connection, file: Path) -> tuple[dict[int, st
     columns = {row[1].lower() for row in connection.execute("PRAGMA table_info(tags)")}
     key = next((name for name in ("tag_id", "id") if name in columns), None)
     if key is None or "name" not in columns:
-        raise DataError(f"{file} has no table tags (tag_id, name, category): it is no tag database")
+        raise DataError(
+            f"{file} has no table tags (tag_id, name, category): it is not a tag database"
+        )
     category = "category" if "category" in columns else "0"
     rows = connection.execute(f"SELECT {key}, name, {category} FROM tags").fetchall()
     names = {int(tag_id): str(name) for tag_id, name, _ in rows}

@@ -59,7 +59,7 @@ def read_tags(file: Path, style: TagFiles) -> list[str]:
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise DataError(f"{file} is no UTF-8 text: save it as UTF-8") from None
+        raise DataError(f"{file} is not UTF-8 text: save it as UTF-8") from None
     if "\0" in text:
         raise DataError(f"{file} is no text file")
     return parse_tags(text, style)

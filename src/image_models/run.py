@@ -50,10 +50,14 @@ def train_or_evaluate(
 def last_lines(
     settings: ClassifierTraining, model: Path, results: Path | None, script: str
 ) -> Iterator[str]:
-    """Where everything is, and what to do with the model."""
+    """Where everything is, exported if asked for, and what to do with the model."""
     if results is not None:
         yield f"Results: {results / 'report.html'}"
     yield f"Model: {model}"
+    if settings.export_onnx and settings.trains:
+        from src.image_models.export_onnx import export_onnx
+
+        yield export_onnx(model)
     words = [f"--load_model={model}"]
     words += [f"--top_level_image_directory={settings.top_level_image_directory}"]
     yield f"Next: python run.py {script} {shlex.join(words)}"

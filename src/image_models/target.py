@@ -1,6 +1,6 @@
 """What training and evaluation work on and end in, whether classes or tags are learnt."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -9,6 +9,7 @@ import numpy as np
 
 from src.dataset.deduplicate import Deduplicated
 from src.dataset.labelled import LabelledImages
+from src.dataset.parts import PART_NAMES
 from src.image_models.fine_tune import Objective
 from src.image_models.head import LinearHead
 
@@ -41,6 +42,24 @@ class Predictions:
     def data(self) -> Any:
         """The labelled images."""
         return self.images.data
+
+    @property
+    def masks(self) -> dict[str, np.ndarray]:
+        """Which images each part holds, and "all", (n,) bool each."""
+        masks = {name: self.parts == part for part, name in enumerate(PART_NAMES)}
+        return masks | {"all": np.ones(len(self.parts), bool)}
+
+    def measured(self, measure: Callable[[np.ndarray, str], Any]) -> dict[str, Any]:
+        """The metrics of each part, by a function of its mask and name, and what training used."""
+        return {
+            **{
+                name: measure(mask, name)
+                for name, mask in self.masks.items()
+                if mask.any() or name in ("train", "test")
+            },
+            "provenance": dict(self.provenance),
+            "unknown_training_images": list(self.unknown),
+        }
 
 
 class HeadFit(NamedTuple):

@@ -90,6 +90,6 @@ def test_a_short_name_that_two_images_would_share(tmp_path):
     make(tmp_path, "sub/a.txt", "sub/b.txt", "sub/gone.txt", "whitelist.txt")
     scan = scan_sidecars(tmp_path, ["sub/a.jpg", "sub/a.png", "sub/b.png"], SHORT)
     assert scan.files == {"sub/b.png": "sub/b.txt"}
-    assert scan.shared == {"sub/a.txt": ["sub/a.jpg", "sub/a.png"]}
+    assert scan.shared == {"sub/a.jpg", "sub/a.png"}
     assert scan.missing == ["sub/a.jpg", "sub/a.png"]
     assert scan.orphans == ["sub/gone.txt"]

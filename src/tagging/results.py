@@ -176,7 +176,7 @@ def write_results(
 
 def _tag_columns(tags: Sequence[SelectedTag], results: Results) -> dict[str, list[Any]]:
     """Metrics of each tag; None where a tag is on none of the images reported on."""
-    by_tag = results.by_tag
+    by_tag, absent = results.by_tag, np.array(None, object)
     measured = {
         "precision": by_tag.precision,
         "recall": by_tag.recall,
@@ -193,7 +193,7 @@ def _tag_columns(tags: Sequence[SelectedTag], results: Results) -> dict[str, lis
         "tested": by_tag.support.tolist(),
         "threshold": results.at.tolist(),
         **{
-            name: np.where(by_tag.support > 0, values.astype(object), None).tolist()
+            name: np.where(by_tag.support > 0, values.astype(object), absent).tolist()
             for name, values in measured.items()
         },
     }

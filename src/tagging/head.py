@@ -114,15 +114,13 @@ def _measured(
 def _dense(labels: "csr_array", rows: np.ndarray, device: Any) -> Any:
     import torch
 
-    return torch.from_numpy(labels[rows].toarray().astype(np.float32)).to(device)
+    return torch.from_numpy(labels[rows].toarray()).to(device, torch.float32)
 
 
 def _finite(loss: float, epoch: int) -> float:
     if not math.isfinite(loss):
-        raise ModelError(
-            f"training has diverged in epoch {epoch} (the loss is {loss}): lower "
-            "tag_head_learning_rate"
-        )
+        text = f"training has diverged in epoch {epoch} (the loss is {loss})"
+        raise ModelError(f"{text}: lower tag_head_learning_rate")
     return loss
 
 
@@ -145,24 +143,18 @@ class Whitening:
 
     @classmethod
     def of(cls, features: np.ndarray) -> Self:
-        """The whitening of these features, (n, d)."""
         n, d = features.shape
         mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
         centred = features - mean
         values, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64) / n)
         values = np.maximum(values, 0)
         lengths = np.sqrt(values + (values.mean() or 1.0) * d / n)
-        return cls(
-            mean,
-            (vectors / lengths).astype(np.float32),
-            (vectors * lengths).T.astype(np.float32),
-            values > values.max() * _ROUNDING,
-        )
+        matrix, inverse = (vectors / lengths, (vectors * lengths).T)
+        seen = values > values.max() * _ROUNDING
+        return cls(mean, matrix.astype(np.float32), inverse.astype(np.float32), seen)
 
     def apply(self, features: np.ndarray) -> np.ndarray:
-        """Whitened features, (n, d) float32."""
-        result: np.ndarray = (features - self.mean) @ self.matrix
-        return result
+        return np.asarray((features - self.mean) @ self.matrix)
 
     def inwards(self, head: LinearHead) -> LinearHead:
         """The head that does with whitened features what this one does with plain ones."""

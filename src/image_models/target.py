@@ -40,7 +40,6 @@ class Predictions:
 
     @property
     def data(self) -> Any:
-        """The labelled images."""
         return self.images.data
 
     @property
@@ -80,8 +79,7 @@ class Target(Protocol):
 
     def deduplicate(
         self, data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarray
-    ) -> Deduplicated:
-        """The images to use, and which are near duplicates of each other."""
+    ) -> Deduplicated: ...
 
     def check_parts(self, data: LabelledImages, parts: np.ndarray) -> None:
         """Raise DataError if too little is left to train on."""
@@ -93,14 +91,12 @@ class Target(Protocol):
     def objective(self, labels: Any) -> Objective:
         """Loss and metrics, given the training labels."""
 
-    def fit_head(self, start: LinearHead, images: Images, parts: np.ndarray) -> HeadFit:
-        """Train the last layer alone, on features."""
+    def fit_head(self, start: LinearHead, images: Images, parts: np.ndarray) -> HeadFit: ...
 
     def out_of_fold(self, images: Images) -> np.ndarray:
         """Each image's probabilities by heads that were fitted without it and its duplicates."""
 
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """(n, k) to (n, k)."""
+    def probabilities(self, logits: np.ndarray) -> np.ndarray: ...
 
     def save(self, folder: Path, data: LabelledImages) -> None:
         """Write what the model's folder needs beside the model itself."""

@@ -1,8 +1,8 @@
 """Settings of all scripts. Edit the values, save, and run a script: python run.py SCRIPT
 
-`python run.py SCRIPT --help` shows the settings of a script and their values now; --key=value on
-the command line replaces one for a single run. docs/settings.md describes all settings, also the
-many that are not in this file because their usual values are good.
+`python run.py SCRIPT --help` shows the settings of a script and their present values; --key=value
+on the command line replaces one for a single run. docs/settings.md describes all settings, also
+those that are not in this file because their default values are good.
 """
 
 args = {
@@ -28,8 +28,8 @@ args = {
     # Where training starts: "auto" (the published aesthetic head if it fits the features), "" for
     # from scratch, or a model: "models/sac+logos+ava1-l14-linearMSE.safetensors".
     "base_model": "auto",
-    # What makes a score of the numbers: "auto" tries small networks, "ridge" and "kernel" and
-    # takes seconds; "pairwise" learns from your choices themselves; "mlp" is the network of the
+    # What turns these numbers into a score: "auto" tries small networks, "ridge" and "kernel", in
+    # seconds; "pairwise" learns from your choices themselves; "mlp" is the network of the
     # published heads, trained as training_args say.
     "head": "auto",
     # "ranking": learn which of two images is better. "mse": learn the scores. "bce": learn which
@@ -38,7 +38,7 @@ args = {
     "aesthetic_model_hidden": [1024, 128, 64, 16],  # head "mlp": units in its hidden layers
     "aesthetic_model_dropouts": [0.2, 0.2, 0.1],  # head "mlp": dropout after these layers
     "aesthetic_model_relu": False,  # head "mlp": True puts a ReLU after each hidden layer
-    "eval_every_n_epochs": 10,  # head "mlp": how often it is measured meanwhile; 0: never
+    "eval_every_n_epochs": 10,  # head "mlp": measured every so many epochs; 0: never
     "text_features": False,  # True: what the file names say counts, too
     "meta_epochs": [50, 100, 200],  # mode "meta" tries every combination of these three,
     "meta_lr": [5e-5, 1e-4, 2e-4],  # the learning rates,

@@ -41,7 +41,7 @@ ROOT = Path(__file__).parents[1]
 TRAINING_SIZES = (120, 240)
 LEVELS = (0.5, 0.8, 0.95)
 HIDDEN_STATES = tuple(range(16))
-SEED_RECIPE = "MLP, seed recipe"
+SEED_RECIPE = "MLP, original recipe"
 Row = dict[str, Any]
 
 
@@ -62,7 +62,7 @@ def train_seed_mlp(*, relu: bool, **options: Any) -> Callable[[np.ndarray, np.nd
 SEED_OPTIONS = {"learning_rate": 4e-3, "lr_scheduler_type": "cosine", "warmup_ratio": 0.1}
 METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Head]] = {
     SEED_RECIPE: train_seed_mlp(relu=False, **SEED_OPTIONS),
-    "MLP, seed recipe with ReLU": train_seed_mlp(relu=True, **SEED_OPTIONS),
+    "MLP, original recipe with ReLU": train_seed_mlp(relu=True, **SEED_OPTIONS),
     "MLP, our default training_args": train_seed_mlp(relu=False),
     "ridge": lambda x, y: fit_head("ridge", x, y),
     "kernel": lambda x, y: fit_head("kernel", x, y),
@@ -149,7 +149,7 @@ def head_rows(
 
 
 def mean_and_interval(values: np.ndarray) -> list[float]:
-    """Mean and the ends of its 95 % interval over splits or raters."""
+    """Mean and the ends of its 95% interval over splits or raters."""
     half = float(student_t.ppf(0.975, len(values) - 1) * values.std(ddof=1)) / len(values) ** 0.5
     mean = float(values.mean())
     return [round(v, 4) for v in (mean, mean - half, mean + half)]
@@ -236,8 +236,8 @@ def write_page(rows: list[Row]) -> None:
 
 def heads_table(rows: list[Row]) -> str:
     lines = [
-        "| features | images | head | test AB (95 % interval) | above the seed recipe "
-        "| in 50 / 80 / 95 % intervals | seconds |",
+        "| features | images | head | test AB (95% interval) | above the original recipe "
+        "| in 50 / 80 / 95% intervals | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -254,7 +254,7 @@ def heads_table(rows: list[Row]) -> str:
 def taste_table(rows: list[Row]) -> str:
     gain = "gain of prior + residual"
     lines = [
-        "| model | raters | test AB (95 % interval) | gain of prior + residual over it |",
+        "| model | raters | test AB (95% interval) | gain of prior + residual over it |",
         "|---|---|---|---|",
     ]
     for row in rows:

@@ -2,7 +2,7 @@
 
     REAL_ASSETS=... python -m bench.stop_here [SEEDS [FIRST]]
 
-The raters and features of bench.rating_simulation, up to four choices an image. Printed for each
+The raters and features of bench.rating_simulation, up to three choices an image. Printed for each
 kind of rater and features: how often the 90 % band holds the true rank correlation; the mean of
 expected minus true; at which number of choices the window says stop; and at which an oracle would,
 that knows the mean true curve of that kind.
@@ -21,7 +21,7 @@ from src.rating.models.scoring import PosteriorScoring
 
 CONSISTENCIES = (0.65, 0.75, 0.85)
 KINDS = ("mobilenet_v2", "builtin", "none")
-LONGEST = 4  # choices an image
+LONGEST = 3  # choices an image
 
 
 def main() -> None:

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from src.evaluation.multilabel import measure_tags, slices, summarise
-from src.evaluation.multilabel_scores import against
+from src.evaluation.multilabel import against, measure_tags, slices, summarise
 from src.tagging.selected_tags import SelectedTag
 from src.tagging.thresholds import balanced_threshold, choose_thresholds
 

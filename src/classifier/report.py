@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from src.dataset.parts import PART_NAMES
+from src.dataset.split import PART_NAMES
 from src.evaluation.classification import reliability
 from src.evaluation.label_errors import Suspicion
 from src.evaluation.verdicts import classification_verdicts

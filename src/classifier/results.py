@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from src.classifier.report import write_report
-from src.dataset.parts import PART_NAMES, TEST, TRAIN
+from src.dataset.split import PART_NAMES, TEST, TRAIN
 from src.dataset.suspected_labels import FILE_NAME, PAGE, SuspectedLabel, write_suspected
 from src.evaluation.classification import confusion_matrix, evaluate
 from src.evaluation.label_errors import suspected_labels, wrong_probabilities

@@ -10,7 +10,7 @@ import numpy as np
 from src.dataset.classes import check_counts, read_categories
 from src.dataset.deduplicate import Deduplicated, deduplicate
 from src.dataset.labelled import LabelledImages, some
-from src.dataset.parts import TEST, TRAIN
+from src.dataset.split import TEST, TRAIN
 from src.errors import DataError
 from src.image_models.fine_tune import Objective
 from src.image_models.head import (

@@ -64,40 +64,28 @@ def check_counts(data: LabelledImages) -> None:
             "folder away (a name that begins with a dot is passed over)."
         )
     few = [f"{name!r} ({count})" for name, count in counts.items() if count < _FEW]
-    if few:
-        logger.warning("Very few images, so the results will be poor, in: %s", some(few))
+    _warn("Very few images, so the results will be poor, in", few)
 
 
 def _report_unused(directory: Path, loose: Sequence[str], folders: Collection[str]) -> None:
-    if loose:
-        logger.warning(
-            "%d images lie outside the category folders and are not used: %s",
-            len(loose),
-            some(loose),
-        )
-    empty = sorted(
-        entry.name
-        for entry in directory.iterdir()
-        if entry.is_dir() and not entry.name.startswith(".") and entry.name not in folders
-    )
-    if empty:
-        logger.warning("Folders without images are passed over: %s", some(empty))
+    _warn(f"{len(loose)} images lie outside the category folders and are not used", loose)
+    below = [entry.name for entry in directory.iterdir() if entry.is_dir()]
+    empty = [name for name in below if not name.startswith(".") and name not in folders]
+    _warn("Folders without images are passed over", sorted(empty))
 
 
 def _report_changes(folders: set[str], known: Sequence[str], only_known: bool) -> None:
     gone = [name for name in known if name not in folders]
     new = sorted(folders - set(known)) if known else []
-    if gone and only_known:
-        logger.warning("There are no images of these categories of the model: %s", some(gone))
-    elif gone:
-        logger.warning(
-            "load_model knows categories that have no images any more; the new model will not "
-            "know them: %s",
-            some(gone),
-        )
-    if new and only_known:
-        logger.warning(
-            "The model does not know these categories; their images are left out: %s", some(new)
-        )
-    elif new:
-        logger.info("Categories that load_model did not know: %s", some(new))
+    if only_known:
+        _warn("There are no images of these categories of the model", gone)
+        _warn("The model does not know these categories; their images are left out", new)
+    else:
+        lost = "load_model knows categories that have no images any more"
+        _warn(f"{lost}; the new model will not know them", gone)
+        _warn("load_model did not know these categories, which are added", new)
+
+
+def _warn(what: str, names: Sequence[str]) -> None:
+    if names:
+        logger.warning("%s: %s", what, some(names))

@@ -61,22 +61,14 @@ def deduplicate(data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarr
     paths = data.paths
     data = data.only([paths[index] for index in kept])
     lookalikes = _of_several_labels(_groups(groups.tolist()), data.labels)
-    notes = []
-    if conflicts:
-        named = some([" = ".join(paths[index] for index in same) for same in conflicts])
-        notes.append(
-            f"{len(conflicts)} images lie in several categories and are not used: {named}."
-        )
-    if copies:
-        named = some([paths[index] for index in copies])
-        notes.append(f"{len(copies)} copies of other images are left out: {named}.")
-    if lookalikes:
-        left = data.paths
-        named = some([" ~ ".join(left[index] for index in group[:5]) for group in lookalikes])
-        notes.append(
-            f"{len(lookalikes)} groups of images look the same but have different categories: "
-            f"{named}."
-        )
+    same = [" = ".join(paths[index] for index in group) for group in conflicts]
+    alike = [" ~ ".join(data.paths[index] for index in group[:5]) for group in lookalikes]
+    found = {
+        "images lie in several categories and are not used": same,
+        "copies of other images are left out": [paths[index] for index in copies],
+        "groups of images look the same but have different categories": alike,
+    }
+    notes = [f"{len(named)} {what}: {some(named)}." for what, named in found.items() if named]
     for note in notes:
         logger.warning("%s", note)
     return Deduplicated(replace(data, notes=(*data.notes, *notes)), kept, groups)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from src.dataset.deduplicate import Distinct
-from src.dataset.scores import DataHolder
+from src.dataset.scores import DataHolder, Rating
 from src.errors import DataError
 from src.images import scan_images
 
@@ -26,25 +26,18 @@ def labelled_images(
     takes scores.csv or score.json where there are none of these folders.
     """
     labels = {name.casefold(): 1.0 for name in keep} | {name.casefold(): 0.0 for name in delete}
-    found = [
-        (file, labels.get(file.path.partition("/")[0].casefold()))
-        for file in scan_images(directory)
-    ]
-    labelled = [(file, label) for file, label in found if label is not None]
-    wanted = f"folders named {_names(keep)} and {_names(delete)}"
-    if isinstance(use_score_file, str) or not labelled:
+    files = scan_images(directory)
+    ratings = {
+        file.path: Rating(labels[folder])
+        for file in files
+        if (folder := file.path.partition("/")[0].casefold()) in labels
+    }
+    either = (" or ".join(map(repr, names)) for names in (keep, delete))
+    wanted = f"folders named {' and '.join(either)}"
+    if isinstance(use_score_file, str) or not ratings:
         holder = _from_table(directory, use_score_file, wanted)
     else:
-        holder = DataHolder(
-            directory=directory,
-            files=tuple(file for file, _ in labelled),
-            scores=np.array([label for _, label in labelled]),
-            weights=np.ones(len(labelled)),
-            parts=("",) * len(labelled),
-            source="the folder names",
-            missing=(),
-            unscored=tuple(file.path for file, label in found if label is None),
-        )
+        holder = DataHolder.of(directory, files, ratings, "the folder names")
     kept, deleted = (int((holder.scores == value).sum()) for value in (1, 0))
     if min(kept, deleted) < 2:
         raise DataError(
@@ -84,10 +77,6 @@ def _from_table(directory: Path, use_score_file: bool | str, wanted: str) -> Dat
             "table with ones and zeros, or another loss_model"
         )
     return holder
-
-
-def _names(names: Sequence[str]) -> str:
-    return " or ".join(repr(name) for name in names)
 
 
 def report_conflicts(paths: Sequence[str], found: Distinct) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from src.dataset.labelled import FolderImages, some
-from src.dataset.parts import TEST, TRAIN, split_parts
+from src.dataset.split import TEST, TRAIN, split_parts
 from src.errors import DataError
 from src.files import read_csv
 from src.images import ImageFile, scan_images
@@ -23,7 +23,7 @@ _NAMED = 5  # how many problems a message names
 _PARTS = {"train": TRAIN, "test": TEST, "": -1}
 
 
-class _Entry(NamedTuple):
+class Rating(NamedTuple):
     score: float
     weight: float = 1.0
     part: str = ""  # a key of _PARTS: where the person wants it
@@ -51,25 +51,33 @@ class DataHolder(FolderImages):
         files = scan_images(directory)
         if not files:
             raise DataError(f"there are no images in {directory}")
-        source = _score_file(directory, use_score_file)
-        entries = _folder_scores(directory, files) if source is None else _read(source)
-        scored = [file for file in files if file.path in entries]
-        name = source.name if source else "the folder names"
-        if not scored:
+        file = _score_file(directory, use_score_file)
+        ratings = _folder_scores(directory, files) if file is None else _read(file)
+        holder = cls.of(directory, files, ratings, file.name if file else "the folder names")
+        if not len(holder):
             raise DataError(
-                f"none of the {len(files)} images in {directory} has a score in {name}: rate some "
-                "with aesthetic_ab_scorer, and check that the paths are relative to the folder"
+                f"none of the {len(files)} images in {directory} has a score in {holder.source}: "
+                "rate some with aesthetic_ab_scorer, and check that the paths are relative to the "
+                "folder"
             )
-        found = [entries[file.path] for file in scored]
+        return holder
+
+    @classmethod
+    def of(
+        cls, directory: Path, files: Sequence[ImageFile], ratings: Mapping[str, Rating], source: str
+    ) -> Self:
+        """The images of a folder with what is known of some of them, by path."""
+        scored = [file for file in files if file.path in ratings]
+        found = [ratings[file.path] for file in scored]
         return cls(
             directory=directory,
             files=tuple(scored),
-            scores=np.array([entry.score for entry in found]),
-            weights=np.array([entry.weight for entry in found]),
-            parts=tuple(entry.part for entry in found),
-            source=name,
-            missing=tuple(sorted(entries.keys() - {file.path for file in files})),
-            unscored=tuple(file.path for file in files if file.path not in entries),
+            scores=np.array([rating.score for rating in found]),
+            weights=np.array([rating.weight for rating in found]),
+            parts=tuple(rating.part for rating in found),
+            source=source,
+            missing=tuple(sorted(ratings.keys() - {file.path for file in files})),
+            unscored=tuple(file.path for file in files if file.path not in ratings),
         )
 
     def _at(self, places: list[int]) -> Self:
@@ -106,22 +114,14 @@ class DataHolder(FolderImages):
             seen=seen,
         )
         test = np.asarray(parts == TEST)
-        torn = int((test & (given == TRAIN)).sum())
-        if torn:
-            logger.warning(
-                "%d images that %s puts into training are copies of test images: they are tested "
-                "on instead.",
-                torn,
-                self.source,
-            )
+        told = f"%d images that {self.source} puts into"
+        if torn := int((test & (given == TRAIN)).sum()):
+            copies = "training are copies of test images: they are tested on instead."
+            logger.warning(f"{told} {copies}", torn)
         known = np.isin(groups, groups[given == TEST]) & ~test  # only `seen` overrides the file
         if known.any():
-            logger.warning(
-                "%d images that %s puts into the test were seen in training by a model that this "
-                "one builds on: they are trained on.",
-                known.sum(),
-                self.source,
-            )
+            seen_before = "the test were seen in training by a model that this one builds on"
+            logger.warning(f"{told} {seen_before}: they are trained on.", known.sum())
         return test
 
     def report(self) -> None:
@@ -147,13 +147,13 @@ def _score_file(directory: Path, use_score_file: bool | str) -> Path | None:
     return next((directory / name for name in SCORE_FILES if (directory / name).is_file()), None)
 
 
-def _read(file: Path) -> dict[str, _Entry]:
+def _read(file: Path) -> dict[str, Rating]:
     if file.suffix.lower() == ".csv":
         return _read_csv(file)
-    return {path: _Entry(score) for path, score in read_score_file(file).rated().items()}
+    return {path: Rating(score) for path, score in read_score_file(file).rated().items()}
 
 
-def _read_csv(file: Path) -> dict[str, _Entry]:
+def _read_csv(file: Path) -> dict[str, Rating]:
     """`relative_path,score[,split][,weight]`, further columns are passed over."""
     entries, problems = {}, []
     for line, row in read_csv(file, "relative_path", "score"):
@@ -168,7 +168,7 @@ def _read_csv(file: Path) -> dict[str, _Entry]:
     return entries
 
 
-def _entry(row: Mapping[str, str]) -> _Entry:
+def _entry(row: Mapping[str, str]) -> Rating:
     score = _number("score", row["score"])
     weight = _number("weight", row.get("weight") or "1")
     if weight <= 0:
@@ -176,7 +176,7 @@ def _entry(row: Mapping[str, str]) -> _Entry:
     part = row.get("split", "").strip().lower()
     if part not in _PARTS:
         raise ValueError(f"split is {part!r}, not train, test or empty")
-    return _Entry(score, weight, part)
+    return Rating(score, weight, part)
 
 
 def _number(column: str, text: str) -> float:
@@ -189,15 +189,14 @@ def _number(column: str, text: str) -> float:
     return value
 
 
-def _folder_scores(directory: Path, files: Sequence[ImageFile]) -> dict[str, _Entry]:
-    """Images in folders named by whole numbers; images outside folders have no score."""
+def _folder_scores(directory: Path, files: Sequence[ImageFile]) -> dict[str, Rating]:
     entries, wrong = {}, set()
     for file in files:
         folder, slash, _ = file.path.partition("/")
         if not slash:
             continue
         try:
-            entries[file.path] = _Entry(float(int(folder)))
+            entries[file.path] = Rating(float(int(folder)))
         except ValueError:
             wrong.add(folder)
     if wrong:

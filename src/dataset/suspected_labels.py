@@ -36,7 +36,7 @@ def write_suspected(file: Path, suspects: Iterable[SuspectedLabel]) -> None:
 
 
 def read_suspected(file: Path) -> list[SuspectedLabel]:
-    """Read a list, as it was written or as the page saved it with decisions."""
+    """A list as it was written, or as the page saved it with decisions."""
     if file.suffix == ".json":
         raise DataError(
             f"{file} is a list of an earlier version: evaluate the model again, which writes "

@@ -21,13 +21,10 @@ def evaluate_binary(
 ) -> dict[str, Any]:
     """All figures of one part of the images; None where they are not defined.
 
-    auc is the share of pairs of a kept and a deleted image ordered right; precision and recall of
-    keeping and of deleting are those at probability 0.5, with Wilson intervals.
-
-    Args:
-        labels: (n,) 1 for kept, 0 for deleted, with the probabilities (n,) of keeping.
-        bootstrap: resamples of the images for the 95 % interval of `auc`; 0 for none.
-        groups: (n,) images with the same number (near duplicates) are drawn together.
+    Labels (n,) are 1 for kept and 0 for deleted, with the probabilities (n,) of keeping. auc is the
+    share of pairs of a kept and a deleted image ordered right, its 95 % interval from `bootstrap`
+    resamples in which near duplicates, which share a number in `groups` (n,), are drawn together.
+    Precision and recall are those at probability 0.5, with Wilson intervals.
     """
     y, p = np.asarray(labels, np.float64), np.asarray(probabilities, np.float64)
     kept, said_kept = y == 1, p >= 0.5
@@ -67,27 +64,21 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike) -> list[dict[str, f
 def cut_table(labels: ArrayLike, probabilities: ArrayLike) -> list[dict[str, Any]]:
     """What deleting everything below each probability would do.
 
-    Returns:
-        For each cut: cut, n below it, right (how many of these were deleted by the person), share
-        (of n) with its interval, lost (kept images among them), found (share of all deleted ones).
+    For each cut: n below it, right (how many of these the person deleted), share (of n) with its
+    interval, lost (kept images among them), found (share of all deleted ones).
     """
-    y, p = np.asarray(labels, np.float64), np.asarray(probabilities, np.float64)
-    deleted = y == 0
-    rows = []
-    for cut in CUTS:
-        below = p < cut
-        right = int((below & deleted).sum())
-        rows.append(
-            {
-                "cut": cut,
-                "n": int(below.sum()),
-                "right": right,
-                **_proportion("share", deleted[below]),
-                "lost": int(below.sum()) - right,
-                "found": right / int(deleted.sum()) if deleted.any() else None,
-            }
-        )
-    return rows
+    p, deleted = np.asarray(probabilities, np.float64), np.asarray(labels) == 0
+    return [
+        {
+            "cut": cut,
+            "n": len(below),
+            "right": int(below.sum()),
+            **_proportion("share", below),
+            "lost": int((~below).sum()),
+            "found": int(below.sum()) / int(deleted.sum()) if deleted.any() else None,
+        }
+        for cut, below in ((cut, deleted[p < cut]) for cut in CUTS)
+    ]
 
 
 def contradicted(labels: ArrayLike, probabilities: ArrayLike) -> Proportion:

@@ -23,18 +23,12 @@ def evaluate(
     groups: np.ndarray | None = None,
     bootstrap: int = 0,
 ) -> Metrics:
-    """Everything that is measured on one part of the images.
+    """Everything that is measured on one part of the images, as JSON values; None where undefined.
 
-    JSON values; None for what cannot be measured. mean_right is the mean probability of the right
-    label, chance the accuracy of guessing by the training shares, majority that of always naming
-    the commonest training class.
-
-    Args:
-        labels: (n,) int, with probabilities (n, classes).
-        chances: share of each class among the training images, (classes,); by default that
-            among these images.
-        groups: near duplicates share a number, (n,) int; they are resampled together.
-        bootstrap: resamples behind the 95 % intervals; 0 leaves all out but that of accuracy.
+    Labels (n,) with probabilities (n, classes). mean_right is the mean probability of the right
+    label, chance the accuracy of guessing by `chances`, the training shares (by default those of
+    these images), majority that of always naming the commonest training class. Near duplicates
+    share a number in `groups` (n,): `bootstrap` resamples, for 95 % intervals, draw them together.
     """
     n, count = len(labels), len(classes)
     if not n:
@@ -51,7 +45,7 @@ def evaluate(
         "n": n,
         "accuracy": accuracy.value,
         "accuracy_interval": list(accuracy.interval),
-        "balanced_accuracy": _mean([row["recall"] for row in per_class]),
+        "balanced_accuracy": float(np.mean([row["recall"] for row in per_class if row["n"]])),
         "macro_f1": _macro_f1(matrix),
         "mean_right": float(right.mean()),
         "log_loss": float(losses.mean()),
@@ -79,15 +73,12 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
 
 
 def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Expected calibration error: mean distance of confidence and accuracy in 15 equal bins.
+    """Mean distance of confidence and accuracy in 15 equal bins.
 
     Guo et al., "On calibration of modern neural networks", 2017, equation 3.
     """
-    off = [
-        abs(row["accuracy"] - row["confidence"]) * row["n"]
-        for row in reliability(labels, probabilities)
-    ]
-    return float(sum(off) / len(labels))
+    bins = reliability(labels, probabilities)
+    return sum(abs(b["accuracy"] - b["confidence"]) * b["n"] for b in bins) / len(labels)
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, float]]:
@@ -99,12 +90,9 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str,
     sums = np.bincount(bins, confidence, BINS)
     hits = np.bincount(bins, correct, BINS)
     return [
-        {
-            "n": int(counts[b]),
-            "confidence": float(sums[b] / counts[b]),
-            "accuracy": float(hits[b] / counts[b]),
-        }
-        for b in np.flatnonzero(counts)
+        {"n": int(n), "confidence": float(confident / n), "accuracy": float(right / n)}
+        for n, confident, right in zip(counts, sums, hits, strict=True)
+        if n
     ]
 
 
@@ -136,8 +124,3 @@ def _macro_f1(matrix: np.ndarray) -> float | None:
 
 def _ratio(part: float, whole: float) -> float | None:
     return float(part / whole) if whole else None
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None

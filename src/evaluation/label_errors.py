@@ -23,12 +23,8 @@ def suspected_labels(labels: np.ndarray, probabilities: np.ndarray) -> list[Susp
 
     For each pair of classes it is estimated how many images labelled with the one belong to the
     other (section 3.1); as many images are named, those that most probably do (section 3.2, prune
-    by noise rate), unless the label is the likeliest class itself.
-
-    Args:
-        labels: as given, (n,) int.
-        probabilities: (n, classes) from models that did not learn the image's own label; images
-            with NaN are passed over.
+    by noise rate), unless the label is the likeliest class itself. Labels (n,) are as given;
+    probabilities (n, classes) come from models that did not learn the label, or are NaN.
     """
     judged = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
     present, given = np.unique(labels[judged], return_inverse=True)
@@ -95,9 +91,8 @@ def wrong_tag_probabilities(
     that are missing is not that of tags which are there wrongly. Labels are sparse (n, k);
     probabilities (n, k) come from models that did not learn the image's tags, or are NaN.
 
-    Returns:
-        Functions of a tag's probability: that it is really there where it is not given, and that
-        it is really not there where it is given.
+    Returns functions of a tag's probability: that it is really there where it is not given, and
+    that it is really not there where it is given.
     """
     from scipy.special import expit
 

@@ -21,7 +21,6 @@ from src.evaluation.resampling import percentiles, resampled_counts
 FloatArray = NDArray[np.float64]
 Interval = list[float] | None
 
-_PAIRS_AT_MOST = 400_000  # enough for any figure about pairs: ± 0.001
 _AT_ONCE = 256  # images whose order against all others is in memory at once
 
 
@@ -67,13 +66,10 @@ def evaluate(
     seed: int = 0,
     groups: ArrayLike | None = None,
 ) -> dict[str, Any]:
-    """The measures of one set of images, ready for JSON.
+    """The measures of one set of images, ready for JSON; scores (n,), `rmse` in their units.
 
-    Args:
-        given: the person's scores, (n,).
-        predicted: the model's, (n,), in the same units (only `rmse` depends on the units).
-        bootstrap: resamples of the images for 95 % intervals, `ab_interval` and so on; 0 for none.
-        groups: (n,) images with the same number (near duplicates) are drawn together.
+    `bootstrap`: resamples of the images for 95 % intervals, `ab_interval` and so on; 0 for none.
+    Images with the same number in `groups` (n,), near duplicates, are drawn together.
     """
     given, predicted = _paired(given, predicted)
     result: dict[str, Any] = {
@@ -101,12 +97,10 @@ def accuracy_interval(
     groups: ArrayLike | None = None,
     instead_of: ArrayLike | None = None,
 ) -> Interval:
-    """95 % interval of AB by resampling images, near duplicates together.
+    """95 % interval of AB by resampling images; arguments as of `evaluate`.
 
-    Args:
-        given, predicted, bootstrap, groups: as in `evaluate`.
-        instead_of: other predictions of the same images, (n,): the interval is that of the gain in
-            AB over them, both measured on the same resamples.
+    `instead_of`: other predictions of the same images, (n,): the interval is that of the gain in
+    AB over them, both measured on the same resamples.
     """
     predictions = {"this": predicted} | ({} if instead_of is None else {"that": instead_of})
     found = resampled_accuracies(given, predictions, bootstrap=bootstrap, groups=groups)
@@ -128,38 +122,6 @@ def resampled_accuracies(
         name: _weighted_accuracy(*_paired(given, predicted), weights)
         for name, predicted in predictions.items()
     }
-
-
-def accuracy_by_gap(
-    given: ArrayLike, predicted: ArrayLike, *, bins: int = 8, seed: int = 0
-) -> list[dict[str, Any]]:
-    """AB against the gap between the two given scores: near pairs are hard, far ones easy.
-
-    All pairs are used, or a random 400,000 of them if there are more, in bins of equally many:
-    `from` and `to` (in units of the given score), `n` pairs and their `ab`.
-    """
-    given, predicted = _paired(given, predicted)
-    n, rng = len(given), np.random.default_rng(seed)
-    if math.comb(n, 2) <= _PAIRS_AT_MOST:
-        left, right = np.triu_indices(n, 1)
-    else:  # a random sample, without pairs of equal images
-        left = rng.integers(n, size=_PAIRS_AT_MOST)
-        right = (left + rng.integers(1, n, size=_PAIRS_AT_MOST)) % n
-    differ = given[left] != given[right]
-    left, right = left[differ], right[differ]
-    gap = given[left] - given[right]
-    ordered_right = (np.sign(gap) * np.sign(predicted[left] - predicted[right]) + 1) / 2
-    gap, order = np.abs(gap), np.argsort(np.abs(gap), kind="stable")
-    return [
-        {
-            "from": float(gap[part[0]]),
-            "to": float(gap[part[-1]]),
-            "n": len(part),
-            "ab": float(ordered_right[part].mean()),
-        }
-        for part in np.array_split(order, bins)
-        if len(part)
-    ]
 
 
 def interval_coverage(

@@ -6,10 +6,9 @@ import numpy as np
 
 
 def resampled_counts(groups: np.ndarray, samples: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """How often each image is drawn, (n,) int, once for each of so many resamples.
+    """How often each image is drawn, (n,) int, in each of so many resamples.
 
-    Args:
-        groups: near duplicates share a number, (n,) int; a group is drawn as a whole.
+    Near duplicates share a number in `groups` (n,), and are drawn together.
     """
     _, member = np.unique(groups, return_inverse=True)
     count = int(member.max(initial=-1)) + 1
@@ -24,10 +23,9 @@ def intervals(
     measure: Callable[[np.ndarray], Mapping[str, float | None]],
     seed: int = 0,
 ) -> dict[str, list[float] | None]:
-    """The 95 % percentile interval of each of several metrics; empty without resamples.
+    """The 95 % percentile interval of each metric that `measure` gives; none without resamples.
 
-    Args:
-        measure: metrics by name, given how often each image is drawn, (n,) int.
+    It is told how often each image is drawn, (n,) int.
     """
     values: dict[str, list[float]] = {}
     for counts in resampled_counts(groups, samples, seed):

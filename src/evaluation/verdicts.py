@@ -51,23 +51,18 @@ def ordering(ab: float | None, interval: Interval | None, images: int) -> str:
     if ab is None:
         return "The test images all have the same score, so nobody knows how good the model is."
     low, high = interval or (ab, ab)
-    match level(ab, interval):
-        case "chance":
-            return (
-                f"No better than a coin so far: the model orders {ab:.0%} ({low:.0%} to "
-                f"{high:.0%}) of the pairs of {images} test images as you do. Rate more images "
-                "before you use it."
-            )
-        case "uncertain":
-            return (
-                f"Shown two images that it has never seen, the model agrees with your scores on "
-                f"{ab:.0%} of the pairs; tossing a coin would give 50 %. With {images} test images "
-                f"this is uncertain ({low:.0%} to {high:.0%}): rate more images to know better."
-            )
-    return (
+    sure = level(ab, interval)
+    if sure == "chance":
+        return (
+            f"No better than a coin so far: the model orders {ab:.0%} ({low:.0%} to {high:.0%}) of "
+            f"the pairs of {images} test images as you do. Rate more images before you use it."
+        )
+    said = (
         f"Shown two images that it has never seen, the model agrees with your scores on {ab:.0%} "
         f"of the pairs ({low:.0%} to {high:.0%}); tossing a coin would give 50 %."
     )
+    more = f" With {images} test images this is uncertain: rate more images to know better."
+    return said + more if sure == "uncertain" else said
 
 
 def keeping(auc: float | None, interval: Interval | None, images: int) -> str:
@@ -75,15 +70,15 @@ def keeping(auc: float | None, interval: Interval | None, images: int) -> str:
     if auc is None:
         return "The test images are all of one kind, so nobody knows how good the model is."
     low, high = interval or (auc, auc)
+    often = f"in {auc:.0%} of the cases ({low:.0%} to {high:.0%}"
     if level(auc, interval) == "chance":
         return (
-            f"No better than a coin so far: of a kept and a deleted test image it prefers the kept "
-            f"one in {auc:.0%} of the cases ({low:.0%} to {high:.0%}, {images} test images). Label "
-            "more images before you use it."
+            "No better than a coin so far: of a kept and a deleted test image it prefers the kept "
+            f"one {often}, {images} test images). Label more images before you use it."
         )
     return (
-        f"Shown a kept and a deleted image that it has never seen, the model prefers the kept one "
-        f"in {auc:.0%} of the cases ({low:.0%} to {high:.0%}); tossing a coin would give 50 %."
+        "Shown a kept and a deleted image that it has never seen, the model prefers the kept one "
+        f"{often}); tossing a coin would give 50 %."
     )
 
 
@@ -100,16 +95,14 @@ STAND_IN = (
 
 
 def choices(said: Proportion, kind: str) -> str:
-    """How many single choices are foretold, of a kind such as "random pairs"."""
+    """How many choices of a kind, such as "random pairs", are foretold."""
     if said.value is None or said.trials < FEWEST_CHOICES:
         return f"Too few choices between {kind} to tell how many the model foretells."
     low, high = said.interval
-    what = (
-        f"{said.value:.0%} ({low:.0%} to {high:.0%}) of your {said.trials:,} choices between {kind}"
-    )
-    if level(said.value, said.interval) == "chance":
-        return f"No better than a coin so far, or too few to tell: the model foretells {what}."
-    return f"Shown images that it has never seen, the model foretells {what}."
+    chance = level(said.value, said.interval) == "chance"
+    sure = "No better than a coin so far, or too few to tell:" if chance else "On unseen images,"
+    share = f"{said.value:.0%} ({low:.0%} to {high:.0%})"
+    return f"{sure} the model foretells {share} of your {said.trials:,} choices between {kind}."
 
 
 def picked(said: Proportion) -> list[str]:
@@ -195,15 +188,14 @@ def learning(curve: Sequence[CurvePoint], measure: str = "AB") -> list[str]:
         f"From {last[0].images:,} to {last[-1].images:,} rated images {measure} went from "
         f"{last[0].ab:.1%} to {last[-1].ab:.1%}, in cross-validation"
     )
-    points = f"{100 * gain:+.1f} points for each doubling"
     if gain - half > 0:
-        return [f"{said} ({points}): rating more images would still help."]
-    if gain + half < _LEVEL:
-        return [f"{said} ({points}): rating more images like these would hardly help."]
-    return [
-        f"{said}: whether more would help is not clear yet ({points}, "
-        f"{100 * (gain - half):+.1f} to {100 * (gain + half):+.1f})."
-    ]
+        more = "rating more images would still help"
+    elif gain + half < _LEVEL:
+        more = "rating more images like these would hardly help"
+    else:
+        more = "whether more would help is not clear yet"
+    ends = f"{100 * (gain - half):+.1f} to {100 * (gain + half):+.1f}"
+    return [f"{said} ({100 * gain:+.1f} points for each doubling, {ends}): {more}."]
 
 
 def consistency(repeats: Proportion) -> list[str]:
@@ -265,14 +257,12 @@ def head_chosen(chosen: str, accuracies: Mapping[str, float], clearly_worse: Seq
     used = f"{_HEADS.get(chosen, f'{chosen} is')} used"
     if not accuracies:
         return f"Too few images, or different scores, to compare methods: {used}."
-    ordered = sorted(accuracies, key=lambda name: -accuracies[name])
-    shown = ", ".join(f"{name} {accuracies[name]:.1%}" for name in ordered)
+    ordered = sorted(accuracies.items(), key=lambda item: -item[1])
+    shown = ", ".join(f"{name} {accuracy:.1%}" for name, accuracy in ordered)
     level = len(accuracies) - len(clearly_worse)
-    if level == 1:
-        verdict = f"{used[0].upper()}{used[1:]}: clearly the best"
-    else:
-        number = {2: "Two", 3: "Three", 4: "Four"}.get(level, str(level))
-        verdict = f"{number} methods are level; {used}"
+    verdict = f"{used[0].upper()}{used[1:]}: clearly the best"
+    if level > 1:
+        verdict = f"{level} methods are level; {used}"
     return f"{verdict} (pairs of left-out images ordered right: {shown})."
 
 
@@ -302,20 +292,19 @@ def _accuracy(test: Mapping[str, Any], images: str) -> list[str]:
     if not test["n"]:
         return []
     low, high = test["accuracy_interval"]
-    sentence = (
+    sentences = [
         f"Of {images}, {test['accuracy']:.1%} were put into the right category (95 % interval "
         f"{low:.0%} to {high:.0%}). Always naming the largest category would give "
         f"{test['majority']:.1%}."
-    )
+    ]
     if test["accuracy"] <= test["majority"]:
-        return [
-            sentence,
+        sentences.append(
             "So nothing shows that the model has learnt anything of use. Check that the folders "
-            "hold what their names say.",
-        ]
-    if low <= test["majority"]:
-        return [sentence, "With so few test images, the difference may be chance."]
-    return [sentence]
+            "hold what their names say."
+        )
+    elif low <= test["majority"]:
+        sentences.append("With so few test images, the difference may be chance.")
+    return sentences
 
 
 def tagging_verdicts(metrics: Mapping[str, Any]) -> list[str]:
@@ -336,9 +325,7 @@ def tagging_verdicts(metrics: Mapping[str, Any]) -> list[str]:
 def _suspected(n: int, expected_wrong: float | None) -> list[str]:
     if not n:
         return []
-    expected = (
-        "" if expected_wrong is None else f"; about {expected_wrong:.0f} of them probably are"
-    )
+    expected = f"; about {expected_wrong:.0f} of them probably are" if expected_wrong else ""
     return [f"{n} labels may be wrong{expected}: look at them on the page."]
 
 

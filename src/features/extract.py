@@ -23,6 +23,11 @@ from src.progress import progress_bar
 logger = logging.getLogger(__name__)
 
 _SLOW_SECONDS = 600
+_SLOW = (
+    "About %.0f minutes left with %s. Faster: a GPU, a smaller model such as "
+    "openai/clip-vit-base-patch32, or feature_extractor 'builtin'. You may stop with Ctrl-C at "
+    "any time: what is done is kept."
+)
 _WARM_UP_SECONDS = 8
 _LEAST_BATCH = 4
 
@@ -85,7 +90,8 @@ def compute_features(
         readable = [file for file in files if file.path not in unreadable]
         unreadable |= _fill(readable, extractor, store, batch_size, engine)
     if unreadable:
-        _report(unreadable)
+        named = "\n".join(f"  {path}: {why}" for path, why in list(unreadable.items())[:10])
+        logger.warning("%d images cannot be read and are left out:\n%s", len(unreadable), named)
     known = store.known_files(files)
     paths = [file.path for file in files if file.path not in unreadable and file.path in known]
     if not paths:
@@ -157,7 +163,7 @@ def _fill(
             left = seconds / finished * (len(missing) - finished)
             if not told and seconds > _WARM_UP_SECONDS and left > _SLOW_SECONDS:
                 told = True
-                _say_what_is_faster(name, left)
+                logger.info(_SLOW, left / 60, name)
     return unreadable
 
 
@@ -217,21 +223,3 @@ def _extracted(
         result if pixels is None else result._replace(vector=next(vectors))
         for result, pixels in batch
     ]
-
-
-def _say_what_is_faster(name: str, seconds_left: float) -> None:
-    logger.info(
-        "About %.0f minutes left with %s. Faster: a GPU, a smaller model such as "
-        "openai/clip-vit-base-patch32, or feature_extractor 'builtin'. You may stop with "
-        "Ctrl-C at any time: what is done is kept.",
-        seconds_left / 60,
-        name,
-    )
-
-
-def _report(unreadable: dict[str, str]) -> None:
-    logger.warning("%d images cannot be read and are left out:", len(unreadable))
-    for path, problem in list(unreadable.items())[:10]:
-        logger.warning("  %s: %s", path, problem)
-    if len(unreadable) > 10:
-        logger.warning("  and %d more", len(unreadable) - 10)

@@ -35,7 +35,7 @@ def clean(path: str) -> str:
 
 
 class FileNameExtractor(Extractor):
-    """What is common to extractors of file names; images are not looked at."""
+    """Looks at no image."""
 
     def features(self, paths: Sequence[str]) -> np.ndarray:
         """Features (n, d) float32 of the file names of these paths; equal names once."""
@@ -111,8 +111,7 @@ class EmbeddedNames(FileNameExtractor):
             ).to(self._device)  # fmt: skip
             with torch.inference_mode():
                 output = self._model(**tokens)
-            embedded = getattr(output, "text_embeds", None)
-            vectors = output.pooler_output if embedded is None else embedded
+            vectors = output.text_embeds if "text_embeds" in output else output.pooler_output
             parts.append(vectors.float().cpu().numpy())
         return np.concatenate(parts)
 
@@ -123,9 +122,8 @@ def open_file_names(name: str, *, device: str) -> FileNameExtractor:
     Where that has no text side, names are hashed.
     """
     partner = name.removeprefix(PREFIX)
-    if partner == "builtin" or partner.startswith("clip:"):
-        return HashedNames()
-    files = resolve_model(partner)
-    if files.model_type in _WITH_TEXT_SIDE:
-        return EmbeddedNames(files, device=device)
+    if partner != "builtin" and not partner.startswith("clip:"):
+        files = resolve_model(partner)
+        if files.model_type in _WITH_TEXT_SIDE:
+            return EmbeddedNames(files, device=device)
     return HashedNames()

@@ -67,8 +67,7 @@ class FeatureStore:
     """An open feature store. Two processes may have the same one open.
 
     A damaged file is kept under another name and a new one is made: on opening if the damage shows
-    then, otherwise by the next run. Reading and writing, too, raise a DataError where the file is
-    in use, damaged, of a newer version, or cannot be written.
+    then, otherwise by the next run. Everything raises a DataError where the file is of no use.
     """
 
     def __init__(self, file: Path) -> None:
@@ -222,14 +221,11 @@ class FeatureStore:
             if identity is not None and vectors:
                 insert = "INSERT OR IGNORE INTO extractors (identity) VALUES (?)"
                 connection.execute(insert, (identity,))
-                query = "SELECT id FROM extractors WHERE identity = ?"
-                (extractor,) = connection.execute(query, (identity,)).fetchone()
+                blobs = [(sha, x.astype("<f4").tobytes(), identity) for sha, x in vectors.items()]
                 connection.executemany(
-                    "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
-                    [
-                        (extractor, sha256, vector.astype("<f4").tobytes())
-                        for sha256, vector in vectors.items()
-                    ],
+                    "INSERT OR REPLACE INTO features (sha256, vector, extractor) "
+                    "VALUES (?, ?, (SELECT id FROM extractors WHERE identity = ?))",
+                    blobs,
                 )
 
     def prune(self, present: Iterable[ImageFile]) -> dict[str, int]:
@@ -239,10 +235,9 @@ class FeatureStore:
         """
         before = self.file.stat().st_size
         with self._watched(), self._connection as connection:
+            paths = [(file.path,) for file in present]
             connection.execute("CREATE TEMP TABLE present (path TEXT PRIMARY KEY)")
-            connection.executemany(
-                "INSERT INTO present VALUES (?)", [(file.path,) for file in present]
-            )
+            connection.executemany("INSERT INTO present VALUES (?)", paths)
             gone = {
                 "files": "path NOT IN (SELECT path FROM present)",
                 "images": "sha256 NOT IN (SELECT sha256 FROM files)",

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from src.errors import DataError
 from src.file_changes.changes import OLD_SCORES, Change, Folders, State
 from src.file_changes.old_undo_files import parse_old
-from src.file_changes.plan import Plan
+from src.file_changes.plan import Plan, first_of
 from src.file_changes.sidecars import SUFFIXES
 from src.file_changes.undo_file import Recorded, UndoFile, new_undo_file, parse
 from src.progress import progress_bar
@@ -44,10 +44,8 @@ class Outcome:
             text += f"; {self.nothing_to_do:,} needed nothing"
         if not self.problems:
             return text
-        lines = [f"  {path}: {why}" for path, why in self.problems.items()][:_SHOWN]
-        if len(self.problems) > _SHOWN:
-            lines.append(f"  ... and {len(self.problems) - _SHOWN:,} more")
-        raise DataError("\n".join([f"{text}; {len(self.problems):,} not:", *lines]))
+        lines = [f"  {path}: {why}" for path, why in self.problems.items()]
+        raise DataError("\n".join([f"{text}; {len(lines):,} not:", *first_of(lines, _SHOWN)]))
 
 
 def carry_out(plan: Plan, script: str, what: str, undo_folder: Path, *, dry_run: bool) -> bool:
@@ -75,11 +73,7 @@ def undo_line(script: str, undo_file: Path) -> str:
 
 
 def apply(folders: Folders, changes: Sequence[Change], undo_file: Path) -> Outcome:
-    """Write the undo file, then make the changes; one that fails does not stop the others.
-
-    Raises:
-        DataError: the undo file exists or cannot be written; nothing was changed then.
-    """
+    """Write the undo file, then make the changes; one that fails does not stop the others."""
     UndoFile(undo_file, folders, changes, _new_folders(folders, changes)).close()
     return make(folders, _shown(changes, "changing files"))
 
@@ -120,11 +114,7 @@ def undo(undo_file: Path) -> Outcome:
 
 
 def read_undo_file(file: Path) -> Recorded:
-    """What an undo file holds, of this version or of an earlier one.
-
-    Raises:
-        DataError: it is missing, damaged, or would act outside the folders that it names.
-    """
+    """What an undo file of this or an earlier version holds; nothing outside its folders."""
     try:
         content = file.read_bytes()
     except OSError as error:

@@ -85,8 +85,6 @@ class Change(BaseModel, ABC):
 
 
 class Touch(Change):
-    """A new modification time."""
-
     kind: Literal["touch"] = "touch"
     path: Image
     before_ns: Nanoseconds
@@ -108,7 +106,7 @@ class Touch(Change):
 
 
 class Write(Change):
-    """New content for a small file that is no image: a sidecar, a tag file, a table of labels."""
+    """New content for a sidecar, a tag file or a table of labels."""
 
     kind: Literal["write"] = "write"
     path: Writable
@@ -144,7 +142,7 @@ class Write(Change):
             write_file(path, self.before, self.before_ns)
 
 
-class _Placed(Change):
+class Placed(Change):
     """An image, or a sidecar of one, at another place `to`."""
 
     path: Movable
@@ -155,6 +153,11 @@ class _Placed(Change):
         if Path(self.path).suffix != Path(self.to).suffix:
             raise ValueError("another kind of file")
         return self
+
+    @classmethod
+    def of(cls, directory: Path, path: str, to: str) -> Self:
+        """The change of the file as it is now."""
+        return cls(path=path, to=to)
 
     def places(self, folders: Folders) -> tuple[Path, Path]:
         return folders.directory / self.path, folders.into / self.to
@@ -189,17 +192,17 @@ class _Placed(Change):
         self.places(folders)[1].unlink()
 
 
-class Move(_Placed):
-    """A file moved."""
-
+class Move(Placed):
     kind: Literal["move"] = "move"
     size: int | None = None  # this and the time tell whether it is still that image, where known
     mtime_ns: Nanoseconds | None = None
 
     @classmethod
     def of(cls, directory: Path, path: str, to: str) -> Self:
-        """The move of the file as it is now."""
-        status = (directory / path).stat()
+        try:
+            status = (directory / path).stat()
+        except OSError as error:
+            raise DataError(f"{directory / path}: {error.strerror or error}") from None
         return cls(path=path, to=to, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
     def put(self, here: Path, there: Path) -> None:
@@ -236,7 +239,7 @@ class Move(_Placed):
         )
 
 
-class Copy(_Placed):
+class Copy(Placed):
     """A copy, with its modification time."""
 
     kind: Literal["copy"] = "copy"
@@ -248,7 +251,7 @@ class Copy(_Placed):
         return _is_copy(here, there)
 
 
-class Link(_Placed):
+class Link(Placed):
     """A link: symbolic, or a hard one where the system allows no symbolic links."""
 
     kind: Literal["link"] = "link"

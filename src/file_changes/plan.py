@@ -12,12 +12,13 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from src.errors import DataError
-from src.file_changes.changes import Change, Copy, Folders, Link, Move, Write
+from src.file_changes.changes import Change, Copy, Folders, Link, Move, Placed, Write
 from src.file_changes.sidecars import names_beside, renamed, sidecars
 from src.images import ImageFile
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 _SHOWN = 10
+_KINDS: dict[str, type[Placed]] = {"copy": Copy, "move": Move, "link": Link}
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,14 @@ class Plan:
 
     def text(self) -> str:
         """For a dry run: the lines, and the first changes."""
-        shown = [f"  would {change.text()}" for change in self.changes[:_SHOWN]]
-        if len(self.changes) > _SHOWN:
-            shown.append(f"  ... and {len(self.changes) - _SHOWN:,} more")
-        return "\n".join([*self.lines, *shown])
+        changes = [f"  would {change.text()}" for change in self.changes]
+        return "\n".join([*self.lines, *first_of(changes, _SHOWN)])
+
+
+def first_of(lines: list[str], most: int) -> list[str]:
+    """The first lines, and how many more there are."""
+    more = [f"  ... and {len(lines) - most:,} more"] if len(lines) > most else []
+    return lines[:most] + more
 
 
 def place(
@@ -49,30 +54,20 @@ def place(
     beside = sidecars(directory, targets)
     claimed: set[str] = set()
     counts: Counter[str] = Counter()
-    there = moved_sidecars = 0
     for image, wanted in targets.items():
         target = _free_name(directory / image, into, wanted, claimed)
         if target is None:
-            there += 1
             continue
         claimed |= {name.casefold() for name in names_beside(target)}
-        try:
-            for file in (image, *beside[image]):
-                to = target if file == image else renamed(file, image, target)
-                if how == "move":
-                    plan.changes.append(Move.of(directory, file, to))
-                else:
-                    plan.changes.append((Copy if how == "copy" else Link)(path=file, to=to))
-        except OSError as error:
-            raise DataError(f"{directory / image}: {error.strerror or error}") from None
         counts[PurePosixPath(target).parts[0]] += 1
-        moved_sidecars += len(beside[image])
-    plan.lines.extend(
-        f"{how} {_images(count)} into {into / name}" for name, count in counts.items()
-    )
-    if moved_sidecars:
-        plan.lines.append(f"Files beside them (.xmp, .txt) that go with them: {moved_sidecars:,}")
-    if there:
+        for file in (image, *beside[image]):
+            to = target if file == image else renamed(file, image, target)
+            plan.changes.append(_KINDS[how].of(directory, file, to))
+    plan.lines.extend(f"{how} {_images(n)} into {into / name}" for name, n in counts.items())
+    placed = sum(counts.values())
+    if with_them := len(plan.changes) - placed:
+        plan.lines.append(f"Files beside them (.xmp, .txt) that go with them: {with_them:,}")
+    if there := len(targets) - placed:
         plan.lines.append(f"{_images(there)} left out: the same content is there already")
     return plan
 
@@ -138,13 +133,10 @@ def not_sorted_yet(
 ) -> list[ImageFile]:
     """The images of a folder without those that lie in the categories' folders of `into`."""
     root = directory.resolve()
-    sorted_into = [into.resolve() / folder_name(category) for category in categories]
-    inside = tuple(
-        f"{folder.relative_to(root).as_posix()}/"
-        for folder in sorted_into
-        if folder.is_relative_to(root)
-    )
-    return [file for file in files if not file.path.startswith(inside)]
+    folders = [into.resolve() / folder_name(category) for category in categories]
+    inside = [folder.relative_to(root) for folder in folders if folder.is_relative_to(root)]
+    passed_over = tuple(f"{folder.as_posix()}/" for folder in inside)
+    return [file for file in files if not file.path.startswith(passed_over)]
 
 
 def folder_name(category: str) -> str:

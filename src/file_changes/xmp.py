@@ -6,7 +6,6 @@ well: ours are told from theirs by a mark of our own beside them.
 Source: ISO 16684-1 (XMP), property xmp:Rating, 1 to 5; 0 or none is "unrated", -1 "rejected".
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
@@ -44,11 +43,11 @@ def rate(directory: Path, stars: Mapping[str, int], naming: Naming) -> Stars:
     """
     plan = Stars([], [], {})
     names = {path: sidecar_of(path, naming) for path in stars}
-    # Names that differ in case only are one name on some systems.
-    owners = Counter(sidecar.lower() for sidecar in names.values())
+    owners: dict[str, list[str]] = {}  # names that differ in case only are one on some systems
     for path, sidecar in names.items():
-        if owners[sidecar.lower()] > 1:
-            shared = [each for each in names if names[each].lower() == sidecar.lower()]
+        owners.setdefault(sidecar.lower(), []).append(path)
+    for path, sidecar in names.items():
+        if len(shared := owners[sidecar.lower()]) > 1:
             plan.problems[sidecar] = f"it would stand for {' and '.join(shared)}"
             continue
         file = directory / sidecar
@@ -144,9 +143,7 @@ def _set(descriptions: Any, namespace: str, prefix: str, value: str) -> None:
         node.value = value
         return
     if node is not None:
-        for part in list(node.childNodes):
-            node.removeChild(part)
-        node.appendChild(node.ownerDocument.createTextNode(value))
+        node.childNodes[:] = [node.ownerDocument.createTextNode(value)]
         return
     # Its own declaration on the element is right whatever the prefix means further up.
     declared = home.getAttributeNodeNS(XMLNS, prefix)

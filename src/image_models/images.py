@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from src.dataset.labelled import LabelledImages
-from src.dataset.parts import PART_NAMES, split_parts
+from src.dataset.split import PART_NAMES, split_parts
 from src.errors import DataError
 from src.features import FeatureTable, compute_features, open_store
 from src.image_models.backbone import Classifier, HeadInputs

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from src.dataset.labelled import order_of
-from src.dataset.parts import TEST, TRAIN
+from src.dataset.split import TEST, TRAIN
 from src.dataset.trained_on import TrainedOn
 from src.files import evaluation_folder
 from src.image_models.backbone import open_classifier

@@ -9,7 +9,7 @@ import numpy as np
 
 from src.dataset.deduplicate import Deduplicated
 from src.dataset.labelled import LabelledImages
-from src.dataset.parts import PART_NAMES
+from src.dataset.split import PART_NAMES
 from src.image_models.fine_tune import Objective
 from src.image_models.head import LinearHead
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from src.dataset.parts import TEST, TRAIN, VALIDATION
+from src.dataset.split import TEST, TRAIN, VALIDATION
 from src.dataset.trained_on import FILE_NAME, TrainedOn
 from src.devices import choose_device
 from src.image_models.backbone import HeadInputs, open_classifier

@@ -37,25 +37,19 @@ class Preprocessing:
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         """Resize and crop an RGB image; (height, width, 3) uint8."""
-        if self.resize is not None:
-            if isinstance(self.resize, int):
-                image = limit_proportions(image)
-            size = self._resized(*image.size)
-            if size != image.size:
-                # A box filter takes the image to three times its final size first; the result
-                # differs from the slow way by less than one grey level in 255.
-                image = image.resize(size, Image.Resampling(self.resample), reducing_gap=3.0)
-        if self.crop is not None:
-            image = _centre_crop(image, *self.crop)
-        return np.asarray(image)
-
-    def _resized(self, width: int, height: int) -> tuple[int, int]:
+        size = image.size
         if isinstance(self.resize, tuple):
-            return self.resize[1], self.resize[0]
-        assert self.resize is not None
-        if width <= height:
-            return self.resize, int(self.resize * height / width)
-        return int(self.resize * width / height), self.resize
+            size = self.resize[1], self.resize[0]
+        elif self.resize is not None:
+            image = limit_proportions(image)
+            shorter = min(image.size)
+            width, height = (int(self.resize * side / shorter) for side in image.size)
+            size = width, height
+        if size != image.size:
+            # A box filter takes the image to three times its final size first; the result
+            # differs from the slow way by less than one grey level in 255.
+            image = image.resize(size, Image.Resampling(self.resample), reducing_gap=3.0)
+        return np.asarray(image if self.crop is None else _centre_crop(image, *self.crop))
 
     def normalise(self, pixels: np.ndarray) -> np.ndarray:
         """(n, height, width, 3) uint8 to (n, 3, height, width) float32."""

@@ -62,10 +62,8 @@ def is_timm(folder: Path) -> bool:
 def timm_processor(folder: Path) -> dict[str, Any] | None:
     """The preprocessing of a model of timm, as other models have it in preprocessor_config.json.
 
-    A config.json of timm describes it in timm's own words; they are read as
-    timm.data.resolve_data_config and timm.data.transforms_factory.transforms_imagenet_eval do,
-    without needing timm. If we have written a preprocessor_config.json already, that is it.
-    None if the folder holds another kind of model.
+    Read from its config.json as timm.data.resolve_data_config and transforms_imagenet_eval do, or
+    from a preprocessor_config.json of our own. None if the folder holds another kind of model.
     """
     if not is_timm(folder):
         return None
@@ -118,8 +116,7 @@ def _translate(processor: Any) -> Preprocessing:
             else:
                 resize = (resize, resize)
     if getattr(processor, "do_center_crop", False):
-        size = processor.crop_size
-        crop = (int(size["height"]), int(size["width"]))
+        crop = (int(processor.crop_size["height"]), int(processor.crop_size["width"]))
     resample = int(getattr(processor, "resample", None) or Image.Resampling.BILINEAR)
     plain = Preprocessing(resize, crop, resample, (1.0,) * 3, (0.0,) * 3)  # refuses absurd sizes
     black, white = (_values(processor, byte) for byte in (0, 255))
@@ -152,7 +149,5 @@ def _agrees(preprocessing: Preprocessing, processor: Any) -> bool:
     image = Image.fromarray(probe)
     theirs = np.asarray(processor(image, return_tensors="np")["pixel_values"])
     ours = preprocessing.normalise(preprocessing.pixels(image)[None])
-    if ours.shape != theirs.shape:
-        return False
     span = max(float(np.ptp(theirs)), 1e-6)
-    return float(np.abs(ours - theirs).mean()) / span < _TOLERANCE
+    return ours.shape == theirs.shape and np.abs(ours - theirs).mean() / span < _TOLERANCE

@@ -170,7 +170,9 @@ def advise(statistics: Statistics) -> str:
     if statistics.order is not None:
         if not statistics.order.can_stop:
             return f"Rate more: {of_order(statistics.order)}."
-    elif (more := ENOUGH * images - statistics.comparisons) > 0:
+        now = f"{100 * statistics.order.now:.0f} %"
+        return f"Train: the order is about {now} there, and more choices would hardly improve it."
+    if (more := ENOUGH * images - statistics.comparisons) > 0:
         count = f"{more:,} more choice{'s' if more > 1 else ''}"
         return f"Rate more: it usually takes about {count} to put {images:,} images in good order."
     if audit.trials < FEWEST:

@@ -1,6 +1,6 @@
 """report.html of an aesthetic model: how good it is, in figures and in pictures."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from src.aesthetic.evaluate import Results
-from src.evaluation.rank_metrics import accuracy_by_gap, pairwise_accuracy
+from src.evaluation.rank_metrics import pairwise_accuracy
 from src.reports import spotlight
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot
@@ -71,16 +71,11 @@ def _headline(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _choices(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    kinds = {"random_pairs": "random pairs", "picked_pairs": "pairs picked to be hard"}
-    shown = [
-        (
-            f"of {part['trials']:,} choices between {kind} foretold",
-            f"{part['value']:.1%}",
-            _interval(part["interval"]),
-        )
-        for name, kind in kinds.items()
-        if (part := test[name])
-    ]
+    shown = []
+    for name, kind in (("random", "random pairs"), ("picked", "pairs picked to be hard")):
+        if part := test[f"{name}_pairs"]:
+            what = f"of {part['trials']:,} choices between {kind} foretold"
+            shown.append((what, f"{part['value']:.1%}", _interval(part["interval"])))
     return shown or [("not measured", "–", "no choices between images that it has not seen")]
 
 
@@ -89,62 +84,40 @@ def _interval(interval: Sequence[float]) -> str:
 
 
 def _plots(results: Results) -> list[tuple[str, Markup, str]]:
-    measured = results.test if results.test.any() else ~results.test
-    gaps = accuracy_by_gap(results.given[measured], results.predicted[measured])
     curve, history = results.metrics["learning_curve"], results.history
-    pictures: list[tuple[bool, str, Callable[[Axes], None], str]] = [
+    pictures = [
         (
-            True,
             "Predicted against given",
-            lambda axes: _scatter(axes, results),
+            plot(lambda axes: _scatter(axes, results)),
             "Each dot is an image, scored by a model that was not trained on it where the head "
             "allows. The nearer to the diagonal, the better.",
-        ),
-        (
-            len(gaps) > 0,
-            "Pairs ordered right, by how far apart they are",
-            lambda axes: _gaps(axes, gaps),
-            "Pairs you scored alike are hard for anyone; a good model is near 100 % on the right.",
-        ),
-        (
-            len(curve) > 1,
-            "With more rated images",
-            lambda axes: _learning(axes, curve),
-            "Trained on fewer images and measured on others, all of them training images; bars: "
-            "one standard error.",
-        ),
-        (
-            len(history) > 1,
-            "Training",
-            lambda axes: _curve(axes, history),
-            "Where the test line turns down while the training line still rises, the model learns "
-            "by heart: fewer epochs or more images would help.",
-        ),
+        )
     ]
-    return [(heading, plot(draw), note) for shown, heading, draw, note in pictures if shown]
+    if len(curve) > 1:
+        note = (
+            "Trained on fewer images and measured on others, all of them training images; bars: "
+            "one standard error."
+        )
+        pictures.append(("With more rated images", plot(lambda axes: _learning(axes, curve)), note))
+    if len(history) > 1:
+        note = (
+            "Where the test line turns down while the training line still rises, the model learns "
+            "by heart: fewer epochs or more images would help."
+        )
+        pictures.append(("Training", plot(lambda axes: _curve(axes, history)), note))
+    return pictures
 
 
 def _scatter(axes: "Axes", results: Results) -> None:
     for mask, colour, label in ((~results.test, GREY, "training"), (results.test, BLUE, "test")):
-        axes.scatter(
-            results.given[mask], results.predicted[mask], s=9, alpha=0.6, color=colour, label=label,
-            linewidths=0, rasterized=len(results.paths) > 3000,
-        )  # fmt: skip
+        given, predicted = results.given[mask], results.predicted[mask]
+        look: dict[str, Any] = {"s": 9, "alpha": 0.6, "linewidths": 0}
+        many = len(results.paths) > 3000
+        axes.scatter(given, predicted, color=colour, label=label, rasterized=many, **look)
     ends = [float(results.given.min()), float(results.given.max())]
     axes.plot(ends, ends, color=ORANGE, linewidth=1)
     axes.set(xlabel="given", ylabel="predicted")
     axes.legend()
-
-
-def _gaps(axes: "Axes", gaps: Sequence[Mapping[str, Any]]) -> None:
-    centres = [0.5 * (gap["from"] + gap["to"]) for gap in gaps]
-    axes.plot(centres, [100 * gap["ab"] for gap in gaps], marker="o", color=BLUE)
-    axes.axhline(50, color=GREY, linewidth=1, linestyle=":")
-    axes.set(
-        xlabel="difference of the given scores (standard deviations)", ylabel="ordered right, %"
-    )
-    lowest = min(100 * gap["ab"] for gap in gaps)
-    axes.set_ylim(min(40, lowest - 5), 102)
 
 
 def _learning(axes: "Axes", curve: Sequence[Mapping[str, Any]]) -> None:
@@ -173,15 +146,12 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, list[dict[s
     liked = [row for row in by_surprise[:count] if surprise[row] > 0]
     disliked = [row for row in by_surprise[::-1][:count] if surprise[row] < 0]
 
+    def caption(row: int) -> str:
+        test = ", test" if results.test[row] else ""
+        return f"predicted {results.predicted[row]:.2f}, given {results.given[row]:.2f}{test}"
+
     def captioned(rows: Iterable[int]) -> list[tuple[str, str]]:
-        return [
-            (
-                results.paths[row],
-                f"predicted {results.predicted[row]:.2f}, given {results.given[row]:.2f}"
-                + (", test" if results.test[row] else ""),
-            )
-            for row in rows
-        ]
+        return [(results.paths[row], caption(row)) for row in rows]
 
     surprising = (
         "The largest differences: a slip of the finger, or something that the model cannot see yet."

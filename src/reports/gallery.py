@@ -28,10 +28,8 @@ def write_gallery(
 ) -> None:
     """Write the page; it needs the images where they are, and the thumbnails beside it.
 
-    Args:
-        numbers: name -> (n,): what can be sorted by and filtered; the first is sorted by at first.
-        thumbnails: names in the folder `THUMBNAILS`, (n), "" where there is none; None to show
-            the images themselves instead.
+    `numbers`, each (n,), can be sorted by and filtered, at first by the first. Thumbnails are names
+    in the folder `THUMBNAILS`, "" where there is none; None shows the images themselves instead.
     """
     content: dict[str, Any] = {
         "images": relative_url(directory, page.parent),

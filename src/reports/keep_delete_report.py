@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import Markup
 
 from src.aesthetic.evaluate import Results
 from src.dataset.suspected_labels import PAGE
 from src.evaluation.binary_metrics import reliability
 from src.reports.html import write_page
-from src.reports.plots import BLUE, GREY, ORANGE, plot
+from src.reports.plots import BLUE, GREY, plot
 from src.reports.suspects import write_suspects
 from src.reports.thumbnails import image_rows
 
@@ -18,6 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 REPORT = "report.html"
+_CALIBRATION = (
+    "Of images given 70 %, 70 % should have been kept: points on the line. Each image is judged by "
+    "a model that was not trained on it."
+)
 
 
 def write_report(path: Path, results: Results, *, images: int = 12) -> None:
@@ -28,6 +31,7 @@ def write_report(path: Path, results: Results, *, images: int = 12) -> None:
     metrics = results.metrics
     if images:
         write_suspects(path.with_name(PAGE), results.directory, results.suspects or [])
+    calibration = plot(lambda axes: _reliability(axes, results))
     write_page(
         path,
         "keep_delete.html",
@@ -39,7 +43,7 @@ def write_report(path: Path, results: Results, *, images: int = 12) -> None:
         notes=results.notes,
         suspected=results.suspected,
         suspects_page=PAGE,
-        plots=_plots(results, results.test if results.test.any() else ~results.test),
+        plots=[("Can the probabilities be trusted?", calibration, _CALIBRATION)],
         galleries=_galleries(results, images),
         provenance=results.provenance,
     )
@@ -50,51 +54,19 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, Any]]:
     middle = np.argsort(np.abs(results.predicted - 0.5), kind="stable")
 
     def captioned(rows: np.ndarray) -> list[tuple[str, str]]:
+        did = ["kept" if label else "deleted" for label in results.given]
         return [
-            (
-                results.paths[row],
-                f"{100 * results.predicted[row]:.1f} %, you "
-                f"{'kept' if results.given[row] else 'deleted'} it",
-            )
+            (results.paths[row], f"{100 * results.predicted[row]:.1f} %, you {did[row]} it")
             for row in rows[:count]
         ]
 
-    undecided = "Near one half: labels of images like these teach it most."
-    return image_rows(
-        results.directory,
-        [
-            (
-                "Most likely to be deleted",
-                "The lowest probabilities of keeping.",
-                captioned(order),
-            ),
-            ("Most likely to be kept", "The highest.", captioned(order[::-1])),
-            ("Undecided", undecided, captioned(middle)),
-        ],
-    )
-
-
-def _plots(results: Results, measured: np.ndarray) -> list[tuple[str, Markup, str]]:
-    labels, probabilities = results.given[measured], results.predicted[measured]
-    return [
-        (
-            "Can the probabilities be trusted?",
-            plot(lambda axes: _reliability(axes, results)),
-            "Of images given 70 %, 70 % should have been kept: points on the line. Each image "
-            "is judged by a model that was not trained on it.",
-        ),
-        (
-            "Kept and deleted",
-            plot(lambda axes: _overlap(axes, labels, probabilities)),
-            "The less the two overlap, the better. Test images.",
-        ),
-        (
-            "Deleting more",
-            plot(lambda axes: _trade(axes, results)),
-            "From left to right more images fall below the cut: how many of the delete pile are "
-            "found, and how many of those below the cut belong there.",
-        ),
+    least, most, unsure = captioned(order), captioned(order[::-1]), captioned(middle)
+    rows = [
+        ("Most likely to be deleted", "The lowest probabilities of keeping.", least),
+        ("Most likely to be kept", "The highest.", most),
+        ("Undecided", "Near one half: labels of images like these teach it most.", unsure),
     ]
+    return image_rows(results.directory, rows)
 
 
 def _reliability(axes: "Axes", results: Results) -> None:
@@ -102,23 +74,3 @@ def _reliability(axes: "Axes", results: Results) -> None:
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     axes.plot([b["probability"] for b in bins], [b["kept"] for b in bins], marker="o", color=BLUE)
     axes.set(xlabel="probability of keeping", ylabel="share that was kept")
-
-
-def _overlap(axes: "Axes", labels: np.ndarray, probabilities: np.ndarray) -> None:
-    for label, name, colour in ((0, "deleted", ORANGE), (1, "kept", BLUE)):
-        axes.hist(
-            probabilities[labels == label], bins=[n / 20 for n in range(21)], alpha=0.6, label=name,
-            color=colour,
-        )  # fmt: skip
-    axes.set(xlabel="probability of keeping", ylabel="images")
-    axes.legend()
-
-
-def _trade(axes: "Axes", results: Results) -> None:
-    order = np.argsort(results.predicted, kind="stable")
-    deleted = np.cumsum(results.given[order] == 0)
-    if not deleted[-1]:
-        return
-    axes.plot(deleted / deleted[-1], deleted / np.arange(1, len(order) + 1), color=BLUE)
-    axes.set(xlabel="share of the delete pile found", ylabel="share of those that belong there")
-    axes.set_ylim(0, 1.02)

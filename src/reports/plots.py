@@ -10,7 +10,7 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BLUE, ORANGE, GREEN, GREY = "#3b82c4", "#e08a2c", "#3f9b63", "#8a8f98"
+BLUE, ORANGE, GREY = "#3b82c4", "#e08a2c", "#8a8f98"
 
 _STYLE: Any = {
     "font.family": "sans-serif",

@@ -24,18 +24,12 @@ def show(
     embedding: np.ndarray | None = None,
     wait: bool = True,
 ) -> Any:
-    """Serve a table of images on 127.0.0.1 and open it in the browser.
+    """Serve a table of images on 127.0.0.1 and open it in the browser until its page is closed.
 
-    Where label and prediction are words, the page begins with their confusion matrix; where they
-    are numbers, with one plotted against the other.
-
-    Args:
-        files: the images, (n).
-        columns: further columns by name, each (n); words become categories.
-        label, prediction: the columns with what was given and with what the model says.
-        embedding: features, (n, d), for the map of similar images.
-        wait: go on when the page is closed in the browser, or after Ctrl-C; False goes on at once
-            and opens no browser.
+    The columns `label` and `prediction` hold what was given and what the model says: where they are
+    words, the page begins with their confusion matrix; where they are numbers, with one plotted
+    against the other. `embedding` (n, d) makes the map of similar images. Without `wait` no browser
+    is opened, and the viewer is returned at once.
     """
     os.environ.setdefault("SPOTLIGHT_OPT_OUT", "true")  # it sends no usage figures
     try:
@@ -78,25 +72,16 @@ def _layout(frame: Any, label: str, prediction: str, embedded: bool) -> Any:
     from renumics.spotlight import layout
     from renumics.spotlight.layout import lenses
 
-    first: Any
+    views: list[Any]
     if np.issubdtype(frame[label].to_numpy().dtype, np.number):
-        first = layout.scatterplot("Prediction", label, prediction)
+        views = [layout.scatterplot("Prediction", label, prediction)]
     else:
-        first = layout.confusion_matrix("Confusion matrix", label, prediction)
-    views = [layout.tab(first, weight=45)]
+        views = [layout.confusion_matrix("Confusion matrix", label, prediction)]
     if embedded:
-        similar = layout.similaritymap("Similar images", ["embedding"], color_by_column=label)
-        views.append(layout.tab(similar, weight=55))
+        views.append(layout.similaritymap("Similar images", ["embedding"], color_by_column=label))
     shown = [lenses.image("image"), lenses.scalar(label), lenses.scalar(prediction)]
-    return layout.layout(
-        layout.split(
-            layout.split(
-                layout.tab(layout.table(), weight=60),
-                layout.tab(layout.inspector("Inspector", shown, num_columns=4), weight=40),
-                weight=55,
-                orientation="vertical",
-            ),
-            layout.split(*views, weight=45, orientation="vertical"),
-            orientation="horizontal",
-        )
+    images = [layout.table(), layout.inspector("Inspector", shown, num_columns=4)]
+    left, right = (
+        layout.split(*map(layout.tab, column), orientation="vertical") for column in (images, views)
     )
+    return layout.layout(layout.split(left, right, orientation="horizontal"))

@@ -36,8 +36,7 @@ def write_thumbnails(
 ) -> list[str]:
     """Small JPEGs, named by the content of their images; those that are there are kept.
 
-    Returns:
-        The names of the thumbnails, (n); "" for an image that cannot be read.
+    Returns their names; "" for an image that cannot be read.
     """
     names = [f"{sha256.hex()[:24]}.jpg" for sha256 in sha256s]
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,13 +50,12 @@ def write_thumbnails(
                 temporary.write_bytes(content)
         return bool(content)
 
-    failed = set()
     with progress_bar(len(missing), "thumbnails") as bar, ThreadPoolExecutor() as pool:
         for name, done in zip(missing, pool.map(write, missing), strict=True):
             bar.update()
-            if not done:
-                failed.add(name)
-    return ["" if name in failed else name for name in names]
+            if done:
+                present.add(name)
+    return [name if name in present else "" for name in names]
 
 
 def image_rows(
@@ -70,14 +68,11 @@ def image_rows(
     listed = [(heading, note, images) for heading, note, given in rows if (images := list(given))]
     paths = list(dict.fromkeys(path for _, _, images in listed for path, _ in images))
     pictures = dict(zip(paths, thumbnails([directory / path for path in paths]), strict=True))
-    return [
-        (
-            heading,
-            note,
-            [{"path": p, "caption": text, "thumbnail": pictures[p]} for p, text in images],
-        )
-        for heading, note, images in listed
-    ]
+
+    def shown(images: list[tuple[str, str]]) -> list[dict[str, Any]]:
+        return [{"path": p, "caption": text, "thumbnail": pictures[p]} for p, text in images]
+
+    return [(heading, note, shown(images)) for heading, note, images in listed]
 
 
 def _jpeg(file: Path, side: int, *, at_least: int) -> bytes:

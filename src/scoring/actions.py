@@ -31,13 +31,9 @@ def plan_action(
     into: Path,
     naming: Naming,
 ) -> Plan:
-    """Work out the changes of an action; nothing is changed yet.
+    """Work out the changes of an action on images in the wanted order; nothing is changed yet.
 
-    Args:
-        scored: the images, in the wanted order.
-        cuts, cut_by: steps for stars and folders; see `steps`.
-        folders: for "copy", "move" and "link": one for each step; "" for images that stay.
-        into: where these are made; not inside the image folder.
+    `folders` that are made in `into`: one for each of the `steps`; "" for images that stay.
     """
     directory = scored.directory
     if action == "touch":
@@ -59,10 +55,9 @@ def plan_action(
 def steps(scored: Scored, cuts: Sequence[float], by: CutBy) -> np.ndarray:
     """The step of each image, 0 for the lowest to len(cuts) for the highest, (n,) int.
 
-    Args:
-        cuts: rising; an image at a cut or above belongs to the step above it.
-        by: what the cuts are in. "quantile": the share of these images that score lower, 0 to 1;
-            "score"; "percentile": among the training images, 0 to 100; "probability": to be kept.
+    An image at a cut or above belongs to the step above it. Cuts rise, and are by "score", by
+    "probability" to be kept, by "percentile" of the training images (0 to 100), or by "quantile":
+    the share of these images that score lower (0 to 1).
     """
     values = quantiles(scored.scores) if by == "quantile" else scored.numbers.get(by)
     if values is None:
@@ -81,19 +76,12 @@ def quantiles(scores: np.ndarray) -> np.ndarray:
 
 
 def touch_in_order(directory: Path, paths: Sequence[str], *, newest_ns: int) -> list[Touch]:
-    """Modification times by which any image viewer shows these images in this order.
-
-    The first image gets the newest time, in whole seconds, each of the others one two seconds
-    older.
-    """
+    """Modification times by which any viewer shows these images in this order, the newest first."""
+    before = [(directory / path).stat().st_mtime_ns for path in paths]
     newest = newest_ns // STEP_NS * STEP_NS
     return [
-        Touch(
-            path=path,
-            before_ns=(directory / path).stat().st_mtime_ns,
-            after_ns=newest - position * STEP_NS,
-        )
-        for position, path in enumerate(paths)
+        Touch(path=path, before_ns=old, after_ns=newest - position * STEP_NS)
+        for position, (path, old) in enumerate(zip(paths, before, strict=True))
     ]
 
 
@@ -109,10 +97,8 @@ def _stars(scored: Scored, step: np.ndarray, naming: Naming) -> Plan:
     wanted = dict(zip(scored.paths, (step + 1).tolist(), strict=True))
     changes, rated_by_person, problems = rate(scored.directory, wanted, naming)
     counts = enumerate(np.bincount(step, minlength=5), 1)
-    lines = [
-        f"{len(changes):,} sidecars to write: "
-        + ", ".join(f"{count:,} × {stars}★" for stars, count in counts)
-    ]
+    shown = ", ".join(f"{count:,} × {stars}★" for stars, count in counts)
+    lines = [f"{len(changes):,} sidecars to write: {shown}"]
     if rated_by_person:
         lines.append(f"{len(rated_by_person):,} keep the stars that you or a program gave")
     same = len(scored) - len(changes) - len(rated_by_person)

@@ -92,10 +92,12 @@ def _alike(store: FeatureStore, sha256s: Sequence[bytes], similarity: float) -> 
 
 def rows(groups: Sequence[Sequence[Duplicate]]) -> list[tuple[object, ...]]:
     """The table, a heading first."""
-    heading = ("group", "kind", "path", "bytes", "different_bits", "label")
-    table: list[tuple[object, ...]] = [heading]
-    for number, group in enumerate(groups, start=1):
-        for image in group:
-            kind = "exact" if image.sha256 == group[0].sha256 else "near"
-            table.append((number, kind, image.path, image.size, image.different_bits, image.label))
-    return table
+    return [
+        ("group", "kind", "path", "bytes", "different_bits", "label"),
+        *(
+            (number, kind, image.path, image.size, image.different_bits, image.label)
+            for number, group in enumerate(groups, start=1)
+            for image in group
+            for kind in ["exact" if image.sha256 == group[0].sha256 else "near"]
+        ),
+    ]

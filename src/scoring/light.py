@@ -26,7 +26,6 @@ _PLAIN = ("builtin", "text:builtin")  # need numpy and Pillow only
 
 
 def is_light(folder: Path) -> bool:
-    """Whether a model folder is a light copy."""
     return (folder / FILE_NAME).is_file()
 
 

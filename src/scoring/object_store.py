@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from src.errors import DataError, MissingExtra
+from src.errors import DataError, MissingExtra, first_line
 from src.images import EXTENSIONS, ImageFile, UnreadableImage, read_file, scan_images
 from src.images.decode import MAX_FILE_BYTES
 
@@ -24,7 +24,7 @@ def scan(place: str) -> list[ImageFile]:
     try:
         entries = system.get_file_info(FileSelector(root, recursive=True))
     except OSError as error:
-        raise DataError(f"{place} cannot be listed: {_first_line(error)}") from None
+        raise DataError(f"{place} cannot be listed: {first_line(error)}") from None
     found = []
     for entry in entries:
         path = PurePosixPath(entry.path).relative_to(root)
@@ -58,9 +58,5 @@ def _open(uri: str) -> tuple[Any, str]:
     try:
         system, root = FileSystem.from_uri(uri)
     except (OSError, ValueError, NotImplementedError) as error:  # ArrowInvalid is a ValueError
-        raise DataError(f"{uri} cannot be opened: {_first_line(error)}") from None
+        raise DataError(f"{uri} cannot be opened: {first_line(error)}") from None
     return system, root
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -9,7 +9,6 @@ was. Ray starts a worker anew when its process or machine dies, and gives it the
 import logging
 import os
 import socket
-import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -174,12 +173,6 @@ def _check_answers(address: str) -> None:
         ) from None
 
 
-def _reason(error: BaseException) -> str:
-    """The last line of what a worker raised, without Ray's own around it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
-
-
 @contextmanager
 def _ray(address: str, workers: int) -> Iterator[Any]:
     """Ray, connected; started here it listens on this computer alone, and reports to nobody."""
@@ -195,17 +188,17 @@ def _ray(address: str, workers: int) -> Iterator[Any]:
     _check_answers(address)
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     try:
-        with _no_stderr():
-            if address:
-                source = str(Path(__file__).parents[1])
-                ray.init(address, runtime_env={"py_modules": [source]}, **quiet)
-            else:
-                processors = max(workers, os.cpu_count() or 1)
-                quiet |= {"object_store_memory": _LOCAL_OBJECT_STORE, "include_dashboard": False}
-                ray.init("local", num_cpus=processors, **quiet)
+        if address:
+            source = str(Path(__file__).parents[1])
+            ray.init(address, runtime_env={"py_modules": [source]}, **quiet)
+        else:
+            processors = max(workers, os.cpu_count() or 1)
+            quiet |= {"object_store_memory": _LOCAL_OBJECT_STORE, "include_dashboard": False}
+            ray.init("local", num_cpus=processors, **quiet)
     except (OSError, RuntimeError, ValueError, TimeoutError) as error:
+        reason = str(error).strip().rpartition("\n")[2] or type(error).__name__
         raise SettingsError(
-            f"Ray cannot be started or reached (ray_address {address!r}): {_reason(error)}"
+            f"Ray cannot be started or reached (ray_address {address!r}): {reason}"
             + (". If it asks for a token, set RAY_AUTH_MODE=token" if address else "")
         ) from None
     context = ray.data.DataContext.get_current()
@@ -218,17 +211,3 @@ def _ray(address: str, workers: int) -> Iterator[Any]:
             yield ray
     finally:
         ray.shutdown()
-
-
-@contextmanager
-def _no_stderr() -> Iterator[None]:
-    """Nothing on the standard error, of libraries either; Ray greets there, whatever one asks."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

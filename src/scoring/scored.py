@@ -19,16 +19,14 @@ from src.scoring.light import is_light, open_light
 class Scored:
     """The images of a folder with what a model says of them; everything in the order of `paths`.
 
-    Attributes:
-        numbers: name -> (n,). "score": in standard deviations of the training images. Where the
-            model gives them: "probability" that a person would keep the image; "percentile" of
-            the training images that score lower; "uncertainty", the standard deviation of a
-            person's score around the score.
+    `numbers` holds "score", in standard deviations of the training images, and where the model
+    gives them: "probability" that a person would keep the image; "percentile" of the training
+    images that score lower; "uncertainty", the standard deviation of a person's score around it.
     """
 
     directory: Path
     paths: list[str]  # relative to it, with forward slashes
-    numbers: dict[str, np.ndarray]
+    numbers: dict[str, np.ndarray]  # each (n,)
     sha256s: list[bytes]
     unreadable: dict[str, str]  # path -> why
 
@@ -96,8 +94,7 @@ def score_folder(
 ) -> Scored:
     """Score every readable image of `files`, by default of those below the folder.
 
-    Features are kept in `store_folder`, or beside the images, and computed by the engine, or in
-    this process.
+    Features are kept in `store_folder`, or beside the images.
     """
     files = scan_images(directory) if files is None else files
     with open_store(directory, store_folder) as store:

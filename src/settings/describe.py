@@ -51,10 +51,9 @@ def help_text(
         source = given.source if given else "default"
         lines.append(f"  --{key}={_spelled(value)}   ({_type_name(key, keys[key])}; {source})")
         indent = " " * 6
-        text = keys[key].description or ""
-        lines += textwrap.wrap(text, 98, initial_indent=indent, subsequent_indent=indent)
+        lines += [indent + line for line in textwrap.wrap(keys[key].description or "", 92)]
     lines += [
-        *("", "Lasting values belong into arguments.py; docs/settings.md describes every key."),
+        *("", "To keep a value, write it into arguments.py; docs/settings.md describes every key."),
         'Quote a value that holds spaces, and a list: --top_level_image_directory="my pictures" '
         '--hidden_states="[-2]"',
         *reading.problems,

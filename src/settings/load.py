@@ -15,6 +15,7 @@ from src.settings.keys import ScriptSettings, fields
 from src.settings.mistakes import hint, mend, nearest, python_mistake
 from src.settings.old_names import (
     GONE,
+    HAD_OWN_DRY_RUN,
     PARTS,
     RENAMED,
     new_training_name,
@@ -78,7 +79,7 @@ class Reading(Generic[S]):
                 group = f" in the group {script!r}" if script and source != COMMAND_LINE else ""
                 self._renamed[entry.written] = f"{key!r}{group}"
         elif source == COMMAND_LINE and key in _all_keys():
-            self.problems.append(f"{source}: {self.kind.script} has no use for {entry.written!r}")
+            self.problems.append(f"{source}: {self.kind.script} has no setting {entry.written!r}")
         elif script == self.kind.script or (not script and key not in _all_keys()):
             near = hint(entry.written, [*self.fields, *_all_keys(), *NAMES])
             self.problems.append(f"{source}: unknown key {entry.written!r}{near}")
@@ -185,11 +186,13 @@ def _from_file(arguments: Path, reading: Reading[Any]) -> Iterator[Entry]:
     def entries(path: str, values: Any, script: str = "", group: str = "") -> Iterator[Entry]:
         if not isinstance(values, Mapping):
             comma = "; remove the comma after its }" if isinstance(values, tuple) else ""
-            reading.problems.append(f"{name}: write {path} = {{...}}{comma}")
+            reading.problems.append(f"{name}: {path} must be a group: {{...}}{comma}")
             return
         for key, value in values.items():
             inner, bare = f"{path}.{key}", str(key).removesuffix(".py")
             source = f"{name}, line {lines[inner]}" if inner in lines else name
+            if inner == "args.dry_run" and "per_script" in variables and own in HAD_OWN_DRY_RUN:
+                continue
             if path == "per_script" and bare not in NAMES:
                 near = hint(bare, NAMES)
                 reading.problems.append(f"{source}: no script is called {key!r}{near}")

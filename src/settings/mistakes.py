@@ -59,7 +59,7 @@ def _unknown_name(word: str, line: str) -> str:
         return f'write the key in quotation marks: "{word}":'
     if word.lower() in _WORDS:
         return f"{word}: write {_WORDS[word.lower()]}"
-    return f'text stands in quotation marks: "{word}"'
+    return f'put text in quotation marks: "{word}"'
 
 
 def _syntax(error: SyntaxError, lines: list[str]) -> str:
@@ -82,17 +82,17 @@ def _syntax(error: SyntaxError, lines: list[str]) -> str:
     if "cannot assign" in text:
         return "write a colon, not =, between a key and its value"
     if match := re.search(r":\s*(\d+),(\d+)\s*,?\s*(#.*)?$", bare):
-        return f"write {match[1]}.{match[2]}: decimals have a point"
+        return f"write {match[1]}.{match[2]}: use a decimal point"
     if match := re.search(r":\s*(\d+(\.\d+)?)\s*%", bare):
         return f"write {float(match[1]) / 100:g} instead of {match[1]}%"
     if "invalid decimal" in text or "invalid imaginary" in text:
-        return "a number has no unit, and text stands in quotation marks"
+        return "write a number without a unit, or text in quotation marks"
     if "//" in bare or "/*" in bare:
         return "write # before a comment"
     if bare.rstrip().endswith(";"):
         return "write a comma at the end instead of a semicolon"
     if re.search(r":\s*([A-Za-z]:|~|\.{0,2}/)", bare):
-        return "text stands in quotation marks, paths too"
+        return "put text in quotation marks, paths too"
     if "forgot a comma" in text and last == number:
         return "a comma is missing between two values"
     if before and end[-1] not in ",{[(" and re.match(r"\s*[\"'}]", lines[last - 1]):

@@ -30,8 +30,10 @@ _PREFIXES = {
 for (_script, _prefix), _keys in _PREFIXES.items():
     RENAMED |= {f"{_prefix}{_key}": f"{_script}.{_key}" for _key in _keys}
 
-# Of the first trainer, without a meaning now: unrated images are never trained on, and meta.txt
-# has a form of its own.
+# Scripts whose dry_run had another name where a file has per_script: dry_run was not theirs.
+HAD_OWN_DRY_RUN = ("score_images", "classify_images", "review_labels")
+
+# Of the first trainer, without a meaning now.
 GONE = {"ignore_score_zero", "meta_fmt", "ab_analysis_regexes", "use_model_scores_for_stats"}
 
 # The dictionaries of an arguments file, most of them the first trainer's, and whose they are.

@@ -28,10 +28,7 @@ class ABScorer(keys.ScriptSettings, keys.Computing, RatingMethod):
         "active", "Which pairs are shown; 'active': those that tell most."
     )
     feature_extractor: Place = key(
-        "ViT-L/14",
-        "Whose features help the scores, if they have been computed already; otherwise those that "
-        "most images have, or the built-in ones.",
-        min_length=1,
+        "ViT-L/14", "Whose features help the scores, if there are any; or others.", min_length=1
     )
     load_model: Place = key(
         "", "A model you trained: the statistics then say where it and you disagree; '' for none."

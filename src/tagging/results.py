@@ -7,12 +7,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from src.dataset.parts import PART_NAMES, TRAIN, VALIDATION
+from src.dataset.split import PART_NAMES, TRAIN, VALIDATION
 from src.dataset.suspected_labels import ADD, FILE_NAME, PAGE, SuspectedLabel, write_suspected
 from src.errors import DataError
 from src.evaluation.label_errors import wrong_tag_probabilities
-from src.evaluation.multilabel import TagMetrics, f_beta, measure_tags, slices, summarise
-from src.evaluation.multilabel_scores import against, row_blocks
+from src.evaluation.multilabel import (
+    TagMetrics,
+    against,
+    f_beta,
+    measure_tags,
+    row_blocks,
+    slices,
+    summarise,
+)
 from src.evaluation.resampling import intervals
 from src.evaluation.verdicts import tagging_verdicts
 from src.files import rows_of, write_csv, write_text

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from src.dataset.labelled import LabelledImages, label_counts, some
-from src.dataset.parts import PART_NAMES, TEST, TRAIN, VALIDATION
+from src.dataset.split import PART_NAMES, TEST, TRAIN, VALIDATION
 from src.errors import DataError, SettingsError
 from src.images import scan_images
 from src.settings.classifier import ClassifierTraining

@@ -10,7 +10,7 @@ import numpy as np
 from src.dataset import duplicates
 from src.dataset.deduplicate import Deduplicated
 from src.dataset.labelled import LabelledImages, label_counts
-from src.dataset.parts import TEST, TRAIN, VALIDATION
+from src.dataset.split import TEST, TRAIN, VALIDATION
 from src.errors import DataError
 from src.image_models.fine_tune import Objective
 from src.image_models.head import LinearHead

@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from src.errors import ModelError
-from src.evaluation.multilabel_scores import against, sorted_columns
+from src.evaluation.multilabel import against, sorted_columns
 from src.files import write_text
 from src.tagging.selected_tags import SelectedTag, category_name
 

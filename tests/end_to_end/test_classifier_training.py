@@ -276,7 +276,7 @@ def test_two_processes_train_as_one_and_write_once(digits, convnext, tmp_path):
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["--training_args.learning_rat=1"], "Did you mean 'learning_rate'?"),
+        (["--training_args.learning_rat=1"], "'training_args.learning_rate'?"),
         (["--top_level_image_directory=nowhere"], "there is no folder 'nowhere'"),
         (["--load_model=nowhere"], "there is no classifier in 'nowhere'"),
         (["--mode=evaluate"], "needs load_model"),
@@ -299,7 +299,7 @@ def test_one_category_alone_is_told_before_anything_is_computed(digits, convnext
 @pytest.mark.real_assets
 def test_a_head_on_a_real_backbone_knows_the_photographs_categories(real_assets, tmp_path):
     from src.classifier.target import Classes
-    from src.dataset.parts import TEST
+    from src.dataset.split import TEST
     from src.image_models.train import train
     from tests.training import training
 

@@ -74,10 +74,12 @@ def test_the_first_trainers_file_trains_a_model_of_taste(place):
 
 def test_version_0s_file_trains_both(place, tmp_path):
     file = ROOT / "tests" / "fixtures" / "version_0" / "arguments.txt"
-    words = ("--top_level_image_directory=images", "--mode=train", f"--save_model={tmp_path / 'm'}")
-    run(place, "aesthetic_predictor_training", *words, "--feature_extractor=builtin", file=file)
+    words = ("--top_level_image_directory=images", "--mode=train", "--device=cpu")
+    taste = (f"--save_model={tmp_path / 'taste'}", "--feature_extractor=builtin")
+    run(place, "aesthetic_predictor_training", *words, *taste, file=file)
     base = f"--base_model={tiny_models.convnext(tmp_path / 'backbone')}"
-    notes = run(place, "custom_classifier_training", *words, base, file=file)
+    words = (*words, base, f"--save_model={tmp_path / 'classes'}")
+    notes = run(place, "custom_classifier_training", *words, file=file)
     assert "former names" not in notes, "it has no key of these scripts that was renamed"
 
 

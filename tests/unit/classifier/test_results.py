@@ -11,7 +11,7 @@ import pytest
 
 from src.classifier.results import columns, measure, write_results
 from src.dataset.classes import read_categories
-from src.dataset.parts import TEST, TRAIN
+from src.dataset.split import TEST, TRAIN
 from src.dataset.suspected_labels import read_suspected
 from src.evaluation.verdicts import classification_verdicts
 from src.image_models.target import Images, Predictions

@@ -7,7 +7,7 @@ import pytest
 
 from src.dataset.classes import check_counts, read_categories
 from src.dataset.deduplicate import deduplicate
-from src.dataset.parts import TEST, TRAIN, VALIDATION, split_parts
+from src.dataset.split import TEST, TRAIN, VALIDATION, split_parts
 from src.errors import DataError
 from tests.conftest import make_image, make_images
 

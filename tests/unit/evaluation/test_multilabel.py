@@ -7,6 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from src.evaluation.multilabel import (
+    against,
     f_beta,
     matthews,
     measure_tags,
@@ -14,7 +15,6 @@ from src.evaluation.multilabel import (
     slices,
     summarise,
 )
-from src.evaluation.multilabel_scores import against
 
 
 def random_case(seed=0, n=300, k=11, kind=np.float32):
@@ -91,7 +91,7 @@ def test_sparse_and_dense_labels_and_many_blocks_agree(monkeypatch):
     whole = summarise(
         measure_tags(scores, labels, np.full(11, 0.5)), scored=against(scores, labels)
     )
-    monkeypatch.setattr("src.evaluation.multilabel_scores._BLOCK", 700)
+    monkeypatch.setattr("src.evaluation.multilabel._BLOCK", 700)
     monkeypatch.setattr("src.evaluation.multilabel._POOLED", 100)
     sparse = csr_array(labels.astype(np.uint8))
     parts = summarise(

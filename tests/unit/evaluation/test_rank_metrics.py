@@ -2,13 +2,11 @@
 
 import json
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from src.evaluation.rank_metrics import (
-    accuracy_by_gap,
     evaluate,
     interval_coverage,
     pairwise_accuracy,
@@ -88,22 +86,6 @@ def test_ten_thousand_images_against_the_closed_form():
     predicted = np.concatenate([given[:9_000], given[9_000:][::-1]])
     wrong = (1_000 * 999) / (10_000 * 9_999)
     assert pairwise_accuracy(given, predicted) == pytest.approx(1 - wrong, abs=1e-12)
-
-
-def test_accuracy_by_gap_rises_with_the_gap_and_holds_every_pair():
-    rng = np.random.default_rng(2)
-    given = rng.normal(size=300)
-    bins = accuracy_by_gap(given, given + rng.normal(size=300), bins=5)
-    assert len(bins) == 5
-    assert sum(b["n"] for b in bins) == 300 * 299 // 2
-    assert bins[0]["ab"] < 0.65 < 0.9 < bins[-1]["ab"]
-    assert all(a["from"] < a["to"] <= b["from"] for a, b in pairwise(bins))
-
-
-def test_accuracy_by_gap_with_few_distinct_gaps():
-    assert accuracy_by_gap([1, 2], [0, 1]) == [{"from": 1.0, "to": 1.0, "n": 1, "ab": 1.0}]
-    assert accuracy_by_gap([1, 1], [0, 1]) == []
-    assert sum(b["n"] for b in accuracy_by_gap([0, 1, 2], [0, 1, 2], bins=8)) == 3
 
 
 def test_interval_coverage_of_true_gaussians_is_nominal():

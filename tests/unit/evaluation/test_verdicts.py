@@ -11,7 +11,10 @@ from src.evaluation.verdicts import CurvePoint
     ("sentence", "words"),
     [
         (verdicts.ordering(0.43, (0.21, 0.66), 19), "No better than a coin so far"),
-        (verdicts.ordering(0.70, (0.58, 0.80), 40), "this is uncertain (58% to 80%)"),
+        (
+            verdicts.ordering(0.70, (0.58, 0.80), 40),
+            "50 %. With 40 test images this is uncertain",
+        ),
         (verdicts.ordering(0.80, (0.77, 0.83), 400), "agrees with your scores on 80%"),
         (verdicts.ordering(None, None, 3), "all have the same score"),
         (verdicts.keeping(0.55, (0.41, 0.70), 30), "No better than a coin so far"),
@@ -64,8 +67,8 @@ def test_nothing_is_said_of_what_was_not_measured():
     ("worse", "words"),
     [
         (["ridge", "logistic", "kernel"], "The small networks are used: clearly the best"),
-        (["ridge"], "Three methods are level; the small networks are used"),
-        ([], "Four methods are level"),
+        (["ridge"], "3 methods are level; the small networks are used"),
+        ([], "4 methods are level"),
     ],
 )
 def test_heads_that_are_level_are_called_so(worse, words):

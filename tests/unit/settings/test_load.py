@@ -54,6 +54,8 @@ per_script = {"score_images.py": {"score_first": "worst"}}
     (line,) = caplog.messages
     assert "'score_action' is now 'action' in the group 'score_images'" in line
     assert "existing" not in line, "this script has no such key"
+    text = "args = {'score_action': 'touch', 'dry_run': False}\nper_script = {}"
+    assert load(tmp_path, text, kind=ScoreImages).dry_run, "there, it was for the tag scripts"
 
 
 def test_paths_are_expanded(tmp_path, monkeypatch):

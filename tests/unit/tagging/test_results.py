@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from src.dataset.parts import TEST, TRAIN, VALIDATION
+from src.dataset.split import TEST, TRAIN, VALIDATION
 from src.dataset.suspected_labels import read_suspected
 from src.errors import ModelError
 from src.image_models.target import Images, Predictions

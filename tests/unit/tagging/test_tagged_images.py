@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from src.dataset.parts import TEST, TRAIN, VALIDATION, split_parts
+from src.dataset.split import TEST, TRAIN, VALIDATION, split_parts
 from src.errors import DataError, SettingsError
 from src.tagging import tagged_images
 from src.tagging.tagged_images import binary_labels

@@ -49,12 +49,6 @@ def test_what_is_no_text_is_refused(tmp_path, content):
         read_tags(tmp_path / "a.txt", LINES)
 
 
-def test_a_folder_in_place_of_a_file(tmp_path):
-    (tmp_path / "a.jpg.txt").mkdir()
-    with pytest.raises(DataError, match="cannot be read"):
-        read_tags(tmp_path / "a.jpg.txt", LINES)
-
-
 def test_written_text():
     assert format_tags([" b", "a", "b", ""], LINES) == "b\na\n"
     assert format_tags(["b", "a"], COMMAS) == "b, a\n"

@@ -51,7 +51,7 @@ def main(settings: ABScorer) -> None:
     print(statistics.report())
     folder = {"top_level_image_directory": directory}
     print(f"\nSaved in {directory / 'score.json'}.")
-    print(f"To rate on: {command('aesthetic_ab_scorer', **folder)}")
+    print(f"To continue rating: {command('aesthetic_ab_scorer', **folder)}")
     print(f"Next: {command('aesthetic_predictor_training', **folder)}")
 
 

@@ -50,9 +50,13 @@ def main(settings: ScoreFromModel) -> None:
     if not filled:
         print("\nEvery image is rated already: nothing was written.")
     elif settings.dry_run:
-        print("\nThis was a dry run, nothing was written. Next: the same with --dry_run=False")
+        print(
+            "\nThis was a dry run, nothing was written. Next: the same command with --dry_run=False"
+        )
     else:
-        print(f"\nSaved in {directory / 'score.json'}. To give your own opinion on these guesses:")
+        print(
+            f"\nSaved in {directory / 'score.json'}. To correct these guesses by your own choices:"
+        )
         print(f"Next: {command('aesthetic_ab_scorer', top_level_image_directory=directory)}")
 
 

@@ -121,6 +121,6 @@ training_args = {
 # How results are measured and shown.
 evaluation_args = {
     "per_device_eval_batch_size": 32,  # images in one pass through a model
-    "bootstrap_samples": 1000,  # behind the 95 % intervals
+    "bootstrap_samples": 1000,  # behind the 95% intervals
     "report_images": 12,  # thumbnails in each row of report.html
 }

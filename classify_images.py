@@ -24,7 +24,7 @@ def main(settings: ClassifyImages) -> None:
     if not settings.load_model:
         raise SettingsError("set load_model to the folder of a trained classifier")
     if settings.action != "table" and into is None:
-        raise SettingsError("set into to the folder that gets the category folders")
+        raise SettingsError("set into to the folder in which the category folders are made")
     from src.image_models.backbone import open_classifier
 
     classifier = open_classifier(settings.load_model, device=settings.device)
@@ -41,7 +41,7 @@ def main(settings: ClassifyImages) -> None:
     for name, count in Counter(category for _, category in chosen).most_common(20):
         print(f"{count:7} {name}")
     if len(chosen) < len(best):
-        print(f"{len(best) - len(chosen):7} less probable than minimum")
+        print(f"{len(best) - len(chosen):7} below the minimum probability")
     if settings.action != "table" and into is not None:
         _sort(settings, chosen, into)
 

@@ -28,7 +28,7 @@ def main(settings: FindDuplicates) -> None:
     conflicts = [group for group in found.groups if labels_conflict(group)]
     print(
         f"{found.images:,} images: {exact:,} groups of identical ones, "
-        f"{len(found.groups) - exact:,} of images that look alike, {len(found.unreadable):,} "
+        f"{len(found.groups) - exact:,} of similar images, {len(found.unreadable):,} "
         "unreadable"
     )
     if conflicts:
@@ -36,7 +36,7 @@ def main(settings: FindDuplicates) -> None:
         for group in conflicts[:10]:
             print("  " + " = ".join(image.path for image in group[:4]))
     print(f"Table: {output / 'duplicates.csv'}\nPage: {output / 'duplicates.html'}")
-    print("Next: open the page, and delete what you do not need yourself")
+    print("Next: open the page, then delete the copies you do not need; this program never does")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ def main(settings: PruneFeatures) -> None:
     with open_store(directory, elsewhere) as store:
         counts = store.prune(scan_images(directory))
         print(
-            f"{store.file}: forgot {counts['files']} files that are gone and "
-            f"{counts['features']} feature vectors; {counts['bytes'] / 1e6:.1f} MB given back."
+            f"{store.file}: removed the entries of {counts['files']} missing files and "
+            f"{counts['features']} feature vectors; {counts['bytes'] / 1e6:.1f} MB freed."
         )
 
 

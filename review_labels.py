@@ -31,7 +31,7 @@ def main(settings: ReviewLabels) -> None:
         or (at_least and not suspect.decision and suspect.surprise >= at_least)
     ]
     if not wrong:
-        print(f"None of the {len(suspects):,} labels in {decisions} is to be changed")
+        print(f"None of the {len(suspects):,} labels in {decisions} has to change")
         return
     undo_folder, dry_run = decisions.resolve().parent, settings.dry_run
     plan = corrections(settings, wrong)

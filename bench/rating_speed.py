@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from src.rating.session import RatingDatabase
-from src.rating.storage.choice_log import ChoiceLog, Event
+from src.rating.storage.choice_log import ChoiceLog
+from src.rating.storage.choice_rows import Event
 
 CHOICES, LOGGED, FEATURES = 200, 20_000, 64
 

@@ -1,4 +1,4 @@
-"""Whether "the order is about 84 % there" is true, and "you can stop here" in time.
+"""Whether "the order is about 84% there" is true, and "you can stop here" in time.
 
     REAL_ASSETS=... python -m bench.stop_here [SEEDS [FIRST]]
 

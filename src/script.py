@@ -28,7 +28,7 @@ def run(main: Callable[[S], None], kind: type[S], script: str, words: Sequence[s
 
 
 def exit_code(main: Callable[[S], None], kind: type[S], script: str, words: Sequence[str]) -> int:
-    """0: done; 2: something the user can mend, told in a line; 130: stopped with Ctrl-C.
+    """0: done; 2: a mistake that the user can correct, in one line; 130: stopped with Ctrl-C.
 
     Python's own 1 with a traceback is a fault of the program.
     """
@@ -53,7 +53,7 @@ def exit_code(main: Callable[[S], None], kind: type[S], script: str, words: Sequ
         print(error, file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
-        print("\nStopped. What was done so far is kept.", file=sys.stderr)
+        print("\nStopped. Everything done so far is kept.", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,7 +16,8 @@ from src.rating.models.graph import Choices
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.scoring import Answer, EloScoring, PosteriorScoring, Scoring, as_choices
 from src.rating.statistics import ChoiceCounts
-from src.rating.storage.choice_log import ANSWERS, NAME, ChoiceLog
+from src.rating.storage.choice_log import NAME, ChoiceLog
+from src.rating.storage.choice_rows import ANSWERS
 
 logger = logging.getLogger(__name__)
 

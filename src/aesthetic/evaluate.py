@@ -85,7 +85,7 @@ def evaluate_scores(
 
     Args:
         data: the images; those kept back for testing are the ones that it has not seen.
-        bootstrap: resamples behind the 95 % intervals; 0 for none.
+        bootstrap: resamples behind the 95% intervals; 0 for none.
         unknown: ancestors that do not say what they have seen.
         previous: the model that it replaces.
     """
@@ -193,7 +193,7 @@ def _table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     def shown(value: float | None, form: str) -> str:
         return "–" if value is None else format(value, form)
 
-    lines = [f"{'':8}{'n':>7}{'AB':>9}{'95 % interval':>18}{'Spearman':>10}{'rmse':>8}"]
+    lines = [f"{'':8}{'n':>7}{'AB':>9}{'95% interval':>18}{'Spearman':>10}{'rmse':>8}"]
     for part, m in metrics.items():
         interval = m.get("ab_interval")
         ends = f"{interval[0]:.1%} … {interval[1]:.1%}" if interval else ""

@@ -8,9 +8,8 @@ from typing import Self
 import numpy as np
 
 from src.aesthetic.heads.base import FloatArray
-from src.dataset.deduplicate import distinct
+from src.dataset.deduplicate import distinct, report_conflicts
 from src.dataset.duplicates import groups as duplicate_groups
-from src.dataset.keep_delete import report_conflicts
 from src.dataset.scores import DataHolder
 from src.dataset.split import check_parts
 from src.dataset.trained_on import FILE_NAME, TrainedOn

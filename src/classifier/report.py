@@ -67,7 +67,7 @@ def _headline(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if not test["n"]:
         return [("not measured", "–", "no test images")]
     low, high = test["accuracy_interval"]
-    interval = f"95 % interval {low:.1%} to {high:.1%}"
+    interval = f"95% interval {low:.1%} to {high:.1%}"
     return [
         ("of test images put into the right category", f"{test['accuracy']:.1%}", interval),
         ("by guessing", f"{test['chance']:.1%}", "chance level"),

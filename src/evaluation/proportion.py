@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-_Z = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
+_Z = 1.959963984540054  # 97.5% quantile of the standard normal distribution
 
 
 @dataclass(frozen=True)
 class Proportion:
-    """`successes` of `trials`, with Wilson's 95 % interval."""
+    """`successes` of `trials`, with Wilson's 95% interval."""
 
     successes: int
     trials: int
@@ -25,7 +25,7 @@ class Proportion:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval (Wilson 1927); (0, 1) without trials."""
+        """Wilson's 95% interval (Wilson 1927); (0, 1) without trials."""
         if not self.trials:
             return 0.0, 1.0
         n, p = self.trials, self.successes / self.trials
@@ -40,12 +40,12 @@ class Proportion:
         return Proportion(self.successes + other.successes, self.trials + other.trials)
 
     def __str__(self) -> str:
-        """As in "73.1 % (64.0–80.7 %, 80 of 110)"; "–" without trials."""
+        """As in "73.1% (64.0–80.7%, 80 of 110)"; "–" without trials."""
         if self.value is None:
             return "–"
         low, high = self.interval
         return (
-            f"{100 * self.value:.1f} % ({100 * low:.1f}–{100 * high:.1f} %, "
+            f"{100 * self.value:.1f}% ({100 * low:.1f}–{100 * high:.1f}%, "
             f"{self.successes:,} of {self.trials:,})"
         )
 
@@ -61,7 +61,7 @@ def ceiling(consistency: Proportion) -> tuple[float, float, float] | None:
     s = p² + (1 - p)², and a perfect model foretells the choice with p = (1 + √(2s - 1)) / 2. Where
     p differs between the pairs this is an upper bound (Jensen's inequality).
 
-    Returns the estimate and the ends of its 95 % interval; None below ten repeats.
+    Returns the estimate and the ends of its 95% interval; None below ten repeats.
     """
     if consistency.trials < FEWEST_REPEATS or consistency.value is None:
         return None

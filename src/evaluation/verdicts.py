@@ -23,8 +23,8 @@ NO_PROBABILITIES = (
     "Too few images to give probabilities: only their order is known. Add images of both kinds."
 )
 JUDGED_BY_HEART = (
-    "Every image was seen in training, so that cuts, plots and suspected labels are those of a "
-    "model that may know the labels by heart."
+    "Every image was seen in training, so the cuts, plots and suspected labels come from a model "
+    "that may have memorised the labels."
 )
 
 
@@ -37,7 +37,7 @@ class CurvePoint(NamedTuple):
 
 
 def level(value: float | None, interval: Interval | None) -> Level:
-    """How a proportion with its 95 % interval compares with tossing a coin."""
+    """How a proportion with its 95% interval compares with tossing a coin."""
     if value is None:
         return "unknown"
     low, high = interval or (value, value)
@@ -49,7 +49,9 @@ def level(value: float | None, interval: Interval | None) -> Level:
 def ordering(ab: float | None, interval: Interval | None, images: int) -> str:
     """How well pairs of test images are ordered, and how sure that is."""
     if ab is None:
-        return "The test images all have the same score, so nobody knows how good the model is."
+        return (
+            "The test images all have the same score, so there is no telling how good the model is."
+        )
     low, high = interval or (ab, ab)
     sure = level(ab, interval)
     if sure == "chance":
@@ -59,7 +61,7 @@ def ordering(ab: float | None, interval: Interval | None, images: int) -> str:
         )
     said = (
         f"Shown two images that it has never seen, the model agrees with your scores on {ab:.0%} "
-        f"of the pairs ({low:.0%} to {high:.0%}); tossing a coin would give 50 %."
+        f"of the pairs ({low:.0%} to {high:.0%}); tossing a coin would give 50%."
     )
     more = f" With {images} test images this is uncertain: rate more images to know better."
     return said + more if sure == "uncertain" else said
@@ -68,7 +70,7 @@ def ordering(ab: float | None, interval: Interval | None, images: int) -> str:
 def keeping(auc: float | None, interval: Interval | None, images: int) -> str:
     """How well kept and deleted test images are told apart."""
     if auc is None:
-        return "The test images are all of one kind, so nobody knows how good the model is."
+        return "The test images are all of one kind, so there is no telling how good the model is."
     low, high = interval or (auc, auc)
     often = f"in {auc:.0%} of the cases ({low:.0%} to {high:.0%}"
     if level(auc, interval) == "chance":
@@ -78,46 +80,46 @@ def keeping(auc: float | None, interval: Interval | None, images: int) -> str:
         )
     return (
         "Shown a kept and a deleted image that it has never seen, the model prefers the kept one "
-        f"{often}); tossing a coin would give 50 %."
+        f"{often}); tossing a coin would give 50%."
     )
 
 
 OWN_SCORES = (
-    "All rated images were trained on: the test is your choices, each foretold by fits that knew "
-    "neither the choice nor its images. Agreement with the scores of the rating window would "
-    "flatter, since these are partly made from the same features."
+    "The model was trained on all rated images; the test is your choices, each predicted by a fit "
+    "that knew neither the choice nor its images. Agreement with the scores of the rating window "
+    "would flatter the model, since these are partly made from the same features."
 )
 
 STAND_IN = (
-    "These fits use the kernel head in place of the small networks, which would take minutes: the "
-    "figures on choices are the kernel's, not the networks' own."
+    "These fits use the kernel head, because the small networks would take minutes: the figures on "
+    "choices are the kernel's."
 )
 
 
 def choices(said: Proportion, kind: str) -> str:
     """How many choices of a kind, such as "random pairs", are foretold."""
     if said.value is None or said.trials < FEWEST_CHOICES:
-        return f"Too few choices between {kind} to tell how many the model foretells."
+        return f"Too few choices between {kind} to tell how many the model predicts."
     low, high = said.interval
     chance = level(said.value, said.interval) == "chance"
     sure = "No better than a coin so far, or too few to tell:" if chance else "On unseen images,"
     share = f"{said.value:.0%} ({low:.0%} to {high:.0%})"
-    return f"{sure} the model foretells {share} of your {said.trials:,} choices between {kind}."
+    return f"{sure} the model predicts {share} of your {said.trials:,} choices between {kind}."
 
 
 def picked(said: Proportion) -> list[str]:
-    """The same of pairs that were picked because they were hard to foretell."""
+    """The same of pairs that were picked because they were hard to predict."""
     if said.value is None or said.trials < FEWEST_CHOICES:
         return []
     low, high = said.interval
     return [
-        f"Of {said.trials:,} choices between pairs that were picked for being hard it foretells "
-        f"{said.value:.0%} ({low:.0%} to {high:.0%})."
+        f"Of {said.trials:,} choices between pairs that were picked because they are hard, it "
+        f"predicts {said.value:.0%} ({low:.0%} to {high:.0%})."
     ]
 
 
 def choices_left_out(number: int) -> str:
-    return f"{number:,} choices show images that were seen in training before and are left out."
+    return f"{number:,} choices show images from an earlier training and are not counted."
 
 
 def no_test(*, seen: int, images: int) -> str:
@@ -125,8 +127,8 @@ def no_test(*, seen: int, images: int) -> str:
     if seen == images:
         return (
             "No figure on new images: the model was trained on all of these, itself or through a "
-            "model that it builds on. Add or rate new images to test on; the figures on images "
-            "that it had not seen are those of its own training."
+            "model that it builds on. Add or rate new images to test on, or see the report of its "
+            "own training."
         )
     if seen:
         return (
@@ -135,41 +137,40 @@ def no_test(*, seen: int, images: int) -> str:
             "without load_model."
         )
     return (
-        "Nothing was kept back to test on, so nobody knows how good the model is on new images: "
-        "set fraction_for_test to 0.25 to find out."
+        "No images were kept for testing, so there is no telling how good the model is on new "
+        "images: set fraction_for_test to 0.25 to find out."
     )
 
 
 def unknown_ancestors(names: Sequence[str]) -> list[str]:
     """What cannot be known of models that do not keep what they have seen."""
     return [
-        f"{name} was trained on other people's ratings; whether these pictures were among them is "
-        "not known."
+        f"{name} was trained on other people's ratings; these pictures may have been among them."
         if name.endswith((".safetensors", ".pth"))
-        else f"The model {name} was made before models kept which images they have seen: its own "
-        "split of this folder is taken. Train it again for figures to be sure of."
+        else f"The model {name} comes from a version that did not record which images a model has "
+        "seen, so its own split of this folder is used. Train it again for reliable figures."
         for name in names
     ]
 
 
 def started_afresh(seen: int) -> str:
     return (
-        f"The model to go on from was trained on {seen:,} of these images, so its scores of them "
-        "are no evidence: this model learns from all of them afresh."
+        f"The model to start from was trained on {seen:,} of these images, so its scores for them "
+        "prove nothing: this model learns from all images afresh."
     )
 
 
 def corrected_by_new_images(new: int) -> str:
     return (
-        f"The model to go on from is corrected by the {new:,} training images that are new to it; "
-        "that orders them better than learning from all of them afresh."
+        f"The model to start from is corrected with the {new:,} training images new to it; "
+        "that orders them better than learning from all images afresh."
     )
 
 
 def only_unseen(images: int) -> str:
     return (
-        f"Cuts, plots and suspected labels are those of the {images:,} images that the model was "
-        "not trained on."
+        f"Cuts, plots and suspected labels cover only the {images:,} images that the model was not "
+        "trained on."
     )
 
 
@@ -193,13 +194,13 @@ def learning(curve: Sequence[CurvePoint], measure: str = "AB") -> list[str]:
     elif gain + half < _LEVEL:
         more = "rating more images like these would hardly help"
     else:
-        more = "whether more would help is not clear yet"
+        more = "it is not yet clear whether more would help"
     ends = f"{100 * (gain - half):+.1f} to {100 * (gain + half):+.1f}"
     return [f"{said} ({100 * gain:+.1f} points for each doubling, {ends}): {more}."]
 
 
 def consistency(repeats: Proportion) -> list[str]:
-    """How alike a person answers repeated pairs, and the most that a model can foretell."""
+    """How alike a person answers repeated pairs, and the most that a model can predict."""
     if repeats.trials < FEWEST_REPEATS:
         return []
     said = f"You answered {repeats.successes} of {repeats.trials} repeated pairs the same way"
@@ -208,7 +209,7 @@ def consistency(repeats: Proportion) -> list[str]:
         return [f"{said}, no more than by chance."]
     best, low, high = most
     return [
-        f"{said}. No model can foretell more than about {best:.0%} of your choices "
+        f"{said}. No model can predict more than about {best:.0%} of your choices "
         f"({low:.0%} to {high:.0%})."
     ]
 
@@ -218,8 +219,8 @@ def compared(before: float, now: float, difference: Interval, images: int) -> st
     low, high = difference
     verdict = "better" if low > 0 else "worse" if high < 0 else "no clear difference"
     return (
-        f"The model that was in this folder before orders {before:.1%} of the pairs of {images} "
-        f"test images that neither has seen as you do, this one {now:.1%}: {verdict} (difference "
+        f"On {images} test images that neither has seen, the previous model in this folder orders "
+        f"{before:.1%} of the pairs as you do, this one {now:.1%}: {verdict} (difference "
         f"{100 * low:+.1f} to {100 * high:+.1f} points)."
     )
 
@@ -235,7 +236,7 @@ def suspects(count: int, contradicted: Proportion, images: int) -> str:
     return (
         f"{count:,} labels to look at, the most surprising first; about "
         f"{round(contradicted.value * images):,} ({low:,} to {high:,}) of all {images:,} are "
-        f"expected to be wrong: so many contradict the model where it is surest "
+        f"expected to be wrong, judging by the labels that contradict the model where it is surest "
         f"({contradicted.successes} of {contradicted.trials})."
     )
 
@@ -256,13 +257,13 @@ def head_chosen(chosen: str, accuracies: Mapping[str, float], clearly_worse: Seq
     """
     used = f"{_HEADS.get(chosen, f'{chosen} is')} used"
     if not accuracies:
-        return f"Too few images, or different scores, to compare methods: {used}."
+        return f"Too few images, or too few different scores, to compare methods: {used}."
     ordered = sorted(accuracies.items(), key=lambda item: -item[1])
     shown = ", ".join(f"{name} {accuracy:.1%}" for name, accuracy in ordered)
     level = len(accuracies) - len(clearly_worse)
     verdict = f"{used[0].upper()}{used[1:]}: clearly the best"
     if level > 1:
-        verdict = f"{level} methods are level; {used}"
+        verdict = f"No clear difference between the {level} best methods; {used}"
     return f"{verdict} (pairs of left-out images ordered right: {shown})."
 
 
@@ -276,8 +277,8 @@ def classification_verdicts(metrics: Mapping[str, Any]) -> list[str]:
     ]
     if test["n"] >= _CALIBRATED and test["calibration_error"] > 0.1:
         sentences.append(
-            f"Its probabilities are off by {test['calibration_error']:.0%} on average: trust the "
-            "order they give more than their values."
+            f"Its probabilities are off by {test['calibration_error']:.0%} on average: trust their "
+            "order more than their values."
         )
     weak = [row["name"] for row in test["per_class"] if (row["recall"] or 0) < 0.5 and row["n"]]
     if weak:
@@ -293,17 +294,17 @@ def _accuracy(test: Mapping[str, Any], images: str) -> list[str]:
         return []
     low, high = test["accuracy_interval"]
     sentences = [
-        f"Of {images}, {test['accuracy']:.1%} were put into the right category (95 % interval "
+        f"Of {images}, {test['accuracy']:.1%} were put into the right category (95% interval "
         f"{low:.0%} to {high:.0%}). Always naming the largest category would give "
         f"{test['majority']:.1%}."
     ]
     if test["accuracy"] <= test["majority"]:
         sentences.append(
-            "So nothing shows that the model has learnt anything of use. Check that the folders "
+            "So there is no sign that the model has learnt anything useful. Check that the folders "
             "hold what their names say."
         )
     elif low <= test["majority"]:
-        sentences.append("With so few test images, the difference may be chance.")
+        sentences.append("With so few test images, the difference may be due to chance.")
     return sentences
 
 
@@ -313,7 +314,7 @@ def tagging_verdicts(metrics: Mapping[str, Any]) -> list[str]:
     sentences = _untested(metrics)
     if test["n"]:
         interval = test.get("micro_f1_interval")
-        uncertain = f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+        uncertain = f" (95% interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
         sentences.append(
             f"On {_tested_on(metrics)}, {test['precision']:.0%} of the given tags are right, and "
             f"{test['recall']:.0%} of the true tags are given: micro F1 {test['micro_f1']:.3f}"
@@ -341,11 +342,11 @@ def _untested(metrics: Mapping[str, Any]) -> list[str]:
     if unknown:
         sentences.append(
             f"{' and '.join(unknown)} does not say which images it was trained on. If these are "
-            "among them, the results look better than they are."
+            "among them, the results are too good to be true."
         )
     if not metrics["test"]["n"]:
         sentences.append(
-            "No images were left to test on, so nobody knows how good the model is on new images: "
-            "set fraction_for_test to 0.25, or evaluate it on images that it has not seen."
+            "No images were left to test on, so there is no telling how good the model is on new "
+            "images: set fraction_for_test to 0.25, or evaluate it on images that it has not seen."
         )
     return sentences

@@ -47,10 +47,10 @@ class Computed(NamedTuple):
     """What came of one file: a vector, a content whose vector is known already, or a problem."""
 
     file: ImageFile
-    sha256: bytes | None
-    perceptual_hash: bytes | None
-    vector: np.ndarray | None
-    problem: str | None
+    sha256: bytes | None = None
+    perceptual_hash: bytes | None = None
+    vector: np.ndarray | None = None
+    problem: str | None = None
 
 
 # The content of an image by its path; an OSError where it cannot be read.

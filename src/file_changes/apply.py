@@ -57,7 +57,9 @@ def carry_out(plan: Plan, script: str, what: str, undo_folder: Path, *, dry_run:
     if not plan.changes:
         return False
     if dry_run:
-        print("Nothing was changed: this was a dry run. Next: the same with --dry_run=False")
+        print(
+            "Nothing was changed: this was a dry run. Next: the same command with --dry_run=False"
+        )
         return False
     undo_file = new_undo_file(undo_folder, what)
     print(undo_line(script, undo_file), flush=True)

@@ -59,12 +59,10 @@ class ImageTable:
         if len(self.allowed) >= 2:
             return
         one = [self.names[number] for number in self.allowed]
-        what = f"is only one image to show, {one[0]}" if one else "are no images"
-        excluded = int((self._found & self.excluded).sum())
-        gone = int((self.rateable & self.unavailable).sum())
-        counts = ((excluded, "excluded"), (gone, "gone or unreadable"))
-        reasons = ", ".join(f"{count} {text}" for count, text in counts if count)
+        what = f"is only one image to show, {one[0]}" if one else "are no images to show"
+        hidden = int(self._found.sum()) - len(one)
+        but = f" ({hidden} excluded, gone or unreadable)" if hidden else ""
         raise DataError(
-            f"there {what} in {self._directory}{f' ({reasons})' if reasons else ''}: "
+            f"there {what} in {self._directory}{but}: "
             "comparing takes at least two, add images to the folder"
         )

@@ -71,8 +71,6 @@ class RatingDatabase:
         seed: int | None = None,
         goal: int = 100,
     ) -> None:
-        if method not in get_args(Method) or selection not in get_args(Selection):
-            raise ValueError(f"unknown method {method!r} or selection {selection!r}")
         self.directory, self.goal = Path(directory), goal
         self._lock, self._writing = threading.RLock(), threading.Lock()
         found = find_images(self.directory) if images is None else [posix(path) for path in images]
@@ -144,7 +142,11 @@ class RatingDatabase:
         """
         if self._live.due:
             self._live.refit()
-            self._save_in_passing()
+            try:
+                self._write()
+            except DataError as error:  # only said, since nothing is lost by it
+                with self._lock:
+                    self._store.notices.append(str(error))
         self._live.assess(np.flatnonzero(self._images.rateable))
         with self._lock:
             if len(self._shown) > 1:  # after an undo the pair that was put off comes next
@@ -421,11 +423,3 @@ class RatingDatabase:
             content.scores = self._by_name(which, values)
             content.meta["unrated"] = list(self._by_name(which & never, values))
             self._store.write(as_text(content), last)
-
-    def _save_in_passing(self) -> None:
-        """Bring `score.json` up to date; a problem is only said, since nothing is lost by it."""
-        try:
-            self._write()
-        except DataError as error:
-            with self._lock:
-                self._store.notices.append(str(error))

@@ -129,7 +129,7 @@ class Statistics:
         ]
         if self.order is not None:
             low, high = (round(100 * bound) for bound in (self.order.low, self.order.high))
-            lines.append(f"{of_order(self.order).capitalize()} (now {low} to {high} %)")
+            lines.append(f"{of_order(self.order).capitalize()} (now {low} to {high}%)")
         if self.odd_one_out is not None:
             *alone, agreed = self.odd_one_out
             total = max(sum(alone), 1)
@@ -170,7 +170,7 @@ def advise(statistics: Statistics) -> str:
     if statistics.order is not None:
         if not statistics.order.can_stop:
             return f"Rate more: {of_order(statistics.order)}."
-        now = f"{100 * statistics.order.now:.0f} %"
+        now = f"{100 * statistics.order.now:.0f}%"
         return f"Train: the order is about {now} there, and more choices would hardly improve it."
     if (more := ENOUGH * images - statistics.comparisons) > 0:
         count = f"{more:,} more choice{'s' if more > 1 else ''}"
@@ -186,27 +186,27 @@ def advise(statistics: Statistics) -> str:
     if most is None:
         return f"Train: {verdict}. Ten repeated pairs will show how much more is possible."
     estimate, low, high = (100 * share for share in most)
-    limit = f"about {estimate:.0f} % ({low:.0f}–{high:.0f} %)"
+    limit = f"about {estimate:.0f}% ({low:.0f}–{high:.0f}%)"
     if 100 * audit.interval[1] < low:
         return f"Rate more: {verdict}; with your consistency, {limit} is possible."
     return f"Train: {verdict}; with your consistency, at most {limit} is possible."
 
 
 def of_order(order: OrderQuality) -> str:
-    """How good the order is, in words: 100 % would be the order of the person's own taste."""
+    """How good the order is, in words: 100% would be the order of the person's own taste."""
     now, later = (round(100 * value) for value in (order.now, order.later))
     if order.can_stop:
-        return f"order about {now} % there: you can stop"
-    return f"order about {now} % there; {order.more:,} more choices: {later} %"
+        return f"order about {now}% there: you can stop"
+    return f"order about {now}% there; {order.more:,} more choices: {later}%"
 
 
 def against_a_coin(audit: Proportion) -> str:
     """How well the scores predict the person, against a coin; "" below ten random pairs."""
     if audit.trials < FEWEST or audit.value is None:
         return ""
-    value, pairs = f"{100 * audit.value:.0f} %", f"{audit.trials:,} random pairs"
+    value, pairs = f"{100 * audit.value:.0f}%", f"{audit.trials:,} random pairs"
     low, high = audit.interval
-    bounds = f"({100 * low:.0f}–{100 * high:.0f} %)"
+    bounds = f"({100 * low:.0f}–{100 * high:.0f}%)"
     if low > 0.5:
         return f"the scores predict {value} of {pairs} {bounds}"
     if audit.value <= 0.5:

@@ -8,7 +8,6 @@ import numpy as np
 from markupsafe import Markup
 
 from src.aesthetic.evaluate import Results
-from src.evaluation.rank_metrics import pairwise_accuracy
 from src.reports import spotlight
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 REPORT = "report.html"
-_FOLDERS = 40
 
 
 def browse(results: Results, features: np.ndarray) -> None:
@@ -51,7 +49,6 @@ def write_report(path: Path, results: Results, *, images: int = 12) -> None:
         metrics=results.metrics,
         plots=_plots(results),
         galleries=_galleries(results, images),
-        folders=_folders(results),
         provenance=results.provenance,
     )
 
@@ -74,13 +71,13 @@ def _choices(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     shown = []
     for name, kind in (("random", "random pairs"), ("picked", "pairs picked to be hard")):
         if part := test[f"{name}_pairs"]:
-            what = f"of {part['trials']:,} choices between {kind} foretold"
+            what = f"of {part['trials']:,} choices between {kind} predicted"
             shown.append((what, f"{part['value']:.1%}", _interval(part["interval"])))
     return shown or [("not measured", "–", "no choices between images that it has not seen")]
 
 
 def _interval(interval: Sequence[float]) -> str:
-    return f"95 % interval {interval[0]:.1%} to {interval[1]:.1%}"
+    return f"95% interval {interval[0]:.1%} to {interval[1]:.1%}"
 
 
 def _plots(results: Results) -> list[tuple[str, Markup, str]]:
@@ -154,7 +151,7 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, list[dict[s
         return [(results.paths[row], caption(row)) for row in rows]
 
     surprising = (
-        "The largest differences: a slip of the finger, or something that the model cannot see yet."
+        "The largest differences: slips of the finger, or something that the model cannot see yet."
     )
     return image_rows(
         results.directory,
@@ -165,20 +162,3 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, list[dict[s
             ("The model likes them more than you do", "", captioned(disliked)),
         ],
     )
-
-
-def _folders(results: Results) -> list[dict[str, Any]]:
-    """Of the largest folders, the best liked first: size, mean scores, AB within the folder."""
-    names = np.array([path.rpartition("/")[0] or "." for path in results.paths])
-    rows: list[dict[str, Any]] = [
-        {
-            "folder": str(name),
-            "n": int(inside.sum()),
-            "given": float(results.given[inside].mean()),
-            "predicted": float(results.predicted[inside].mean()),
-            "ab": pairwise_accuracy(results.given[inside], results.predicted[inside]),
-        }
-        for name, inside in ((name, names == name) for name in np.unique(names))
-    ]
-    largest = sorted(rows, key=lambda row: -row["n"])[:_FOLDERS]
-    return sorted(largest, key=lambda row: -row["given"])

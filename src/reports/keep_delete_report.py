@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 REPORT = "report.html"
 _CALIBRATION = (
-    "Of images given 70 %, 70 % should have been kept: points on the line. Each image is judged by "
+    "Of images given 70%, 70% should have been kept: points on the line. Each image is judged by "
     "a model that was not trained on it."
 )
 
@@ -35,7 +35,7 @@ def write_report(path: Path, results: Results, *, images: int = 12) -> None:
     write_page(
         path,
         "keep_delete.html",
-        title="Your model of keep and delete",
+        title="What you keep and delete",
         subtitle=f"{metrics['all']['n']:,} images of {results.directory.resolve().name}: "
         f"{metrics['all']['kept']:,} kept, {metrics['all']['deleted']:,} deleted; "
         f"{metrics['test']['n']:,} of them not seen in training",
@@ -56,7 +56,7 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, Any]]:
     def captioned(rows: np.ndarray) -> list[tuple[str, str]]:
         did = ["kept" if label else "deleted" for label in results.given]
         return [
-            (results.paths[row], f"{100 * results.predicted[row]:.1f} %, you {did[row]} it")
+            (results.paths[row], f"{100 * results.predicted[row]:.1f}%, you {did[row]} it")
             for row in rows[:count]
         ]
 
@@ -64,7 +64,11 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, Any]]:
     rows = [
         ("Most likely to be deleted", "The lowest probabilities of keeping.", least),
         ("Most likely to be kept", "The highest.", most),
-        ("Undecided", "Near one half: labels of images like these teach it most.", unsure),
+        (
+            "Undecided",
+            "Probabilities near 50%: labelling images like these teaches it most.",
+            unsure,
+        ),
     ]
     return image_rows(results.directory, rows)
 

@@ -64,7 +64,7 @@ def _notes(found: Found, diverged: int, fixed: Mapping[str, str]) -> list[str]:
     notes = [
         found.sentence,
         "Each was trained on parts of the training images and judged on the rest of them. The "
-        "test images had no say; how the best does on them is in report.html.",
+        "test images played no part; report.html says how the best does on them.",
     ]
     if found.given_up:
         notes.append(f"{found.given_up} poor ones were given up early and are not shown.")

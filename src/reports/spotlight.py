@@ -49,7 +49,7 @@ def show(
     if embedding is not None:
         frame["embedding"] = list(np.asarray(embedding, np.float32))
         types["embedding"] = "Embedding"
-    logger.info("Starting Spotlight; close its page, or press Ctrl-C, to go on.")
+    logger.info("Starting Spotlight; close its page or press Ctrl-C to continue.")
     viewer = spotlight.show(
         frame,
         host=HOST,

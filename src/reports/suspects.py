@@ -24,7 +24,7 @@ def write_suspects(
     write_page(
         file,
         "suspects.html",
-        title="Labels to look at again",
+        title="Labels that may be wrong",
         total=len(suspects),
         list_name=FILE_NAME,
         content={

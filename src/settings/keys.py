@@ -200,5 +200,5 @@ class UsedModel(Group):
 class EvaluationArgs(InferenceArgs):
     """How results are computed and shown."""
 
-    bootstrap_samples: Natural = key(1000, "Resamples behind the 95 % intervals; 0: no intervals.")
+    bootstrap_samples: Natural = key(1000, "Resamples behind the 95% intervals; 0: no intervals.")
     report_images: int = key(12, "Thumbnails in each row of report.html.", ge=0, le=200)

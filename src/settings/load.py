@@ -100,10 +100,10 @@ class Reading(Generic[S]):
         """What the user should know, though nothing is wrong."""
         if self._renamed:
             names = "; ".join(f"{old!r} is now {new}" for old, new in self._renamed.items())
-            self.notes.append(f"Still understood by their former names: {names}.")
+            self.notes.append(f"Old names, still understood: {names}.")
         if self._without_effect:
             names = ", ".join(dict.fromkeys(self._without_effect))
-            self.notes.append(f"Without effect in this version, and passed over: {names}.")
+            self.notes.append(f"No longer in use, and ignored: {names}.")
         for note in dict.fromkeys(self.notes):
             logger.info(note)
 

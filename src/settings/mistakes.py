@@ -162,6 +162,6 @@ def mend(field: FieldInfo | None, detail: Any) -> str:
         return f"it does not fit. {field.description}"
     limit = context.get("le", context.get("lt"))
     if kind.startswith("less_than") and limit == 1 and 2 <= value <= 100:
-        return f"it is a share: write {value / 100:g} for {value:g} %"
+        return f"it is a share: write {value / 100:g} for {value:g}%"
     message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return f"{message[0].lower()}{message[1:]}"

@@ -65,8 +65,7 @@ class Window:
         self._overlay_drawn: tuple[Any, ...] = ()
         self._note_drawn = ""
         self._full_screen = False
-        self._settle: str | None = None
-        self._fitting = False
+        self._settle = ""
         self._fault: BaseException | None = None
         self.canvas = tk.Canvas(root, background=theme.SURROUND, highlightthickness=0)
         self.footer = Footer(root, self._style)
@@ -167,9 +166,8 @@ class Window:
         self._show_overlay()
 
     def _show_status(self) -> None:
-        session = self.session
-        text = status_text(session.done, session.goal, session.statistics)
-        self.footer.show(text, session.done / session.goal)
+        done, goal = self.session.done, self.session.goal
+        self.footer.show(status_text(done, goal, self.session.statistics), done / goal)
 
     def _show_pair(self) -> None:
         """Draw the session's pair, in the space there is, as soon as it is decoded."""
@@ -252,22 +250,13 @@ class Window:
 
     def _resized(self, event: "tk.Event[tk.Canvas]") -> None:
         self.footer.fit(event.width)
-        if self._settle is not None:
+        if self._settle:
             self.root.after_cancel(self._settle)
         self._settle = self.root.after(_SETTLE_MS, self._settled)
-        if not self._fitting:
-            self._fitting = True
-            self.root.after_idle(self._fit)
-
-    def _fit(self) -> None:
-        self._fitting = False
-        frame = self.view.frame(names=self.session.names)
-        self.view.fit(frame)
-        if self._asked is not None and self._asked[1] != frame:
-            self._asked = None  # what is rough now is made sharp later, whatever the size then
+        self.view.fit(self.view.frame(names=self.session.names))
 
     def _settled(self) -> None:
-        self._settle = None
-        self._note_drawn = ""
+        self._settle = self._note_drawn = ""
+        self._asked = None  # what is rough now is made sharp
         self._note.clear()
         self._update()

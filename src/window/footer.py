@@ -14,13 +14,11 @@ _SIZE = 12  # of the text
 
 
 class Status(NamedTuple):
-    """How far the session is, and how good the order is; the latter may be ""."""
-
     progress: str
-    order: str
+    order: str  # how good it is; "" where that is not known
 
 
-_LONGEST = Status("100 of 100", "order about 88 % there; 100 more choices: 88 %")
+_LONGEST = Status("88,888 of 8,888", "order about 88% there; 200 more choices: 88%")
 
 
 class Footer(tk.Canvas):
@@ -31,38 +29,37 @@ class Footer(tk.Canvas):
         px = style.px
         self._progress, self._keys = Panel(self, style, "progress"), Panel(self, style, "keys")
         self._status, self._share = Status("", ""), 0.0
-        self._drawn: tuple[int, list[list[Key]]] = (0, [])
         self._row, self._pad, self._gap, self._cap = px(28), px(14), px(8), px(20)
         self._line, self._beside = max(2, px(3)), px(5)  # beside: from a cap to its label
+        self._middle = self._line + px(2) + self._row // 2  # of the first row
         self._widths = {key: self._width(key) for key in shown_keys()}
         self.bind("<Configure>", lambda event: self._draw())
 
     def show(self, status: Status, share: float) -> None:
         if (status, share) != (self._status, self._share):
             self._status, self._share = status, share
-            self.fit(self.winfo_width())
-            self._draw()
+            self._draw_progress()
 
     def fit(self, width: int) -> None:
         """Take the height that is needed at a width."""
-        needed = self._line + self._row * len(self._rows(width)) + self._beside
-        if needed != self.winfo_reqheight():
-            self.configure(height=needed)
+        height = self._line + self._row * len(self._rows(width)) + self._beside
+        if height != self.winfo_reqheight():
+            self.configure(height=height)
 
     def _rows(self, width: int) -> list[list[Key]]:
         """The keys in as few rows as fit, of about one length; the first begins with the status."""
-        # They must not jump while the numbers grow.
-        status = max(self._status_width(self._status), self._status_width(_LONGEST))
-        rows = narrower = self._fill(width, status)
+        rows = narrower = self._fill(width)
         while 1 < len(narrower) <= len(rows) and width > 0:
             rows = narrower
             width -= self._gap
-            narrower = self._fill(width, status)
+            narrower = self._fill(width)
         return rows
 
-    def _fill(self, width: int, status: int) -> list[list[Key]]:
+    def _fill(self, width: int) -> list[list[Key]]:
         rows: list[list[Key]] = [[]]
-        used = 2 * self._pad + status + self._gap
+        # Room for the longest status: the keys must not jump while the numbers grow.
+        used = 3 * self._pad + self._keys.measure(_LONGEST.progress, _SIZE, bold=True)
+        used += self._keys.measure(_LONGEST.order, _SIZE) + self._gap
         for key, needed in self._widths.items():
             if rows[-1] and used + needed > width:
                 rows.append([])
@@ -75,37 +72,30 @@ class Footer(tk.Canvas):
         cap = self._keys.cap_width(key.caps[0], self._cap)
         return cap + self._beside + self._keys.measure(key.label, _SIZE)
 
-    def _status_width(self, status: Status) -> int:
-        progress = self._keys.measure(status.progress, _SIZE, bold=True)
-        return progress + self._pad + self._keys.measure(status.order, _SIZE)
-
     def _draw(self) -> None:
-        width = self.winfo_width()
-        if width < 2:
-            return
-        middle = self._line + self._keys.style.px(2) + self._row // 2
-        panel, colour = self._progress, theme.FOOTER_TEXT
+        self._draw_progress()
+        self._keys.clear()
+        for number, row in enumerate(self._rows(self.winfo_width())):
+            self._draw_keys(row, self._middle + number * self._row)
+
+    def _draw_progress(self) -> None:
+        panel, width = self._progress, self.winfo_width()
         panel.clear()
         panel.rectangle(Rect(0, 0, width, self._line), theme.TRACK)
-        filled = round(width * min(self._share, 1.0))
-        panel.rectangle(Rect(0, 0, filled, self._line), theme.FOOTER_FAINT)
-        progress, order = self._status
-        panel.text(self._pad, middle, progress, _SIZE, bold=True, colour=colour, anchor="w")
-        beside = 2 * self._pad + panel.measure(progress, _SIZE, bold=True)
-        panel.text(beside, middle, order, _SIZE, colour=colour, anchor="w")
-        rows = self._rows(width)
-        if (width, rows) != self._drawn:
-            self._drawn = width, rows
-            self._keys.clear()
-            for number, row in enumerate(rows):
-                self._draw_keys(row, middle + number * self._row)
+        done = round(width * min(self._share, 1.0))
+        panel.rectangle(Rect(0, 0, done, self._line), theme.FOOTER_FAINT)
+        x = self._pad
+        for text, bold in zip(self._status, (True, False), strict=True):
+            colour = theme.FOOTER_TEXT
+            panel.text(x, self._middle, text, _SIZE, colour=colour, bold=bold, anchor="w")
+            x += self._pad + panel.measure(text, _SIZE, bold=bold)
 
     def _draw_keys(self, row: list[Key], middle: int) -> None:
         x = self.winfo_width() - self._pad + self._gap
         x -= sum(self._widths[key] + self._gap for key in row)
         for key in row:
-            cap = self._keys.cap(x, middle, key.caps[0], self._cap, theme.CAP)
-            label, colour = x + cap + self._beside, theme.FOOTER_FAINT
+            label = x + self._beside + self._keys.cap(x, middle, key.caps[0], self._cap, theme.CAP)
+            colour = theme.FOOTER_FAINT
             self._keys.text(label, middle, key.label, _SIZE, colour=colour, anchor="w")
             x += self._widths[key] + self._gap
 

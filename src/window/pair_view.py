@@ -14,8 +14,7 @@ from src.window.layout import Frame, Layout, Rect, Size, arrange, zoom_box
 from src.window.pictures import Picture, Pictures, Prepared, Unavailable, to_srgb
 from src.window.theme import Theme
 
-_FADING = [f"#{grey:02x}{grey:02x}{grey:02x}" for grey in range(0xF4, 0x77, -16)]
-_FADE_MS = 38  # for each of these
+_FLASH_MS = 250
 
 
 class PairView:
@@ -69,24 +68,22 @@ class PairView:
         self._prepared, self.layout, self._photos = None, None, []
 
     def flash(self, outcome: Outcome) -> None:
-        """A light below the chosen picture, both for a tie; it fades by itself."""
+        """A light below the chosen picture, both for a tie, for a moment."""
         canvas, px = self._canvas, self._style.px
         width, bottom = canvas.winfo_width(), canvas.winfo_height() - px(7)
         canvas.delete("flash")
         for side, middle in (("left", width // 4), ("right", width * 3 // 4)):
             if outcome in (side, "tie"):
                 place = (middle - width // 8, bottom - px(4), middle + width // 8, bottom)
-                canvas.create_rectangle(*place, fill=theme.BRIGHT, width=0, tags="flash")
-        self._fade(canvas.find_withtag("flash"), 0)
+                light = canvas.create_rectangle(*place, fill=theme.BRIGHT, width=0, tags="flash")
+                canvas.after(_FLASH_MS, canvas.delete, light)
 
     def start_zoom(self, x: int, y: int) -> bool:
         """Fill the places of both pictures with their own pixels, at the same spot of each."""
         if self.side_at(x, y) is None or self._prepared is None or self.layout is None:
             return False
         for index, path in enumerate(self._prepared.pair):
-            full = self._prepared.full[index]
-            known = self._pictures.decoded(path)
-            preview = known.image if known else self._prepared.images[index]
+            full, preview = self._prepared.full[index], self._prepared.images[index]
             zoom = _Zoom(self._canvas, self.layout[index], full, preview)
             self._zooms.append(zoom)
             when_done(self._canvas, [self._pictures.full(path)], partial(self._sharpen, zoom))
@@ -98,7 +95,8 @@ class PairView:
         for place in (zoom.place for zoom in self._zooms if zoom.place.contains(x, y)):
             spot = (x - place.x) / place.width, (y - place.y) / place.height
             for zoom in self._zooms:
-                zoom.move(spot)
+                zoom.spot = spot
+                zoom.draw()
 
     def stop_zoom(self) -> None:
         self._zooms = []
@@ -108,7 +106,8 @@ class PairView:
     def _sharpen(self, zoom: "_Zoom", made: "list[Future[Picture]]") -> None:
         if zoom in self._zooms:
             try:
-                zoom.sharpen(made[0].result().image)
+                zoom.source = made[0].result().image
+                zoom.draw()
             except Unavailable:  # it will be said when the pair is shown anew
                 self.stop_zoom()
 
@@ -139,57 +138,25 @@ class PairView:
             name, colour = shorten(path, font.measure, free), theme.BRIGHT
             self._canvas.create_text(x, y, text=name, fill=colour, font=font, tags="pair")
 
-    def _fade(self, items: tuple[int, ...], step: int) -> None:
-        if not items or self._canvas.find_withtag("flash") != items:
-            return
-        if step == len(_FADING):
-            self._canvas.delete("flash")
-        else:
-            self._canvas.itemconfigure("flash", fill=_FADING[step])
-            self._canvas.after(_FADE_MS, lambda: self._fade(items, step + 1))
-
 
 class _Zoom:
-    """A picture's own pixels over its place, around a spot of it."""
+    """A picture's own pixels over its place, around a spot: shares of width and height."""
 
-    def __init__(self, canvas: tk.Canvas, place: Rect, full: Size, preview: Image.Image) -> None:
-        self.place = place
-        self._canvas, self._full, self._source = canvas, full, preview
-        self._photo = ImageTk.PhotoImage("RGB", place.size, master=canvas)
-        self._spot = (0.5, 0.5)
-        self._pending = False
-        corner = place.x, place.y
-        self._item = canvas.create_image(*corner, image=self._photo, anchor="nw", tags="zoom")
+    def __init__(self, canvas: tk.Canvas, place: Rect, full: Size, source: Image.Image) -> None:
+        self.place, self.source, self.spot = place, source, (0.5, 0.5)
+        self._full, self._photo = full, ImageTk.PhotoImage("RGB", place.size, master=canvas)
+        canvas.create_image(place.x, place.y, image=self._photo, anchor="nw", tags="zoom")
         canvas.configure(cursor="crosshair")
 
-    def move(self, spot: tuple[float, float]) -> None:
-        """Show the surroundings of a spot: shares of width and height."""
-        self._spot = spot
-        self._redraw_soon()
-
-    def sharpen(self, source: Image.Image) -> None:
-        """Go on with a better decoding of the picture."""
-        self._source = source
-        self._redraw_soon()
-
-    def _redraw_soon(self) -> None:
-        if not self._pending:
-            self._pending = True
-            self._canvas.after_idle(self._redraw)
-
-    def _redraw(self) -> None:
-        self._pending = False
-        if not self._canvas.type(self._item):  # zooming has ended
-            return
-        across = self._source.width / self._full[0]
-        down = self._source.height / self._full[1]
-        left, upper, right, lower = zoom_box(self.place.size, self._full, self._spot)
-        box = (left * across, upper * down, right * across, lower * down)
-        if across == down == 1 and abs(right - left - self.place.width) < 1:
-            x, y = round(left), round(upper)
-            part = self._source.crop((x, y, x + self.place.width, y + self.place.height))
-        else:
-            part = self._source.resize(self.place.size, Image.Resampling.BILINEAR, box=box)
+    def draw(self) -> None:
+        """Show the part at the spot; of a source that is not decoded in full yet, roughly."""
+        left, upper, right, lower = zoom_box(self.place.size, self._full, self.spot)
+        x, y, width, height = round(left), round(upper), right - left, lower - upper
+        across, down = (self.source.size[side] / self._full[side] for side in (0, 1))
+        right, lower = (x + width) * across, (y + height) * down
+        end = min(right, self.source.width), min(lower, self.source.height)
+        box = (x * across, y * down, *end)
+        part = self.source.resize(self.place.size, Image.Resampling.BILINEAR, box=box)
         self._photo.paste(to_srgb(part))
 
 

@@ -28,13 +28,9 @@ class Panel:
         self._canvas.delete(self._tag)
         self._photos.clear()
 
-    @property
-    def space(self) -> Size:
-        return self._canvas.winfo_width(), self._canvas.winfo_height()
-
     def sheet(self, width: int, height: int) -> Rect:
         """Dim what is below, and lay a dark sheet over its middle; returns the sheet's place."""
-        space = self.space
+        space = self._space()
         self.image(0, 0, Image.new("RGBA", space, theme.VEIL))
         edge = self.style.px(12)
         width, height = min(width, space[0] - 2 * edge), min(height, space[1] - 2 * edge)
@@ -81,39 +77,41 @@ class Panel:
         bold: bool = False,
         anchor: Anchor = "nw",
         width: int = 0,
-        justify: Literal["left", "center"] = "left",
-    ) -> Rect:
-        """Text, wrapped at `width` if one is given; returns the place it takes."""
-        item = self._canvas.create_text(
-            x,
-            y,
-            text=text,
-            font=self.style.font(size, bold=bold),
-            fill=colour,
-            anchor=anchor,
-            width=width,
-            justify=justify,
-            tags=self._tag,
-        )
-        left, upper, right, lower = self._canvas.bbox(item)
-        return Rect(left, upper, right - left, lower - upper)
+    ) -> int:
+        """Text, wrapped at `width` if one is given; returns the canvas item."""
+        item = self._canvas.create_text(x, y, text=text, fill=colour, anchor=anchor, tags=self._tag)
+        justify: Literal["left", "center"] = "center" if anchor in ("n", "center", "s") else "left"
+        font = self.style.font(size, bold=bold)
+        self._canvas.itemconfigure(item, font=font, width=width, justify=justify)
+        return item
+
+    def ground(self, text: int, colour: Colour, *, left: int | None = None, width: int = 0) -> Rect:
+        """A box behind a text, at a place and width or as wide as the text; returns its place."""
+        px, (x, upper, right, lower) = self.style.px, self._canvas.bbox(text)
+        if left is None:
+            left, width = x - px(20), right - x + 2 * px(20)
+        place = Rect(left, upper - px(12), width, lower - upper + 2 * px(12))
+        self._canvas.tag_lower(self.box(place, colour), text)
+        return place
 
     def measure(self, text: str, size: int, *, bold: bool = False) -> int:
         return self.style.font(size, bold=bold).measure(text)
 
     def note(self, text: str) -> None:
         """A note near the lower edge."""
-        px, (width, height) = self.style.px, self.space
-        at, wrap = (width // 2, height - px(36)), min(px(900), width - px(80))
-        x, y, across, down = self.text(*at, text, 14, anchor="s", justify="center", width=wrap)
-        ground = Rect(x - px(20), y - px(11), across + 2 * px(20), down + 2 * px(11))
-        self._canvas.tag_lower(self.box(ground, theme.NOTE, radius=10), self._tag)
+        px, (width, height) = self.style.px, self._space()
+        wrap = min(px(900), width - px(80))
+        item = self.text(width // 2, height - px(36), text, 14, anchor="s", width=wrap)
+        self.ground(item, theme.NOTE)
 
     def problem(self, text: str) -> None:
         """Why there is no pair, in the middle of the window."""
-        width, height = self.space
+        width, height = self._space()
         wrap = min(self.style.px(680), width - self.style.px(60))
-        self.text(width // 2, height // 2, text, 16, anchor="center", justify="center", width=wrap)
+        self.text(width // 2, height // 2, text, 16, anchor="center", width=wrap)
+
+    def _space(self) -> Size:
+        return self._canvas.winfo_width(), self._canvas.winfo_height()
 
 
 def rounded(size: Size, radius: int, colour: Colour) -> Image.Image:

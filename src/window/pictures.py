@@ -60,14 +60,11 @@ class Pictures:
     """The pictures of a folder, decoded by threads; `budget` bytes of pixels are kept."""
 
     def __init__(self, directory: Path, *, budget: int = _BUDGET) -> None:
-        self._directory = directory
-        self._budget = budget
+        self._directory, self._budget = directory, budget
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="decode")
         self._cache: OrderedDict[str, Picture] = OrderedDict()
         self._prepared: OrderedDict[tuple[Pair, Frame], Future[Prepared]] = OrderedDict()
         self._lock = threading.Lock()
-        # The same file is never decoded twice at the same time.
-        self._decoding = [threading.Lock() for _ in range(16)]
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -91,11 +88,6 @@ class Pictures:
         """Start to decode a picture in its full size."""
         return self._pool.submit(self._picture, path, None)
 
-    def decoded(self, path: str) -> Picture | None:
-        """What is decoded of a picture so far, in whatever size."""
-        with self._lock:
-            return self._cache.get(path)
-
     def _is_current(self, future: Future[Prepared]) -> bool:
         if future.cancelled() or future.exception() is not None:
             return False
@@ -103,45 +95,32 @@ class Pictures:
         return stamps == tuple(stamp_of(self._directory / path) for path in pair)
 
     def _prepare(self, pair: Pair, frame: Frame) -> Prepared:
-        sizes = [self._full_size(path, frame.area.size) for path in pair]
-        layout = arrange(frame, sizes[0], sizes[1])
-        left, right = (
-            self._picture(path, place.size) for path, place in zip(pair, layout, strict=True)
-        )
+        layout = arrange(frame, *(self._full_size(path, frame.area.size) for path in pair))
+        left, right = map(self._picture, pair, (place.size for place in layout))
         images = [_shown(left.image, layout.left.size), _shown(right.image, layout.right.size)]
         return Prepared(pair, layout, images, (left.stamp, right.stamp), (left.full, right.full))
 
     def _full_size(self, path: str, area: Size) -> Size:
         """The upright size; of a JPEG from its header, of others by decoding them."""
-        cached = self._cached(path)
-        if cached is not None:
-            return cached.full
         return _jpeg_size(self._directory / path) or self._picture(path, area).full
 
     def _picture(self, path: str, shown: Size | None) -> Picture:
         """A picture decoded large enough for a size on the screen; None: in full size."""
-        with self._decoding[hash(path) % len(self._decoding)]:
-            cached = self._cached(path)
-            if cached is not None and _large_enough(cached, shown):
-                return cached
+        picture = self._cache.get(path)
+        if (
+            picture is None
+            or picture.stamp != stamp_of(self._directory / path)
+            or not _large_enough(picture, shown)
+        ):
             picture = self._decode(path, shown)
         with self._lock:
             self._cache[path] = picture
             self._cache.move_to_end(path)
-            while len(self._cache) > 2 and self._pixels() > self._budget / 3:
-                self._cache.popitem(last=False)
-        return picture
-
-    def _pixels(self) -> int:
-        return sum(kept.image.width * kept.image.height for kept in self._cache.values())
-
-    def _cached(self, path: str) -> Picture | None:
-        stamp = stamp_of(self._directory / path)
-        with self._lock:
-            picture = self._cache.get(path)
-            if picture is None or picture.stamp != stamp:
-                return None
-            self._cache.move_to_end(path)
+            kept = [one.image for one in self._cache.values()]
+            pixels = sum(image.width * image.height for image in kept)
+            while len(self._cache) > 2 and 3 * pixels > self._budget:
+                oldest = self._cache.popitem(last=False)[1].image
+                pixels -= oldest.width * oldest.height
         return picture
 
     def _decode(self, path: str, shown: Size | None) -> Picture:
@@ -177,11 +156,10 @@ def _jpeg_size(file: Path) -> Size | None:
 
 
 def _large_enough(picture: Picture, shown: Size | None) -> bool:
-    have = picture.image.size
-    if have == picture.full or shown is None:
-        return have == picture.full
-    # the two sides may be rounded differently
-    return have[0] >= shown[0] - 1 and have[1] >= shown[1] - 1
+    width, height = picture.image.size
+    if shown is None or (width, height) == picture.full:
+        return (width, height) == picture.full
+    return width >= shown[0] - 1 and height >= shown[1] - 1  # perhaps rounded differently
 
 
 def _shown(image: Image.Image, size: Size) -> Image.Image:

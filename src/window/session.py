@@ -16,6 +16,7 @@ Overlay = Literal["help", "statistics"]
 SHORTEST_LOOK = 0.1
 
 OUTCOMES: dict[Action, Outcome] = {Action[name.upper()]: name for name in get_args(Outcome)}
+OVERLAYS: dict[Action, Overlay] = {Action[name.upper()]: name for name in get_args(Overlay)}
 ASK_EXCLUDE = "Never show which one again?   1 left   ·   2 right   ·   Esc neither"
 
 
@@ -73,23 +74,23 @@ class Session:
     def act(self, action: Action) -> None:
         """Do what a key asks for. ZOOM is the window's own business."""
         if self.excluding:
-            self._answer_exclude(action)
+            self.excluding = False
+            if action in (Action.LEFT, Action.RIGHT):
+                self._keep(lambda: self._exclude(action))
         elif action is Action.CANCEL:
             self._cancel()
         elif action is Action.QUIT:
             self.finished = True
         elif action is Action.FULL_SCREEN:
             self.full_screen = not self.full_screen
-        elif action is Action.HELP:
-            self._toggle("help")
-        elif action is Action.STATISTICS:
-            self._toggle("statistics")
+        elif action in OVERLAYS:
+            self._toggle(OVERLAYS[action])
         elif self.overlay is not None:
             return  # nobody judges a pair that is covered
         elif action in OUTCOMES:
-            self._answer(OUTCOMES[action])
+            self._keep(lambda: self._answer(OUTCOMES[action]))
         elif action is Action.UNDO:
-            self._undo()
+            self._keep(self._undo)
         elif action is Action.EXCLUDE and self.pair is not None:
             self.excluding = True
         elif action is Action.NAMES:
@@ -102,6 +103,12 @@ class Session:
             self.notice = "\n".join(notices[-3:])
             self._report("\n".join(notices))
 
+    def _keep(self, change: Callable[[], None]) -> None:
+        try:
+            change()
+        except DataError as error:
+            self.notice = f"Not kept: {error}"
+
     def _answer(self, outcome: Outcome) -> None:
         if self.pair is None:
             self._next()  # the person tries again
@@ -112,11 +119,7 @@ class Session:
         if seconds < SHORTEST_LOOK or self._replaced():
             return
         response_time = seconds if self._measured else None
-        try:
-            self.database.record(*self.pair, outcome, response_time=response_time)
-        except DataError as error:
-            self.notice = f"Not kept: {error}"
-            return
+        self.database.record(*self.pair, outcome, response_time=response_time)
         self.chosen, self.notice = outcome, ""
         self._history.append(outcome != "skip")
         self._next()
@@ -137,29 +140,18 @@ class Session:
         return False
 
     def _undo(self) -> None:
-        try:
-            pair = self.database.undo()
-        except DataError as error:
-            self.notice = f"Not taken back: {error}"
-            return
-        if pair is None:
+        if self.database.undo() is None:
             self.notice = "There is nothing to take back"
             return
-        if self._history:
-            self._history.pop()
+        self._history.pop()
         self._next()
         self.notice = "Taken back: choose again"
 
-    def _answer_exclude(self, action: Action) -> None:
-        self.excluding = False
-        if action not in (Action.LEFT, Action.RIGHT) or self.pair is None:
+    def _exclude(self, action: Action) -> None:
+        if self.pair is None:
             return
         path = self.pair[0 if action is Action.LEFT else 1]
-        try:
-            self.database.exclude(path)
-        except DataError as error:
-            self.notice = f"Not excluded: {error}"
-            return
+        self.database.exclude(path)
         self._history.append(False)
         self._next()
         self.notice = f"{path} is never shown again (the file stays; u takes it back)"

@@ -1,31 +1,25 @@
-"""The statistics page: figures, plots, who is the odd one out, and what to do next."""
+"""The statistics page: figures, plots, who stood alone, and what to do next."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 
 from src.evaluation.proportion import Proportion
 from src.rating.models.order import OrderQuality
-from src.rating.statistics import FEWEST, OddOneOut, Statistics
+from src.rating.statistics import FEWEST, ChoiceCounts, OddOneOut, Statistics
 from src.window import theme
 from src.window.layout import Rect
 from src.window.panel import Panel, smooth_line
 
 _GAP = 12
-_LINE_FLOOR = 0.4  # the agreement's axis begins here, unless it falls lower
-_LEVELS = (0.5, 0.75, 1.0)
 _UNSTEADY = 9  # the first points of a running share say nothing
-
-
-class Figure(NamedTuple):
-    label: str
-    value: str
-    detail: str
+_ALONE = 66  # height of the card about who stood alone
+_PLOTS = 130, 290  # heights that a row and two rows of plots need at least
 
 
 def draw_statistics(panel: Panel, statistics: Statistics, *, goal_reached: bool) -> None:
-    """Draw the page; plots are left out where the window is too small for them."""
+    """Draw the page; what there is no room for in a small window is left out."""
     px = panel.style.px
     sheet = panel.sheet(px(1240), px(800))
     x, width = sheet.x + px(24), sheet.width - px(48)
@@ -33,42 +27,45 @@ def draw_statistics(panel: Panel, statistics: Statistics, *, goal_reached: bool)
     panel.text(x, sheet.y + px(18), title, 19, bold=True)
     corner, closing = (x + width, sheet.y + px(24)), "r or Esc goes on rating"
     panel.text(*corner, closing, 12, colour=theme.FAINT, anchor="ne")
-    end = max(sheet.y + sheet.height - px(18), sheet.y + px(19))
-    bottom = _draw_advice(panel, Rect(x, sheet.y, width, end - sheet.y), statistics.advice)
+    foot, wrap = sheet.y + sheet.height - px(30), width - px(40)
+    advice = statistics.advice
+    item = panel.text(x + px(20), foot, advice, 13, bold=True, anchor="sw", width=wrap)
+    bottom = panel.ground(item, theme.ADVICE, left=x, width=width).y - px(_GAP)
     top = sheet.y + px(58)
     top = _draw_figures(panel, Rect(x, top, width, bottom - top), figures(statistics))
-    if statistics.odd_one_out is not None and bottom - top > px(150):
-        card = Rect(x, bottom - px(66), width, px(66))
+    if statistics.odd_one_out is not None and bottom - top >= px(_ALONE + _GAP + _PLOTS[0]):
+        card = Rect(x, bottom - px(_ALONE), width, px(_ALONE))
         _draw_odd_one_out(panel, card, statistics.odd_one_out)
         bottom = card.y - px(_GAP)
-    if bottom - top >= px(110):
+    if bottom - top >= px(_PLOTS[0]):
         _draw_plots(panel, Rect(x, top, width, bottom - top), statistics)
 
 
-def figures(statistics: Statistics) -> list[Figure]:
+def figures(statistics: Statistics) -> list[tuple[str, str, str]]:
+    """What each figure is called, its value, and a detail."""
     made, each = statistics.session.answered, statistics.comparisons_per_image
     pace = ""
     if statistics.session_seconds > 0 and made > 1:
         pace = f" · {60 * made / statistics.session_seconds:.0f} a minute"
     return [
-        Figure("This session", f"{made:,}", f"of {statistics.goal:,}{pace}"),
+        ("This session", f"{made:,}", f"of {statistics.goal:,}{pace}"),
         _of_share("Session as predicted", statistics.session.agreement),
-        Figure("All sessions", f"{statistics.comparisons:,}", f"{each:.1f} for each image"),
-        Figure("Not rated yet", f"{statistics.unrated:,}", f"of {statistics.images:,} images"),
+        ("All sessions", f"{statistics.comparisons:,}", f"{each:.1f} for each image"),
+        ("Not rated yet", f"{statistics.unrated:,}", f"of {statistics.images:,} images"),
         _of_share("Random pairs predicted", statistics.total.audit),
         _of_share("You agree with yourself", statistics.total.repeats),
     ]
 
 
-def _of_share(label: str, share: Proportion) -> Figure:
+def _of_share(label: str, share: Proportion) -> tuple[str, str, str]:
     if share.value is None or share.trials < FEWEST:
-        return Figure(label, "–", f"{share.trials} of the {FEWEST} it takes")
+        return label, "–", f"{share.trials} of the {FEWEST} it takes"
     low, high = (100 * bound for bound in share.interval)
-    detail = f"{low:.0f}–{high:.0f} %, {share.successes:,} of {share.trials:,}"
-    return Figure(label, f"{100 * share.value:.0f} %", detail)
+    detail = f"{low:.0f}–{high:.0f}%, {share.successes:,} of {share.trials:,}"
+    return label, f"{100 * share.value:.0f}%", detail
 
 
-def _draw_figures(panel: Panel, place: Rect, items: list[Figure]) -> int:
+def _draw_figures(panel: Panel, place: Rect, items: list[tuple[str, str, str]]) -> int:
     """Cards in one row or two, if there is room for the second; returns where they end."""
     px = panel.style.px
     gap, height = px(_GAP), px(82)
@@ -77,134 +74,137 @@ def _draw_figures(panel: Panel, place: Rect, items: list[Figure]) -> int:
         items = items[:columns]
     rows = -(-len(items) // columns)
     area = place._replace(height=rows * (height + gap) - gap)
-    for item, card in zip(items, _grid(area, columns, rows, gap), strict=False):
+    for (label, value, detail), card in zip(items, _grid(area, columns, rows, gap), strict=True):
+        x = card.x + px(12)
         panel.box(card, theme.CARD)
-        panel.text(card.x + px(12), card.y + px(9), item.label, 11, colour=theme.FAINT)
-        panel.text(card.x + px(12), card.y + px(26), item.value, 22, bold=True)
-        panel.text(card.x + px(12), card.y + px(58), item.detail, 11, colour=theme.FAINT)
+        panel.text(x, card.y + px(9), label, 11, colour=theme.FAINT)
+        panel.text(x, card.y + px(26), value, 22, bold=True)
+        panel.text(x, card.y + px(58), detail, 11, colour=theme.FAINT)
     return area.y + area.height + gap
-
-
-def _draw_advice(panel: Panel, place: Rect, advice: str) -> int:
-    """The sentence at the bottom; returns where what is above it ends."""
-    px, font = panel.style.px, panel.style.font(13, bold=True)
-    width = place.width - px(40)
-    lines = max(1, -(-font.measure(advice) * 11 // (10 * max(width, 1))))
-    height = lines * font.metrics("linespace") + px(24)
-    top = place.y + place.height - height
-    panel.box(Rect(place.x, top, place.width, height), theme.ADVICE)
-    panel.text(place.x + px(20), top + height // 2, advice, 13, bold=True, anchor="w", width=width)
-    return top - px(_GAP)
 
 
 def _draw_odd_one_out(panel: Panel, card: Rect, odd: OddOneOut) -> None:
     """Who stood alone, as one divided bar."""
     px = panel.style.px
+    *alone, agreed = odd
+    total = sum(alone)
+    title = f"Who stood alone, in the {total:,} of {total + agreed:,} choices not all agreed on"
     panel.box(card, theme.CARD)
-    total = odd.person + odd.database + odd.model
-    title = f"Who stood alone, in the {total:,} of {total + odd.agreed:,} choices not all agreed on"
     panel.text(card.x + px(12), card.y + px(9), title, 12, bold=True)
     bar = Rect(card.x + px(12), card.y + px(34), card.width - px(24), px(22))
     panel.rectangle(bar, theme.RULE)
-    names = ("you", "the scores", "the model")
     colours = (theme.ACCENT_2, theme.ACCENT, theme.ACCENT_3)
-    before = 0
-    for name, count, colour in zip(names, odd[:3], colours, strict=True):
-        start, end = (bar.x + bar.width * n // max(total, 1) for n in (before, before + count))
-        panel.rectangle(bar._replace(x=start, width=end - start), colour)
-        text = f"{name} {100 * count / max(total, 1):.0f} %"
-        if panel.measure(text, 11) + px(8) < end - start:
-            middle = (start + end) // 2, bar.y + bar.height // 2
+    start = bar.x
+    for name, count, colour in zip(("you", "the scores", "the model"), alone, colours, strict=True):
+        width = bar.width * count // max(total, 1)
+        panel.rectangle(bar._replace(x=start, width=width), colour)
+        text = f"{name} {100 * count / max(total, 1):.0f}%"
+        if panel.measure(text, 11) + px(8) < width:
+            middle = start + width // 2, bar.y + bar.height // 2
             panel.text(*middle, text, 11, colour="#1c1c1c", anchor="center")
-        before += count
+        start += width
 
 
 def _draw_plots(panel: Panel, place: Rect, statistics: Statistics) -> None:
-    columns = 2 if place.height >= panel.style.px(290) else 4
-    cells = _grid(place, columns, 4 // columns, panel.style.px(_GAP))
-    scores, counts = statistics.scores, statistics.image_comparisons
-    draw_agreement(panel, cells[0], *statistics.total.running_agreement(), statistics.total.audit)
-    draw_histogram(panel, cells[1], "Scores", scores, theme.ACCENT)
-    if statistics.order is None:
-        draw_histogram(
-            panel, cells[2], "Uncertainty of the scores", statistics.uncertainty, theme.ACCENT_2
-        )
-    else:
-        draw_order(panel, cells[2], statistics.order)
-    title = "Comparisons for each image"
-    draw_histogram(panel, cells[3], title, counts, theme.ACCENT_3, whole=True)
-
-
-def draw_agreement(
-    panel: Panel, card: Rect, choices: np.ndarray, shares: np.ndarray, audit: Proportion
-) -> None:
-    """The running agreement over the choices, and that on all random pairs as a band."""
+    """All four plots, or the first two where there is room for no more."""
     px = panel.style.px
-    enough = len(choices) > 1
-    aside = "blue: last 50 choices, green: all random pairs" if enough else ""
-    axis = panel.measure("100 %", 11) + px(6)
-    plot = _draw_card(panel, card, "Agreement over time", aside, axis)
+    two = place.height >= px(_PLOTS[1])
+    columns = 4 if place.width >= px(900) and not two else 2
+    cells = _grid(place, columns, 1 + two, px(_GAP))
+    draw_agreement(panel, cells[0], statistics.total)
+    if statistics.order is not None:
+        draw_order(panel, cells[1], statistics.order)
+    else:
+        title, values = "Uncertainty of the scores", statistics.uncertainty
+        draw_histogram(panel, cells[1], title, values, theme.ACCENT_2)
+    if len(cells) == 4:
+        counts, title = statistics.image_comparisons, "Comparisons for each image"
+        draw_histogram(panel, cells[2], "Scores", statistics.scores, theme.ACCENT)
+        draw_histogram(panel, cells[3], title, counts, theme.ACCENT_3, whole=True)
+
+
+def draw_agreement(panel: Panel, card: Rect, counts: ChoiceCounts) -> None:
+    """The running agreement over the choices, and that on all random pairs as a band."""
+    aside = "blue: last 50 choices, green: all random pairs"
+    plot, down = _draw_levels(panel, card, "Agreement over time", aside, (0.25, 0.5, 0.75, 1.0))
+    if counts.audit.trials >= FEWEST and counts.audit.value is not None:
+        low, high = (plot.y + down(bound) for bound in counts.audit.interval)
+        panel.rectangle(Rect(plot.x, high, plot.width, low - high), theme.BAND)
+        middle = plot.y + down(counts.audit.value)
+        panel.rectangle(Rect(plot.x, middle, plot.width, panel.style.px(2)), theme.ACCENT_3)
+    choices, shares = counts.running_agreement()
     if len(choices) > 2 * _UNSTEADY:
         choices, shares = choices[_UNSTEADY:], shares[_UNSTEADY:]
-    floor: float = min([_LINE_FLOOR, *shares.tolist()])
-
-    def height(share: float) -> float:
-        return (1.0 - max(share, floor)) / (1.0 - floor) * (plot.height - 1)
-
-    if audit.trials >= FEWEST and audit.value is not None:
-        low, high = (plot.y + round(height(bound)) for bound in audit.interval)
-        panel.rectangle(Rect(plot.x, high, plot.width, low - high), theme.BAND)
-        middle = plot.y + round(height(audit.value))
-        panel.rectangle(Rect(plot.x, middle, plot.width, px(2)), theme.ACCENT_3)
-    for level in _LEVELS:
-        y = plot.y + round(height(level))
-        panel.rectangle(Rect(plot.x, y, plot.width, 1), theme.RULE)
-        panel.text(plot.x - px(6), y, f"{100 * level:.0f} %", 11, colour=theme.FAINT, anchor="e")
-    if not enough:
-        _draw_nothing_yet(panel, plot)
+    if len(choices) < 2:
+        x, y = plot.x + plot.width // 2, plot.y + plot.height // 2
+        panel.text(x, y, "nothing yet", 12, colour=theme.FAINT, anchor="center")
         return
-    across = (choices - choices[0]) / max(choices[-1] - choices[0], 1) * (plot.width - px(3))
-    points = [(x, height(share)) for x, share in zip(across.tolist(), shares.tolist(), strict=True)]
-    panel.image(plot.x, plot.y, smooth_line(plot.size, points, theme.ACCENT, px(2)))
+    across = (choices - choices[0]) / (choices[-1] - choices[0]) * _line_width(panel, plot)
+    _draw_line(panel, plot, across, [down(share) for share in shares], theme.ACCENT)
     _draw_tick(panel, plot, 0, f"{choices[0]:,}")
     _draw_tick(panel, plot, plot.width, f"{choices[-1]:,} comparisons")
 
 
 def draw_order(panel: Panel, card: Rect, order: OrderQuality) -> None:
     """How near the order has come to the person's own taste, and what more choices would add."""
-    px = panel.style.px
-    axis = panel.measure("100 %", 11) + px(6)
-    plot = _draw_card(panel, card, "How good the order is", "faint: expected of more choices", axis)
-    for level in (0.0, 0.5, 1.0):
-        y = plot.y + round((1 - level) * (plot.height - 1))
-        panel.rectangle(Rect(plot.x, y, plot.width, 1), theme.RULE)
-        panel.text(plot.x - px(6), y, f"{100 * level:.0f} %", 11, colour=theme.FAINT, anchor="e")
-    across = order.choices / order.choices[-1] * (plot.width - px(3))
-    down = (1 - np.clip(order.expected, 0, 1)) * (plot.height - 1)
-    points = [(0.0, plot.height - 1.0), *zip(across.tolist(), down.tolist(), strict=True)]
-    low, high = (plot.y + round((1 - bound) * (plot.height - 1)) for bound in order[2:])
-    now = plot.x + round(points[-2][0])
-    panel.rectangle(Rect(now - px(4), high, px(8), low - high), theme.BAND)
-    panel.image(plot.x, plot.y, smooth_line(plot.size, points[-2:], theme.FAINT, px(2)))
-    panel.image(plot.x, plot.y, smooth_line(plot.size, points[:-1], theme.ACCENT, px(2)))
+    aside = "grey: expected of more choices"
+    plot, down = _draw_levels(panel, card, "How good the order is", aside, (0.0, 0.5, 1.0))
+    choices = np.array([0, *order.choices])
+    across = choices / choices[-1] * _line_width(panel, plot)
+    y = [down(share) for share in (0.0, *order.expected)]
+    now, half = round(float(across[-2])), panel.style.px(4)
+    low, high = down(order.low), down(order.high)
+    panel.rectangle(Rect(plot.x + now - half, plot.y + high, 2 * half, low - high), theme.BAND)
+    _draw_line(panel, plot, across[-2:], y[-2:], theme.FAINT)
+    _draw_line(panel, plot, across[:-1], y[:-1], theme.ACCENT)
     _draw_tick(panel, plot, 0, "0")
-    _draw_tick(panel, plot, now - plot.x, f"{order.choices[-2]:,} comparisons")
+    _draw_tick(panel, plot, now, f"{choices[-2]:,} comparisons")
+
+
+def _draw_levels(
+    panel: Panel, card: Rect, title: str, aside: str, levels: tuple[float, ...]
+) -> tuple[Rect, Callable[[float], int]]:
+    """A card with lines at levels; returns the plot's place, and how far down in it a share is."""
+    px = panel.style.px
+    plot = _draw_card(panel, card, title, aside, axis=panel.measure("100%", 11) + px(6))
+
+    def down(share: float) -> int:
+        kept = min(max(share, levels[0]), 1.0)
+        return round(float((1 - kept) / (1 - levels[0])) * (plot.height - 1))
+
+    for level in levels:
+        y = plot.y + down(level)
+        panel.rectangle(Rect(plot.x, y, plot.width, 1), theme.RULE)
+        panel.text(plot.x - px(6), y, f"{100 * level:.0f}%", 11, colour=theme.FAINT, anchor="e")
+    return plot, down
+
+
+def _line_width(panel: Panel, plot: Rect) -> int:
+    return plot.width - panel.style.px(3)  # the dot at the line's end stays inside
+
+
+def _draw_line(panel: Panel, plot: Rect, x: np.ndarray, y: list[int], colour: str) -> None:
+    points = list(zip(x.tolist(), y, strict=True))
+    panel.image(plot.x, plot.y, smooth_line(plot.size, points, colour, panel.style.px(2)))
 
 
 def draw_histogram(
     panel: Panel, card: Rect, title: str, values: np.ndarray, colour: str, *, whole: bool = False
 ) -> None:
     """How many images have which value; `whole` ones get a bar each while they are few."""
-    edges = _edges(values, whole)
+    values = values.round(6)  # what differs by less is the same
+    low, high = float(values.min()), float(values.max())
+    if whole and high - low < 24:
+        edges = np.arange(low, high + 2) - 0.5
+    else:
+        bars = min(max(round(2 * len(values) ** 0.5), 6), 24)
+        edges = np.histogram_bin_edges(values, bars)
     counts = np.histogram(values, edges)[0].tolist()
     most = max(counts)
-    aside = f"highest bar: {most:,} image{'s' * (most != 1)}" if most else ""
+    aside = f"highest bar: {most:,} image{'s' * (most != 1)}"
     plot = _draw_card(panel, card, title, aside)
     bottom = plot.y + plot.height
     panel.rectangle(Rect(plot.x, bottom - 1, plot.width, 1), theme.RULE)
-    if not most:
-        _draw_nothing_yet(panel, plot)
-        return
 
     def place(value: float) -> int:
         return round(float((value - edges[0]) / (edges[-1] - edges[0])) * plot.width)
@@ -223,8 +223,6 @@ def draw_histogram(
 def ticks(low: float, high: float, *, whole: bool = False, wanted: int = 6) -> list[float]:
     """Round values from `low` to `high`, about as many as wanted; 1, 2 or 5 times a power of 10."""
     span = high - low
-    if span <= 0:
-        return [low]
     step = 10.0 ** math.floor(math.log10(span / wanted))
     step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= wanted)
     if whole:
@@ -250,23 +248,6 @@ def _draw_tick(panel: Panel, plot: Rect, x: int, text: str) -> None:
     middle = plot.x + max(min(x, plot.width - half), half)
     below = plot.y + plot.height + panel.style.px(4)
     panel.text(middle, below, text, 11, colour=theme.FAINT, anchor="n")
-
-
-def _draw_nothing_yet(panel: Panel, plot: Rect) -> None:
-    x, y = plot.x + plot.width // 2, plot.y + plot.height // 2
-    panel.text(x, y, "nothing yet", 12, colour=theme.FAINT, anchor="center")
-
-
-def _edges(values: np.ndarray, whole: bool) -> np.ndarray:
-    if not len(values):
-        return np.array([0.0, 1.0])
-    low, high = float(values.min()), float(values.max())
-    if whole and high - low < 24:
-        return np.arange(math.floor(low), math.floor(high) + 2) - 0.5
-    if high - low < 1e-9:
-        low, high = low - 0.5, high + 0.5
-    bars = min(max(round(2 * len(values) ** 0.5), 6), 24)
-    return np.linspace(low, high, bars + 1)
 
 
 def _grid(place: Rect, columns: int, rows: int, gap: int) -> list[Rect]:

@@ -250,7 +250,8 @@ def test_rating_training_and_going_on_are_measured_by_choices(folder, tmp_path):
 
 def test_the_pairwise_head_learns_from_the_choices_themselves(folder, tmp_path):
     from src.dataset.scores import DataHolder
-    from src.rating.storage.choice_log import ChoiceLog, Event
+    from src.rating.storage.choice_log import ChoiceLog
+    from src.rating.storage.choice_rows import Event
 
     copy = tmp_path / "images"
     shutil.copytree(folder, copy)

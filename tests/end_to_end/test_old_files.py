@@ -268,7 +268,7 @@ def test_the_feature_store_is_read(place):
 def test_the_feature_store_is_pruned(place):
     next((place / "few" / "c").iterdir()).unlink()
     done = run(place, ["prune_features", "--top_level_image_directory=few"], torch=False)
-    assert "forgot 1 file" in done.stdout
+    assert "entries of 1 missing file" in done.stdout
     for vectors in kept_features(place / "few").values():
         assert len(vectors) == len(STORE["files"]) - 1
 

@@ -65,7 +65,7 @@ def run(place: Path, script: str, *words: str, file: Path = Path("arguments.py")
 def test_the_first_trainers_file_trains_a_model_of_taste(place):
     notes = run(place, "aesthetic_predictor_training", "--device=cpu")
     assert "'clip_model' is now 'feature_extractor'" in notes
-    (line,) = [line for line in notes.splitlines() if line.startswith("Without effect")]
+    (line,) = [line for line in notes.splitlines() if line.startswith("No longer in use")]
     for name in ("meta_fmt", "ignore_score_zero", "evaluation_strategy", "save_strategy"):
         assert line.count(name) == 1
     assert "Only head 'mlp' uses aesthetic_model_relu, training_args; head is 'auto'." in notes
@@ -80,7 +80,7 @@ def test_version_0s_file_trains_both(place, tmp_path):
     base = f"--base_model={tiny_models.convnext(tmp_path / 'backbone')}"
     words = (*words, base, f"--save_model={tmp_path / 'classes'}")
     notes = run(place, "custom_classifier_training", *words, file=file)
-    assert "former names" not in notes, "it has no key of these scripts that was renamed"
+    assert "Old names" not in notes, "it has no key of these scripts that was renamed"
 
 
 def test_the_first_trainers_file_trains_a_classifier(place, tmp_path):

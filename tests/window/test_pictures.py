@@ -51,7 +51,7 @@ def test_a_large_jpeg_is_not_decoded_in_full_until_it_is_zoomed(tmp_path, pictur
     save(tmp_path, "a.jpg", (4000, 3000))
     save(tmp_path, "b.jpg", (4000, 3000))
     pictures.prepare(("a.jpg", "b.jpg"), FRAME).result()
-    assert pictures.decoded("a.jpg").image.size == (500, 375)  # an eighth; shown are 400
+    assert pictures._cache["a.jpg"].image.size == (500, 375)  # an eighth; shown are 400
     assert pictures.full("a.jpg").result().image.size == (4000, 3000)
 
 
@@ -101,7 +101,7 @@ def test_old_pictures_make_room(tmp_path):
     for left, right in zip(names[::2], names[1::2], strict=True):
         pictures.prepare((left, right), FRAME).result()
     pictures.close()
-    assert [name for name in names if pictures.decoded(name)] == names[3:]
+    assert list(pictures._cache) == names[3:]
 
 
 def linear_light_profile() -> bytes:

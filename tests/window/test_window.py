@@ -186,7 +186,7 @@ def test_the_footer_shows_every_key_and_the_progress_past_the_goal_too(colours, 
         words = {footer.itemcget(i, "text") for i in footer.find_all() if footer.type(i) == "text"}
         for key in shown_keys():
             assert {key.caps[0], key.label} <= words
-        assert {"12,345 of 1", "order about 88 % there; 100 more choices: 90 %"} <= words
+        assert {"12,345 of 1", "order about 88% there; 100 more choices: 90%"} <= words
         inside = footer.bbox("all")
         assert inside[2] <= footer.winfo_width() + 1
         assert inside[3] <= footer.winfo_height() + 1

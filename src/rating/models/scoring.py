@@ -26,10 +26,10 @@ ANSWER_PRECISION = 0.15
 """mean p(1-p) of a choice: what one comparison of the old tool adds to what is known, logits⁻²"""
 MOST_SEARCHED = 5000
 """above this many choices the kind of taste is no longer searched for, but kept"""
-VARIANCES = (1.2, 2.1, SCORE_VARIANCE, 6.2, 10.7, 18.5)
+VARIANCES = (0.35, 0.65, 1.2, 2.1, SCORE_VARIANCE, 6.2, 10.7, 18.5)
 SHARES = {0.02: 0.2, 0.15: 0.2, 0.5: 0.25, 0.8: 0.2, 0.95: 0.15}  # with their prior probability
 POWERS = (0.0, 0.5, 1.0)
-_DOUBT = 0.6  # prior standard deviation of the logarithm of the variance
+_DOUBT = 1.0  # prior standard deviation of the logarithm of the variance
 _HARDLY = 0.01  # a kind of taste that is less likely than this counts for nothing
 
 

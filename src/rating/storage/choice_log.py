@@ -25,12 +25,10 @@ from typing import Any
 
 from src.errors import DataError
 from src.rating.storage import choice_rows as rows
-from src.rating.storage.choice_rows import ANSWERS, Event, Start
-from src.rating.storage.rescue import rescue, set_aside
+from src.rating.storage.choice_rows import Event, Start
+from src.rating.storage.score_file import set_aside
 
 logger = logging.getLogger(__name__)
-
-__all__ = ["ANSWERS", "NAME", "ChoiceLog", "Event", "Start", "no_window"]
 
 NAME = "score_choices.sqlite"
 
@@ -155,24 +153,23 @@ class ChoiceLog:
 
     def _restore(self, damage: Exception) -> None:
         """Set the file aside and go on with a new one of the rows that are whole."""
-        found = rescue(self._connection)
-        if not found.events:
+        fresh = self.path.with_name(f"{NAME}.restored")
+        fresh.unlink(missing_ok=True)
+        kept, missing = rows.rescue(self._connection, fresh)
+        if not kept:
             raise DataError(
                 f"{self.path} is damaged ({damage}); it has not been changed. Put a backup in its "
                 "place, or rename it to go on from the scores in score.json"
             ) from damage
         self._connection.close()
         copy = set_aside(self.path)
-        fresh = self.path.with_name(f"{NAME}.restored")
-        fresh.unlink(missing_ok=True)
-        found.write(fresh)
         self.path.with_name(f"{NAME}-wal").unlink(missing_ok=True)
         os.replace(fresh, self.path)
         self._connection = self._connect()
         self._prepare()
-        lost = f"at least {found.lost:,}" if found.lost else "an unknown number"
+        lost = f"at least {missing:,}" if missing else "an unknown number"
         notice = (
-            f"{self.path} was damaged ({damage}): {len(found.events):,} choices are whole and "
+            f"{self.path} was damaged ({damage}): {kept:,} choices are whole and "
             f"kept, {lost} are lost; the damaged file is {copy.name}"
         )
         logger.warning(notice)

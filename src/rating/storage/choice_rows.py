@@ -1,6 +1,10 @@
-"""The tables of the choice log, and how a row shows that it is as it was written."""
+"""The tables of the choice log: how a row shows that it is whole, and how such rows are rescued."""
 
+import sqlite3
 import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 VERSION = 1
@@ -44,7 +48,8 @@ COLUMNS = (
     'id, time, session, "left", "right", outcome, response_time, kind, prediction, undoes, checksum'
 )
 INSERT = f"INSERT INTO events ({COLUMNS}) VALUES ({', '.join('?' * 11)})"
-OTHER_TABLES = {"starts": "time, path, score, source", "state": "key, value"}
+_OTHER_TABLES = {"starts": "time, path, score, source", "state": "key, value"}
+_GAP = 1000  # numbers without a row after which a rescue looks for no more
 
 
 class Event(NamedTuple):
@@ -94,3 +99,54 @@ def is_whole(row: Row) -> bool:
         and (prediction is None or 0 <= prediction <= 1)
         and (undoes in range(1, number) if outcome == "undo" else undoes is None)
     )
+
+
+def rescue(damaged: sqlite3.Connection, file: Path) -> tuple[int, int]:
+    """Write what is whole to a new log, if any is: how many events are kept, how many are lost."""
+    with suppress(sqlite3.Error, ValueError):  # else nothing is read of a file that was cut off
+        damaged.execute("PRAGMA writable_schema = ON")
+    events: list[Row] = []
+    last = missed = 0
+    by_number = f"SELECT {COLUMNS} FROM events WHERE id = ?"
+    while missed < _GAP:  # by number, since a damaged page ends every scan
+        found = _readable(damaged, by_number, last + missed + 1)
+        if found:
+            last, missed = last + missed + 1, 0
+            events += filter(is_whole, found)
+        else:
+            missed += 1
+    if not events:
+        return 0, last
+    with closing(sqlite3.connect(file, isolation_level=None)) as restored:
+        restored.executescript(SCHEMA)
+        restored.execute("BEGIN")
+        restored.executemany(INSERT, _renumbered(events))
+        for table, columns in _OTHER_TABLES.items():
+            rows = _readable(damaged, f"SELECT {columns} FROM {table}")
+            marks = ", ".join("?" * len(columns.split(",")))
+            restored.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
+        for (written,) in _readable(restored, "SELECT value FROM state WHERE key = 'last_event'"):
+            last = max(last, as_count(written))
+        # score.json is to be written again
+        restored.execute("DELETE FROM state WHERE key = 'last_event'")
+        restored.execute("COMMIT")
+    return len(events), last - len(events)
+
+
+def _readable(connection: sqlite3.Connection, query: str, *values: int) -> list[Row]:
+    """The rows up to the first that cannot be read."""
+    rows: list[Row] = []
+    with suppress(sqlite3.Error, ValueError, OverflowError):
+        rows.extend(connection.execute(query, values))
+    return rows
+
+
+def _renumbered(events: Iterable[Row]) -> Iterator[Row]:
+    """Numbers without gaps; the undo of a lost row goes with it."""
+    new: dict[int, int] = {}
+    for number, *middle, undoes, _ in events:
+        if undoes is not None and undoes not in new:
+            continue
+        new[number] = len(new) + 1
+        row = (new[number], *middle, None if undoes is None else new[undoes])
+        yield (*row, checksum_of(row))

@@ -14,8 +14,7 @@ from src.files import write_text
 from src.rating.storage import choice_log, score_file
 from src.rating.storage.choice_log import ChoiceLog
 from src.rating.storage.choice_rows import ANSWERS, Event, Start, as_count
-from src.rating.storage.rescue import set_aside
-from src.rating.storage.score_file import DamagedScoreFile, ScoreFile, read_bytes
+from src.rating.storage.score_file import DamagedScoreFile, ScoreFile, read_bytes, set_aside
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,9 @@ model scored; `unrated` in it lists the images with a score here that no person 
 """
 
 import json
+import shutil
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -67,6 +69,27 @@ def read_bytes(path: Path) -> bytes | None:
     except OSError as error:
         what = f"{path} cannot be read ({error.strerror}): mend its permissions"
         raise DataError(what) from error
+
+
+def set_aside(path: Path, what: str = "damaged") -> Path:
+    """Copy a file to `NAME.damaged-TIME` beside it, once per content; returns the copy's path."""
+    try:
+        content = path.read_bytes()
+        for copy in sorted(path.parent.glob(f"{path.name}.{what}-*")):
+            if copy.read_bytes() == content:
+                return copy
+        name = copy = path.with_name(f"{path.name}.{what}-{time.strftime('%Y%m%d-%H%M%S')}")
+        number = 1
+        while copy.exists():
+            number += 1
+            copy = name.with_name(f"{name.name}-{number}")
+        shutil.copy2(path, copy)
+    except OSError as error:
+        raise DataError(
+            f"{path} is {what}, and no copy of it could be set aside ({error.strerror}): "
+            "copy it yourself, then delete it"
+        ) from error
+    return copy
 
 
 def read_score_file(path: Path) -> ScoreFile:

@@ -4,7 +4,8 @@ import numpy as np
 
 from src.aesthetic.choices import repeated_pairs, training_choices
 from src.evaluation.proportion import Proportion
-from src.rating.storage.choice_log import ChoiceLog, Event
+from src.rating.storage.choice_log import ChoiceLog
+from src.rating.storage.choice_rows import Event
 
 
 def log(directory, *events):

@@ -85,7 +85,7 @@ def test_without_test_images_nothing_is_claimed(measured, tmp_path):
     alone = replace(measured, parts=np.full(60, TRAIN, np.int8))
     metrics = write(tmp_path / "model", alone, images=0)
     assert metrics["test"]["accuracy"] is None
-    assert "nobody knows how good" in " ".join(classification_verdicts(metrics))
+    assert "no telling how good" in " ".join(classification_verdicts(metrics))
 
 
 def test_the_chance_level_is_that_of_the_training_images(measured):
@@ -109,8 +109,8 @@ def metrics_of(accuracy, majority, n=100, **more):
 @pytest.mark.parametrize(
     ("metrics", "part"),
     [
-        (metrics_of(0.5, 0.5), "anything of use"),
-        (metrics_of(0.6, 0.55), "may be chance"),
+        (metrics_of(0.5, 0.5), "anything useful"),
+        (metrics_of(0.6, 0.55), "may be due to chance"),
         (metrics_of(1.0, 0.5, n=24), "86% to 100%"),
         (metrics_of(0.9, 0.5, unknown_training_images=["old"]), "old does not say which images"),
         (
@@ -122,7 +122,7 @@ def metrics_of(accuracy, majority, n=100, **more):
 def test_sentences_follow_from_the_metrics(metrics, part):
     text = " ".join(classification_verdicts(metrics))
     assert part in text
-    assert ("chance" in text) == (part == "may be chance")
+    assert ("chance" in text) == (part == "may be due to chance")
     assert ("never saw" in text) == (not metrics["unknown_training_images"])
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from src.errors import DataError
-from src.rating.storage.choice_log import NAME, ChoiceLog, Event, Start
+from src.rating.storage.choice_log import NAME, ChoiceLog
+from src.rating.storage.choice_rows import Event, Start
 
 ROOT = Path(__file__).parents[3]
 FIRST = Event("a.png", "b.png", "left", "audit", 0.75, 1.5)

@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 
 from src.errors import DataError
-from src.rating.storage.rescue import set_aside
-from src.rating.storage.score_file import DamagedScoreFile, ScoreFile, as_text, read_score_file
+from src.rating.storage.score_file import (
+    DamagedScoreFile,
+    ScoreFile,
+    as_text,
+    read_score_file,
+    set_aside,
+)
 
 SEED = r"""{
   "3\\betterbeyondneko_v10_00003_.png": -0.4118409741404654,

@@ -8,7 +8,7 @@ import pytest
 from src.evaluation.proportion import NONE, Proportion
 from src.rating.models.order import OrderQuality
 from src.rating.statistics import ChoiceCounts, OddOneOut, Statistics, odd_one_out
-from src.rating.storage.choice_log import Event
+from src.rating.storage.choice_rows import Event
 
 EVENTS = [
     Event("a", "b", "left", "audit", 0.9),  # matched
@@ -38,7 +38,7 @@ def test_a_share_of_nothing():
 
 
 def test_a_share_in_words():
-    assert str(Proportion(81, 263)) == "30.8 % (25.5–36.6 %, 81 of 263)"
+    assert str(Proportion(81, 263)) == "30.8% (25.5–36.6%, 81 of 263)"
 
 
 def test_the_counts_by_hand():
@@ -118,7 +118,7 @@ def test_the_report_line_by_line():
 
 def test_the_report_says_how_good_the_order_is():
     report = replace(figures(EVENTS), order=quality(0.84, 0.88)).report()
-    assert "Order about 84 % there; 60 more choices: 88 % (now 79 to 89 %)" in report
+    assert "Order about 84% there; 60 more choices: 88% (now 79 to 89%)" in report
 
 
 def test_nothing_rated_divides_by_nothing():
@@ -157,20 +157,20 @@ def advice(**changes):
         ({"comparisons": 0}, "Rate more: it usually takes about 300 more choices to"),
         (
             {"comparisons": 0, "order": quality(0.84, 0.88)},
-            "Rate more: order about 84 % there; 60 more choices: 88 %.",
+            "Rate more: order about 84% there; 60 more choices: 88%.",
         ),
         (
             {"comparisons": 0, "order": quality(0.912, 0.918)},
-            "Train: the order is about 91 % there, and more choices would hardly improve it.",
+            "Train: the order is about 91% there, and more choices would hardly improve it.",
         ),
         # 82 coin tosses on 13 images (first-hour review, 2)
         (
             {"images": 13, "comparisons": 82, "audit": Proportion(6, 12), "repeats": NONE},
-            "no better than a coin so far: 50 % of 12 random pairs (25–75 %)",
+            "no better than a coin so far: 50% of 12 random pairs (25–75%)",
         ),
         (
             {"comparisons": 0, "audit": Proportion(40, 100)},
-            "no better than a coin so far: 40 % of 100",
+            "no better than a coin so far: 40% of 100",
         ),
         (
             {"audit": Proportion(7, 12)},
@@ -181,14 +181,14 @@ def advice(**changes):
         # 15 of 20 alike: at most (1 + √(2 · 0.75 - 1)) / 2 = 0.854
         (
             {},
-            "Train: the scores predict 75 % of 100 random pairs (66–82 %); with your consistency,",
+            "Train: the scores predict 75% of 100 random pairs (66–82%); with your consistency,",
         ),
-        ({}, "at most about 85 % ("),
+        ({}, "at most about 85% ("),
         # 100 of 100 alike: s ≥ 0.963, p ≥ 0.981
         (
             {"repeats": Proportion(100, 100)},
-            "Rate more: the scores predict 75 % of 100 random pairs (66–82 %); with your "
-            "consistency, about 100 % (98–100 %) is possible",
+            "Rate more: the scores predict 75% of 100 random pairs (66–82%); with your "
+            "consistency, about 100% (98–100%) is possible",
         ),
         ({"odd_one_out": OddOneOut(30, 5, 10, 200)}, "Rate more: you stood alone 30 times"),
         ({"odd_one_out": OddOneOut(10, 5, 30, 200)}, "Train: the model stood alone 30 times"),

@@ -71,7 +71,9 @@ def read_choice_data(data: RatedFeatures) -> ChoiceData | None:
             events = [event for event in log.events() if event.outcome in ANSWERS]
             starts, state = log.starts(), log.state()
     except DataError as error:
-        logger.warning("%s. So images are kept back to test on, and not your choices.", error)
+        logger.warning(
+            "%s. So the model is tested on some of the images, not on your choices.", error
+        )
         return None
     if sum({event.left, event.right} <= set(paths) for event in events) < FEWEST:
         return None

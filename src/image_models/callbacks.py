@@ -103,4 +103,4 @@ class KeepOnInterrupt(TrainerCallback):
             raise KeyboardInterrupt
         if not self.interrupted:
             self.interrupted, self._noted = True, time.monotonic()
-            logger.info("Stopping after this step, and keeping what was trained.")
+            logger.info("Stopping after this step; the training so far is kept.")

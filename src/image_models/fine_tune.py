@@ -79,11 +79,11 @@ def fine_tune(
             trainer.train(resume_from_checkpoint=checkpoint)
     except torch.OutOfMemoryError:
         raise ModelError(
-            "the device's memory does not suffice: lower per_device_train_batch_size (and raise "
+            "the device has too little memory: lower per_device_train_batch_size (and raise "
             "gradient_accumulation_steps as much), or choose a smaller model"
         ) from None
     if keep.interrupted:
-        logger.info("Kept in %s: run the same command again to go on.", arguments.output_dir)
+        logger.info("Saved in %s: run the same command again to resume.", arguments.output_dir)
         raise KeyboardInterrupt
     trainer.use_average()
     trainer.accelerator.wait_for_everyone()  # who is done removes checkpoints others still read
@@ -166,5 +166,5 @@ def _checkpoint(settings: ClassifierTraining, folder: Path) -> str | None:
     if not whole or not (named or (settings.resume and "output_dir" not in given)):
         return None
     last = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]))
-    logger.info("Going on from %s.", last)
+    logger.info("Resuming from %s.", last)
     return str(last)

@@ -70,7 +70,7 @@ def resize_model(model: Any, preprocessing: Preprocessing, name: str) -> Any:
         if _accepts(resized, height, width):
             return resized
     raise ModelError(
-        f"{name!r} ({type(model).__name__}) cannot be trained at another image size than its own: "
+        f"{name!r} ({type(model).__name__}) can only be trained at its own image size: "
         "leave image_sizes empty, or choose another model"
     )
 

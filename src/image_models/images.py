@@ -39,7 +39,7 @@ def features_of(settings: ClassifierTraining, classifier: Classifier, images: Im
     """What a model's last layer is given of the images, (n, d)."""
     table = _read(settings, images.data, classifier.backbone)
     if table.sha256s != images.sha256s:
-        raise DataError(f"images in {images.data.directory} have changed meanwhile: start again")
+        raise DataError(f"images in {images.data.directory} changed during the run: start again")
     return table.vectors
 
 

@@ -35,7 +35,7 @@ def check_target(folder: Path) -> None:
         logger.info("The classifier in %s will be replaced.", folder)
     elif (folder / "model.safetensors").is_file():
         raise ModelError(
-            f"{folder} holds a model that is no classifier of this program: set save_model to "
+            f"{folder} holds a model that is not a classifier of this program: set save_model to "
             "another folder"
         )
 

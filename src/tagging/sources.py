@@ -89,7 +89,7 @@ def read_table(file: Path, images: Sequence[str]) -> TagSource:
         file.name,
         {image: tags[image] for image in images if image in tags},
         {image: parts[image] for image in images if parts.get(image)},
-        notes=_note(gone, f"images of {file.name} are not there")
+        notes=_note(gone, f"images of {file.name} are missing")
         + _note([i for i in images if i not in tags], f"images are not in {file.name}"),
     )
 

@@ -86,8 +86,8 @@ def tag_images(
     scan = scan_sidecars(directory, images, settings)
     key = f"{tagger.identity}|{existing}|{choice.fingerprint()}"
     progress = _Progress(directory, key, writes=not settings.dry_run)
-    had_one = scan.files.keys() if existing == "skip" else set()
-    wanted = [each for each in images if each not in scan.shared | progress.done | had_one]
+    left_out = scan.shared | progress.done | (scan.files.keys() if existing == "skip" else set())
+    wanted = [image for image in images if image not in left_out]
     unreadable: dict[str, str] = {}
     folders = Folders(directory, directory)
     record: UndoFile | None = None
@@ -152,7 +152,7 @@ class _Progress:
         if known == key and undo_name.startswith("undo-"):
             self.done = set(done[:-1])  # the last line may be cut off
             self.undo_file = directory / Path(undo_name).name
-            logger.info("Going on: %d images were tagged before the last stop.", len(self.done))
+            logger.info("Resuming: %d images were already tagged.", len(self.done))
         else:
             self.add([key, self.undo_file.name], mode="w")
 

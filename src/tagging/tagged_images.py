@@ -76,7 +76,7 @@ def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = Non
             f"{len(absent)} of the listed tags are on no image in {found.name}: {some(absent)}"
         ]
     data = TaggedImages(directory, used, labels, names, tuple(notes), tuple(tags), parts)
-    text, mean = "%d images in %s with %d tags, %.1f an image (from %s).", labels.nnz / len(used)
+    text, mean = "%d images in %s with %d tags, %.1f per image (from %s).", labels.nnz / len(used)
     logger.info(text, len(used), directory, len(tags), mean, found.name)
     for note in notes:
         logger.warning("%s", note)

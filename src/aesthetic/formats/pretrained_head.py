@@ -106,7 +106,7 @@ def read_pretrained(arrays: Mapping[str, Array], metadata: Mapping[str, str]) ->
     if hidden_states:
         raise ModelError(
             f"the head was made for the hidden states {hidden_states} of its extractor, joined in "
-            "a way that is not known here: train one of your own, with hidden_states set"
+            "an unknown way: train one of your own, with hidden_states set"
         )
     extractor = metadata.get("feature_extractor_model", CLIP)
     # With activations the first hidden layer is followed by ReLU and dropout, without by dropout.

@@ -104,7 +104,7 @@ class RatingStore:
         except DataError as error:
             raise DataError(
                 f"{error}. The choices are safe in {choice_log.NAME}: "
-                "free disk space or mend the folder's permissions"
+                "free disk space or correct the folder's permissions"
             ) from error
         self._set_state(sha256=digest, last_event=str(last_event))
         self._written = last_event

@@ -51,7 +51,7 @@ def test_a_list_of_names_alone_is_enough(tmp_path):
     [
         ("id,tag\n1,a\n", "first line"),
         ("tag_id,name,category,count\nx,a,0,1\n", "line 2"),
-        ("name\na\na\n", "'a' stands there twice"),
+        ("name\na\na\n", "'a' is listed twice"),
         ("name\n", "holds no tags"),
         ("tag_id,name\n1,\n", "name is missing"),
     ],

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Self
@@ -52,7 +53,13 @@ class DataHolder(FolderImages):
         if not files:
             raise DataError(f"there are no images in {directory}")
         file = _score_file(directory, use_score_file)
-        ratings = _folder_scores(directory, files) if file is None else _read(file)
+        if file is None:
+            ratings = _folder_scores(directory, files)
+        elif file.suffix.lower() == ".csv":
+            ratings = _read_csv(file)
+        else:
+            known = read_score_file(file).rated()
+            ratings = {path: Rating(score) for path, score in known.items()}
         holder = cls.of(directory, files, ratings, file.name if file else "the folder names")
         if not len(holder):
             raise DataError(
@@ -147,12 +154,6 @@ def _score_file(directory: Path, use_score_file: bool | str) -> Path | None:
     return next((directory / name for name in SCORE_FILES if (directory / name).is_file()), None)
 
 
-def _read(file: Path) -> dict[str, Rating]:
-    if file.suffix.lower() == ".csv":
-        return _read_csv(file)
-    return {path: Rating(score) for path, score in read_score_file(file).rated().items()}
-
-
 def _read_csv(file: Path) -> dict[str, Rating]:
     """`relative_path,score[,split][,weight]`, further columns are passed over."""
     entries, problems = {}, []
@@ -180,13 +181,10 @@ def _entry(row: Mapping[str, str]) -> Rating:
 
 
 def _number(column: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{column} is {text.strip()!r}, not a number")
-    return value
+    with suppress(ValueError):
+        if math.isfinite(value := float(text)):
+            return value
+    raise ValueError(f"{column} is {text.strip()!r}, not a number")
 
 
 def _folder_scores(directory: Path, files: Sequence[ImageFile]) -> dict[str, Rating]:

@@ -107,11 +107,10 @@ def undo(undo_file: Path) -> Outcome:
     from src.rating.storage.choice_log import no_window
 
     recorded = read_undo_file(undo_file)
-    folders, changes, _ = recorded
-    logger.info("Undoing in %s", " and ".join(dict.fromkeys(map(str, folders))))
+    logger.info("Undoing in %s", " and ".join(dict.fromkeys(map(str, recorded.folders))))
     # Version bc9c4d7 wrote scores, which an open window would write over.
-    scores = any(change.path == OLD_SCORES for change in changes)
-    with no_window(folders.directory) if scores else nullcontext():
+    scores = any(change.path == OLD_SCORES for change in recorded.changes)
+    with no_window(recorded.folders.directory) if scores else nullcontext():
         return _undo(recorded)
 
 

@@ -153,7 +153,7 @@ def _as_they_come(results: Any, files: Sequence[ImageFile]) -> Iterator[list[Com
         yield [_computed(waiting.pop(row["path"]), row) for row in rows]
     lost = f"the worker died {_RETRIES + 1} times at it, or at an image computed with it"
     if waiting:
-        yield [Computed(file, None, None, None, lost) for file in waiting.values()]
+        yield [Computed(file, problem=lost) for file in waiting.values()]
 
 
 def _computed(file: ImageFile, row: dict[str, Any]) -> Computed:

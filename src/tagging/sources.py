@@ -58,7 +58,7 @@ def read_sidecars(directory: Path, images: Sequence[str], style: TagFiles) -> Ta
             with_commas.append(file)
     empty = [scan.files[image] for image, found in tags.items() if not found]
     notes = [
-        *_note(scan.shared, "tag files belong to several images and are left out"),
+        *_note(sorted(scan.shared), "images share a tag file with another and are left out"),
         *_note(scan.missing, "images have no tag file and are left out"),
         *_note(scan.orphans, "tag files have no image"),
         *_note(empty, "tag files are empty: their images count as having none of the tags"),

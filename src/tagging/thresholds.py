@@ -98,7 +98,6 @@ def choose_thresholds(
     scores: np.ndarray,
     labels: "csr_array | np.ndarray",
     tags: Sequence[SelectedTag],
-    *,
     min_support: int = 20,
     chosen_on: str = "",
 ) -> Thresholds:

@@ -65,22 +65,6 @@ class EveryNthEpoch(TrainerCallback):
             control.should_evaluate = control.should_save = False
 
 
-<<<<<<< HEAD
-class StopWhenDiverged(TrainerCallback):
-    """End with a message when the loss or the gradient is not a number any more."""
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        # Under fp16 a step with an infinite gradient is left out and the scale lowered: no harm.
-        for name in ("loss", "eval_loss") if args.fp16 else ("loss", "eval_loss", "grad_norm"):
-            if not math.isfinite(logs.get(name, 0.0)):
-                raise ModelError(
-                    f"training has diverged at step {state.global_step} ({name} is "
-                    f"{logs[name]}): lower learning_rate, or raise warmup_steps"
-                )
-
-
-=======
->>>>>>> main
 class KeepOnInterrupt(TrainerCallback):
     """On Ctrl-C finish the step, save a checkpoint and stop; a later Ctrl-C stops at once."""
 

@@ -39,17 +39,7 @@ training_args = {{
 
 def read_dotenv(file: Path) -> dict[str, str]:
     """The variables of a `.env` file; comments, quotes and `export` are understood."""
-<<<<<<< HEAD
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{file} is not UTF-8 text") from None
-    matches = filter(None, map(_LINE.fullmatch, lines))
-=======
     matches = filter(None, map(_LINE.fullmatch, read_text(file).splitlines()))
->>>>>>> main
     return {match[1]: _unquoted(match[2].strip()) for match in matches}
 
 

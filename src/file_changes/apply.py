@@ -122,7 +122,9 @@ def read_undo_file(file: Path) -> Recorded:
         raise DataError(f"{file} cannot be read: {_reason(error)}") from None
     recorded = parse(file, content) or parse_old(content, file.resolve().parent)
     if recorded is None:
-        raise DataError(f"{file} is no undo file of this program, or damaged: nothing was undone")
+        raise DataError(
+            f"{file} is not an undo file of this program, or damaged: nothing was undone"
+        )
     (directory, into), changes, new_folders = recorded
     for change in changes:
         to = getattr(change, "to", None)

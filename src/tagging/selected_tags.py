@@ -26,13 +26,11 @@ class SelectedTag:
 
 
 def category_name(category: int) -> str:
-    """What a category is called in tables."""
     return CATEGORY_NAMES.get(category, f"category {category}")
 
 
 def select_tags(
     tag_lists: Iterable[Sequence[str]],
-    *,
     min_count: int = 1,
     categories: Mapping[str, int] | None = None,
     ids: Mapping[str, int] | None = None,

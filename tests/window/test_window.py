@@ -158,7 +158,9 @@ def test_a_size_that_comes_and_goes_leaves_the_pictures_sharp(tmp_path, open_win
     assert np.array_equal(np.asarray(driver.screenshot().convert("RGB")), before)
 
 
-def test_the_footer_shows_every_key_and_the_progress_past_the_goal_too(colours, open_window):
+def test_the_footer_shows_every_key_and_the_progress_past_the_goal_too(
+    colours, open_window, monkeypatch
+):
     driver = open_window(colours, goal=1)
     driver.press("1")
     assert "1 comparisons reached" in driver.text()
@@ -166,10 +168,12 @@ def test_the_footer_shows_every_key_and_the_progress_past_the_goal_too(colours, 
     assert driver.session.overlay is None
     order = OrderQuality(np.array([500, 600]), np.array([0.88, 0.9]), 0.8, 0.9)
     driver.session._history = [True] * 12_345
+    known = replace(driver.session.statistics, order=order)
+    monkeypatch.setattr(driver.database, "statistics", lambda: known)
     footer = driver.window.footer
     for size in ("700x420", "1200x600", "1500x600"):
         driver.resize(size)
-        driver.session.statistics = replace(driver.session.statistics, order=order)
+        driver.session.statistics = known
         driver.window._show_status()
         driver.idle(0.1)
         words = {footer.itemcget(i, "text") for i in footer.find_all() if footer.type(i) == "text"}

@@ -145,7 +145,7 @@ def _number(metadata: Mapping[str, str], name: str, default: float) -> float:
     except ValueError:
         value = float("nan")
     if not np.isfinite(value) or (name.startswith("stdev") and value <= 0):
-        raise ModelError(f"the metadata {name!r} of the model file is no usable number")
+        raise ModelError(f"the metadata {name!r} of the model file is not a usable number")
     return value
 
 

@@ -231,7 +231,7 @@ def mlp_start(start: Head | None) -> MlpHead | None:
     if start is None or isinstance(start, MlpHead):
         return start
     raise ModelError(
-        f"head 'mlp' cannot go on from a {start.kind!r} head: set head to 'auto', or "
+        f"head 'mlp' cannot start from a {start.kind!r} head: set head to 'auto', or "
         "base_model and load_model to ''"
     )
 

@@ -159,7 +159,7 @@ class ChoiceLog:
         if not kept:
             raise DataError(
                 f"{self.path} is damaged ({damage}); it has not been changed. Put a backup in its "
-                "place, or rename it to go on from the scores in score.json"
+                "place, or rename it to continue from the scores in score.json"
             ) from damage
         self._connection.close()
         copy = set_aside(self.path)

@@ -123,7 +123,7 @@ class RatingStore:
             if not known:
                 raise DataError(
                     f"{error}; a copy is {copy.name}, and there are no choices in "
-                    f"{choice_log.NAME} to rebuild it from: mend it, or delete it to start anew"
+                    f"{choice_log.NAME} to rebuild it from: repair it, or delete it to start again"
                 ) from error
             self._notice(f"{error}: it is rebuilt from the choices; the copy is {copy.name}")
             self._set_state(sha256=digest, last_event="")

@@ -121,7 +121,7 @@ def _parse(path: Path, content: dict[str, Any]) -> ScoreFile:
             if name == key or name not in content:
                 result.scores[name] = float(value)
         elif not key.startswith("#") and PurePosixPath(posix(key)).suffix:
-            raise _damaged(path, f"the score of {key!r} is no number")
+            raise _damaged(path, f"the score of {key!r} is not a number")
         else:
             result.extra[key] = value
     return result

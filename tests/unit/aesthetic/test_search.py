@@ -277,7 +277,7 @@ def test_the_search_starts_where_training_will(tmp_path):
     with pytest.raises(SettingsError, match="aesthetic_model_relu cannot be searched"):
         search(tmp_path, data, prior, aesthetic_model_relu=[True, False])
     ridge = fit_head("ridge", data.features, data.holder.scores)
-    with pytest.raises(ModelError, match="cannot go on from a 'linear' head"):
+    with pytest.raises(ModelError, match="cannot start from a 'linear' head"):
         search(tmp_path, data, Predictor.from_training(ridge, data.features, extractors=[]))
 
 

@@ -75,7 +75,7 @@ def test_tag_files_with_every_kind_of_fault(tmp_path):
         "1 images have no tag file and are left out: e.jpg",
         "1 tag files have no image: gone.jpg.txt",
         "1 tag files are empty",
-        "c.jpg.txt is no UTF-8 text",
+        "c.jpg.txt is not UTF-8 text",
         "1 tag files hold commas",
     ):
         assert part in notes

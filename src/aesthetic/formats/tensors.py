@@ -64,7 +64,8 @@ def _read_pth(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGED as error:
         raise ModelError(
-            f"{path} is damaged, or holds more than weights ({first_line(error)}): download it again"
+            f"{path} is damaged, or holds more than weights ({first_line(error)}): "
+            "download it again"
         ) from None
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()

@@ -127,7 +127,6 @@ def fit(
         prior=start.prior,
         afresh=start.afresh,
         choices=start.choices,
-        seed=settings.training_args.seed,
         provenance=made_with,
     )
 

@@ -115,7 +115,7 @@ def ensure_environment(*files: str) -> None:
         known = [name for name in read_stamp() if (ROOT / name).is_file()]
         files = tuple(dict.fromkeys([*files, *known]))
         make_venv()
-        say(f"installing the packages of {' and '.join(files)} (once; this takes some minutes)")
+        say(f"installing the packages of {' and '.join(files)} (once; this takes a few minutes)")
         with unfinished(files):
             install_torch_build()
             pip_install(*(f"--requirement={ROOT / name}" for name in files))

@@ -29,10 +29,9 @@ from threadpoolctl import threadpool_limits
 from bench.aesthetic_training import seed_recipe_steps_per_second
 from bench.needs import real_assets
 from src.aesthetic.heads import Head, fit_head
-from src.aesthetic.heads.training_set import TrainingSet
-from src.aesthetic.mlp.small_networks import fit_automatic, fit_networks
+from src.aesthetic.heads.training_set import TrainingSet, assign_folds
 from src.aesthetic.rated_features import load_rated_features
-from src.aesthetic.select import assign_folds
+from src.aesthetic.select import fit_auto, fit_networks
 from src.dataset.scores import DataHolder
 from src.evaluation.rank_metrics import interval_coverage, pairwise_accuracy
 from src.features import open_extractors
@@ -67,7 +66,7 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Head]] = {
     "ridge": lambda x, y: fit_head("ridge", x, y),
     "kernel": lambda x, y: fit_head("kernel", x, y),
     "networks": lambda x, y: fit_networks(TrainingSet.of(x, y)).head,
-    "auto": lambda x, y: fit_automatic(x, y).head,
+    "auto": lambda x, y: fit_auto(x, y, networks=True).head,
 }
 
 
@@ -184,7 +183,7 @@ TASTE_METHODS = ("generic only", "personal only", "prior + residual")
 def one_rater(features: np.ndarray, given: np.ndarray, rater: int) -> Row:
     mine = ~np.isnan(given[rater])
     others = np.nanmean(np.delete(given, rater, axis=0), axis=0)
-    fold = assign_folds(len(mine), 5, seed=0)
+    fold = assign_folds(np.arange(len(mine)), 5, seed=0)
     ab = []
     for k in range(5):
         train, own, test = fold != k, (fold != k) & mine, (fold == k) & mine
@@ -204,9 +203,9 @@ def one_rater(features: np.ndarray, given: np.ndarray, rater: int) -> Row:
 def speed_rows() -> Iterator[Row]:
     """`auto` as a whole process, and training steps."""
     program = (
-        "import numpy as np; from src.aesthetic.mlp.small_networks import fit_automatic;"
+        "import numpy as np; from src.aesthetic.select import fit_auto;"
         "r = np.random.default_rng(0); x = r.normal(size=(1000, 1280));"
-        "fit_automatic(x, x[:, :50].sum(axis=1) + r.normal(size=1000))"
+        "fit_auto(x, x[:, :50].sum(axis=1) + r.normal(size=1000), networks=True)"
     )
     start = time.perf_counter()
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

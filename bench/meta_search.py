@@ -15,7 +15,6 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -23,8 +22,10 @@ from bench.heads import load
 from bench.needs import real_assets
 from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.mlp.fitting import fit_ensemble
+from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.search.folds import FOLDS
 from src.aesthetic.search.run import search_settings
+from src.dataset.scores import DataHolder
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.settings import AestheticTraining
 
@@ -81,18 +82,16 @@ def main() -> None:
         test = np.ones(len(y), dtype=bool)
         test[np.random.default_rng(0).permutation(len(y))[:TRAINING]] = False
         scores = (y - y[~test].mean()) / y[~test].std()
-        data = SimpleNamespace(
-            holder=SimpleNamespace(scores=y, weights=np.ones(len(y))), features=x,
-            blocks=(x.shape[1],), test=test, train=~test, groups=np.arange(len(y)), binary=False,
-            scaled_scores=lambda: scores,
-        )  # fmt: skip
+        none, groups = np.zeros(len(y), dtype=bool), np.arange(len(y))
+        holder = DataHolder(Path(temporary), (), y, np.ones(len(y)), (), "", (), ())
+        data = RatedFeatures(holder, x, (x.shape[1],), (), np.empty(0), groups, test, none, none)
         settings = AestheticTraining.model_validate(
             {"mode": "meta", "meta_epochs": epochs, "meta_lr": LR, "meta_batch": BATCH,
              "device": "cpu", "meta_storage": f"sqlite:///{temporary}/meta.db"}
         )  # fmt: skip
         plain = plain_steps_per_second(x[~test], scores[~test])
         start, start_cpu = time.perf_counter(), time.process_time()
-        found = search_settings(data, settings, file=Path(temporary) / "meta.txt")  # type: ignore[arg-type]
+        found = search_settings(data, settings, file=Path(temporary) / "meta.txt")
         seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     steps = grid_steps(found.rows)
     winner = fit_ensemble(TrainingSet.of(x[~test], scores[~test]), found.mlp).head

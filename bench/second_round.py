@@ -56,8 +56,10 @@ def part(data: RatedFeatures, rows: np.ndarray) -> RatedFeatures:
     )
 
 
-def train(data: RatedFeatures, head: str, **more: object) -> Fitted:
-    return fit_predictor(data, head, extractors=[], mlp=SETTINGS, **more)  # type: ignore[arg-type]
+def train(data: RatedFeatures, head: str, seed: int, **more: object) -> Fitted:
+    args = SETTINGS.training_args.model_copy(update={"seed": seed})
+    mlp = SETTINGS.model_copy(update={"training_args": args})
+    return fit_predictor(data, head, extractors=[], mlp=mlp, **more)  # type: ignore[arg-type]
 
 
 def choices(
@@ -83,7 +85,7 @@ def choices(
         rated = np.flatnonzero(np.isin(paths, holder.paths))
         data = replace(part(inside, rated), holder=holder)
         found = read_choice_data(data)
-        fitted = train(data, head, choices=found, seed=seed)
+        fitted = train(data, head, seed, choices=found)
     assert fitted.foretold is not None
     said = fitted.foretold.random
     score, y = fitted.predictor.predict(outside.features), factor * outside.holder.scores
@@ -98,11 +100,11 @@ def rounds(
 ) -> dict[str, Figure]:
     """Train, evaluate under another seed, go on under a third."""
     first = inside.split(0.25, seed)
-    model = train(first, head, seed=seed)
+    model = train(first, head, seed)
     seen = inside.seen_by(first.trained_on())
     measured = replace(inside, seen=seen, test=~seen)
     again = replace(inside, seen=seen).split(0.25, seed + 1000)
-    second = train(again, head, prior=model.predictor, seed=seed)
+    second = train(again, head, seed, prior=model.predictor)
     return {
         "first": figure(first, model, outside),
         "evaluate": figure(measured, Fitted(model.predictor), outside),

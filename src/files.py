@@ -71,7 +71,7 @@ def read_csv(path: Path, *needed: str) -> list[tuple[int, dict[str, str]]]:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV file in UTF-8: {error}") from None
+        raise DataError(f"{path} is not a CSV file in UTF-8: {error}") from None
 
 
 def rows_of(columns: Mapping[str, Any]) -> list[list[object]]:

@@ -40,7 +40,9 @@ class Calibration:
         w = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)
         positive, negative = float(w[label].sum()), float(w[~label].sum())
         if not positive or not negative:
-            raise ModelError("probabilities need images of both kinds: add some of the other")
+            raise ModelError(
+                "probabilities need kept and deleted images: add some of the kind that is missing"
+            )
         target = np.where(label, (positive + 1) / (positive + 2), 1 / (negative + 2))
         centre, scale = float(x.mean()), float(x.std()) or 1.0
         model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-9).fit(

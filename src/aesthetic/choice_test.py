@@ -15,8 +15,8 @@ import numpy as np
 
 from src.aesthetic.choices import ChoiceData
 from src.aesthetic.heads.base import FloatArray
+from src.aesthetic.heads.training_set import assign_folds
 from src.aesthetic.rated_features import RatedFeatures
-from src.aesthetic.select import assign_folds
 from src.errors import ModelError
 from src.evaluation import verdicts
 from src.evaluation.proportion import Proportion

@@ -45,9 +45,10 @@ def training_choices(directory: Path, paths: Sequence[str], train: np.ndarray) -
         return None
     row = {path: index for index, path in enumerate(paths) if train[index]}
     with closing(ChoiceLog(directory)) as log:
-        events = [event for event in log.events() if event.outcome in ANSWERS]
-    shown = [event for event in events if event.left in row and event.right in row]
-    return as_choices([Answer(row[event.left], row[event.right], event.outcome) for event in shown])
+        shown = [
+            e for e in log.events() if e.outcome in ANSWERS and {e.left, e.right} <= row.keys()
+        ]
+    return as_choices([Answer(row[e.left], row[e.right], e.outcome) for e in shown])
 
 
 def repeated_pairs(directory: Path) -> Proportion:
@@ -71,7 +72,9 @@ def read_choice_data(data: RatedFeatures) -> ChoiceData | None:
             events = [event for event in log.events() if event.outcome in ANSWERS]
             starts, state = log.starts(), log.state()
     except DataError as error:
-        logger.warning("%s. So images are kept back to test on, and not your choices.", error)
+        logger.warning(
+            "%s. So the model is tested on some of the images, not on your choices.", error
+        )
         return None
     if sum({event.left, event.right} <= set(paths) for event in events) < FEWEST:
         return None

@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from src.aesthetic.heads import fit_head
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.training_set import TrainingSet
-from src.aesthetic.select import assign_folds
+from src.aesthetic.heads.training_set import TrainingSet, assign_folds
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.evaluation.verdicts import CurvePoint
 
@@ -16,20 +15,13 @@ _FEWEST = 12  # images to fit on; below, AB is mostly chance
 _FOLDS, _POINTS = 4, 5
 
 
-def learning_curve(
-    features: ArrayLike,
-    scores: ArrayLike,
-    *,
-    method: str = "ridge",
-    groups: ArrayLike | None = None,
-) -> list[CurvePoint]:
+def learning_curve(data: TrainingSet, method: str = "ridge") -> list[CurvePoint]:
     """AB against the number of rated images, up to three quarters of those at hand.
 
     Each quarter is left out once; the head is fitted on random parts of the rest, the sizes
     growing by equal factors. Images of the same group stay on one side. Empty with too few images.
     """
-    x, y, *_ = TrainingSet.of(features, scores)
-    fold = assign_folds(len(y) if groups is None else groups, _FOLDS, 0)
+    fold = assign_folds(data.groups, _FOLDS, 0)
     most = min(int((fold != k).sum()) for k in range(_FOLDS))
     if most < 2 * _FEWEST:
         return []
@@ -39,7 +31,7 @@ def learning_curve(
         parts = [
             rng.choice(np.flatnonzero(fold != k), size=size, replace=False) for k in range(_FOLDS)
         ]
-        found = _accuracies(x, y, parts, fold, method)
+        found = _accuracies(data.features, data.scores, parts, fold, method)
         if found:
             error = float(np.std(found) / np.sqrt(len(found)))
             curve.append(CurvePoint(int(size), float(np.mean(found)), error))
@@ -47,23 +39,20 @@ def learning_curve(
 
 
 def part_accuracies(
-    features: ArrayLike,
-    scores: ArrayLike,
-    parts: Mapping[str, slice],
-    *,
-    groups: ArrayLike | None = None,
+    data: TrainingSet, parts: Mapping[str, slice]
 ) -> dict[str, tuple[float | None, float | None]]:
     """How much each part of the features matters, by cross-validation of ridge regression.
 
     By name of a part, such as one extractor's columns: AB with this part alone, and AB with all
     but this part (None if there is no other).
     """
-    x, y, *_ = TrainingSet.of(features, scores)
-    fold = assign_folds(len(y) if groups is None else groups, _FOLDS, 0)
+    x, fold = data.features, assign_folds(data.groups, _FOLDS, 0)
     inside = [np.flatnonzero(fold != k) for k in range(_FOLDS)]
 
     def cross_validated(columns: NDArray[np.bool_]) -> float | None:
-        found = _accuracies(x[:, columns], y, inside, fold, "ridge") if columns.any() else []
+        found = (
+            _accuracies(x[:, columns], data.scores, inside, fold, "ridge") if columns.any() else []
+        )
         return float(np.mean(found)) if found else None
 
     result = {}

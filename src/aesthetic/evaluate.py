@@ -15,7 +15,7 @@ from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.lineage import Ancestor
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
-from src.aesthetic.train import Fitted, few_threads, targets
+from src.aesthetic.train import Fitted
 from src.dataset.suspected_labels import FILE_NAME, SuspectedLabel, write_suspected
 from src.evaluation import verdicts
 from src.evaluation.proportion import NONE, Proportion
@@ -90,7 +90,7 @@ def evaluate_scores(
         previous: the model that it replaces.
     """
     model, test, foretold = fitted.predictor, data.test, fitted.foretold
-    given, predicted = data.scaled_scores(), model.predict(data.features)
+    given, predicted = data.targets, model.predict(data.features)
     unseen, _ = out_of_fold_scores(data, fitted, predicted)
     tested = test
     if foretold and foretold.headline.trials and not test.any():
@@ -160,9 +160,9 @@ def out_of_fold_scores(
     """
     scores, known = predicted.copy(), data.test.copy()
     if fitted.out_of_fold is not None:
-        inside = np.flatnonzero(data.train)
-        inside = inside[np.isfinite(fitted.out_of_fold)]
-        scores[inside] = fitted.out_of_fold[np.isfinite(fitted.out_of_fold)]
+        finite = np.isfinite(fitted.out_of_fold)
+        inside = np.flatnonzero(data.train)[finite]
+        scores[inside] = fitted.out_of_fold[finite]
         known[inside] = True
     return scores, known
 
@@ -177,7 +177,7 @@ def what_would_help(
 ) -> tuple[dict[str, Any], list[str]]:
     """Learning curve, parts of the features, the model before: for metrics.json, and sentences."""
     curve, parts = ((), {}) if fitted.foretold else _diagnosed(data, fitted)
-    change = compared(previous, data, targets(data), predicted, bootstrap)
+    change = compared(previous, data, data.targets, predicted, bootstrap)
     entries = {
         "head": fitted.predictor.head.kind,
         "unknown_ancestors": list(unknown),
@@ -245,15 +245,17 @@ def _diagnosed(
 
     Nothing is said of a model that starts from another, or of features trained on these images.
     """
+    from threadpoolctl import threadpool_limits
+
     method = _CLOSED_FORM.get(fitted.method)
     if not method or fitted.out_of_fold is None or fitted.start or data.seen_by_features.any():
         return (), {}
     rows = np.random.default_rng(0).permutation(np.flatnonzero(data.train))[:_MOST]
-    x, y, groups = data.features[rows], targets(data)[rows], data.groups[rows]
+    images = data.training_set(rows)
     columns = feature_parts(fitted.predictor.extractors, data.blocks)
-    with few_threads(len(rows)):
-        curve = learning_curve(x, y, method=method, groups=groups)
-        parts = part_accuracies(x, y, columns, groups=groups) if len(columns) > 1 else {}
+    with threadpool_limits(1, "blas"):  # see `fit_predictor`
+        curve = learning_curve(images, method)
+        parts = part_accuracies(images, columns) if len(columns) > 1 else {}
     return curve, parts
 
 

@@ -135,9 +135,8 @@ def _table(
         lines.append(f"{part:8}{m['n']:>7}{cells}")
     lines += ["", "If everything below a probability of keeping were deleted:"]
     lines += [
-        f"  below {row['cut']:4.0%}: {row['n']:6,} images, {row['right']:,} rightly"
-        f" ({row['share']:.1%}), {row['lost']:,} kept ones; {row['found']:.0%} of the delete "
-        "pile"
+        f"  below {row['cut']:4.0%}: {row['n']:6,} images, {row['right']:,} that you deleted"
+        f" ({row['share']:.1%}), {row['lost']:,} that you kept; {row['found']:.0%} of all deleted"
         for row in cuts
         if row["n"]
     ]

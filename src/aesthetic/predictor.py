@@ -161,15 +161,11 @@ class Predictor:
         forecast_std = scaling.get("forecast_std")
         if forecast_std is not None:
             forecast_std = take_value(scaling, "forecast_std", float)
-        if not (np.isfinite([mean, std, forecast_std or 0.0]).all() and std > 0):
-            raise ModelError("the scaling of the model file is impossible: it is damaged")
         percentiles = take_value(scaling, "percentiles", lambda given: np.array(given, float))
-        if (
-            percentiles.shape not in ((0,), (101,))
-            or not np.isfinite(percentiles).all()
-            or (np.diff(percentiles) < 0).any()
-        ):
-            raise ModelError("the percentiles of the model file are impossible: it is damaged")
+        shaped = percentiles.shape in ((0,), (101,)) and not (np.diff(percentiles) < 0).any()
+        finite = np.isfinite([mean, std, forecast_std or 0.0, *percentiles.ravel()]).all()
+        if not (shaped and finite and std > 0):
+            raise ModelError("the scaling of the model file is impossible: it is damaged")
         calibration = scaling.get("calibration")
         if calibration is not None:
             calibration = Calibration.from_json(take_value(scaling, "calibration", dict))

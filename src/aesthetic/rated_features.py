@@ -8,9 +8,10 @@ from typing import Self
 import numpy as np
 
 from src.aesthetic.heads.base import FloatArray
-from src.dataset.deduplicate import distinct
+from src.aesthetic.heads.training_set import TrainingSet
+from src.aesthetic.predictor import Predictor, prepared
+from src.dataset.deduplicate import distinct, report_conflicts
 from src.dataset.duplicates import groups as duplicate_groups
-from src.dataset.keep_delete import report_conflicts
 from src.dataset.scores import DataHolder
 from src.dataset.split import check_parts
 from src.dataset.trained_on import FILE_NAME, TrainedOn
@@ -39,10 +40,22 @@ class RatedFeatures:
         """Which images are trained on, (n,) bool."""
         return ~self.test
 
-    def scaled_scores(self) -> FloatArray:
-        """The scores with mean 0 and standard deviation 1 over the training images."""
+    @property
+    def targets(self) -> FloatArray:
+        """What heads learn, (n,): labels, or scores of mean 0 and deviation 1 over training."""
+        if self.binary:
+            return self.holder.scores
         known = self.holder.scores[self.train if self.train.any() else self.test]
         return np.asarray((self.holder.scores - known.mean()) / (float(known.std()) or 1.0))
+
+    def inputs(self, start: Predictor | None) -> FloatArray:
+        """The features (n, d) as a model that training starts from, if any, gives them its head."""
+        return prepared(self.features, unit_length=start is not None and start.unit_length)
+
+    def training_set(self, rows: np.ndarray, start: Predictor | None = None) -> TrainingSet:
+        """Some of the images, by number or (n,) bool, with `inputs` for features."""
+        parts = (self.inputs(start), self.targets, self.holder.weights, self.groups)
+        return TrainingSet.of(*(part[rows] for part in parts))
 
     def seen_by(self, model: TrainedOn) -> np.ndarray:
         """Which images a model has seen, or a near duplicate of them, (n,) bool."""

@@ -1,97 +1,115 @@
 """Choosing the head by nested cross-validation; the figures, without words."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from src.aesthetic.heads import Head, fit_head
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.training_set import TrainingSet
+from src.aesthetic.heads.training_set import TrainingSet, assign_folds
+from src.aesthetic.mlp.fitting import MlpFit, fit_ensemble
 from src.evaluation.rank_metrics import pairwise_accuracy, resampled_accuracies
 from src.evaluation.resampling import percentiles
+from src.settings.mlp import Mlp, PredictorTrainingArgs
 
+NETWORKS = "networks"
 CANDIDATES = ("kernel", "ridge")
-FOLDS = 5
 FEWEST = 20  # with fewer images the differences between methods cannot be seen
+_FOLDS = 5
 _RESAMPLES = 400
+_MANY = 500  # images: above, one round of networks is enough, and each takes long
+_EPOCHS = 60
+_MOST_STEPS = 2_400  # optimizer steps; with more than 320 images there are fewer epochs
 
 
-class Candidate(NamedTuple):
-    """A head fitted to all images, and (n,) the prediction of each image without it."""
-
-    head: Head
-    out_of_fold: FloatArray
-
-
-@dataclass(frozen=True)
-class AutoFit:
+class AutoFit(NamedTuple):
     """The chosen head and how it came to be chosen; with few images without a comparison."""
 
     head: Head  # fitted on all images
     method: str  # its name
-    accuracies: dict[str, float]  # AB of each candidate out of fold, the one to beat first
-    # Of each other candidate, the 95 % interval of its AB minus that of the chosen one:
-    behind: dict[str, list[float]]
-    out_of_fold: FloatArray | None  # (n,) the chosen method's, in the units of the scores
-
-    @property
-    def clearly_worse(self) -> tuple[str, ...]:
-        """The candidates whose difference from the chosen one is beyond chance."""
-        return tuple(name for name, (_, high) in self.behind.items() if high < 0)
+    out_of_fold: FloatArray | None = None  # (n,) in the units of the scores
+    accuracies: Mapping[str, float] = {}  # AB of each candidate out of fold, the one to beat first
+    clearly_worse: tuple[str, ...] = ()  # than the chosen one, beyond chance
 
 
 def fit_auto(
     features: ArrayLike,
     scores: ArrayLike,
-    *,
     weights: ArrayLike | None = None,
     groups: ArrayLike | None = None,
+    *,
     seed: int = 0,
     blocks: Sequence[int] | None = None,
     prior: Head | None = None,
     candidates: Sequence[str] = CANDIDATES,
-    others: Mapping[str, Callable[[TrainingSet, int], Candidate]] | None = None,
+    networks: bool = False,
 ) -> AutoFit:
-    """Fit the first candidate, or one that orders left-out images clearly better.
+    """Fit the first candidate, or one that orders left-out images clearly better; as `fit_head`.
 
-    Args:
-        features, scores, weights, groups, seed, blocks, prior: as in `fit_head`.
-        candidates: keys of `FITS`.
-        others: fits of further candidates by name, which come first.
+    With `networks` small networks are the one to beat, unless there is a prior to correct.
     """
     data = TrainingSet.of(features, scores, weights, groups)
-    x, y, g = data.features, data.scores, data.groups
+    y, everything = data.scores, np.ones(len(data.scores), dtype=bool)
 
     def fit(method: str, rows: np.ndarray) -> Head:
-        options: dict[str, Any] = {"seed": seed, "blocks": blocks, "prior": prior}
-        return fit_head(method, **data.only(rows)._asdict(), **options)
+        return fit_head(method, *data.only(rows), seed=seed, blocks=blocks, prior=prior)
 
-    everything = np.ones(len(y), dtype=bool)
-    fold = assign_folds(g, FOLDS, seed)
-    if not comparable(y, fold):
-        return AutoFit(fit(candidates[0], everything), candidates[0], {}, {}, None)
-    fitted = {name: fit_other(data, seed) for name, fit_other in (others or {}).items()}
-    predictions = {name: candidate.out_of_fold for name, candidate in fitted.items()}
+    fold = assign_folds(data.groups, _FOLDS, seed)
+    if not _comparable(y, fold):
+        return AutoFit(fit(candidates[0], everything), candidates[0])
+    stack = fit_networks(data, seed) if networks and prior is None else None
+    predictions: dict[str, FloatArray] = {}
+    if stack and stack.out_of_fold is not None:
+        predictions[NETWORKS] = stack.out_of_fold
     for method in candidates:
         predictions[method] = np.empty(len(y))
-        for k in range(FOLDS):
-            predictions[method][fold == k] = fit(method, fold != k).predict(x[fold == k])
-    best = choose_method(y, predictions, g)
+        for k in range(_FOLDS):
+            outside = fold == k
+            predictions[method][outside] = fit(method, ~outside).predict(data.features[outside])
+    best = choose_method(y, predictions, data.groups)
+    behind = _gains(y, predictions, best, data.groups)
     return AutoFit(
-        fitted[best].head if best in fitted else fit(best, everything),
+        stack.head if stack and best == NETWORKS else fit(best, everything),
         best,
-        {name: _accuracy(y, predicted) for name, predicted in predictions.items()},
-        gains(y, predictions, best, g),
         predictions[best],
+        {name: _accuracy(y, predicted) for name, predicted in predictions.items()},
+        tuple(name for name, (_, high) in behind.items() if high < 0),
     )
 
 
-def comparable(y: FloatArray, fold: NDArray[np.intp]) -> bool:
-    """Whether there are enough images, and different scores outside each fold."""
-    return len(y) >= FEWEST and all(len(np.unique(y[fold != k])) > 1 for k in np.unique(fold))
+def fit_networks(data: TrainingSet, seed: int = 0) -> MlpFit:
+    """Small networks, each trained on pairs without a fifth of the images; their mean.
+
+    64 and 32 units with ReLU and dropout, on standardised features, margin ranking loss, AdamW.
+    There are two rounds of five with different fifths, so that two networks know nothing of an
+    image; their mean is its prediction. With many images there is one round.
+    """
+    images = len(data.scores)
+    mlp = Mlp(
+        aesthetic_model_hidden=(64, 32),
+        aesthetic_model_dropouts=(0.3, 0.2),
+        aesthetic_model_relu=True,
+        aesthetic_model_standardise=True,
+        mlp_members=_FOLDS,
+        training_args=PredictorTrainingArgs(
+            num_train_epochs=_EPOCHS,
+            max_steps=_MOST_STEPS if _EPOCHS * (images // 8) > _MOST_STEPS else -1,
+            learning_rate=1e-3,
+            lr_scheduler_type="cosine",
+            warmup_ratio=0.1,
+            weight_decay=0.01,
+            seed=seed,
+        ),
+        device="cpu",
+    )
+    second = assign_folds(data.groups, _FOLDS, seed + _FOLDS)
+    again = images <= _MANY and _comparable(data.scores, second)
+    fit = fit_ensemble(data, mlp, rounds=2 if again else 1)
+    if fit.interrupted or fit.out_of_fold is None:
+        raise KeyboardInterrupt
+    return fit
 
 
 def choose_method(y: FloatArray, predictions: Mapping[str, FloatArray], groups: ArrayLike) -> str:
@@ -100,11 +118,11 @@ def choose_method(y: FloatArray, predictions: Mapping[str, FloatArray], groups: 
     `predictions` (n,) are out of fold, those of the candidate to beat first.
     """
     first = next(iter(predictions))
-    better = [name for name, (low, _) in gains(y, predictions, first, groups).items() if low > 0]
+    better = [name for name, (low, _) in _gains(y, predictions, first, groups).items() if low > 0]
     return max(better, key=lambda name: _accuracy(y, predictions[name]), default=first)
 
 
-def gains(
+def _gains(
     y: FloatArray, predictions: Mapping[str, FloatArray], over: str, groups: ArrayLike
 ) -> dict[str, list[float]]:
     """95 % intervals of the AB of every other candidate minus that of one, on one resampling."""
@@ -116,19 +134,9 @@ def gains(
     }
 
 
-def assign_folds(groups: ArrayLike | int, folds: int, seed: int) -> NDArray[np.intp]:
-    """A fold number for each image, equally many images each as far as groups allow.
-
-    `groups`: (n,) images with the same number stay together; or n, for no groups.
-    """
-    members = np.arange(groups) if isinstance(groups, int) else np.asarray(groups)
-    names, member = np.unique(members, return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    sizes = np.bincount(member)[order]
-    middle = np.cumsum(sizes) - sizes / 2
-    fold_of_group = np.empty(len(names), dtype=np.intp)
-    fold_of_group[order] = (middle * folds / max(sizes.sum(), 1)).astype(np.intp)
-    return fold_of_group[member]
+def _comparable(y: FloatArray, fold: NDArray[np.intp]) -> bool:
+    """Whether there are enough images, and different scores outside each fold."""
+    return len(y) >= FEWEST and all(len(np.unique(y[fold != k])) > 1 for k in np.unique(fold))
 
 
 def _accuracy(y: FloatArray, predicted: FloatArray) -> float:

@@ -14,7 +14,7 @@ from src.evaluation.verdicts import classification_verdicts
 from src.image_models.target import Predictions
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot
-from src.reports.thumbnails import thumbnails
+from src.reports.thumbnails import image_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,17 +155,24 @@ def _galleries(
     predicted, right = shares.argmax(axis=1), shares[np.arange(len(data)), data.labels]
     part = predictions.parts == shown
 
-    def lowest(values: np.ndarray, among: np.ndarray) -> list[Suspicion]:
+    def lowest(values: np.ndarray, among: np.ndarray) -> list[tuple[str, str]]:
         rows = np.flatnonzero(among)
         rows = rows[np.argsort(values[rows], kind="stable")][:count]
-        return [Suspicion(i, float(right[i]), int(predicted[i])) for i in rows.tolist()]
+        return [card(Suspicion(i, float(right[i]), int(predicted[i]))) for i in rows.tolist()]
+
+    def card(item: Suspicion) -> tuple[str, str]:
+        label = data.labels[item.image]
+        other = "" if item.suggested == label else f"; rather {data.names[item.suggested]}"
+        part_name = PART_NAMES[predictions.parts[item.image]]
+        text = f"{data.names[label]}: {item.quality:.1%}{other} ({part_name})"
+        return data.paths[item.image], text
 
     rows = [
         (
             "Labels that may be wrong",
             "Judged by models that did not learn the image's own label. All of them are on the "
             "page suspects.html beside this one, to decide on; then train again.",
-            suspicions[:count],
+            map(card, suspicions[:count]),
         ),
         (
             "The clearest mistakes",
@@ -178,19 +185,4 @@ def _galleries(
             lowest(shares.max(axis=1), part),
         ),
     ]
-    wanted = sorted({item.image for _, _, items in rows for item in items})
-    files = [data.directory / data.paths[index] for index in wanted]
-    pictures = dict(zip(wanted, thumbnails(files), strict=True))
-
-    def card(item: Suspicion) -> dict[str, Any]:
-        label = data.labels[item.image]
-        return {
-            "path": data.paths[item.image],
-            "thumbnail": pictures[item.image],
-            "given": data.names[label],
-            "share": item.quality,
-            "other": data.names[item.suggested] if item.suggested != label else "",
-            "part": PART_NAMES[predictions.parts[item.image]],
-        }
-
-    return [(heading, note, [card(item) for item in items]) for heading, note, items in rows]
+    return image_rows(data.directory, rows)

@@ -72,27 +72,16 @@ def measure(predictions: Predictions, bootstrap: int) -> dict[str, Any]:
     data, parts = predictions.data, predictions.parts
     counts = np.bincount(data.labels[parts == TRAIN], minlength=len(data.names))
     chances = counts / counts.sum() if counts.sum() else None
-    masks = {name: parts == part for part, name in enumerate(PART_NAMES)}
-    masks["all"] = np.ones(len(parts), dtype=bool)
-    metrics = {
-        name: evaluate(
-            data.labels[mask],
-            predictions.probabilities[mask],
-            data.names,
-            chances=chances,
-            groups=predictions.images.groups[mask],
-            bootstrap=bootstrap if name == "test" else 0,
+
+    def of_part(mask: np.ndarray, name: str) -> dict[str, Any]:
+        labels, shares = data.labels[mask], predictions.probabilities[mask]
+        groups, samples = predictions.images.groups[mask], bootstrap if name == "test" else 0
+        return evaluate(
+            labels, shares, data.names, chances=chances, groups=groups, bootstrap=samples
         )
-        for name, mask in masks.items()
-        if mask.any() or name in ("train", "test")
-    }
-    return {
-        "task": "classes",
-        **metrics,
-        "classes": dict(zip(data.names, data.counts.tolist(), strict=True)),
-        "provenance": dict(predictions.provenance),
-        "unknown_training_images": list(predictions.unknown),
-    }
+
+    classes = dict(zip(data.names, data.counts.tolist(), strict=True))
+    return predictions.measured(of_part) | {"task": "classes", "classes": classes}
 
 
 def columns(predictions: Predictions) -> dict[str, Any]:

@@ -16,10 +16,6 @@ def run(settings: ClassifierTraining) -> Iterator[str]:
     if outcome is None:
         return
     (predictions,), results = outcome.predictions, Path(outcome.results)
-    if settings.export_onnx and settings.trains:
-        from src.image_models.export_onnx import export_onnx
-
-        yield export_onnx(outcome.model)
     measured = {"evaluate", "spotlight"} & set(settings.mode)
     if measured:
         metrics = write_results(results, predictions, settings.evaluation_args)

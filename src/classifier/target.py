@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,31 +117,22 @@ def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def objective(weights: np.ndarray | None = None, smoothing: float = 0.0) -> Objective:
-    """Cross-entropy with metrics and their wording.
+    """Cross-entropy, with a weight for each class, (classes,), and with metrics and their wording.
 
-    Args:
-        weights: of the classes, (classes,); None for all 1.
-        smoothing: share of each label that is spread over all classes (Szegedy et al., 2016).
+    `smoothing` is the share of each label that is spread over all classes (Szegedy et al., 2016).
     """
-    return Objective(partial(_cross_entropy, weights, smoothing), _metrics, _describe)
 
+    def loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
+        """Of hard labels, (n,) int, or of shares, (n, classes)."""
+        import torch
 
-def _cross_entropy(
-    weights: np.ndarray | None,
-    smoothing: float,
-    outputs: Any,
-    labels: Any,
-    num_items_in_batch: Any = None,
-) -> Any:
-    """Of hard labels, (n,) int, or of shares, (n, classes)."""
-    import torch
+        logits = outputs["logits"].float()
+        weight = None if weights is None else torch.as_tensor(weights, device=logits.device)
+        options: Any = {"weight": weight, "label_smoothing": smoothing, "reduction": "sum"}
+        total = torch.nn.functional.cross_entropy(logits, labels, **options)
+        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
 
-    logits = outputs["logits"].float()
-    weight = None if weights is None else torch.as_tensor(weights, device=logits.device)
-    total = torch.nn.functional.cross_entropy(
-        logits, labels, weight=weight, label_smoothing=smoothing, reduction="sum"
-    )
-    return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+    return Objective(loss, _metrics, _describe)
 
 
 def _metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -31,6 +31,24 @@ def distinct(sha256s: Sequence[bytes], labels: np.ndarray) -> Distinct:
     return Distinct(kept, conflicts, [copy for group in usable for copy in group[1:]])
 
 
+def report_conflicts(paths: Sequence[str], found: Distinct) -> list[str]:
+    """Log what is left out of the images with these paths; returns it as sentences."""
+    torn = [" = ".join(paths[index] for index in group) for group in found.conflicts]
+    copies = [paths[index] for index in found.copies]
+    return [
+        *_told("images lie in folders of different labels and are not used", torn),
+        *_told("copies of other images are left out", copies),
+    ]
+
+
+def _told(what: str, named: list[str]) -> list[str]:
+    if not named:
+        return []
+    note = f"{len(named)} {what}: {some(named)}."
+    logger.warning("%s", note)
+    return [note]
+
+
 def _groups(keys: Iterable[Hashable]) -> list[list[int]]:
     """The places of equal keys, in the order in which the keys first appear."""
     places: dict[Hashable, list[int]] = {}
@@ -56,19 +74,12 @@ def deduplicate(data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarr
 
     Images have one class each; perceptual hashes are (n, bytes) uint8.
     """
-    kept, conflicts, copies = distinct(sha256s, data.labels)
+    found = distinct(sha256s, data.labels)
+    kept, paths = found.kept, data.paths
     groups = duplicates.groups([sha256s[index] for index in kept], hashes[kept])
-    paths = data.paths
+    notes = report_conflicts(paths, found)
     data = data.only([paths[index] for index in kept])
     lookalikes = _of_several_labels(_groups(groups.tolist()), data.labels)
-    same = [" = ".join(paths[index] for index in group) for group in conflicts]
-    alike = [" ~ ".join(data.paths[index] for index in group[:5]) for group in lookalikes]
-    found = {
-        "images lie in several categories and are not used": same,
-        "copies of other images are left out": [paths[index] for index in copies],
-        "groups of images look the same but have different categories": alike,
-    }
-    notes = [f"{len(named)} {what}: {some(named)}." for what, named in found.items() if named]
-    for note in notes:
-        logger.warning("%s", note)
+    named = [" ~ ".join(data.paths[index] for index in group[:5]) for group in lookalikes]
+    notes += _told("groups of images look the same but have different labels", named)
     return Deduplicated(replace(data, notes=(*data.notes, *notes)), kept, groups)

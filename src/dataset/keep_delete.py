@@ -1,19 +1,13 @@
 """Images that a person kept or deleted: labels 1 and 0, from folders or a table."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from src.dataset.deduplicate import Distinct
 from src.dataset.scores import DataHolder, Rating
 from src.errors import DataError
 from src.images import scan_images
-
-logger = logging.getLogger(__name__)
-
-_NAMED = 5
 
 
 def labelled_images(
@@ -77,17 +71,3 @@ def _from_table(directory: Path, use_score_file: bool | str, wanted: str) -> Dat
             "table with ones and zeros, or another loss_model"
         )
     return holder
-
-
-def report_conflicts(paths: Sequence[str], found: Distinct) -> None:
-    """Tell the user about copies and about images under both labels."""
-    if found.copies:
-        logger.info("%d exact copies of other images are left out.", len(found.copies))
-    if found.conflicts:
-        logger.warning(
-            "%d images are there both as kept and as deleted, and are left out:",
-            len(found.conflicts),
-        )
-        for group in found.conflicts[:_NAMED]:
-            logger.warning("  %s", " = ".join(paths[index] for index in group))
-        logger.warning("python run.py find_duplicates shows them all.")

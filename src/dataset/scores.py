@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Self
@@ -52,7 +53,13 @@ class DataHolder(FolderImages):
         if not files:
             raise DataError(f"there are no images in {directory}")
         file = _score_file(directory, use_score_file)
-        ratings = _folder_scores(directory, files) if file is None else _read(file)
+        if file is None:
+            ratings = _folder_scores(directory, files)
+        elif file.suffix.lower() == ".csv":
+            ratings = _read_csv(file)
+        else:
+            known = read_score_file(file).rated()
+            ratings = {path: Rating(score) for path, score in known.items()}
         holder = cls.of(directory, files, ratings, file.name if file else "the folder names")
         if not len(holder):
             raise DataError(
@@ -116,12 +123,12 @@ class DataHolder(FolderImages):
         test = np.asarray(parts == TEST)
         told = f"%d images that {self.source} puts into"
         if torn := int((test & (given == TRAIN)).sum()):
-            copies = "training are copies of test images: they are tested on instead."
+            copies = "training are copies of test images: they are used for testing."
             logger.warning(f"{told} {copies}", torn)
         known = np.isin(groups, groups[given == TEST]) & ~test  # only `seen` overrides the file
         if known.any():
             seen_before = "the test were seen in training by a model that this one builds on"
-            logger.warning(f"{told} {seen_before}: they are trained on.", known.sum())
+            logger.warning(f"{told} {seen_before}: they are used for training.", known.sum())
         return test
 
     def report(self) -> None:
@@ -145,12 +152,6 @@ def _score_file(directory: Path, use_score_file: bool | str) -> Path | None:
             raise DataError(f"there is no score file {file}: correct use_score_file")
         return file
     return next((directory / name for name in SCORE_FILES if (directory / name).is_file()), None)
-
-
-def _read(file: Path) -> dict[str, Rating]:
-    if file.suffix.lower() == ".csv":
-        return _read_csv(file)
-    return {path: Rating(score) for path, score in read_score_file(file).rated().items()}
 
 
 def _read_csv(file: Path) -> dict[str, Rating]:
@@ -180,13 +181,10 @@ def _entry(row: Mapping[str, str]) -> Rating:
 
 
 def _number(column: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{column} is {text.strip()!r}, not a number")
-    return value
+    with suppress(ValueError):
+        if math.isfinite(value := float(text)):
+            return value
+    raise ValueError(f"{column} is {text.strip()!r}, not a number")
 
 
 def _folder_scores(directory: Path, files: Sequence[ImageFile]) -> dict[str, Rating]:

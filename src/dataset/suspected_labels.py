@@ -46,7 +46,7 @@ def read_suspected(file: Path) -> list[SuspectedLabel]:
         return [_suspect(row) for _, row in read_csv(file)]
     except (KeyError, ValueError):
         raise DataError(
-            f"{file} is no list of suspected labels, or damaged: save it from {PAGE}"
+            f"{file} is not a list of suspected labels, or damaged: save it from {PAGE}"
         ) from None
 
 

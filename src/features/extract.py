@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 _SLOW_SECONDS = 600
 _SLOW = (
     "About %.0f minutes left with %s. Faster: a GPU, a smaller model such as "
-    "openai/clip-vit-base-patch32, or feature_extractor 'builtin'. You may stop with Ctrl-C at "
-    "any time: what is done is kept."
+    "openai/clip-vit-base-patch32, or feature_extractor 'builtin'. You can stop with Ctrl-C at "
+    "any time: finished work is kept."
 )
 _WARM_UP_SECONDS = 8
 _LEAST_BATCH = 4
@@ -47,10 +47,10 @@ class Computed(NamedTuple):
     """What came of one file: a vector, a content whose vector is known already, or a problem."""
 
     file: ImageFile
-    sha256: bytes | None
-    perceptual_hash: bytes | None
-    vector: np.ndarray | None
-    problem: str | None
+    sha256: bytes | None = None
+    perceptual_hash: bytes | None = None
+    vector: np.ndarray | None = None
+    problem: str | None = None
 
 
 # The content of an image by its path; an OSError where it cannot be read.

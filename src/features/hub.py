@@ -41,7 +41,7 @@ def resolve_model(name: str) -> ModelFiles:
             raise ModelError(f"{name!r} holds no config.json: it is not a transformers model")
         return ModelFiles(name, folder, _model_type(folder), folder_identity(folder))
     if not _HUB_NAME.fullmatch(name):
-        raise ModelError(f"there is no model folder {name!r}, and it is no name on the model hub")
+        raise ModelError(f"there is no model folder {name!r}, and no model of that name on the hub")
     folder = _hub_folder(name)
     return ModelFiles(name, folder, _model_type(folder), f"{name}@{folder.name[:12]}")
 

@@ -14,7 +14,9 @@ def open_extractors(
     if not all(parts):
         raise SettingsError(f"feature_extractor {names!r}: a name is missing beside the '+'")
     if all(part.startswith("text:") for part in parts):
-        raise SettingsError(f"feature_extractor {names!r} looks at no image: join one with '+'")
+        raise SettingsError(
+            f"feature_extractor {names!r} uses no image features: add an extractor with '+'"
+        )
     opened = [open_extractor(part, device=device, hidden_states=hidden_states) for part in parts]
     return list({extractor.identity: extractor for extractor in opened}.values())
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def _code(error: Exception) -> int:
     return int(getattr(error, "sqlite_errorcode", -1)) & 0xFF
 
 
-def _is_hash(value: object) -> bool:
+def _is_hash(value: Any) -> TypeGuard[bytes]:
     """Whether a value is a sha256 or perceptual hash; of damaged rows it may be anything."""
     return isinstance(value, bytes) and len(value) == HASH_BYTES
 
@@ -138,7 +138,7 @@ class FeatureStore:
                     os.replace(f"{self.file}{end}", f"{aside}{end}")
         except OSError:  # another program has it open, on Windows
             raise DataError(f"{self.file} is damaged: delete it, and run this again") from None
-        return f"{self.file} was damaged: it is now {aside.name}, and features are computed anew"
+        return f"{self.file} was damaged: it is now {aside.name}, and features are computed again"
 
     def __enter__(self) -> Self:
         return self
@@ -151,13 +151,9 @@ class FeatureStore:
 
     def known_files(self, files: Iterable[ImageFile]) -> dict[str, bytes]:
         """path -> sha256 of the files whose size and time of change are as recorded."""
-        recorded = {row[0]: row[1:] for row in self._rows("SELECT * FROM files")}
-        known = {}
-        for file in files:
-            row = recorded.get(file.path)
-            if row is not None and row[:2] == (file.size, file.mtime_ns) and _is_hash(row[2]):
-                known[file.path] = row[2]
-        return known
+        recorded = {row[:3]: row[3] for row in self._rows("SELECT * FROM files")}
+        found = {file.path: recorded.get(tuple(file)) for file in files}
+        return {path: sha256 for path, sha256 in found.items() if _is_hash(sha256)}
 
     def perceptual_hashes(self) -> dict[bytes, bytes]:
         """sha256 -> perceptual hash of every image seen so far."""

@@ -107,11 +107,10 @@ def undo(undo_file: Path) -> Outcome:
     from src.rating.storage.choice_log import no_window
 
     recorded = read_undo_file(undo_file)
-    folders, changes, _ = recorded
-    logger.info("Undoing in %s", " and ".join(dict.fromkeys(map(str, folders))))
+    logger.info("Undoing in %s", " and ".join(dict.fromkeys(map(str, recorded.folders))))
     # Version bc9c4d7 wrote scores, which an open window would write over.
-    scores = any(change.path == OLD_SCORES for change in changes)
-    with no_window(folders.directory) if scores else nullcontext():
+    scores = any(change.path == OLD_SCORES for change in recorded.changes)
+    with no_window(recorded.folders.directory) if scores else nullcontext():
         return _undo(recorded)
 
 
@@ -123,7 +122,9 @@ def read_undo_file(file: Path) -> Recorded:
         raise DataError(f"{file} cannot be read: {_reason(error)}") from None
     recorded = parse(file, content) or parse_old(content, file.resolve().parent)
     if recorded is None:
-        raise DataError(f"{file} is no undo file of this program, or damaged: nothing was undone")
+        raise DataError(
+            f"{file} is not an undo file of this program, or damaged: nothing was undone"
+        )
     (directory, into), changes, new_folders = recorded
     for change in changes:
         to = getattr(change, "to", None)
@@ -134,9 +135,7 @@ def read_undo_file(file: Path) -> Recorded:
             raise DataError(f"{file} is damaged: nothing was undone ({folder} is elsewhere)")
     # A folder that was left empty may have been removed since; moving back makes it again.
     if not directory.is_dir() and (into == directory or not into.is_dir()):
-        raise DataError(
-            f"{file} is about {directory}, which is not there: put the folder back in its place"
-        )
+        raise DataError(f"{file} is about {directory}, which is missing: put the folder back")
     return recorded
 
 

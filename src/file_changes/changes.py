@@ -207,7 +207,7 @@ class Move(Placed):
 
     def put(self, here: Path, there: Path) -> None:
         if here.is_symlink() and not Path(os.readlink(here)).is_absolute():
-            raise DataError("is a relative link, which would lead nowhere from there")
+            raise DataError("is a relative link, which would break there")
         move_file(here, there)
 
     def state(self, folders: Folders) -> State:

@@ -73,7 +73,7 @@ def with_rating(content: bytes | None, rating: int) -> bytes | None:
     document = _parse(_NEW.encode() if content is None else content)
     roots = document.getElementsByTagNameNS(RDF, "RDF")
     if not roots:
-        raise ValueError("it holds no rdf:RDF, so it is no XMP file")
+        raise ValueError("it holds no rdf:RDF, so it is not an XMP file")
     descriptions = [
         node for root in roots for node in root.childNodes if _is(node, RDF, "Description")
     ]
@@ -98,7 +98,7 @@ def rating_of(content: bytes) -> str:
 
 def _parse(content: bytes) -> Any:
     if b"<!DOCTYPE" in content:  # never in XMP; entities could blow up
-        raise ValueError("it has a DOCTYPE, so it is no XMP file")
+        raise ValueError("it has a DOCTYPE, so it is not an XMP file")
     try:
         return minidom.parseString(content)
     except (ExpatError, LookupError, UnicodeError) as error:

@@ -87,7 +87,7 @@ class PixelDataset(Dataset[Item]):
             image = open_image(path, min_side=self._min_side)
             pixels = prepare.pixels(image) if self._exact else fast_pixels(image, prepare)
         except (UnreadableImage, OSError) as error:
-            raise DataError(f"{path} could be read before and cannot be now: {error}") from None
+            raise DataError(f"{path} was readable before and is not now: {error}") from None
         if get_worker_info() is None and len(self._kept) < self._room:
             self._kept[index] = pixels
         return pixels

@@ -26,10 +26,9 @@ class Bar(ProgressCallback):
 
 
 class EpochLogger(TrainerCallback):
-    """One line to the log for every measurement, and for the loss where nothing is measured.
+    """A line for every measurement (or loss, where nothing is measured); ends what diverges.
 
-    Args:
-        describe: the measured metrics, named as compute_metrics does, in words.
+    `describe` puts the metrics into words, named as compute_metrics does.
     """
 
     def __init__(self, describe: Callable[[dict[str, float]], str]) -> None:
@@ -37,12 +36,17 @@ class EpochLogger(TrainerCallback):
         self._loss = ""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        # Under fp16 a step with an infinite gradient is left out and the scale lowered: no harm.
+        for name in ("loss", "eval_loss") if args.fp16 else ("loss", "eval_loss", "grad_norm"):
+            if not math.isfinite(logs.get(name, 0.0)):
+                raise ModelError(
+                    f"training has diverged at step {state.global_step} ({name} is "
+                    f"{logs[name]}): lower learning_rate, or raise warmup_steps"
+                )
         if "loss" in logs:
             self._loss = f"training loss {logs['loss']:.4f}"
         measured = {
-            name.removeprefix("eval_"): value
-            for name, value in logs.items()
-            if name.startswith("eval_")
+            name.removeprefix("eval_"): logs[name] for name in logs if name.startswith("eval_")
         }
         said = measured or ("loss" in logs and args.eval_strategy == "no")
         if said and state.is_world_process_zero:
@@ -61,25 +65,8 @@ class EveryNthEpoch(TrainerCallback):
             control.should_evaluate = control.should_save = False
 
 
-class StopWhenDiverged(TrainerCallback):
-    """End with a message when the loss or the gradient is no number any more."""
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        # Under fp16 a step with an infinite gradient is left out and the scale lowered: no harm.
-        for name in ("loss", "eval_loss") if args.fp16 else ("loss", "eval_loss", "grad_norm"):
-            if not math.isfinite(logs.get(name, 0.0)):
-                raise ModelError(
-                    f"training has diverged at step {state.global_step} ({name} is "
-                    f"{logs[name]}): lower learning_rate, or raise warmup_steps"
-                )
-
-
 class KeepOnInterrupt(TrainerCallback):
-    """On Ctrl-C finish the step, save a checkpoint and stop; a later Ctrl-C stops at once.
-
-    Attributes:
-        interrupted: whether that has happened.
-    """
+    """On Ctrl-C finish the step, save a checkpoint and stop; a later Ctrl-C stops at once."""
 
     def __init__(self) -> None:
         self.interrupted = False
@@ -116,4 +103,4 @@ class KeepOnInterrupt(TrainerCallback):
             raise KeyboardInterrupt
         if not self.interrupted:
             self.interrupted, self._noted = True, time.monotonic()
-            logger.info("Stopping after this step, and keeping what was trained.")
+            logger.info("Stopping after this step; the training so far is kept.")

@@ -10,7 +10,7 @@ import numpy as np
 
 from src.dataset.labelled import LabelledImages
 from src.devices import choose_device
-from src.errors import ModelError, SettingsError
+from src.errors import ModelError, SettingsError, first_line
 from src.images.preprocess import Preprocessing
 from src.settings.classifier import ClassifierTraining
 
@@ -18,18 +18,13 @@ logger = logging.getLogger(__name__)
 
 
 class Objective(NamedTuple):
-    """What is learnt and how it is measured.
+    """What is learnt and how it is measured."""
 
-    Attributes:
-        loss: (model output, labels, num_items_in_batch=...) to a scalar: the sum over the batch
-            divided by num_items_in_batch, which counts labels over the steps accumulated.
-        metrics: (logits, labels) to named metrics.
-        describe: those metrics in words.
-    """
-
+    # (model output, labels, num_items_in_batch=...) to a scalar: the sum over the batch divided by
+    # num_items_in_batch, which counts labels over the steps accumulated
     loss: Callable[..., Any]
-    metrics: Callable[[np.ndarray, Any], dict[str, float]]
-    describe: Callable[[dict[str, float]], str]
+    metrics: Callable[[np.ndarray, Any], dict[str, float]]  # of logits and labels, by name
+    describe: Callable[[dict[str, float]], str]  # those metrics in words
 
 
 def fine_tune(
@@ -84,11 +79,11 @@ def fine_tune(
             trainer.train(resume_from_checkpoint=checkpoint)
     except torch.OutOfMemoryError:
         raise ModelError(
-            "the device's memory does not suffice: lower per_device_train_batch_size (and raise "
+            "the device has too little memory: lower per_device_train_batch_size (and raise "
             "gradient_accumulation_steps as much), or choose a smaller model"
         ) from None
     if keep.interrupted:
-        logger.info("Kept in %s: run the same command again to go on.", arguments.output_dir)
+        logger.info("Saved in %s: run the same command again to resume.", arguments.output_dir)
         raise KeyboardInterrupt
     trainer.use_average()
     trainer.accelerator.wait_for_everyone()  # who is done removes checkpoints others still read
@@ -103,16 +98,18 @@ def _set_callbacks(
     from transformers import EarlyStoppingCallback
     from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-    from src.image_models.callbacks import Bar, EpochLogger, EveryNthEpoch, StopWhenDiverged
+    from src.image_models.callbacks import Bar, EpochLogger, EveryNthEpoch
 
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
-    callbacks = [EpochLogger(objective.describe), StopWhenDiverged()]
+    callbacks = [EpochLogger(objective.describe), keep]
     if settings.eval_every_n_epochs > 1 and "eval_strategy" not in settings.training_args.given:
         callbacks.append(EveryNthEpoch(settings.eval_every_n_epochs))
     if settings.early_stopping_patience:
         callbacks.append(EarlyStoppingCallback(settings.early_stopping_patience))
-    for callback in (*callbacks, keep, *([] if trainer.args.disable_tqdm else [Bar()])):
+    if not trainer.args.disable_tqdm:
+        callbacks.append(Bar())
+    for callback in callbacks:
         trainer.add_callback(callback)
 
 
@@ -153,7 +150,7 @@ def training_arguments(settings: ClassifierTraining, checkpoints: Path, *, measu
     try:
         return TrainingArguments(**(defaults | given))
     except (ValueError, TypeError, ImportError, NotImplementedError) as error:
-        raise SettingsError(f"training_args: {str(error).strip().splitlines()[0]}") from None
+        raise SettingsError(f"training_args: {first_line(error)}") from None
 
 
 def _checkpoint(settings: ClassifierTraining, folder: Path) -> str | None:
@@ -162,12 +159,14 @@ def _checkpoint(settings: ClassifierTraining, folder: Path) -> str | None:
     named = given.get("resume_from_checkpoint")
     if isinstance(named, str):
         if not (Path(named) / "trainer_state.json").is_file():
-            raise SettingsError(f"training_args.resume_from_checkpoint: {named} is no checkpoint")
+            raise SettingsError(
+                f"training_args.resume_from_checkpoint: {named} is not a checkpoint"
+            )
         return named
     # The state is written last: without it the checkpoint was interrupted itself.
     whole = [file.parent for file in folder.glob("checkpoint-*/trainer_state.json")]
     if not whole or not (named or (settings.resume and "output_dir" not in given)):
         return None
     last = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]))
-    logger.info("Going on from %s.", last)
+    logger.info("Resuming from %s.", last)
     return str(last)

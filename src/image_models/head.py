@@ -14,7 +14,7 @@ FOLDS = 5
 _CHOOSE_ON = 5000  # more images than this do not change which penalty is best
 _ONE_FOLD = 2000  # with more images than this, one held-out fold is enough to choose by
 _MAX_ITERATIONS = 300
-_WORTH_THREADS = 10_000_000  # multiplications in one pass over the images
+_WORTH_THREADS = 10_000_000  # multiplications
 _NEVER = -30.0  # logit of a class without images
 
 
@@ -183,9 +183,13 @@ def _options(data: Labelled) -> dict[str, Any]:
 
 
 def _fit(model: Any, points: np.ndarray, data: Labelled) -> None:
-    """In one thread where a pass takes so little time that more of them would cost more."""
+    work = data.features.size * data.classes
+    with few_threads(work), warnings.catch_warnings(action="ignore"):
+        model.fit(points, data.labels)  # where it does not converge, it is close enough
+
+
+def few_threads(work: int) -> Any:
+    """One thread where a pass of so many multiplications is too short to gain by more of them."""
     from threadpoolctl import threadpool_limits
 
-    few = data.features.size * data.classes < _WORTH_THREADS
-    with threadpool_limits(1 if few else None), warnings.catch_warnings(action="ignore"):
-        model.fit(points, data.labels)  # where it does not converge, it is close enough
+    return threadpool_limits(1 if work < _WORTH_THREADS else None)

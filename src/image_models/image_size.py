@@ -23,11 +23,19 @@ def with_image_size(source: Path, size: int, target: Path) -> Path:
         )
     except (OSError, ValueError):
         raise ModelError(f"{source / FILE_NAME} cannot be read") from None
-    before = _side(config.get("crop_size")) or _side(config.get("size"))
+    cut = config.get("crop_size") or config.get("size")
+    named = cut if isinstance(cut, dict) else {"height": cut}
+    before = named.get("height") or named.get("shortest_edge")
     if not before:
         raise ModelError(f"{source / FILE_NAME} names no image size: image_sizes cannot be used")
     for key in config.keys() & {"size", "crop_size"}:  # what is cut off keeps its share
-        config[key] = _scaled(config[key], size / before)
+        sides = config[key]
+        if isinstance(sides, dict):
+            config[key] = {
+                name: side and round(side * size / before) for name, side in sides.items()
+            }
+        elif sides:
+            config[key] = round(sides * size / before)
     write_text(target / FILE_NAME, json.dumps(config, indent=2) + "\n")
     return target
 
@@ -62,7 +70,7 @@ def resize_model(model: Any, preprocessing: Preprocessing, name: str) -> Any:
         if _accepts(resized, height, width):
             return resized
     raise ModelError(
-        f"{name!r} ({type(model).__name__}) cannot be trained at another image size than its own: "
+        f"{name!r} ({type(model).__name__}) can only be trained at its own image size: "
         "leave image_sizes empty, or choose another model"
     )
 
@@ -83,15 +91,3 @@ def _interpolated(positions: "torch.Tensor", side: int, new_side: int) -> "torch
     grid = positions[:, first:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
     grid = torch.nn.functional.interpolate(grid, size=(new_side, new_side), mode="bicubic")
     return torch.cat([positions[:, :first], grid.permute(0, 2, 3, 1).flatten(1, 2)], dim=1)
-
-
-def _side(size: Any) -> int:
-    if isinstance(size, dict):
-        return int(size.get("height") or size.get("shortest_edge") or 0)
-    return int(size or 0)
-
-
-def _scaled(size: Any, factor: float) -> Any:
-    if isinstance(size, dict):
-        return {key: round(value * factor) if value else value for key, value in size.items()}
-    return round(size * factor) if size else size

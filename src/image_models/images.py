@@ -39,7 +39,7 @@ def features_of(settings: ClassifierTraining, classifier: Classifier, images: Im
     """What a model's last layer is given of the images, (n, d)."""
     table = _read(settings, images.data, classifier.backbone)
     if table.sha256s != images.sha256s:
-        raise DataError(f"images in {images.data.directory} have changed meanwhile: start again")
+        raise DataError(f"images in {images.data.directory} changed during the run: start again")
     return table.vectors
 
 
@@ -50,9 +50,8 @@ def _read(
     extractors = [] if backbone is None else [backbone]
     batch_size = settings.evaluation_args.per_device_eval_batch_size
     with open_store(data.directory, folder) as store:
-        return compute_features(
-            data.directory, data.files, extractors, store, batch_size=batch_size
-        )
+        options = data.directory, data.files, extractors, store
+        return compute_features(*options, batch_size=batch_size)
 
 
 def draw_parts(
@@ -62,8 +61,7 @@ def draw_parts(
 
     None of those that an ancestor of the model has `seen`, (n,) bool, is tested on.
     """
-    data = images.data
-    single = data.labels.ndim == 1
+    data, single = images.data, images.data.labels.ndim == 1
     # The penalty of a logistic regression is chosen by cross-validation instead.
     validated = settings.train_backbone or not single
     parts = split_parts(
@@ -77,12 +75,7 @@ def draw_parts(
         seen=seen,
     )
     sizes = ", ".join(f"{name} {np.sum(parts == part)}" for part, name in enumerate(PART_NAMES))
-    logger.info("Images: %s.", sizes)
-    if seen.any():
-        logger.info(
-            "%d of the images were seen by the model that training goes on from: none of them is "
-            "a test image.",
-            seen.sum(),
-        )
+    known = f"; the {seen.sum()} that load_model has seen are not tested on" if seen.any() else ""
+    logger.info("Images: %s%s.", sizes, known)
     target.check_parts(data, parts)
     return parts

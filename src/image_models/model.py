@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.errors import MissingExtra, ModelError
+from src.errors import MissingExtra, ModelError, first_line
 from src.images.preprocess import Preprocessing
 from src.images.processors import is_timm
 
@@ -16,7 +16,7 @@ MULTI_LABEL = "multi_label_classification"
 
 
 def from_pretrained(folder: Path, name: str, **options: Any) -> Any:
-    """transformers' image classifier of a folder, in 32 bits; options as for from_pretrained."""
+    """transformers' image classifier of a folder, in 32 bits."""
     import torch
     import transformers
     from transformers.utils.import_utils import is_timm_available
@@ -30,8 +30,8 @@ def from_pretrained(folder: Path, name: str, **options: Any) -> Any:
             folder, dtype=torch.float32, trust_remote_code=False, **options
         )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{name!r} cannot be used as an image classifier: {reason}") from None
+        text = f"{name!r} cannot be used as an image classifier: {first_line(error)}"
+        raise ModelError(text) from None
 
 
 def load_classifier(
@@ -119,7 +119,6 @@ def find_head(model: "torch.nn.Module", preprocessing: Preprocessing, name: str)
 
 
 def no_linear_head(model: Any, name: str) -> ModelError:
-    """The error for a model that is no features followed by one linear layer."""
     return ModelError(
         f"{name!r} ({type(model).__name__}) does not end in one linear layer, and is not "
         "supported: choose another model"
@@ -127,7 +126,6 @@ def no_linear_head(model: Any, name: str) -> ModelError:
 
 
 def run_on_noise(model: Any, height: int, width: int) -> "torch.Tensor":
-    """The logits of one image of noise."""
     import torch
 
     noise = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))

@@ -50,12 +50,16 @@ def train_or_evaluate(
 def last_lines(
     settings: ClassifierTraining, model: Path, results: Path | None, script: str
 ) -> Iterator[str]:
-    """Where everything is, and what to do with the model."""
+    """Where everything is, exported if asked for, and what to do with the model."""
     if results is not None:
         yield f"Results: {results / 'report.html'}"
     yield f"Model: {model}"
-    words = [f"--load_model={model}"]
-    words += [f"--top_level_image_directory={settings.top_level_image_directory}"]
+    if settings.export_onnx and settings.trains:
+        from src.image_models.export_onnx import export_onnx
+
+        yield export_onnx(model)
+    images = settings.top_level_image_directory
+    words = f"--load_model={model}", f"--top_level_image_directory={images}"
     yield f"Next: python run.py {script} {shlex.join(words)}"
 
 
@@ -73,15 +77,8 @@ def _evaluate(
     for folder in folders:
         trained_on |= TrainedOn.load(folder)
     seen = trained_on.seen(images.sha256s, images.hashes, images.groups)
-    logger.info(
-        "%d images: %d that the model was trained on, as far as it says.", len(seen), seen.sum()
-    )
-    if trained_on.unknown:
-        logger.warning(
-            "%s does not say which images it was trained on: if these are among them, the results "
-            "look better than they are.",
-            " and ".join(trained_on.unknown),
-        )
+    text = "%d images: %d that the model was trained on, as far as it says."
+    logger.info(text, len(seen), seen.sum())
     found = []
     for folder in folders:
         classifier = open_classifier(str(folder), device=settings.device)

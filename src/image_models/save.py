@@ -35,7 +35,7 @@ def check_target(folder: Path) -> None:
         logger.info("The classifier in %s will be replaced.", folder)
     elif (folder / "model.safetensors").is_file():
         raise ModelError(
-            f"{folder} holds a model that is no classifier of this program: set save_model to "
+            f"{folder} holds a model that is not a classifier of this program: set save_model to "
             "another folder"
         )
 
@@ -94,25 +94,19 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def read_classes(folder: Path) -> list[str]:
     """The classes of a saved classifier, in the order of its outputs."""
+    file = folder / CATEGORIES
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         named = config.get("id2label") or dict(enumerate(config["label_names"]))  # so in timm's
-        labels = {int(index): str(label) for index, label in named.items()}
+        labels = [str(named[index]) for index in sorted(named, key=int)]
+        ours = json.loads(file.read_text("utf-8"))["categories"] if file.is_file() else labels
     except OSError:
         raise ModelError(f"there is no classifier in {str(folder)!r}: correct load_model") from None
     except (ValueError, KeyError, AttributeError, TypeError):
-        raise ModelError(f"{folder / 'config.json'} is damaged, or not of a classifier") from None
-    named = [labels[index] for index in sorted(labels)]
-    file = folder / CATEGORIES
-    if not file.is_file():
-        return named
-    try:
-        classes = json.loads(file.read_text(encoding="utf-8"))["categories"]
-    except (ValueError, KeyError, TypeError):
-        raise ModelError(f"{file} is damaged") from None
-    if list(map(str, classes)) != named:
+        raise ModelError(f"{folder}: config.json or {CATEGORIES} is damaged") from None
+    if list(map(str, ours)) != labels:
         raise ModelError(f"{file} and config.json name other categories: the model is damaged")
-    return named
+    return labels
 
 
 def _digest(folder: Path) -> str:

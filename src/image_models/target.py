@@ -1,6 +1,6 @@
 """What training and evaluation work on and end in, whether classes or tags are learnt."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -9,6 +9,7 @@ import numpy as np
 
 from src.dataset.deduplicate import Deduplicated
 from src.dataset.labelled import LabelledImages
+from src.dataset.split import PART_NAMES
 from src.image_models.fine_tune import Objective
 from src.image_models.head import LinearHead
 
@@ -39,8 +40,25 @@ class Predictions:
 
     @property
     def data(self) -> Any:
-        """The labelled images."""
         return self.images.data
+
+    @property
+    def masks(self) -> dict[str, np.ndarray]:
+        """Which images each part holds, and "all", (n,) bool each."""
+        masks = {name: self.parts == part for part, name in enumerate(PART_NAMES)}
+        return masks | {"all": np.ones(len(self.parts), bool)}
+
+    def measured(self, measure: Callable[[np.ndarray, str], Any]) -> dict[str, Any]:
+        """The metrics of each part, by a function of its mask and name, and what training used."""
+        return {
+            **{
+                name: measure(mask, name)
+                for name, mask in self.masks.items()
+                if mask.any() or name in ("train", "test")
+            },
+            "provenance": dict(self.provenance),
+            "unknown_training_images": list(self.unknown),
+        }
 
 
 class HeadFit(NamedTuple):
@@ -61,8 +79,7 @@ class Target(Protocol):
 
     def deduplicate(
         self, data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarray
-    ) -> Deduplicated:
-        """The images to use, and which are near duplicates of each other."""
+    ) -> Deduplicated: ...
 
     def check_parts(self, data: LabelledImages, parts: np.ndarray) -> None:
         """Raise DataError if too little is left to train on."""
@@ -74,14 +91,12 @@ class Target(Protocol):
     def objective(self, labels: Any) -> Objective:
         """Loss and metrics, given the training labels."""
 
-    def fit_head(self, start: LinearHead, images: Images, parts: np.ndarray) -> HeadFit:
-        """Train the last layer alone, on features."""
+    def fit_head(self, start: LinearHead, images: Images, parts: np.ndarray) -> HeadFit: ...
 
     def out_of_fold(self, images: Images) -> np.ndarray:
         """Each image's probabilities by heads that were fitted without it and its duplicates."""
 
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """(n, k) to (n, k)."""
+    def probabilities(self, logits: np.ndarray) -> np.ndarray: ...
 
     def save(self, folder: Path, data: LabelledImages) -> None:
         """Write what the model's folder needs beside the model itself."""

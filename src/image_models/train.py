@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from src.dataset.labelled import LabelledImages
 from src.dataset.split import TEST, TRAIN, VALIDATION
 from src.dataset.trained_on import FILE_NAME, TrainedOn
 from src.devices import choose_device
@@ -81,7 +80,7 @@ def is_main() -> bool:
 
 def _seen_by_ancestors(settings: ClassifierTraining, backbone: HeadInputs) -> TrainedOn:
     """What the model that training starts from has seen; published models have seen nothing."""
-    folder = Path(settings.load_model) if settings.load_model else backbone.files.folder
+    folder = Path(settings.load_model or backbone.files.folder)
     ours = settings.load_model or backbone.trained_here or (folder / FILE_NAME).is_file()
     return TrainedOn.load(folder) if ours else TrainedOn()
 
@@ -97,12 +96,11 @@ class _Run(NamedTuple):
     model: Any
     head_name: str
 
-    def save(self, model: Any, processor_from: Path, **record: Any) -> Path:
+    def save(self, model: Any, processor_from: Path, **record: Any) -> None:
         """Save the model and what belongs to it; `record` as for `save_classifier`."""
         folder, data = Path(self.settings.save_model), self.images.data
         save_classifier(folder, model.cpu(), data.names, processor_from, self.head_name, **record)
         self.target.save(folder, data)
-        return folder
 
 
 def _train_head(run: _Run) -> Predictions:
@@ -123,8 +121,10 @@ def _train_head(run: _Run) -> Predictions:
 
 def _train_whole(run: _Run) -> Predictions | None:
     settings, images, source = run.settings, run.images, run.backbone.files.folder
-    training = _part(images, run.parts == TRAIN)
-    validation = _part(images, run.parts == VALIDATION)
+    training, validation = (
+        images.data.only(set(np.array(images.data.paths, object)[run.parts == part]))
+        for part in (TRAIN, VALIDATION)
+    )
     objective = run.target.objective(training.labels)
     checkpoints = _checkpoints(run)
     history: list[Mapping[str, Any]] = []
@@ -136,9 +136,8 @@ def _train_whole(run: _Run) -> Predictions | None:
             for size in sizes
         ]
         stages = [load_preprocessing(folder) for folder in folders]
-        if settings.image_sizes:  # what cannot be done is said before the first epoch
-            for preprocessing in stages:
-                resize_model(model, preprocessing, settings.start)
+        for preprocessing in stages if settings.image_sizes else ():
+            resize_model(model, preprocessing, settings.start)  # what cannot be done is said now
         for size, preprocessing in zip(sizes, stages, strict=True):
             if size:
                 model = resize_model(model, preprocessing, settings.start)
@@ -155,11 +154,11 @@ def _train_whole(run: _Run) -> Predictions | None:
             history += state.log_history
         if not is_main():
             return None
-        folder = run.save(model, folders[-1])
+        run.save(model, folders[-1])
     if "output_dir" not in settings.training_args.given:
         _remove_checkpoints(checkpoints)
     logger.info("Measuring what was saved.")
-    classifier = open_classifier(str(folder), device=settings.device)
+    classifier = open_classifier(settings.save_model, device=settings.device)
     images = replace(images, features=features_of(settings, classifier, images))
     probabilities = run.target.probabilities(classifier.head.logits(images.features))
     details = {"epochs trained": f"{state.epoch:.4g}", "steps": state.global_step}
@@ -210,9 +209,9 @@ def _checkpoints(run: _Run) -> Path:
         "training_args": {k: v for k, v in given.items() if k != "resume_from_checkpoint"},
     }
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode())
-    sparse = data.labels.ndim > 1
-    for array in (data.labels.indices, data.labels.indptr) if sparse else (data.labels,):
-        digest.update(np.ascontiguousarray(array).tobytes())
+    labels = data.labels
+    for array in (labels,) if labels.ndim == 1 else (labels.indices, labels.indptr):
+        digest.update(array.tobytes())
     digest.update(run.parts.tobytes())
     saved = Path(settings.save_model)
     return saved.with_name(f"{saved.name}.checkpoints") / digest.hexdigest()[:12]
@@ -225,8 +224,3 @@ def _remove_checkpoints(folder: Path) -> None:
         folder.parent.rmdir()
     except OSError:  # checkpoints of other runs are there
         logger.info("Checkpoints of unfinished runs are left in %s.", folder.parent)
-
-
-def _part(images: Images, chosen: np.ndarray) -> LabelledImages:
-    paths = images.data.paths
-    return images.data.only([paths[index] for index in np.flatnonzero(chosen).tolist()])

@@ -64,22 +64,14 @@ class Preprocessing:
     @classmethod
     def from_json(cls, description: dict[str, Any]) -> "Preprocessing":
         """The inverse of `to_json`; KeyError, TypeError or ValueError if it is not one of ours."""
-        resize, crop = description["resize"], description["crop"]
+        resize, crop = (
+            (int(size[0]), int(size[1])) if isinstance(size, (list, tuple)) else size
+            for size in (description["resize"], description["crop"])
+        )
         scale, offset = (tuple(map(float, description[key])) for key in ("scale", "offset"))
         if not len(scale) == len(offset) == 3:
             raise ValueError("not three channels")
-        return cls(
-            resize=_size(resize) if isinstance(resize, (list, tuple)) else resize,
-            crop=None if crop is None else _size(crop),
-            resample=int(description["resample"]),
-            scale=scale,
-            offset=offset,
-        )
-
-
-def _size(pair: Any) -> tuple[int, int]:
-    height, width = pair
-    return int(height), int(width)
+        return cls(resize, crop, int(description["resample"]), scale, offset)
 
 
 def limit_proportions(image: Image.Image) -> Image.Image:

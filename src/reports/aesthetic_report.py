@@ -8,7 +8,6 @@ import numpy as np
 from markupsafe import Markup
 
 from src.aesthetic.evaluate import Results
-from src.evaluation.rank_metrics import pairwise_accuracy
 from src.reports import spotlight
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 REPORT = "report.html"
-_FOLDERS = 40
 
 
 def browse(results: Results, features: np.ndarray) -> None:
@@ -51,7 +49,6 @@ def write_report(path: Path, results: Results, *, images: int = 12) -> None:
         metrics=results.metrics,
         plots=_plots(results),
         galleries=_galleries(results, images),
-        folders=_folders(results),
         provenance=results.provenance,
     )
 
@@ -165,20 +162,3 @@ def _galleries(results: Results, count: int) -> list[tuple[str, str, list[dict[s
             ("The model likes them more than you do", "", captioned(disliked)),
         ],
     )
-
-
-def _folders(results: Results) -> list[dict[str, Any]]:
-    """Of the largest folders, the best liked first: size, mean scores, AB within the folder."""
-    names = np.array([path.rpartition("/")[0] or "." for path in results.paths])
-    rows: list[dict[str, Any]] = [
-        {
-            "folder": str(name),
-            "n": int(inside.sum()),
-            "given": float(results.given[inside].mean()),
-            "predicted": float(results.predicted[inside].mean()),
-            "ab": pairwise_accuracy(results.given[inside], results.predicted[inside]),
-        }
-        for name, inside in ((name, names == name) for name in np.unique(names))
-    ]
-    largest = sorted(rows, key=lambda row: -row["n"])[:_FOLDERS]
-    return sorted(largest, key=lambda row: -row["given"])

@@ -21,15 +21,10 @@ def write_duplicates(
     """
     shown = [group[:_IMAGES] for group in groups[:_GROUPS]]
     members = [member for group in shown for member in group]
-    names = write_thumbnails(
-        page.parent / THUMBNAILS,
-        [directory / member.path for member in members],
-        [member.sha256 for member in members],
-    )
-    thumbnail = {
-        member.path: f"{THUMBNAILS}/{name}" if name else ""
-        for member, name in zip(members, names, strict=True)
-    }
+    files, contents = [directory / m.path for m in members], [m.sha256 for m in members]
+    names = write_thumbnails(page.parent / THUMBNAILS, files, contents)
+    links = [f"{THUMBNAILS}/{name}" if name else "" for name in names]
+    thumbnail = dict(zip((member.path for member in members), links, strict=True))
     start = relative_url(directory, page.parent)
     write_page(
         page,
@@ -51,9 +46,9 @@ def write_duplicates(
                         "thumbnail": thumbnail[member.path],
                         "size": f"{member.size / 1000:,.0f} kB",
                         "label": {"keep": "kept", "delete": "deleted"}.get(member.label, ""),
-                        "same": _same(number, member, group[0]),
+                        "same": _same(member, group[0]),
                     }
-                    for number, member in enumerate(group)
+                    for member in group
                 ],
             }
             for whole, group in zip(groups, shown, strict=False)
@@ -61,9 +56,8 @@ def write_duplicates(
     )
 
 
-def _same(number: int, member: Duplicate, first: Duplicate) -> str:
-    if not number:
+def _same(member: Duplicate, first: Duplicate) -> str:
+    if member is first:
         return "largest"
-    if member.sha256 == first.sha256:
-        return "identical"
-    return f"{member.different_bits} of 256 bits differ"
+    identical = member.sha256 == first.sha256
+    return "identical" if identical else f"{member.different_bits} of 256 bits differ"

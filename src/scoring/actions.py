@@ -46,7 +46,7 @@ def plan_action(
     if into.resolve().is_relative_to(directory.resolve()):
         raise SettingsError(
             f"into is {str(into)!r}, inside the image folder, where its images would be "
-            "found again: choose a folder outside"
+            "counted again: choose a folder outside"
         )
     named = zip(scored.paths, (folders[index] for index in step), strict=True)
     return place(directory, {p: f"{name}/{p}" for p, name in named if name}, into, action)

@@ -84,7 +84,7 @@ def _alike(store: FeatureStore, sha256s: Sequence[bytes], similarity: float) -> 
     described = by_model.get(chosen, [])
     if len(described) < 2:
         return []
-    logger.info("Features of %s images are compared, too", f"{len(described):,}")
+    logger.info("The stored features of %s images are compared, too", f"{len(described):,}")
     positions = np.array([position[sha256] for sha256 in described])
     pairs = similar_pairs(store.vectors(chosen, described), similarity=similarity)
     return [(positions[left], positions[right]) for left, right in pairs]

@@ -30,7 +30,7 @@ from src.scoring.scored import open_model
 _RETRIES = 3  # a file that brings the worker down each time is given up then, with its neighbours
 _LOCAL_OBJECT_STORE = 256 * 1024**2  # bytes; only lists and vectors pass through it
 _PATIENCE = 10.0  # seconds, for a cluster's first answer
-_FAULT = "a worker of Ray failed:"
+_FAULT = "a Ray worker failed:"
 _TASKS_EACH = 8  # lists of files for each worker at least: the last ones end at about one time
 
 
@@ -153,7 +153,7 @@ def _as_they_come(results: Any, files: Sequence[ImageFile]) -> Iterator[list[Com
         yield [_computed(waiting.pop(row["path"]), row) for row in rows]
     lost = f"the worker died {_RETRIES + 1} times at it, or at an image computed with it"
     if waiting:
-        yield [Computed(file, None, None, None, lost) for file in waiting.values()]
+        yield [Computed(file, problem=lost) for file in waiting.values()]
 
 
 def _computed(file: ImageFile, row: dict[str, Any]) -> Computed:

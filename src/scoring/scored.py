@@ -74,7 +74,7 @@ def reopen_extractors(predictor: Predictor, *, device: str = "auto") -> list[Ext
         if made_for.get("identity") not in (None, extractor.identity):
             raise ModelError(
                 f"the model was trained on features of another version of {name!r} than the one "
-                "that is here: bring that version back, or train the model again"
+                "here: restore that version, or train the model again"
             )
         extractors.append(extractor)
     if not extractors:

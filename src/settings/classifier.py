@@ -94,7 +94,7 @@ class ClassifierTraining(
         0.15, "Share of the training images that choose the best epoch; 0: the last.", ge=0, lt=1
     )
     eval_every_n_epochs: Natural = key(
-        10, "Measure on the validation images every so many epochs; 0: never."
+        10, "Epochs between measurements on the validation images; 0: never measure."
     )
     early_stopping_patience: Natural = key(
         0, "Stop after this many measurements without a better one; 0: never."

@@ -113,7 +113,7 @@ class Training(Group):
         "the results in Spotlight); for models of your taste also meta (search training settings).",
     )
     load_model: Place = key(
-        "", "The folder of a model you trained, to go on from or to use; '' for none."
+        "", "The folder of a model you trained, to start from or to use; '' for none."
     )
     save_model: Place = key(
         "models/my_model", "The folder for the model, its figures and the report.", min_length=1

@@ -66,7 +66,7 @@ class Mlp(Device):
         le=50,
     )
     eval_every_n_epochs: Natural = key(
-        10, "Measure the mlp on the test images every so many epochs; 0: never."
+        10, "Epochs between measurements of the mlp on the test images; 0: never measure."
     )
     training_args: PredictorTrainingArgs = Field(default_factory=PredictorTrainingArgs)
 

@@ -132,7 +132,7 @@ class TagImages(keys.ScriptSettings, keys.UsedModel, keys.Device, TagFiles, Exis
         "global", "Which of the model's thresholds count."
     )
     threshold: Share = key(0.0, "One threshold instead of the model's own; 0 for those.")
-    top_k: Natural = key(0, "Give each image this many tags, the likeliest; 0: by threshold.")
+    top_k: Natural = key(0, "Give each image this many tags, the most probable; 0: by threshold.")
     probabilities: Place = key("", "Write every tag's probability to this CSV table; '' for none.")
     port: int = key(8765, "Port on 127.0.0.1 for 'serve'; 0 takes a free one.", ge=0, le=65535)
 

@@ -5,15 +5,12 @@ from pathlib import Path, PurePosixPath
 
 from src.errors import DataError
 from src.files import write_text
+from src.tagging.tag_files import read_text
 
 _LINE = re.compile(r"\s*(?:export\s+)?(\w+)\s*=\s*(.*)")
 _MODELS = (".pth", ".pt", ".bin")
 
-_TEMPLATE = '''"""Settings from {name}, for this tool; all other keys keep their default values.
-
-    python run.py custom_classifier_training --arguments={out}
-    python run.py tag_images --arguments={out}
-"""
+_TEMPLATE = '''"""Settings from {name}, for this tool; all other keys keep their default values."""
 
 args = {{
     "label_source": "tags",  # image1.jpg.txt beside image1.jpg, one tag on a line
@@ -42,13 +39,7 @@ training_args = {{
 
 def read_dotenv(file: Path) -> dict[str, str]:
     """The variables of a `.env` file; comments, quotes and `export` are understood."""
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{file} is no UTF-8 text") from None
-    matches = filter(None, map(_LINE.fullmatch, lines))
+    matches = filter(None, map(_LINE.fullmatch, read_text(file).splitlines()))
     return {match[1]: _unquoted(match[2].strip()) for match in matches}
 
 
@@ -63,14 +54,10 @@ def write_arguments(file: Path, out: Path) -> Path:
         raise DataError(f"{out} is there already: rename or delete it first")
     values = read_dotenv(file)
     if not values.get("TRAINING"):
-        raise DataError(
-            f"{file} names no TRAINING folder: a multitag-trainer .env holds TRAINING, "
-            "INFERENCE_DIR, MODEL, TAGS"
-        )
+        raise DataError(f"{file} names no TRAINING folder, as a multitag-trainer .env does")
     model = PurePosixPath((values.get("MODEL") or "models/my_model").replace("\\", "/"))
     text = _TEMPLATE.format(
         name=file.name,
-        out=out.name,
         training=values["TRAINING"],
         model=str(model.with_suffix("") if model.suffix in _MODELS else model),
         inference=values.get("INFERENCE_DIR") or values["TRAINING"],

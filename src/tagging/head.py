@@ -6,8 +6,6 @@ as long as it is small: new tags start from zero weights.
 
 import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +14,7 @@ import numpy as np
 from src.devices import choose_device
 from src.errors import ModelError
 from src.image_models.fine_tune import Objective
-from src.image_models.head import LinearHead
+from src.image_models.head import LinearHead, few_threads
 from src.image_models.target import HeadFit
 from src.progress import progress_bar
 from src.settings.classifier import ClassifierTraining
@@ -28,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 _ROUNDING = 1e-6  # variances below this share of the largest are errors of float32
 _BATCH = 16
-_WORTH_THREADS = 10_000_000
 _MEASURED_AT_ONCE = 4096
 
 Labelled = tuple[np.ndarray, "csr_array"]  # features (n, d) and labels (n, k)
@@ -64,8 +61,10 @@ def fit_head(
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, steps)
     shuffle = torch.Generator().manual_seed(int(given.get("seed", 42)))
     best, since_best, history = (math.inf, head), 0, list[dict[str, Any]]()
-    work = batch * head.weight.size  # multiplications of a step
-    with _threads(work), progress_bar(epochs, "training the head", "epoch") as bar:
+    with (
+        few_threads(batch * head.weight.size),
+        progress_bar(epochs, "training the head", "epoch") as bar,
+    ):
         for epoch in range(1, epochs + 1):
             total = torch.zeros((), device=device)
             for rows in torch.split(torch.randperm(len(features), generator=shuffle), batch):
@@ -96,19 +95,6 @@ def fit_head(
     return HeadFit(whitening.outwards(kept), history, details)
 
 
-@contextmanager
-def _threads(work: int) -> Iterator[None]:
-    """One thread where a step takes so little time that more of them would wait for each other."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if work < _WORTH_THREADS else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _measured(
     head: LinearHead, validation: Labelled, objective: Objective, device: Any
 ) -> dict[str, float]:
@@ -128,15 +114,13 @@ def _measured(
 def _dense(labels: "csr_array", rows: np.ndarray, device: Any) -> Any:
     import torch
 
-    return torch.from_numpy(labels[rows].toarray().astype(np.float32)).to(device)
+    return torch.from_numpy(labels[rows].toarray()).to(device, torch.float32)
 
 
 def _finite(loss: float, epoch: int) -> float:
     if not math.isfinite(loss):
-        raise ModelError(
-            f"training has diverged in epoch {epoch} (the loss is {loss}): lower "
-            "tag_head_learning_rate"
-        )
+        text = f"training has diverged in epoch {epoch} (the loss is {loss})"
+        raise ModelError(f"{text}: lower tag_head_learning_rate")
     return loss
 
 
@@ -159,24 +143,18 @@ class Whitening:
 
     @classmethod
     def of(cls, features: np.ndarray) -> Self:
-        """The whitening of these features, (n, d)."""
         n, d = features.shape
         mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
         centred = features - mean
         values, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64) / n)
         values = np.maximum(values, 0)
         lengths = np.sqrt(values + (values.mean() or 1.0) * d / n)
-        return cls(
-            mean,
-            (vectors / lengths).astype(np.float32),
-            (vectors * lengths).T.astype(np.float32),
-            values > values.max() * _ROUNDING,
-        )
+        matrix, inverse = (vectors / lengths, (vectors * lengths).T)
+        seen = values > values.max() * _ROUNDING
+        return cls(mean, matrix.astype(np.float32), inverse.astype(np.float32), seen)
 
     def apply(self, features: np.ndarray) -> np.ndarray:
-        """Whitened features, (n, d) float32."""
-        result: np.ndarray = (features - self.mean) @ self.matrix
-        return result
+        return np.asarray((features - self.mean) @ self.matrix)
 
     def inwards(self, head: LinearHead) -> LinearHead:
         """The head that does with whitened features what this one does with plain ones."""

@@ -5,7 +5,6 @@ losses. They use log sigmoid(x) and log sigmoid(-x) and never the logarithm of a
 probability, whose gradient is zero just where the model is confidently wrong.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,17 +17,11 @@ if TYPE_CHECKING:
     import torch
 
 _SMALLEST = 1e-8  # shifted probabilities below this count as this: powers of 0 have no gradient
-_ROWS = 4096  # images counted at once
 _COUNTS = ("tp", "fp", "fn", "tn")
 
 
 def tag_objective(settings: ClassifierTraining, weights: np.ndarray | None = None) -> Objective:
-    """The loss of the settings, with a factor for each tag, (k,), and what is measured."""
-    return Objective(tag_loss(settings, weights), _metrics, _describe)
-
-
-def tag_loss(settings: ClassifierTraining, weights: np.ndarray | None = None) -> Callable[..., Any]:
-    """The loss of a batch by the settings, as the Trainer calls it.
+    """The loss of the settings, with a factor for each tag, (k,), and what is measured.
 
     `bce` is the mean over all decisions; `focal` and `asl` are sums over the tags, averaged over
     the images. With `asl` and its three parameters zero this is k times `bce`.
@@ -41,16 +34,14 @@ def tag_loss(settings: ClassifierTraining, weights: np.ndarray | None = None) ->
 
     def loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
         import torch
+        from torch.nn.functional import binary_cross_entropy_with_logits
 
         logits = outputs["logits"].float()
         labels = labels.to(logits.device, torch.float32)
         labels = labels + smoothing * (0.5 - labels)
         tags = labels.shape[1]
         if settings.tag_loss == "bce":
-            tags = 1
-            parts = torch.nn.functional.binary_cross_entropy_with_logits(
-                logits, labels, reduction="none"
-            )
+            tags, parts = 1, binary_cross_entropy_with_logits(logits, labels, reduction="none")
         elif settings.tag_loss == "focal":
             parts = focal(logits, labels, settings.focal_alpha, settings.focal_gamma)
         else:
@@ -61,7 +52,7 @@ def tag_loss(settings: ClassifierTraining, weights: np.ndarray | None = None) ->
         decisions = labels.numel() if num_items_in_batch is None else num_items_in_batch
         return parts.sum() * tags / decisions
 
-    return loss
+    return Objective(loss, _metrics, _describe)
 
 
 def focal(
@@ -102,38 +93,35 @@ def asymmetric(
     return -(labels * present + (1 - labels) * absent)
 
 
-def frequency_weights(counts: np.ndarray, power: float = 0.5) -> np.ndarray:
-    """Factors that make rare tags count more, (k,) float32, mean 1.
+def frequency_weights(counts: np.ndarray) -> np.ndarray:
+    """Factors that make rare tags count more, (k,) float32: 1 / sqrt(count), scaled to mean 1.
 
-    Of the counts of training images 0 counts as 1. Power 0 makes all equal, 1 makes each tag count
-    the same in total.
+    Of the counts of training images 0 counts as 1.
     """
-    weights: np.ndarray = np.power(np.maximum(counts, 1).astype(np.float64), -power)
+    weights = 1 / np.sqrt(np.maximum(counts, 1))
     return np.asarray(weights / weights.mean(), np.float32)
 
 
 def _metrics(logits: np.ndarray, labels: Any) -> dict[str, float]:
     """Counts of this very measurement at probability 1/2, and F1 from them."""
-    tp, fp, fn = np.zeros((3, labels.shape[1]), np.int64)
-    for start in range(0, len(logits), _ROWS):
-        rows = labels[start : start + _ROWS]
-        true = (rows if isinstance(rows, np.ndarray) else rows.toarray()) > 0.5
-        given = logits[start : start + _ROWS] >= 0
-        tp += (given & true).sum(axis=0)
-        fp += (given & ~true).sum(axis=0)
-        fn += (~given & true).sum(axis=0)
-    occurs = tp + fn > 0
+    from scipy.sparse import csr_array
+
+    given = logits >= 0
+    rows, columns = csr_array(labels).nonzero()
+    support = np.bincount(columns, minlength=given.shape[1])
+    tp = np.bincount(columns[given[rows, columns]], minlength=given.shape[1])
+    fp, fn = given.sum(axis=0) - tp, support - tp
     counts = int(tp.sum()), int(fp.sum()), int(fn.sum())
     return {
         **dict(zip(_COUNTS, [*counts, logits.size - sum(counts)], strict=True)),
         "f1_micro": float(f_beta(*counts, 1)),
-        "f1_macro": float(f_beta(tp, fp, fn, 1)[occurs].mean()) if occurs.any() else 0.0,
+        "f1_macro": float(f_beta(tp, fp, fn, 1)[support > 0].mean()) if support.any() else 0.0,
     }
 
 
 def _describe(metrics: dict[str, float]) -> str:
-    counts = " ".join(f"{name.upper()} {metrics.get(name, 0):.0f}" for name in _COUNTS)
+    counts = " ".join(f"{name.upper()} {metrics[name]:.0f}" for name in _COUNTS)
     return (
-        f"validation loss {metrics.get('loss', 0):.4f}, {counts}, "
-        f"F1 {metrics.get('f1_micro', 0):.3f} micro {metrics.get('f1_macro', 0):.3f} macro"
+        f"validation loss {metrics['loss']:.4f}, {counts}, "
+        f"F1 {metrics['f1_micro']:.3f} micro {metrics['f1_macro']:.3f} macro"
     )

@@ -35,26 +35,27 @@ def out_of_fold(features: np.ndarray, labels: "csr_array", groups: np.ndarray) -
         return np.full(labels.shape, np.nan, np.float32)
     scores = np.zeros(labels.shape, np.float32)
     points = _coordinates(features)
-    gram, towards = points.T @ points, _products(points, labels)
+    truth = labels.astype(np.float64)
+    gram, towards = points.T @ points, (truth.T @ points).T
     shares = np.asarray(labels.mean(axis=0)).ravel()
     sums = points.sum(axis=0)
     penalty: float | None = None
     with progress_bar(count, "probabilities of images not trained on", "fold") as bar:
         for _, fold in GroupKFold(count).split(points, groups=groups):
-            own, own_labels = points[fold], labels[fold]
+            own, own_truth = points[fold], truth[fold]
             values, vectors = np.linalg.eigh(gram - own.T @ own)
             # Centred labels: the labels' mean over all images is the intercept.
-            target = towards - _products(own, own_labels)
-            target -= np.outer(sums - own.sum(axis=0), shares)
+            target = towards - (own_truth.T @ own).T - np.outer(sums - own.sum(axis=0), shares)
             turned, seen = vectors.T @ target, own @ vectors
             unit = float(values.mean()) or 1.0
             if penalty is None:  # chosen on the first fold, good for all
-                truth = own_labels.toarray() - shares
-                errors = [
-                    float(((seen @ (turned / (values + p * unit)[:, None]) - truth) ** 2).sum())
-                    for p in PENALTIES
-                ]
-                penalty = PENALTIES[int(np.argmin(errors))]
+                wanted = own_truth.toarray() - shares
+                penalty = min(
+                    PENALTIES,
+                    key=lambda p: float(
+                        np.square(seen @ (turned / (values + p * unit)[:, None]) - wanted).sum()
+                    ),
+                )
             scores[fold] = seen @ (turned / (values + penalty * unit)[:, None])
             bar.update()
     return calibrate(scores, labels)
@@ -105,8 +106,3 @@ def _coordinates(features: np.ndarray) -> np.ndarray:
         keep = values > values[-1] * 1e-10
         centred = vectors[:, keep] * np.sqrt(values[keep])
     return np.asarray(centred)
-
-
-def _products(points: np.ndarray, labels: "csr_array") -> np.ndarray:
-    """points.T @ labels, (d, k) float64."""
-    return np.asarray((labels.astype(np.float64).T @ points).T)

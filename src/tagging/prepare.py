@@ -25,7 +25,6 @@ def plan_tags(images: Sequence[str], settings: PrepareTags) -> TagPlan:
     """What to write so that every image has the tags that the settings ask for in its tag file."""
     directory, existing = Path(settings.top_level_image_directory), settings.existing
     scan = scan_sidecars(directory, images, settings)
-    shared = {image for owners in scan.shared.values() for image in owners}
     changes: dict[str, list[str]] = {}
     kept, untagged = [], []
     for image in images:
@@ -34,7 +33,7 @@ def plan_tags(images: Sequence[str], settings: PrepareTags) -> TagPlan:
         file = sidecar_of(image, settings)
         if not tags:
             untagged.append(image)
-        elif image in shared or file in changes:  # image1.jpg and image1.png share image1.txt
+        elif image in scan.shared or file in changes:  # image1.jpg and image1.png share image1.txt
             kept.append(file)
         elif image not in scan.files or existing == "overwrite":
             changes[file] = tags

@@ -1,7 +1,7 @@
 """Measuring what a tagger predicts, and writing it into a folder."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,6 @@ from src.dataset.suspected_labels import ADD, FILE_NAME, PAGE, SuspectedLabel, w
 from src.errors import DataError
 from src.evaluation.label_errors import wrong_tag_probabilities
 from src.evaluation.multilabel import (
-    Scored,
     TagMetrics,
     against,
     f_beta,
@@ -22,18 +21,21 @@ from src.evaluation.multilabel import (
     summarise,
 )
 from src.evaluation.resampling import intervals
+from src.evaluation.verdicts import tagging_verdicts
 from src.files import rows_of, write_csv, write_text
 from src.image_models.target import Predictions
+from src.reports.html import write_page
 from src.reports.suspects import write_suspects
+from src.reports.thumbnails import thumbnails
 from src.settings.classifier import ClassifierTraining
-from src.tagging.report import write_report
 from src.tagging.selected_tags import SelectedTag, category_name
 from src.tagging.suspected_tags import find_suspected_tags
-from src.tagging.tagged_images import TaggedImages
-from src.tagging.thresholds import SCOPES, Scope, Thresholds, choose_thresholds
+from src.tagging.thresholds import SCOPES, Thresholds, choose_thresholds
 
 _STRIP = 5  # images beside a tag, in one row of the page's table
-_COLUMNS = ("threshold", "f1_micro", "f2_micro", "mcc_micro", "map_micro", "f1_macro", "map_macro")
+_MOST_THUMBNAILS = 1500
+_SIDE = 128  # pixels of a thumbnail's longer side
+_COLUMNS = ("f1_micro", "f2_micro", "mcc_micro", "map_micro", "f1_macro", "mcc_macro", "map_macro")
 
 
 class Results(NamedTuple):
@@ -49,15 +51,10 @@ def thresholds_of(predictions: Predictions, min_support: int) -> Thresholds:
     """Thresholds chosen on the validation images; without any, on the training images."""
     data, parts = predictions.data, predictions.parts
     for part in (VALIDATION, TRAIN):
-        chosen = parts == part
-        if data.labels[chosen].nnz:
-            return choose_thresholds(
-                predictions.probabilities[chosen],
-                data.labels[chosen],
-                data.tags,
-                min_support=min_support,
-                chosen_on=PART_NAMES[part],
-            )
+        labels, name = data.labels[parts == part], PART_NAMES[part]
+        if labels.nnz:
+            scores = predictions.probabilities[parts == part]
+            return choose_thresholds(scores, labels, data.tags, min_support, name)
     raise DataError("no tagged images are left to choose thresholds by: add images")
 
 
@@ -68,111 +65,46 @@ def measure(
 
     Without test images the details are those of the validation images, or else of all.
     """
-    data, parts = predictions.data, predictions.parts
-    masks = {name: parts == part for part, name in enumerate(PART_NAMES)}
-    masks["all"] = np.ones(len(parts), dtype=bool)
+    data, out_of_fold = predictions.data, predictions.out_of_fold
+    at = thresholds.of(data.tags, settings.threshold_scope)
+    samples = settings.evaluation_args.bootstrap_samples
+    metrics = predictions.measured(
+        lambda mask, name: _part(predictions, mask, at, samples if name == "test" else 0)
+    )
+    masks = predictions.masks
     reported = next(
         name for name in ("test", "validation", "train", "all") if data.labels[masks[name]].nnz
     )
-    at = thresholds.of(data.tags, settings.threshold_scope)
-    metrics: dict[str, Any] = {"task": "tags"}
-    for name, mask in masks.items():
-        if mask.any() or name in ("train", "test"):
-            bootstrap = settings.evaluation_args.bootstrap_samples if name == "test" else 0
-            metrics[name] = _part(predictions, mask, at, bootstrap)
-    chosen = masks[reported]
-    scores, labels = predictions.probabilities[chosen], data.labels[chosen]
+    scores, labels = predictions.probabilities[masks[reported]], data.labels[masks[reported]]
     by_scope = {
         scope: measure_tags(scores, labels, thresholds.of(data.tags, scope)) for scope in SCOPES
     }
-    suspects = find_suspected_tags(data.paths, data.names, data.labels, predictions.out_of_fold)
+    scored, counts = against(scores, labels), np.array([tag.count for tag in data.tags])
+    kinds = [category_name(tag.category) for tag in data.tags]
+    table = []
+    for part in slices(counts, kinds, settings.tag_ranks):  # each at its common threshold
+        scope: Any = "global" if part.group == "all" else "category"
+        threshold = float(thresholds.of(data.tags, scope)[part.tags[0]])
+        row = summarise(by_scope[scope], tags=part.tags, scored=scored)
+        table.append({"slice": part.name, "threshold": threshold, **row})
+    suspects = find_suspected_tags(data.paths, data.names, data.labels, out_of_fold)
+    expected = None
+    if suspects:
+        missing, wrong = wrong_tag_probabilities(data.labels, out_of_fold)
+        p = np.array([suspect.probability for suspect in suspects])
+        absent = np.array([suspect.suggested == ADD for suspect in suspects])
+        expected = float(np.where(absent, missing(p), wrong(p)).sum())
     metrics |= {
-        "images": {name: int(np.sum(masks[name])) for name in PART_NAMES},
+        "task": "tags",
+        "images": {name: int(masks[name].sum()) for name in PART_NAMES},
         "tags": len(data.tags),
         "thresholds_chosen_on": thresholds.chosen_on,
         "reported_on": reported,
-        "slices": _slices(data.tags, settings, thresholds, by_scope, against(scores, labels)),
+        "slices": table,
         "by_threshold_scope": {scope: summarise(by_scope[scope]) for scope in SCOPES},
-        "suspected_labels": {
-            "n": len(suspects),
-            "expected_wrong": _expected_wrong(predictions, suspects),
-        },
-        "provenance": dict(predictions.provenance),
-        "unknown_training_images": list(predictions.unknown),
+        "suspected_labels": {"n": len(suspects), "expected_wrong": expected},
     }
     return Results(metrics, by_scope[settings.threshold_scope], at, suspects)
-
-
-def write_results(
-    folder: Path,
-    predictions: Predictions,
-    thresholds: Thresholds,
-    settings: ClassifierTraining,
-    *,
-    compared: Sequence[dict[str, Any]] = (),
-) -> Results:
-    """Write metrics.json, tags.csv, suspected_labels.csv, suspects.html and report.html.
-
-    `compared` are the rows of a table of several models, for an ensemble.
-    """
-    results, data = measure(predictions, thresholds, settings), predictions.data
-    metrics = results.metrics
-    if compared:
-        metrics["models"] = list(compared)
-    write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
-    columns = tag_columns(data.tags, results)
-    write_csv(folder / "tags.csv", rows_of(columns))
-    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    write_suspected(folder / FILE_NAME, results.suspects)
-    write_suspects(folder / PAGE, data.directory, results.suspects, tags=_tags_now(data))
-    images = min(settings.evaluation_args.report_images, _STRIP)
-    write_report(folder / "report.html", predictions, metrics, rows, images=images)
-    return results
-
-
-def compare(found: Sequence[tuple[str, Results]]) -> list[dict[str, Any]]:
-    """The metrics of several models, slice by slice, as rows of one table."""
-    rows = []
-    for number, part in enumerate(found[0][1].metrics["slices"]):
-        for name, results in found:
-            row = results.metrics["slices"][number]
-            rows.append({"slice": part["slice"], "model": name} | {k: row[k] for k in _COLUMNS})
-    return rows
-
-
-def tag_columns(tags: Sequence[SelectedTag], results: Results) -> dict[str, list[Any]]:
-    """Metrics of each tag; None where a tag is on none of the images reported on."""
-    by_tag = results.by_tag
-    measured = {
-        "precision": by_tag.precision.tolist(),
-        "recall": by_tag.recall.tolist(),
-        "f1": by_tag.f_score(1).tolist(),
-        "f2": by_tag.f_score(2).tolist(),
-        "mcc": by_tag.mcc.tolist(),
-        "average_precision": by_tag.average_precision.tolist(),
-    }
-    support = by_tag.support.tolist()
-    return {
-        "rank": list(range(len(tags))),
-        "tag": [tag.name for tag in tags],
-        "category": [category_name(tag.category) for tag in tags],
-        "images": [tag.count for tag in tags],
-        "tested": support,
-        "threshold": results.at.tolist(),
-        **{
-            key: [value if images else None for value, images in zip(values, support, strict=True)]
-            for key, values in measured.items()
-        },
-    }
-
-
-def _tags_now(data: TaggedImages) -> dict[str, list[str]]:
-    """The tags of each image."""
-    rows = np.split(data.labels.indices, data.labels.indptr[1:-1])
-    return {
-        path: [data.names[tag] for tag in row.tolist()]
-        for path, row in zip(data.paths, rows, strict=True)
-    }
 
 
 def _part(
@@ -209,30 +141,87 @@ def _part(
     }
 
 
-def _slices(
-    tags: Sequence[SelectedTag],
-    settings: ClassifierTraining,
-    thresholds: Thresholds,
-    by_scope: dict[Scope, TagMetrics],
-    scored: Scored,
-) -> list[dict[str, Any]]:
-    """All tags, rarer tags and categories, each at its common threshold."""
-    counts = np.array([tag.count for tag in tags])
-    kinds = [category_name(tag.category) for tag in tags]
-    table = []
-    for part in slices(counts, kinds, settings.tag_ranks):
-        scope: Scope = "global" if part.group == "all" else "category"
-        at = thresholds.of(tags, scope)[part.tags[0]]
-        row = summarise(by_scope[scope], tags=part.tags, scored=scored)
-        table.append({"slice": part.name, "threshold": float(at), **row})
-    return table
+def write_results(
+    folder: Path, predictions: Predictions, results: Results, settings: ClassifierTraining
+) -> None:
+    """Write metrics.json, tags.csv, suspected_labels.csv, suspects.html and report.html."""
+    data, (metrics, *_) = predictions.data, results
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
+    columns = _tag_columns(data.tags, results)
+    write_csv(folder / "tags.csv", rows_of(columns))
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    tags_now = {
+        path: [data.names[tag] for tag in row.tolist()]
+        for path, row in zip(
+            data.paths, np.split(data.labels.indices, data.labels.indptr[1:-1]), strict=True
+        )
+    }
+    write_suspected(folder / FILE_NAME, results.suspects)
+    write_suspects(folder / PAGE, data.directory, results.suspects, tags=tags_now)
+    top = top_images(predictions, min(settings.evaluation_args.report_images, _STRIP))
+    shown = list(dict.fromkeys(i for row in top for i in row))[:_MOST_THUMBNAILS]
+    position = {index: number for number, index in enumerate(shown)}
+    write_page(
+        folder / "report.html",
+        "tags.html",
+        title=f"Tags of {data.directory.name}",
+        metrics=metrics,
+        summary=tagging_verdicts(metrics),
+        columns=_COLUMNS,
+        history=epochs(predictions.history),
+        content={
+            "pictures": thumbnails([data.directory / data.paths[index] for index in shown], _SIDE),
+            "paths": [data.paths[index] for index in shown],
+            "tags": [
+                row | {"top": [position[index] for index in best if index in position]}
+                for row, best in zip(rows, top, strict=True)
+            ],
+        },
+        suspects_page=PAGE,
+    )
 
 
-def _expected_wrong(predictions: Predictions, suspects: Sequence[SuspectedLabel]) -> float | None:
-    """How many of the suspected tags are expected to be really missing or wrong."""
-    if not suspects:
-        return None
-    missing, wrong = wrong_tag_probabilities(predictions.data.labels, predictions.out_of_fold)
-    p = np.array([suspect.probability for suspect in suspects])
-    absent = np.array([suspect.suggested == ADD for suspect in suspects])
-    return float(np.where(absent, missing(p), wrong(p)).sum())
+def _tag_columns(tags: Sequence[SelectedTag], results: Results) -> dict[str, list[Any]]:
+    """Metrics of each tag; None where a tag is on none of the images reported on."""
+    by_tag, absent = results.by_tag, np.array(None, object)
+    measured = {
+        "precision": by_tag.precision,
+        "recall": by_tag.recall,
+        "f1": by_tag.f_score(1),
+        "f2": by_tag.f_score(2),
+        "mcc": by_tag.mcc,
+        "average_precision": by_tag.average_precision,
+    }
+    return {
+        "rank": list(range(len(tags))),
+        "tag": [tag.name for tag in tags],
+        "category": [category_name(tag.category) for tag in tags],
+        "images": [tag.count for tag in tags],
+        "tested": by_tag.support.tolist(),
+        "threshold": results.at.tolist(),
+        **{
+            name: np.where(by_tag.support > 0, values.astype(object), absent).tolist()
+            for name, values in measured.items()
+        },
+    }
+
+
+def top_images(predictions: Predictions, images: int) -> list[list[int]]:
+    """For each tag the images with its highest probabilities, likeliest first.
+
+    Where there are probabilities out of fold, they are used instead of the model's own.
+    """
+    held_out = predictions.out_of_fold
+    best = np.where(np.isfinite(held_out), held_out, predictions.probabilities)
+    return [np.argsort(-column, kind="stable")[:images].tolist() for column in best.T]
+
+
+def epochs(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each measurement in training, with the training loss before it."""
+    rows, loss = [], None
+    for entry in history:
+        loss = entry.get("loss", loss)
+        if "eval_loss" in entry:
+            measured = {k.removeprefix("eval_"): entry[k] for k in entry if k.startswith("eval_")}
+            rows.append({"epoch": entry.get("epoch"), "training_loss": loss, **measured})
+    return rows

@@ -10,14 +10,12 @@ import numpy as np
 from src.dataset.trained_on import TrainedOn
 from src.errors import ModelError
 from src.evaluation.verdicts import tagging_verdicts
-from src.files import write_text
 from src.image_models.run import last_lines, train_or_evaluate
-from src.image_models.target import Predictions
 from src.settings.classifier import ClassifierTraining
 from src.tagging import selected_tags
-from src.tagging.results import compare, measure, thresholds_of, write_results
-from src.tagging.selected_tags import write_selected_tags
-from src.tagging.taggers import ENSEMBLE_FILE, ensemble_note, members
+from src.tagging.results import measure, thresholds_of, write_results
+from src.tagging.selected_tags import SelectedTag, write_selected_tags
+from src.tagging.taggers import ENSEMBLE_FILE, members, write_ensemble
 from src.tagging.target import Tags
 from src.tagging.thresholds import Thresholds, load_thresholds, save_thresholds
 
@@ -31,45 +29,53 @@ def run(settings: ClassifierTraining) -> Iterator[str]:
     `save_model` becomes their ensemble.
     """
     loaded = Path(settings.load_model)
-    several = [Path(part.strip()) for part in settings.load_model.split("+")]
-    joining = not settings.trains and len(several) > 1 and not loaded.is_dir()
+    models = [Path(part.strip()) for part in settings.load_model.split("+")]
+    joining = not settings.trains and len(models) > 1 and not loaded.is_dir()
     if joining:
-        _check_ensemble(Path(settings.save_model), several)
-    models = several if joining else [loaded]
-    if (loaded / ENSEMBLE_FILE).is_file():
+        _check_ensemble(Path(settings.save_model), models)
+    elif (loaded / ENSEMBLE_FILE).is_file():
         models = members(loaded)
+    else:
+        models = [loaded]
     outcome = train_or_evaluate(settings, Tags(settings), models)
     if outcome is None:
         return
-    predictions, model, results = outcome.predictions[0], outcome.model, outcome.results
+    predictions, model, folder = outcome.predictions[0], outcome.model, outcome.results
     if settings.trains:
         thresholds = thresholds_of(predictions, settings.threshold_min_support)
         save_thresholds(model, thresholds)
     else:
         own = [load_thresholds(each) for each in models]
         thresholds = Thresholds.mean(own) if joining or len(own) == 1 else load_thresholds(model)
-    rows: list[dict[str, Any]] = []
     if len(models) > 1:
-        predictions = _mean(outcome.predictions, models)
-        found = [("ensemble", measure(predictions, thresholds, settings))]
-        found += [
-            (folder.name, measure(each, at, settings))
-            for folder, each, at in zip(models, outcome.predictions, own, strict=True)
-        ]
-        rows = compare(found)
+        found = outcome.predictions
+        predictions = replace(
+            predictions,
+            probabilities=np.mean([each.probabilities for each in found], axis=0),
+            out_of_fold=np.mean([each.out_of_fold for each in found], axis=0),
+            provenance={"ensemble of": ", ".join(map(str, models))},
+        )
     if joining:
-        model = results = Path(settings.save_model)
-        _save_ensemble(model, models, predictions, thresholds)
-    if settings.export_onnx and settings.trains:
-        from src.image_models.export_onnx import export_onnx
-
-        yield export_onnx(model)
+        model = folder = Path(settings.save_model)
+        _save_ensemble(model, models, predictions.data.tags, thresholds)
     measured = "evaluate" in settings.mode
     if measured:
-        written = write_results(results, predictions, thresholds, settings, compared=rows)
-        yield from tagging_verdicts(written.metrics)
-        yield from _table(rows or written.metrics["slices"])
-    yield from last_lines(settings, model, results if measured else None, "tag_images")
+        results = measure(predictions, thresholds, settings)
+        rows = results.metrics["slices"]
+        if len(models) > 1:
+            alone = [measure(*pair, settings) for pair in zip(found, own, strict=True)]
+            slices = zip(*(each.metrics["slices"] for each in (results, *alone)), strict=True)
+            names = ["ensemble", *(each.name for each in models)]
+            rows = [
+                {"model": name, **row}
+                for part in slices
+                for name, row in zip(names, part, strict=True)
+            ]
+            results.metrics["models"] = rows
+        write_results(folder, predictions, results, settings)
+        yield from tagging_verdicts(results.metrics)
+        yield from _table(rows)
+    yield from last_lines(settings, model, folder if measured else None, "tag_images")
 
 
 def _check_ensemble(folder: Path, models: Sequence[Path]) -> None:
@@ -80,21 +86,12 @@ def _check_ensemble(folder: Path, models: Sequence[Path]) -> None:
         raise ModelError(f"{folder} holds a model: set save_model to another folder")
 
 
-def _mean(found: Sequence[Predictions], models: Sequence[Path]) -> Predictions:
-    return replace(
-        found[0],
-        probabilities=np.mean([each.probabilities for each in found], axis=0),
-        out_of_fold=np.mean([each.out_of_fold for each in found], axis=0),
-        provenance={"ensemble of": ", ".join(map(str, models))},
-    )
-
-
 def _save_ensemble(
-    folder: Path, models: Sequence[Path], predictions: Predictions, thresholds: Thresholds
+    folder: Path, models: Sequence[Path], tags: Sequence[SelectedTag], thresholds: Thresholds
 ) -> None:
     """Name the models in the ensemble's folder; it holds no weights."""
-    write_selected_tags(folder / selected_tags.FILE_NAME, predictions.data.tags)
-    write_text(folder / ENSEMBLE_FILE, ensemble_note(folder, models))
+    write_selected_tags(folder / selected_tags.FILE_NAME, tags)
+    write_ensemble(folder, models)
     save_thresholds(folder, thresholds)
     trained_on = TrainedOn()
     for model in models:
@@ -104,7 +101,7 @@ def _save_ensemble(
 
 def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Rows as lines of a table."""
-    names = [f"{row['slice']}, {row['model']}" if "model" in row else row["slice"] for row in rows]
+    names = [", ".join(row[key] for key in ("slice", "model") if key in row) for row in rows]
     width = max(map(len, names))
     yield f"  {'':{width}}  threshold     F1      F2      mAP   F1 macro"
     for name, row in zip(names, rows, strict=True):

@@ -26,13 +26,11 @@ class SelectedTag:
 
 
 def category_name(category: int) -> str:
-    """What a category is called in tables."""
     return CATEGORY_NAMES.get(category, f"category {category}")
 
 
 def select_tags(
     tag_lists: Iterable[Sequence[str]],
-    *,
     min_count: int = 1,
     categories: Mapping[str, int] | None = None,
     ids: Mapping[str, int] | None = None,
@@ -62,7 +60,7 @@ def read_selected_tags(file: Path) -> list[SelectedTag]:
         if not name:
             raise DataError(f"{file}, line {line}: the name is missing")
         if name in tags:
-            raise DataError(f"{file}: the tag {name!r} stands there twice")
+            raise DataError(f"{file}: the tag {name!r} is listed twice")
         try:
             number = int(row.get("tag_id") or len(tags))
             category, count = int(row.get("category") or 0), int(row.get("count") or 0)

@@ -58,7 +58,7 @@ def read_sidecars(directory: Path, images: Sequence[str], style: TagFiles) -> Ta
             with_commas.append(file)
     empty = [scan.files[image] for image, found in tags.items() if not found]
     notes = [
-        *_note(scan.shared, "tag files belong to several images and are left out"),
+        *_note(sorted(scan.shared), "images share a tag file with another and are left out"),
         *_note(scan.missing, "images have no tag file and are left out"),
         *_note(scan.orphans, "tag files have no image"),
         *_note(empty, "tag files are empty: their images count as having none of the tags"),
@@ -89,7 +89,7 @@ def read_table(file: Path, images: Sequence[str]) -> TagSource:
         file.name,
         {image: tags[image] for image in images if image in tags},
         {image: parts[image] for image in images if parts.get(image)},
-        notes=_note(gone, f"images of {file.name} are not there")
+        notes=_note(gone, f"images of {file.name} are missing")
         + _note([i for i in images if i not in tags], f"images are not in {file.name}"),
     )
 
@@ -137,7 +137,9 @@ def _tag_names(connection: sqlite3.Connection, file: Path) -> tuple[dict[int, st
     columns = {row[1].lower() for row in connection.execute("PRAGMA table_info(tags)")}
     key = next((name for name in ("tag_id", "id") if name in columns), None)
     if key is None or "name" not in columns:
-        raise DataError(f"{file} has no table tags (tag_id, name, category): it is no tag database")
+        raise DataError(
+            f"{file} has no table tags (tag_id, name, category): it is not a tag database"
+        )
     category = "category" if "category" in columns else "0"
     rows = connection.execute(f"SELECT {key}, name, {category} FROM tags").fetchall()
     names = {int(tag_id): str(name) for tag_id, name, _ in rows}

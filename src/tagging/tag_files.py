@@ -3,6 +3,7 @@
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ class SidecarScan(NamedTuple):
     files: dict[str, str]  # image -> its tag file
     missing: list[str]  # images without one, in the order given
     orphans: list[str]  # tag files without an image, sorted
-    shared: dict[str, list[str]]  # tag file -> the images that it would belong to
+    shared: set[str]  # images whose tag file would belong to others, too
 
 
 def sidecar_of(image: str, style: TagFiles) -> str:
@@ -51,18 +52,22 @@ def parse_tags(text: str, style: TagFiles) -> list[str]:
     return clean_tags((text.replace(",", "\n") if style.tag_commas else text).splitlines())
 
 
-def read_tags(file: Path, style: TagFiles) -> list[str]:
-    """The tags in a tag file: UTF-8, or UTF-16 with a byte order mark."""
+def read_text(file: Path) -> str:
+    """A text file that somebody wrote: UTF-8, or UTF-16 with a byte order mark."""
     try:
         content = file.read_bytes()
         text = content.decode(_BYTE_ORDER_MARKS.get(content[:2], "utf-8"))
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise DataError(f"{file} is no UTF-8 text: save it as UTF-8") from None
+        raise DataError(f"{file} is not UTF-8 text: save it as UTF-8") from None
     if "\0" in text:
         raise DataError(f"{file} is no text file")
-    return parse_tags(text, style)
+    return text.removeprefix("\ufeff")
+
+
+def read_tags(file: Path, style: TagFiles) -> list[str]:
+    return parse_tags(read_text(file), style)
 
 
 def format_tags(tags: Sequence[str], style: TagFiles) -> str:
@@ -94,14 +99,11 @@ def scan_sidecars(directory: Path, images: Sequence[str], style: TagFiles) -> Si
     wanted: dict[str, list[str]] = {}
     for image in images:
         wanted.setdefault(sidecar_of(image, style), []).append(image)
-    owned = {file: owners for file, owners in wanted.items() if file in there}
-    files = {owners[0]: file for file, owners in owned.items() if len(owners) == 1}
-    return SidecarScan(
-        files,
-        missing=[image for image in images if image not in files],
-        orphans=sorted(f for f in there - wanted.keys() if _looks_like_sidecar(f, style)),
-        shared={file: owners for file, owners in owned.items() if len(owners) > 1},
-    )
+    files = {own[0]: file for file, own in wanted.items() if file in there and len(own) == 1}
+    shared = [own for file, own in wanted.items() if file in there and len(own) > 1]
+    missing = [image for image in images if image not in files]
+    orphans = sorted(file for file in there - wanted.keys() if _looks_like_sidecar(file, style))
+    return SidecarScan(files, missing, orphans, set(chain.from_iterable(shared)))
 
 
 def _text_files(directory: Path, images: Sequence[str]) -> set[str]:

@@ -5,9 +5,9 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,26 +29,23 @@ PROGRESS_FILE = ".tag_images.progress"
 _AHEAD = 4  # batches decoded ahead of the model
 
 
-@dataclass(frozen=True)
-class TagChoice:
+class TagChoice(NamedTuple):
     """Which tags an image gets."""
 
-    thresholds: np.ndarray  # (k,); a tag is given where its probability reaches this
+    thresholds: np.ndarray  # (k,) float64; a tag is given where its probability reaches this
     allowed: np.ndarray  # (k,) bool
     top_k: int = 0  # the most probable so many instead, whatever the thresholds; 0: by thresholds
 
     def given(self, probabilities: np.ndarray) -> np.ndarray:
         """Positions of the tags that an image with these probabilities gets, likeliest first."""
-        candidates = np.flatnonzero(
-            self.allowed if self.top_k else self.allowed & (probabilities >= self.thresholds)
-        )
-        order = candidates[np.argsort(-probabilities[candidates], kind="stable")]
+        reached = self.allowed & ((self.top_k > 0) | (probabilities >= self.thresholds))
+        order = np.argsort(-probabilities, kind="stable")
+        order = order[reached[order]]
         return order[: self.top_k] if self.top_k else order
 
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(np.asarray(self.thresholds, np.float64).tobytes())
-        digest.update(np.asarray(self.allowed, bool).tobytes() + str(self.top_k).encode())
-        return digest.hexdigest()[:16]
+        parts = self.thresholds.tobytes(), self.allowed.tobytes(), str(self.top_k).encode()
+        return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 
 def allowed_tags(
@@ -58,12 +55,8 @@ def allowed_tags(
     names = [tag.name for tag in tags]
     for listed, name in ((whitelist, "whitelist"), (blacklist, "blacklist")):
         if unknown := sorted(set(listed) - set(names)):
-            logger.warning(
-                "The model does not know %d tags of the %s, such as %r.",
-                len(unknown),
-                name,
-                unknown[0],
-            )
+            text = "The model does not know %d tags of the %s, such as %r."
+            logger.warning(text, len(unknown), name, unknown[0])
     allowed = ~np.isin(names, blacklist) & (np.isin(names, whitelist) | (not whitelist))
     if not allowed.any():
         raise DataError("the whitelist and the blacklist leave no tag that the model knows")
@@ -89,28 +82,38 @@ def tag_images(
     with the same undo file. A dry run logs what would be written.
     """
     directory, existing = Path(settings.top_level_image_directory), settings.existing
+    size = settings.evaluation_args.per_device_eval_batch_size
     scan = scan_sidecars(directory, images, settings)
-    shared = {image for owners in scan.shared.values() for image in owners}
     key = f"{tagger.identity}|{existing}|{choice.fingerprint()}"
     progress = _Progress(directory, key, writes=not settings.dry_run)
-    done = progress.done
-    left_out = shared | done | (scan.files.keys() if existing == "skip" else set())
+    left_out = scan.shared | progress.done | (scan.files.keys() if existing == "skip" else set())
     wanted = [image for image in images if image not in left_out]
-    if done:
-        logger.info("Going on: %d images were tagged before the last stop.", len(done))
     unreadable: dict[str, str] = {}
     folders = Folders(directory, directory)
     record: UndoFile | None = None
     written = 0
     with ExitStack() as stack:
-        write_row = stack.enter_context(_table(settings, tagger, choice, goes_on=bool(done)))
+        write_row = stack.enter_context(_table(settings, tagger, choice, bool(progress.done)))
         bar = stack.enter_context(progress_bar(len(wanted), "tagging"))
-        for batch in _batches(wanted, tagger, settings, unreadable):
-            found = tagger.probabilities([prepared for _, prepared in batch])
+        reading = read_ahead(
+            wanted,
+            lambda path: read_file(directory / path),
+            tagger.prepare,
+            min_side=tagger.min_side,
+            ahead=_AHEAD * size,
+        )
+        stack.enter_context(closing(reading))
+        while batch := list(islice(reading, size)):
+            bar.update(len(batch))
+            unreadable |= {image.path: image.problem for image in batch if image.problem}
+            readable = {image.path: image.prepared for image in batch if image.prepared is not None}
+            if not readable:
+                continue
             tags_of = {}
-            for (image, _), row in zip(batch, found, strict=True):
-                tags = [tagger.tags[index].name for index in choice.given(row).tolist()]
+            found = tagger.probabilities([*readable.values()])
+            for image, row in zip(readable, found, strict=True):
                 file = sidecar_of(image, settings)
+                tags = [tagger.tags[index].name for index in choice.given(row).tolist()]
                 if existing == "append" and image in scan.files:
                     tags = clean_tags([*read_tags(directory / file, settings), *tags])
                 tags_of[file] = tags
@@ -126,38 +129,10 @@ def tag_images(
                 record.add(changes)
                 make(folders, changes).report()
                 written += len(changes)
-            bar.update(len(batch))
-            progress.add([image for image, _ in batch])
+            progress.add([*readable])
     progress.close()
     undo_file = progress.undo_file if progress.undo_file.exists() else None
     return Tagged(written, len(images) - len(wanted), unreadable, undo_file)
-
-
-def _batches(
-    images: Sequence[str], tagger: Tagger, settings: TagImages, unreadable: dict[str, str]
-) -> Iterator[list[tuple[str, Any]]]:
-    """Images decoded ahead of the model; those that cannot be read are noted."""
-    directory = Path(settings.top_level_image_directory)
-    size = settings.evaluation_args.per_device_eval_batch_size
-    batch: list[tuple[str, Any]] = []
-    reading = read_ahead(
-        images,
-        lambda path: read_file(directory / path),
-        tagger.prepare,
-        min_side=tagger.min_side,
-        ahead=_AHEAD * size,
-    )
-    with closing(reading):
-        for image in reading:
-            if image.problem:
-                unreadable[image.path] = image.problem
-                continue
-            batch.append((image.path, image.prepared))
-            if len(batch) == size:
-                yield batch
-                batch = []
-    if batch:
-        yield batch
 
 
 class _Progress:
@@ -177,6 +152,7 @@ class _Progress:
         if known == key and undo_name.startswith("undo-"):
             self.done = set(done[:-1])  # the last line may be cut off
             self.undo_file = directory / Path(undo_name).name
+            logger.info("Resuming: %d images were already tagged.", len(self.done))
         else:
             self.add([key, self.undo_file.name], mode="w")
 
@@ -197,7 +173,7 @@ class _Progress:
 
 @contextmanager
 def _table(
-    settings: TagImages, tagger: Tagger, choice: TagChoice, *, goes_on: bool
+    settings: TagImages, tagger: Tagger, choice: TagChoice, goes_on: bool
 ) -> Iterator[Callable[[str, np.ndarray], None]]:
     """Writes an image and its probabilities, a column for each allowed tag, if a file is wanted."""
     if not settings.probabilities:

@@ -2,14 +2,14 @@
 
 import logging
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from src.dataset.labelled import LabelledImages, some
+from src.dataset.labelled import LabelledImages, label_counts, some
 from src.dataset.split import PART_NAMES, TEST, TRAIN, VALIDATION
 from src.errors import DataError, SettingsError
 from src.images import scan_images
@@ -33,11 +33,9 @@ class TaggedImages(LabelledImages):
     tags: tuple[SelectedTag, ...] = ()  # in the order of the label columns
     given_parts: np.ndarray | None = None  # by the source, as in `split_parts`, (n,) int8
 
-    def only(self, paths: Collection[str]) -> Self:
-        wanted = set(paths)
-        assert self.given_parts is not None
-        keep = [path in wanted for path in self.paths]
-        return replace(super().only(paths), given_parts=self.given_parts[keep])
+    def _at(self, places: list[int]) -> Self:
+        parts = None if self.given_parts is None else self.given_parts[places]
+        return replace(super()._at(places), given_parts=parts)
 
 
 def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = None) -> TaggedImages:
@@ -57,16 +55,13 @@ def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = Non
             f"none of the {len(files)} images has a tag in {where}: make tag files with "
             "prepare_tags, or set tag_source"
         )
-    least = settings.tag_min_count
-    tags = (
-        read_selected_tags(tag_list)
-        if tag_list
-        else select_tags(
-            found.tags.values(), min_count=least, categories=found.categories, ids=found.ids
-        )
-    )
-    if not tags:
-        raise DataError(f"no tag is on {least} images or more: lower tag_min_count")
+    if tag_list:
+        tags = read_selected_tags(tag_list)
+    else:
+        least = settings.tag_min_count
+        tags = select_tags(found.tags.values(), least, found.categories, found.ids)
+        if not tags:
+            raise DataError(f"no tag is on {least} images or more: lower tag_min_count")
     used = tuple(file for file in files if file.path in found.tags)
     names = tuple(tag.name for tag in tags)
     given = [found.parts.get(file.path, "") for file in used]
@@ -75,35 +70,20 @@ def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = Non
         by_id = _parts_by_id([file.path for file in used], settings.split_by_id)
         parts = np.where(parts < 0, by_id, parts)
     labels = binary_labels([found.tags[file.path] for file in used], names)
-    notes = tuple(found.notes)
-    data = TaggedImages(directory, used, labels, names, notes, tuple(tags), parts)
-    absent = [name for name, count in zip(names, data.counts.tolist(), strict=True) if not count]
-    if absent:
-        note = f"{len(absent)} of the listed tags are on no image in {found.name}: {some(absent)}"
-        data = replace(data, notes=(*notes, note))
-    _report(data, found.name)
-    return data
-
-
-def _report(data: TaggedImages, source: str) -> None:
-    logger.info(
-        "%d images in %s with %d tags, %.1f an image (from %s).",
-        len(data),
-        data.directory,
-        len(data.tags),
-        data.labels.nnz / max(len(data), 1),
-        source,
-    )
-    for note in data.notes:
+    counts, notes = label_counts(labels, len(names)), found.notes
+    if absent := [name for name, count in zip(names, counts.tolist(), strict=True) if not count]:
+        notes += [
+            f"{len(absent)} of the listed tags are on no image in {found.name}: {some(absent)}"
+        ]
+    data = TaggedImages(directory, used, labels, names, tuple(notes), tuple(tags), parts)
+    text, mean = "%d images in %s with %d tags, %.1f per image (from %s).", labels.nnz / len(used)
+    logger.info(text, len(used), directory, len(tags), mean, found.name)
+    for note in notes:
         logger.warning("%s", note)
-    few = int((data.counts < _LEARNABLE).sum())
-    if few:
-        logger.info(
-            "%d of the tags are on fewer than %d images and hard to learn: "
-            "tag_min_count leaves such tags out.",
-            few,
-            _LEARNABLE,
-        )
+    if few := int((counts < _LEARNABLE).sum()):
+        text = "%d of the tags are on fewer than %d images and hard to learn: tag_min_count leaves "
+        logger.info(text + "such tags out.", few, _LEARNABLE)
+    return data
 
 
 def binary_labels(tag_lists: Sequence[Sequence[str]], names: Sequence[str]) -> "csr_array":

@@ -19,6 +19,7 @@ from src.errors import ModelError
 from src.features.extractor import PixelExtractor
 from src.features.hub import folder_identity
 from src.features.onnx_extractor import OnnxNetwork
+from src.files import write_text
 from src.images.preprocess import Preprocessing
 from src.tagging import selected_tags
 from src.tagging.selected_tags import SelectedTag, read_selected_tags
@@ -148,12 +149,12 @@ def members(folder: Path) -> list[Path]:
     return folders
 
 
-def ensemble_note(folder: Path, models: Sequence[Path]) -> str:
-    """The text of ensemble.json; the models' folders are named relative to the ensemble's."""
-    names = [
-        Path(os.path.relpath(model.resolve(), folder.resolve())).as_posix() for model in models
-    ]
-    return json.dumps({"models": names}, ensure_ascii=False, indent=1) + "\n"
+def write_ensemble(folder: Path, models: Sequence[Path]) -> None:
+    """Name the models' folders, relative to the ensemble's, in ensemble.json."""
+    here = folder.resolve()
+    names = [Path(os.path.relpath(model.resolve(), here)).as_posix() for model in models]
+    text = json.dumps({"models": names}, ensure_ascii=False, indent=1) + "\n"
+    write_text(folder / ENSEMBLE_FILE, text)
 
 
 def _tags_and_thresholds(folder: Path) -> tuple[list[SelectedTag], Thresholds]:

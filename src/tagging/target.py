@@ -15,7 +15,7 @@ from src.errors import DataError
 from src.image_models.fine_tune import Objective
 from src.image_models.head import LinearHead
 from src.image_models.model import MULTI_LABEL
-from src.image_models.target import HeadFit, Images
+from src.image_models.target import HeadFit, Images, Target
 from src.settings.classifier import ClassifierTraining
 from src.tagging import selected_tags
 from src.tagging.head import fit_head
@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 _PRIOR_IMAGES = 2.0  # so many imagined images, half with the tag, temper the first guess
 
 
-class Tags:
-    """See `src.image_models.target.Target`."""
+class Tags(Target):
+    """Tags of a known model are in its selected_tags.csv."""
 
     problem_type = MULTI_LABEL
 
@@ -86,22 +86,18 @@ class Tags:
         """By minibatches, from where the head is; the best epoch on the validation images."""
         train, held_out = parts == TRAIN, parts == VALIDATION
         features, labels = images.features, images.data.labels
-        assert features is not None
         validation = (features[held_out], labels[held_out]) if held_out.any() else None
         learnt = features[train], labels[train]
         return fit_head(start, learnt, validation, self.objective(labels[train]), self._settings)
 
     def out_of_fold(self, images: Images) -> np.ndarray:
         """By ridge regression."""
-        assert images.features is not None
         return out_of_fold(images.features, images.data.labels, images.groups)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """The sigmoid, float32."""
         from scipy.special import expit
 
         return np.asarray(expit(logits), np.float32)
 
     def save(self, folder: Path, data: Any) -> None:
-        """The list of tags."""
         write_selected_tags(folder / selected_tags.FILE_NAME, data.tags)

@@ -42,7 +42,7 @@ def balanced_threshold(scores: np.ndarray, positive: np.ndarray) -> float:
         raise ValueError(f"{k} positives among {n} scores")
     ordered = np.partition(scores.reshape(-1), n - k)
     top = ordered[n - k :]
-    if np.isnan(top).any():  # partition puts what is no number at the end
+    if np.isnan(top).any():  # partition puts what is not a number at the end
         raise ValueError("a score is not a number")
     lower = top[0]
     beyond = top[top > lower]
@@ -98,7 +98,6 @@ def choose_thresholds(
     scores: np.ndarray,
     labels: "csr_array | np.ndarray",
     tags: Sequence[SelectedTag],
-    *,
     min_support: int = 20,
     chosen_on: str = "",
 ) -> Thresholds:

@@ -2,7 +2,7 @@
 
 import time
 import tkinter as tk
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -49,8 +49,8 @@ KEYS: tuple[Key, ...] = (
     Key.of(Action.LEFT, _LEFT, "1 ← click", "left", "The left one is better"),
     Key.of(Action.RIGHT, _RIGHT, "2 → click", "right", "The right one is better"),
     Key.of(Action.TIE, "t 0 KP_0 agrave Down KP_Down", "t 0 ↓", "tie", "Both are equally good"),
-    Key.of(Action.SKIP, "s space Up KP_Up", "s Space ↑", "skip", "No answer; show another pair"),
-    Key.of(Action.UNDO, "u BackSpace", "u ⌫ Ctrl-Z", "undo", "Take the last choice back"),
+    Key.of(Action.SKIP, "s space Up KP_Up", "s Space ↑", "skip", "Skip this pair"),
+    Key.of(Action.UNDO, "u BackSpace", "u ⌫ Ctrl-Z", "undo", "Undo the last choice"),
     Key.of(Action.EXCLUDE, "x Delete", "x Del", "exclude", "Never show one of these two again"),
     Key.of(Action.ZOOM, "z", "z right_button", "zoom", "Hold: look closely, where the mouse is"),
     Key.of(Action.NAMES, "n", "n", "names", "Show or hide the file names"),
@@ -58,9 +58,9 @@ KEYS: tuple[Key, ...] = (
     Key.of(Action.FULL_SCREEN, "f F11", "f F11", "full screen", "Full screen and back"),
     Key.of(Action.HELP, "h F1 question", "h F1", "help", "This page"),
     Key.of(Action.QUIT, "q", "q Esc", "quit", "Stop for now; everything is kept"),
-    Key.of(Action.CANCEL, "Escape", "Esc", "", ""),
 )
 _BY_KEYSYM = {keysym: key.action for key in KEYS for keysym in key.keysyms}
+_BY_KEYSYM["Escape"] = Action.CANCEL
 
 
 def action_of(keysym: str, *, command: bool = False) -> Action | None:
@@ -69,10 +69,6 @@ def action_of(keysym: str, *, command: bool = False) -> Action | None:
     if command:
         return Action.UNDO if name == "z" else None
     return _BY_KEYSYM.get(name)
-
-
-def shown_keys() -> Iterable[Key]:
-    return (key for key in KEYS if key.label)
 
 
 class KeyFilter:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from src.rating.statistics import Statistics, of_order
 from src.window import theme
-from src.window.controls import Key, shown_keys
+from src.window.controls import KEYS, Key
 from src.window.layout import Rect
 from src.window.panel import Panel
 from src.window.theme import Theme
@@ -32,7 +32,7 @@ class Footer(tk.Canvas):
         self._row, self._pad, self._gap, self._cap = px(28), px(14), px(8), px(20)
         self._line, self._beside = max(2, px(3)), px(5)  # beside: from a cap to its label
         self._middle = self._line + px(2) + self._row // 2  # of the first row
-        self._widths = {key: self._width(key) for key in shown_keys()}
+        self._widths = {key: self._width(key) for key in KEYS}
         self.bind("<Configure>", lambda event: self._draw())
 
     def show(self, status: Status, share: float) -> None:

@@ -135,17 +135,17 @@ class Session:
             now = stamp_of(self.folder / path)
             if now is not None and now != seen:
                 self._show(self.pair)
-                self.notice = f"{path} was changed meanwhile: look again"
+                self.notice = f"{path} has changed: look again"
                 return True
         return False
 
     def _undo(self) -> None:
         if self.database.undo() is None:
-            self.notice = "There is nothing to take back"
+            self.notice = "There is nothing to undo"
             return
         self._history.pop()
         self._next()
-        self.notice = "Taken back: choose again"
+        self.notice = "Undone: choose again"
 
     def _exclude(self, action: Action) -> None:
         if self.pair is None:
@@ -154,7 +154,7 @@ class Session:
         self.database.exclude(path)
         self._history.append(False)
         self._next()
-        self.notice = f"{path} is never shown again (the file stays; u takes it back)"
+        self.notice = f"{path} is never shown again (the file stays; u undoes it)"
 
     def _cancel(self) -> None:
         if self.overlay is not None:

@@ -25,7 +25,7 @@ def draw_statistics(panel: Panel, statistics: Statistics, *, goal_reached: bool)
     x, width = sheet.x + px(24), sheet.width - px(48)
     title = f"{statistics.goal} comparisons reached" if goal_reached else "Statistics"
     panel.text(x, sheet.y + px(18), title, 19, bold=True)
-    corner, closing = (x + width, sheet.y + px(24)), "r or Esc goes on rating"
+    corner, closing = (x + width, sheet.y + px(24)), "r or Esc to continue rating"
     panel.text(*corner, closing, 12, colour=theme.FAINT, anchor="ne")
     foot, wrap = sheet.y + sheet.height - px(30), width - px(40)
     advice = statistics.advice
@@ -53,7 +53,7 @@ def figures(statistics: Statistics) -> list[tuple[str, str, str]]:
         ("All sessions", f"{statistics.comparisons:,}", f"{each:.1f} for each image"),
         ("Not rated yet", f"{statistics.unrated:,}", f"of {statistics.images:,} images"),
         _of_share("Random pairs predicted", statistics.total.audit),
-        _of_share("You agree with yourself", statistics.total.repeats),
+        _of_share("Repeats answered alike", statistics.total.repeats),
     ]
 
 
@@ -147,7 +147,7 @@ def draw_agreement(panel: Panel, card: Rect, counts: ChoiceCounts) -> None:
 
 def draw_order(panel: Panel, card: Rect, order: OrderQuality) -> None:
     """How near the order has come to the person's own taste, and what more choices would add."""
-    aside = "grey: expected of more choices"
+    aside = "grey: expected after more choices"
     plot, down = _draw_levels(panel, card, "How good the order is", aside, (0.0, 0.5, 1.0))
     choices = np.array([0, *order.choices])
     across = choices / choices[-1] * _line_width(panel, plot)

@@ -238,11 +238,11 @@ def test_after_ctrl_c_the_same_command_ends_where_it_would_have(digits, convnext
                 break
         rest = process.stderr.read()
         assert process.wait(timeout=120) == 130, rest
-    assert "Kept in" in rest
+    assert "Saved in" in rest
     assert list(tmp_path.glob("stopped.checkpoints/*/checkpoint-*/trainer_state.json"))
     assert not (tmp_path / "stopped").exists()
     done = run(*stopped)
-    assert "Going on from" in done.stderr
+    assert "Resuming from" in done.stderr
     assert "epoch 1:" not in done.stderr
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "stopped")
     for key, value in whole.items():

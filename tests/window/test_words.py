@@ -57,7 +57,7 @@ def test_figures_of_the_statistics_page(statistics, measured, value, detail):
         ("All sessions", "12", "4.0 for each image"),
         ("Not rated yet", "0", "of 6 images"),
         ("Random pairs predicted", value, detail),
-        ("You agree with yourself", value, detail),
+        ("Repeats answered alike", value, detail),
     ]
 
 

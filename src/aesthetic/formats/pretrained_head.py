@@ -5,7 +5,7 @@ import http.client
 import logging
 import re
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,23 +48,16 @@ PUBLISHED_HEAD = (
     ),
 )
 
-Download = Callable[[str], bytes]
 
-
-def published_head(
-    folder: Path,
-    *,
-    files: tuple[PublishedFile, ...] = PUBLISHED_HEAD,
-    download: Download | None = None,
-) -> Path:
+def published_head(folder: Path) -> Path:
     """The published aesthetic head in a folder, in one of several formats; fetched if need be."""
-    for file in files:
+    for file in PUBLISHED_HEAD:
         if (folder / file.name).is_file():
             return folder / file.name
     problems = []
-    for file in files:
+    for file in PUBLISHED_HEAD:
         try:
-            content = (download or _download)(file.url)
+            content = _download(file.url)
         except (OSError, http.client.HTTPException, ValueError) as error:
             problems.append(f"{urlparse(file.url).hostname}: {error}")
             continue
@@ -77,7 +70,8 @@ def published_head(
         return folder / file.name
     raise ModelError(
         f"the published head could not be fetched ({'; '.join(dict.fromkeys(problems))}): put "
-        f"{files[0].name} into the folder {folder}, or set base_model to '' to start from scratch"
+        f"{PUBLISHED_HEAD[0].name} into the folder {folder}, or set base_model to '' to start from "
+        "scratch"
     )
 
 
@@ -106,7 +100,7 @@ def read_pretrained(arrays: Mapping[str, Array], metadata: Mapping[str, str]) ->
     if hidden_states:
         raise ModelError(
             f"the head was made for the hidden states {hidden_states} of its extractor, joined in "
-            "a way that is not known here: train one of your own, with hidden_states set"
+            "an unknown way: train one of your own, with hidden_states set"
         )
     extractor = metadata.get("feature_extractor_model", CLIP)
     # With activations the first hidden layer is followed by ReLU and dropout, without by dropout.
@@ -151,7 +145,7 @@ def _number(metadata: Mapping[str, str], name: str, default: float) -> float:
     except ValueError:
         value = float("nan")
     if not np.isfinite(value) or (name.startswith("stdev") and value <= 0):
-        raise ModelError(f"the metadata {name!r} of the model file is no usable number")
+        raise ModelError(f"the metadata {name!r} of the model file is not a usable number")
     return value
 
 

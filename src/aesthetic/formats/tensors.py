@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from src.aesthetic.heads.base import Array
-from src.errors import ModelError
+from src.errors import ModelError, first_line
 
 # What torch and zipfile raise for files that are no archives, cut short, or not weights only.
 _DAMAGED = (
@@ -32,7 +32,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
             f"{path}: there is no model ({error.strerror}); train one first, or correct the path"
         ) from None
     if size > _LARGEST:
-        raise ModelError(f"{path} has {size / 1e9:.0f} GB: that is no aesthetic model")
+        raise ModelError(f"{path} has {size / 1e9:.0f} GB: it is not an aesthetic model")
     return _read_pth(path) if path.suffix.lower() in {".pth", ".pt"} else _read_safetensors(path)
 
 
@@ -52,7 +52,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"{path} is not a whole safetensors file ({error}): get it again, or train anew"
+            f"{path} is not a complete safetensors file ({error}): download it or train again"
         ) from None
 
 
@@ -63,9 +63,9 @@ def _read_pth(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
         with warnings.catch_warnings(action="ignore"):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGED as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(
-            f"{path} is damaged, or holds more than weights ({reason[0][:120]}): get it again"
+            f"{path} is damaged, or holds more than weights ({first_line(error)}): "
+            "download it again"
         ) from None
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()

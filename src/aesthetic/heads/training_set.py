@@ -3,7 +3,7 @@
 from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from src.aesthetic.heads.base import FloatArray
 from src.errors import ModelError
@@ -53,3 +53,14 @@ class TrainingSet(NamedTuple):
     def only(self, rows: np.ndarray) -> Self:
         """Some of the images."""
         return self.of(*(part[rows] for part in self))
+
+
+def assign_folds(groups: ArrayLike, folds: int, seed: int) -> NDArray[np.intp]:
+    """A fold number for each image, (n,): equally many each as far as groups allow."""
+    names, member = np.unique(groups, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    sizes = np.bincount(member)[order]
+    middle = np.cumsum(sizes) - sizes / 2
+    fold_of_group = np.empty(len(names), dtype=np.intp)
+    fold_of_group[order] = (middle * folds / max(sizes.sum(), 1)).astype(np.intp)
+    return fold_of_group[member]

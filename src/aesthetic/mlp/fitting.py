@@ -10,9 +10,9 @@ import numpy as np
 
 from src.aesthetic.heads import EnsembleHead, Head, MlpHead
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.training_set import TrainingSet
+from src.aesthetic.heads.training_set import TrainingSet, assign_folds
+from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
-from src.aesthetic.select import assign_folds
 from src.devices import choose_device
 from src.errors import ModelError
 from src.evaluation.rank_metrics import pairwise_accuracy
@@ -41,10 +41,9 @@ class MlpFit(NamedTuple):
     out_of_fold: FloatArray | None = None
 
 
-def fit_mlp(
-    data: RatedFeatures, features: FloatArray, scores: FloatArray, mlp: Mlp, start: Head | None
-) -> MlpFit:
+def fit_mlp(data: RatedFeatures, mlp: Mlp, prior: Predictor | None) -> MlpFit:
     """Train as the settings say, and say how good the network is while it is trained."""
+    features, scores = data.inputs(prior), data.targets
 
     def evaluate(heads: list[MlpHead], epoch: int) -> "HistoryRow":
         row: HistoryRow = {}
@@ -55,22 +54,20 @@ def fit_mlp(
             _say({"epoch": epoch} | row)
         return row
 
-    inside = _training_set(data, features, scores)
-    fit = fit_ensemble(inside, mlp, start=mlp_start(start), evaluate=evaluate)
+    start = mlp_start(prior.head if prior else None)
+    fit = fit_ensemble(data.training_set(data.train, prior), mlp, start=start, evaluate=evaluate)
     for row in fit.history if mlp.mlp_members > 1 else ():
         _say(row)
     return fit
 
 
-def mlp_out_of_fold(
-    data: RatedFeatures, features: FloatArray, scores: FloatArray, mlp: Mlp, start: Head | None
-) -> FloatArray:
-    """Scores of the training images, each by a network trained without it, in three parts."""
-    inside, seed = _training_set(data, features, scores), mlp.training_args.seed
-    fold = assign_folds(inside.groups, _FOLDS, seed)
-    sets = [inside.only(fold != number) for number in range(_FOLDS)]
+def mlp_out_of_fold(images: TrainingSet, mlp: Mlp, start: Head | None) -> FloatArray:
+    """Scores of the images, each by a network trained without it, in three parts."""
+    seed = mlp.training_args.seed
+    fold = assign_folds(images.groups, _FOLDS, seed)
+    sets = [images.only(fold != number) for number in range(_FOLDS)]
     _, heads = train_members(sets, mlp, [seed] * _FOLDS, mlp_start(start))
-    return _out_of_fold(heads, inside.features, fold)
+    return _out_of_fold(heads, images.features, fold)
 
 
 def fit_ensemble(
@@ -234,15 +231,8 @@ def mlp_start(start: Head | None) -> MlpHead | None:
     if start is None or isinstance(start, MlpHead):
         return start
     raise ModelError(
-        f"head 'mlp' cannot go on from a {start.kind!r} head: set head to 'auto', or "
+        f"head 'mlp' cannot start from a {start.kind!r} head: set head to 'auto', or "
         "base_model and load_model to ''"
-    )
-
-
-def _training_set(data: RatedFeatures, features: FloatArray, scores: FloatArray) -> TrainingSet:
-    rows = data.train
-    return TrainingSet.of(
-        features[rows], scores[rows], data.holder.weights[rows], data.groups[rows]
     )
 
 

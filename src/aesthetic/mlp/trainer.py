@@ -15,7 +15,7 @@ from src.aesthetic.heads.mlp import MlpHead
 from src.aesthetic.heads.scaling import Scaler
 from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.mlp.adamw import AdamW, learning_rate_at, shorten
-from src.aesthetic.mlp.batches import ImageBatches, PairBatches, batch_loss, steps_per_epoch
+from src.aesthetic.mlp.batches import batch_loss, image_batches, pair_batches, steps_per_epoch
 from src.aesthetic.mlp.network import Network
 from src.devices import choose_device
 from src.errors import SettingsError
@@ -110,10 +110,10 @@ class _Run:
         self._first = torch.tensor(np.cumsum([0, *sizes[:-1]]), device=place)[:, None]
         batch, longest = args.per_device_train_batch_size, max(sizes)
         steps = steps_per_epoch(mlp.loss_model, longest, batch)
-        self._batches: list[PairBatches | ImageBatches] = [
-            PairBatches(mine, steps, batch, generator)
+        self._epochs = [
+            pair_batches(mine, steps, batch, generator)
             if mlp.loss_model == "ranking"
-            else ImageBatches(len(mine), longest, batch, generator)
+            else image_batches(len(mine), longest, batch, generator)
             for mine, generator in zip(scores, generators, strict=True)
         ]
         self.step, self.total = 0, max(1, math.ceil(args.num_train_epochs * steps))
@@ -127,7 +127,7 @@ class _Run:
         while self.step < self.total:
             epoch += 1
             losses: list[Tensor] = []
-            for parts in zip(*(batches.epoch() for batches in self._batches), strict=True):
+            for parts in zip(*map(next, self._epochs), strict=True):
                 numbers = torch.stack(parts, dim=1) + self._first
                 for start in range(0, len(numbers), _STEPS_AT_ONCE):
                     losses += self._some_steps(numbers[start : start + _STEPS_AT_ONCE])

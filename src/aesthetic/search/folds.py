@@ -8,16 +8,15 @@ import numpy as np
 
 from src.aesthetic.heads import Head, fit_head
 from src.aesthetic.heads.base import FloatArray
-from src.aesthetic.heads.training_set import TrainingSet
+from src.aesthetic.heads.training_set import assign_folds
 from src.aesthetic.mlp.batches import MARGIN, Loss
 from src.aesthetic.mlp.fitting import mlp_start
 from src.aesthetic.mlp.side_by_side import Stopped
 from src.aesthetic.mlp.trainer import Diverged, train_mlps
-from src.aesthetic.predictor import Predictor, prepared
+from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.search.space import Combination
-from src.aesthetic.select import assign_folds, fit_auto
-from src.aesthetic.train import targets
+from src.aesthetic.select import fit_auto
 from src.evaluation.rank_metrics import pairwise_accuracy
 
 FOLDS = 3
@@ -39,17 +38,12 @@ class InnerFolds:
     """
 
     def __init__(self, data: RatedFeatures, prior: Predictor | None, seed: int) -> None:
-        rows = data.train
-        features = prepared(
-            data.features[rows], unit_length=prior is not None and prior.unit_length
-        )
-        scores, weights = targets(data)[rows], data.holder.weights[rows]
-        self.images = TrainingSet.of(features, scores, weights, data.groups[rows])
+        self.images = data.training_set(data.train, prior)
         self.start = prior.head if prior else None
         self.fold = assign_folds(self.images.groups, FOLDS, seed)
         self._blocks = data.blocks
         if self.start is not None:
-            self.start.check(features[:1])
+            self.start.check(self.images.features[:1])
 
     def score(self, combination: Combination, fold: int, stop: threading.Event) -> Score:
         """Train without a fold, and measure on it; Stopped if the event is set meanwhile."""
@@ -69,18 +63,15 @@ class InnerFolds:
             head: Head = trained.heads[0]
             train_loss = trained.history[-1]["loss"]
         else:
-            head = self._fit(combination, inside)
+            options: dict[str, Any] = {"seed": mlp.training_args.seed, "blocks": self._blocks}
+            if combination.head == "auto":
+                head = fit_auto(*inside, prior=self.start, **options).head
+            else:
+                head = fit_head(combination.head, *inside, prior=self.start, **options)
             train_loss = mean_loss(loss, inside.scores, head.predict(inside.features))
         predicted, given = head.predict(self.images.features[rows]), self.images.scores[rows]
         ab = pairwise_accuracy(given, predicted)
         return Score(train_loss, mean_loss(loss, given, predicted), 0.5 if ab is None else ab)
-
-    def _fit(self, combination: Combination, images: TrainingSet) -> Head:
-        seed = combination.mlp.training_args.seed
-        options: dict[str, Any] = {"seed": seed, "blocks": self._blocks, "prior": self.start}
-        if combination.head == "auto":
-            return fit_auto(**images._asdict(), **options).head
-        return fit_head(combination.head, **images._asdict(), **options)
 
 
 def mean_loss(kind: Loss, given: FloatArray, predicted: FloatArray) -> float:

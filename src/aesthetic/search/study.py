@@ -1,8 +1,6 @@
 """The Optuna study that keeps what was tried, and meta.txt, which is written from it."""
 
-import csv
 import hashlib
-import io
 import json
 import logging
 import math
@@ -18,8 +16,8 @@ from optuna.trial import TrialState
 
 from src.aesthetic.search.folds import InnerFolds, Score
 from src.aesthetic.search.space import KEYS, Setting, text
-from src.errors import SettingsError
-from src.files import write_text
+from src.errors import SettingsError, first_line
+from src.files import csv_text, write_text
 from src.settings.aesthetic_training import AestheticTraining
 from src.settings.mlp import Mlp
 
@@ -53,8 +51,7 @@ def open_study(
             pruner=optuna.pruners.MedianPruner() if ranges else optuna.pruners.NopPruner(),
         )
     except Exception as error:  # of any database driver
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        reason = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", lines[0])  # no password
+        reason = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", first_line(error))  # no password
         raise SettingsError(
             f"meta_storage cannot be opened ({reason}): it must be a database URL such as "
             "sqlite:///meta.db, with the database there and its driver installed"
@@ -110,11 +107,9 @@ def table_rows(study: optuna.Study, names: Sequence[str]) -> list[dict[str, str]
 
 def table_text(study: optuna.Study, names: Sequence[str]) -> str:
     """meta.txt: epochs, lr, batch, the results, then the other settings that are searched."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, (*names[:3], *Score._fields, *names[3:]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table_rows(study, names))
-    return file.getvalue()
+    columns = (*names[:3], *Score._fields, *names[3:])
+    rows = [[row[name] for name in columns] for row in table_rows(study, names)]
+    return csv_text([columns, *rows])
 
 
 def write_table(path: Path, study: optuna.Study, names: Sequence[str]) -> None:

@@ -159,7 +159,7 @@ class ChoiceLog:
         if not kept:
             raise DataError(
                 f"{self.path} is damaged ({damage}); it has not been changed. Put a backup in its "
-                "place, or rename it to go on from the scores in score.json"
+                "place, or rename it to continue from the scores in score.json"
             ) from damage
         self._connection.close()
         copy = set_aside(self.path)
@@ -169,7 +169,7 @@ class ChoiceLog:
         self._prepare()
         lost = f"at least {missing:,}" if missing else "an unknown number"
         notice = (
-            f"{self.path} was damaged ({damage}): {kept:,} choices are whole and "
+            f"{self.path} was damaged ({damage}): {kept:,} choices are intact and "
             f"kept, {lost} are lost; the damaged file is {copy.name}"
         )
         logger.warning(notice)
@@ -196,7 +196,7 @@ class ChoiceLog:
         if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
             return (
                 f"{self.path.parent} cannot be written ({error}), so choices could not be kept: "
-                "mend the folder's permissions or copy the images elsewhere"
+                "correct the folder's permissions or copy the images elsewhere"
             )
         return f"{self.path} cannot be used ({error}): check the disk, then try again"
 

@@ -104,7 +104,7 @@ class RatingStore:
         except DataError as error:
             raise DataError(
                 f"{error}. The choices are safe in {choice_log.NAME}: "
-                "free disk space or mend the folder's permissions"
+                "free disk space or correct the folder's permissions"
             ) from error
         self._set_state(sha256=digest, last_event=str(last_event))
         self._written = last_event
@@ -123,7 +123,7 @@ class RatingStore:
             if not known:
                 raise DataError(
                     f"{error}; a copy is {copy.name}, and there are no choices in "
-                    f"{choice_log.NAME} to rebuild it from: mend it, or delete it to start anew"
+                    f"{choice_log.NAME} to rebuild it from: repair it, or delete it to start again"
                 ) from error
             self._notice(f"{error}: it is rebuilt from the choices; the copy is {copy.name}")
             self._set_state(sha256=digest, last_event="")

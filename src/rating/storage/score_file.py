@@ -6,10 +6,10 @@ Scores are Elo/400: +1 is odds of 10:1. `#meta#` counts the person's choices and
 model scored; `unrated` in it lists the images with a score here that no person has compared.
 """
 
+import hashlib
 import json
 import shutil
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -67,23 +67,18 @@ def read_bytes(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        what = f"{path} cannot be read ({error.strerror}): mend its permissions"
+        what = f"{path} cannot be read ({error.strerror}): correct its permissions"
         raise DataError(what) from error
 
 
 def set_aside(path: Path, what: str = "damaged") -> Path:
-    """Copy a file to `NAME.damaged-TIME` beside it, once per content; returns the copy's path."""
+    """Copy a file to `NAME.damaged-HASH` beside it, once per content; returns the copy's path."""
     try:
         content = path.read_bytes()
-        for copy in sorted(path.parent.glob(f"{path.name}.{what}-*")):
-            if copy.read_bytes() == content:
-                return copy
-        name = copy = path.with_name(f"{path.name}.{what}-{time.strftime('%Y%m%d-%H%M%S')}")
-        number = 1
-        while copy.exists():
-            number += 1
-            copy = name.with_name(f"{name.name}-{number}")
-        shutil.copy2(path, copy)
+        digest = hashlib.sha256(content).hexdigest()[:8]
+        copy = path.with_name(f"{path.name}.{what}-{digest}")
+        if not copy.exists() or copy.read_bytes() != content:
+            shutil.copy2(path, copy)
     except OSError as error:
         raise DataError(
             f"{path} is {what}, and no copy of it could be set aside ({error.strerror}): "
@@ -126,7 +121,7 @@ def _parse(path: Path, content: dict[str, Any]) -> ScoreFile:
             if name == key or name not in content:
                 result.scores[name] = float(value)
         elif not key.startswith("#") and PurePosixPath(posix(key)).suffix:
-            raise _damaged(path, f"the score of {key!r} is no number")
+            raise _damaged(path, f"the score of {key!r} is not a number")
         else:
             result.extra[key] = value
     return result

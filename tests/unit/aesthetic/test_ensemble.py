@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from src.aesthetic.heads import EnsembleHead
-from src.aesthetic.heads.training_set import TrainingSet
+from src.aesthetic.heads.training_set import TrainingSet, assign_folds
 from src.aesthetic.mlp.fitting import _stacks, fit_ensemble, mean_row
 from src.aesthetic.mlp.trainer import Diverged, train_mlps
-from src.aesthetic.select import assign_folds
 from src.evaluation.rank_metrics import interval_coverage, pairwise_accuracy
 from src.settings.mlp import Mlp, PredictorTrainingArgs
 
@@ -77,7 +76,7 @@ def test_members_are_trained_without_their_part_and_averaged():
     x, y = rated(n=150, noise=0.5)
     fit = fit_ensemble(TrainingSet.of(x, y), settings(num_train_epochs=30))
     assert isinstance(fit.head, EnsembleHead) and len(fit.head.members) == 3
-    fold = assign_folds(150, 3, 42)
+    fold = assign_folds(np.arange(150), 3, 42)
     for number, head in enumerate(fit.head.members):
         part = TrainingSet.of(x[fold != number], y[fold != number])
         (alone,) = train_mlps([part], settings(num_train_epochs=30), seeds=[42 + number]).heads

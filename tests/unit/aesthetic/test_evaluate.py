@@ -50,7 +50,7 @@ def test_a_prior_that_has_seen_the_images_is_no_evidence():
     data = replace(data, holder=replace(data.holder, scores=rng.normal(size=200)))
     first = train(data, "kernel")
     second = train(replace(data, seen=~data.test), "kernel", prior=first.predictor)
-    y = data.scaled_scores()
+    y = data.targets
     by_heart = pairwise_accuracy(y, first.predictor.predict(data.features))
     assert by_heart > 0.65
     assert pairwise_accuracy(y, second.out_of_fold) == pytest.approx(0.5, abs=0.08)
@@ -65,7 +65,7 @@ def test_a_prior_of_other_images_is_corrected_by_what_is_new_to_it():
     prior = train(other).predictor
     seen = np.arange(400) < 100
     found = train(replace(data, seen=seen), prior=prior)
-    assert found.start is prior and "300 training images that are new" in found.notes[-1]
+    assert found.start is prior and "300 training images new to it" in found.notes[-1]
     assert np.isnan(found.out_of_fold[:100]).all() and np.isfinite(found.out_of_fold[100:]).all()
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import urllib.error
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from src.aesthetic.formats import pretrained_head
 from src.aesthetic.formats.pretrained_head import (
     CLIP,
     PUBLISHED_HEAD,
@@ -156,26 +158,38 @@ def offline(url):
     raise urllib.error.URLError("no route to host")
 
 
-def test_a_head_that_is_there_is_not_fetched(tmp_path):
+@pytest.fixture
+def web(monkeypatch):
+    """Small files in place of the published ones; the function that stands in for the network."""
+    monkeypatch.setattr(pretrained_head, "PUBLISHED_HEAD", FILES)
+    return partial(monkeypatch.setattr, pretrained_head, "_download")
+
+
+def test_a_head_that_is_there_is_not_fetched(tmp_path, web):
+    web(offline)
     (tmp_path / "b.pth").write_bytes(b"mine")
-    assert published_head(tmp_path, files=FILES, download=offline) == tmp_path / "b.pth"
+    assert published_head(tmp_path) == tmp_path / "b.pth"
 
 
-def test_a_fetched_head_is_checked_and_kept_else_the_next_source_is_tried(tmp_path):
-    path = published_head(tmp_path / "models", files=FILES, download=lambda url: CONTENT)
+def test_a_fetched_head_is_checked_and_kept_else_the_next_source_is_tried(tmp_path, web):
+    web(lambda url: CONTENT)
+    path = published_head(tmp_path / "models")
     assert path.read_bytes() == CONTENT
     assert [p.name for p in path.parent.iterdir()] == ["a.safetensors"]
     answers = {"https://one.example/a": b"<html>", "https://two.example/b": b"other"}
-    path = published_head(tmp_path / "other", files=FILES, download=answers.__getitem__)
+    web(answers.__getitem__)
+    path = published_head(tmp_path / "other")
     assert path.name == "b.pth"
+    web(lambda url: b"<html>")
     with pytest.raises(ModelError, match="not the expected content"):
-        published_head(tmp_path / "none", files=FILES, download=lambda url: b"<html>")
+        published_head(tmp_path / "none")
     assert not list(tmp_path.glob("none/*"))
 
 
-def test_without_a_network_one_line_says_what_to_do(tmp_path):
+def test_without_a_network_one_line_says_what_to_do(tmp_path, web):
+    web(offline)
     with pytest.raises(ModelError) as caught:
-        published_head(tmp_path, files=FILES, download=offline)
+        published_head(tmp_path)
     message = str(caught.value)
     assert "no route to host" in message
     assert f"put a.safetensors into the folder {tmp_path}" in message

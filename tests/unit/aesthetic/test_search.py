@@ -3,7 +3,6 @@
 import csv
 import math
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,11 +10,13 @@ import pytest
 from src.aesthetic.heads import MlpHead, fit_head
 from src.aesthetic.mlp.side_by_side import Stopped
 from src.aesthetic.predictor import Predictor
+from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.search import folds as folds_module
 from src.aesthetic.search import study
 from src.aesthetic.search.folds import InnerFolds, mean_loss
 from src.aesthetic.search.run import search_settings
 from src.aesthetic.search.space import combination, combinations, described
+from src.dataset.scores import DataHolder
 from src.errors import ModelError, SettingsError
 from src.settings import AestheticTraining
 from src.settings.mlp import Mlp
@@ -41,17 +42,14 @@ def rated(n=64, d=4, seed=0):
     return x, x @ np.arange(1, d + 1) + rng.normal(0, 0.1, n)
 
 
-def rated_features(seed=0, *, spoilt=False):
+def rated_features(seed=0, *, spoilt=False, groups=None):
     x, scores = rated(seed=seed)
-    test = np.arange(len(x)) % 4 == 0
+    test, none = np.arange(len(x)) % 4 == 0, np.zeros(len(x), dtype=bool)
     if spoilt:
         x[test], scores[test] = 1e6, -1e6
-    inside = scores[~test]
-    return SimpleNamespace(
-        holder=SimpleNamespace(scores=scores, weights=np.ones(len(x))),
-        features=x, blocks=(4,), test=test, train=~test, groups=np.arange(len(x)), binary=False,
-        scaled_scores=lambda: (scores - inside.mean()) / inside.std(),
-    )  # fmt: skip
+    holder = DataHolder(None, (), scores, np.ones(len(x)), (), "", (), ())
+    groups = np.arange(len(x)) if groups is None else groups
+    return RatedFeatures(holder, x, (4,), (), np.empty(0), groups, test, none, none)
 
 
 def search(tmp_path, data=None, prior=None, **values):
@@ -119,8 +117,7 @@ def test_mean_losses_by_hand():
 
 
 def test_groups_stay_on_one_side():
-    data = rated_features()
-    data.groups = np.arange(64) // 8
+    data = rated_features(groups=np.arange(64) // 8)
     fold = InnerFolds(data, None, 0).fold.reshape(8, 6)
     assert (fold == fold[:, :1]).all()
 
@@ -133,7 +130,7 @@ def test_heads_are_trained_without_the_fold_they_are_measured_on(head, monkeypat
     mlp = combination(Mlp(device="cpu"), {"head": head, "epochs": 1, "hidden": (8,)})
     score = images.score(mlp, 1, NEVER)
     (call,) = calls
-    trained_on = call[0][0].features if head == "mlp" else call[-1]["features"]
+    trained_on = call[0][0].features if head == "mlp" else call[1]
     assert np.array_equal(trained_on, images.images.features[images.fold != 1])
     assert score.ab > (0.9 if head == "ridge" else 0)
 
@@ -280,7 +277,7 @@ def test_the_search_starts_where_training_will(tmp_path):
     with pytest.raises(SettingsError, match="aesthetic_model_relu cannot be searched"):
         search(tmp_path, data, prior, aesthetic_model_relu=[True, False])
     ridge = fit_head("ridge", data.features, data.holder.scores)
-    with pytest.raises(ModelError, match="cannot go on from a 'linear' head"):
+    with pytest.raises(ModelError, match="cannot start from a 'linear' head"):
         search(tmp_path, data, Predictor.from_training(ridge, data.features, extractors=[]))
 
 

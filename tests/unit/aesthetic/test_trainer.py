@@ -6,7 +6,7 @@ import torch
 
 from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.mlp.adamw import AdamW, learning_rate_at, shorten
-from src.aesthetic.mlp.batches import ImageBatches, PairBatches, batch_loss
+from src.aesthetic.mlp.batches import batch_loss, image_batches, pair_batches
 from src.aesthetic.mlp.network import Network
 from src.aesthetic.mlp.trainer import Diverged, principal_directions, train_mlps
 from src.errors import ModelError, SettingsError
@@ -97,8 +97,7 @@ def test_adamw_equals_torch():
 
 def test_pairs_have_different_scores_and_every_such_pair_is_equally_likely():
     scores = torch.tensor([1.0, 1.0, 2.0, 3.0])
-    batches = PairBatches(scores, 1, 4000, generator())
-    (numbers,) = batches.epoch()
+    (numbers,) = next(pair_batches(scores, 1, 4000, generator()))
     left, right = numbers[:, :2000], numbers[:, 2000:]
     assert (scores[left] != scores[right]).all()
     counts = torch.zeros(4, 4)
@@ -127,13 +126,13 @@ def test_image_losses_equal_torch(kind, reference):
 
 
 def test_an_epoch_uses_every_image_once():
-    parts = list(ImageBatches(11, 11, 4, generator()).epoch())
+    parts = next(image_batches(11, 11, 4, generator()))
     assert [tuple(part.shape) for part in parts] == [(2, 4), (1, 3)]
     assert sorted(torch.cat([part.flatten() for part in parts]).tolist()) == list(range(11))
 
 
 def test_a_smaller_set_fills_the_steps_of_a_larger_one():
-    parts = list(ImageBatches(3, 8, 4, generator()).epoch())
+    parts = next(image_batches(3, 8, 4, generator()))
     counts = torch.bincount(torch.cat([part.flatten() for part in parts]))
     assert sorted(counts.tolist()) == [2, 3, 3]
 

@@ -33,24 +33,6 @@ def test_the_distance_itself_still_joins(bits, together):
     assert labels.tolist() == ([0, 1, 0] if together == 1 else [0, 1, 2])
 
 
-def test_a_chain_is_one_group():
-    start = random_hashes(1)[0]
-    chain = [flipped(start, list(range(step * 30))) for step in range(8)]
-    assert near_duplicate_groups(np.stack(chain), distance=30).tolist() == [0] * 8
-    assert near_duplicate_groups(np.stack(chain), distance=29).tolist() == list(range(8))
-
-
-@pytest.mark.parametrize("spread", ["one piece", "all pieces"])
-def test_a_near_pair_is_found_among_many(spread):
-    """Enough hashes for the search by pieces; the differing bits together or spread out."""
-    hashes = random_hashes(5000)
-    step = 1 if spread == "one piece" else 5
-    hashes[4321] = flipped(hashes[17], [(7 + step * bit) % 256 for bit in range(DISTANCE)])
-    labels = near_duplicate_groups(hashes)
-    assert labels[4321] == labels[17] == 17
-    assert len(set(labels.tolist())) == 4999
-
-
 def test_a_burst_of_thousands_is_one_group():
     hashes = random_hashes(6000)
     noise = np.random.default_rng(1).random((3000, 256)) < 0.05  # 24 bits apart on average
@@ -67,12 +49,6 @@ def test_groups_join_same_content_and_same_look():
     # The last has the content of the first and the look of the third: it joins both.
     sha256s = [content(name) for name in ("a", "b", "c", "d", "a")]
     assert groups(sha256s, hashes).tolist() == [0, 1, 0, 1, 0]
-
-
-def test_no_images_no_groups():
-    nothing = np.empty((0, HASH_BYTES), np.uint8)
-    assert near_duplicate_groups(nothing).shape == groups([], nothing).shape == (0,)
-    assert near_duplicate_groups(nothing).dtype == np.int64
 
 
 def pairs_of(vectors, similarity):

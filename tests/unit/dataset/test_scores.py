@@ -113,12 +113,6 @@ def test_given_parts_go_before_the_draw_and_copies_follow(folder, caplog):
     assert "1 images that scores.csv puts into training" in caplog.text
 
 
-def test_only_keeps_everything_in_step(folder):
-    holder = DataHolder.from_folder(folder).only(["2/c.JPG", "1/b.jpg"])
-    assert scores(holder) == {"1/b.jpg": 1, "2/c.JPG": 2}
-    assert len(holder.parts) == len(holder.weights) == 2
-
-
 def test_report_tells_numbers_and_names(folder, caplog):
     (folder / "scores.csv").write_text("relative_path,score\ne.png,1\nx.png,2\n", encoding="utf-8")
     with caplog.at_level(logging.INFO):

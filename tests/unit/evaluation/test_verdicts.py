@@ -11,10 +11,7 @@ from src.evaluation.verdicts import CurvePoint
     ("sentence", "words"),
     [
         (verdicts.ordering(0.43, (0.21, 0.66), 19), "No better than a coin so far"),
-        (
-            verdicts.ordering(0.70, (0.58, 0.80), 40),
-            "50%. With 40 test images this is uncertain",
-        ),
+        (verdicts.ordering(0.70, (0.58, 0.80), 40), "50%. With 40 test images this is uncertain"),
         (verdicts.ordering(0.80, (0.77, 0.83), 400), "agrees with your scores on 80%"),
         (verdicts.ordering(None, None, 3), "all have the same score"),
         (verdicts.keeping(0.55, (0.41, 0.70), 30), "No better than a coin so far"),

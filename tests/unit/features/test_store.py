@@ -16,7 +16,6 @@ from src.features import compute_features, open_store
 from src.features.store import FILE_NAME, FeatureStore
 from src.images import scan_images
 from src.images.perceptual_hash import HASH_BYTES
-from src.scoring.find_duplicates import find_duplicates
 
 
 class MeanColour:
@@ -123,13 +122,6 @@ def test_copies_are_computed_once(folder):
     assert extractor.seen == 10
 
 
-def test_another_identity_means_other_features(folder):
-    run(folder)
-    extractor = MeanColour(identity="mean|v2")
-    run(folder, extractor)
-    assert extractor.seen == 10
-
-
 def test_features_of_several_extractors_are_joined_in_order(folder):
     with open_store(folder) as store:
         table = compute_features(
@@ -157,13 +149,6 @@ def test_without_an_extractor_there_are_contents_and_hashes_and_no_features(fold
     assert extractor.seen == 10
 
 
-def test_finding_duplicates_leaves_no_features(folder):
-    shutil.copy(folder / "0.png", folder / "copy.png")
-    assert [len(group) for group in find_duplicates(folder).groups] == [2]
-    with open_store(folder) as store:
-        assert store.identities() == {}
-
-
 def test_vectors_of_zeros_that_finding_duplicates_once_left_are_no_features(folder):
     with open_store(folder) as store:
         table = compute_features(folder, scan_images(folder), [MeanColour()], store)
@@ -185,12 +170,6 @@ def test_what_cannot_be_read_is_left_out_and_named(folder):
     assert len(table.paths) == 10
     assert set(table.unreadable) == {"empty.png", "cut.png", "text.jpg"}
     assert table.unreadable["empty.png"] == "empty file"
-
-
-def test_nothing_readable_is_an_error(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"")
-    with pytest.raises(DataError, match="can be read"):
-        run(tmp_path)
 
 
 def test_an_interruption_keeps_what_is_done(folder):
@@ -234,7 +213,7 @@ def test_damage_anywhere_in_a_store_is_a_line_and_the_next_run_makes_it_again(
         connection.execute("PRAGMA journal_mode=DELETE")
     connection.close()
     whole = (folder / FILE_NAME).read_bytes()
-    for _ in range(30):
+    for _ in range(15):
         damaged = bytearray(whole)
         for place in rng.integers(100, len(damaged), 60):
             damaged[place] = rng.integers(256)
@@ -266,11 +245,7 @@ def test_prune_forgets_what_is_gone_and_nothing_else(folder):
     (folder / "0.png").unlink()
     with open_store(folder) as store:
         counts = store.prune(scan_images(folder))
-        assert {key: counts[key] for key in ("files", "images", "features")} == {
-            "files": 1,
-            "images": 1,
-            "features": 1,
-        }
+        assert [counts[key] for key in ("files", "images", "features")] == [1, 1, 1]
     extractor = MeanColour()
     run(folder, extractor)
     assert extractor.seen == 0
@@ -286,13 +261,6 @@ def test_an_image_folder_that_cannot_be_written_has_its_store_elsewhere(
     run(folder)
     assert not (folder / FILE_NAME).exists()
     assert list(tmp_path.rglob(FILE_NAME))
-
-
-def test_the_store_may_lie_in_a_folder_of_its_own(folder, tmp_path):
-    with open_store(folder, tmp_path / "features") as store:
-        compute_features(folder, scan_images(folder), [MeanColour()], store)
-    assert (tmp_path / "features" / FILE_NAME).exists()
-    assert not (folder / FILE_NAME).exists()
 
 
 def test_a_store_that_another_process_is_making_is_waited_for(tmp_path):

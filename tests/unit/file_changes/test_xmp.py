@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from src.file_changes.xmp import rate, rating_of, sidecar_of, with_rating
+from src.file_changes.xmp import rate, rating_of, with_rating
 
 LIGHTROOM = """<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -109,11 +109,6 @@ def test_foreign_and_damaged_files_are_left_alone(tmp_path, content):
     assert list(plan.problems) == ["a.xmp"]
     assert [change.path for change in plan.changes] == ["b.xmp"]
     assert (tmp_path / "a.xmp").read_bytes() == content
-
-
-def test_names_of_sidecars():
-    assert sidecar_of("a/b.c.jpg", "image.xmp") == "a/b.c.xmp"
-    assert sidecar_of("a/b.c.jpg", "image.jpg.xmp") == "a/b.c.jpg.xmp"
 
 
 def test_two_images_with_one_sidecar(tmp_path):

@@ -46,7 +46,7 @@ def test_what_was_decoded_once_is_kept_as_far_as_there_is_room(tmp_path):
     for index in range(2):
         after = dataset[index]["pixel_values"]
         np.testing.assert_array_equal(after, before[index]["pixel_values"])
-    with pytest.raises(DataError, match=r"002\.png could be read before"):
+    with pytest.raises(DataError, match=r"002\.png was readable before"):
         dataset[2]
 
 

@@ -101,7 +101,7 @@ def test_sizes_that_cannot_be():
     vision = transformers.CLIPVisionConfig(**SMALL)
     config = transformers.CLIPConfig(vision_config=vision.to_dict())
     model = transformers.CLIPForImageClassification(config)
-    with pytest.raises(ModelError, match="cannot be trained at another image size"):
+    with pytest.raises(ModelError, match="can only be trained at its own image size"):
         resize_model(model, square(48), "x")
 
 

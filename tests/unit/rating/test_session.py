@@ -288,7 +288,7 @@ def test_an_old_score_file_is_the_start(folder):
 
 def test_a_damaged_score_file_without_choices_is_refused_and_kept(folder):
     (folder / "score.json").write_text('{"01.png": 0.5, "02.p', encoding="utf-8")
-    with pytest.raises(DataError, match=r"damaged.*mend it, or delete it"):
+    with pytest.raises(DataError, match=r"damaged.*repair it, or delete it"):
         RatingDatabase(folder)
     assert (folder / "score.json").read_text(encoding="utf-8") == '{"01.png": 0.5, "02.p'
     (copy,) = folder.glob("score.json.damaged-*")

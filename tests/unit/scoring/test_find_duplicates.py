@@ -165,7 +165,7 @@ def test_the_list_is_read_as_it_was_written(tmp_path):
 )  # fmt: skip
 def test_something_else_than_a_list(tmp_path, content):
     (tmp_path / "l.csv").write_bytes(content)
-    with pytest.raises(DataError, match=r"l\.csv is no (list|CSV)"):
+    with pytest.raises(DataError, match=r"l\.csv is not a (list|CSV)"):
         read_suspected(tmp_path / "l.csv")
     with pytest.raises(DataError, match="earlier version: evaluate the model again"):
         read_suspected(tmp_path / "tag_errors.json")

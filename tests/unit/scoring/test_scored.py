@@ -10,13 +10,13 @@ from PIL import Image
 from src.aesthetic.calibration import Calibration
 from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
-from src.errors import DataError, ModelError, SettingsError
+from src.errors import DataError, ModelError
 from src.features import open_extractors
 from src.reports.gallery import relative_url, write_gallery
 from src.reports.thumbnails import write_thumbnails
 from src.scoring.actions import quantiles, steps
 from src.scoring.scored import Scored, reopen_extractors, score_folder
-from src.scoring.table import histogram, summary, write_table
+from src.scoring.table import histogram, write_table
 from tests.conftest import make_images
 
 COLUMNS = {"path": ['a,"b".png', "ü/c.png"], "score": np.array([1.25, -0.5])}
@@ -43,22 +43,11 @@ def test_tables_come_back_as_they_were(tmp_path):
     assert parquet.to_pydict() == {"path": COLUMNS["path"], "score": [1.25, -0.5]}
 
 
-def test_an_unknown_table_format(tmp_path):
-    with pytest.raises(SettingsError, match=r"\.csv"):
-        write_table(tmp_path / "t.xls", COLUMNS)
-
-
 def test_the_histogram_counts_every_image():
     lines = histogram(np.array([0.0, 0.0, 1.0])).splitlines()
     assert len(lines) == 11
     assert lines[0].endswith(" 2") and lines[-1].endswith(" 1")
     assert lines[0].count("█") == 40 and lines[-1].count("█") == 20
-
-
-def test_the_summary_names_the_first_and_the_last(tmp_path):
-    text = summary(scored(tmp_path, range(30, 0, -1)), "pictures")
-    assert "0.png" in text and "29.png" in text and "15.png" not in text and "..." in text
-    assert summary(scored(tmp_path, [1.0]), "pictures").count("0.png") == 1
 
 
 def test_sorting_breaks_ties_by_path(tmp_path):

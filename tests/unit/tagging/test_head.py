@@ -6,9 +6,7 @@ import torch
 from scipy.sparse import csr_array
 
 from src.errors import ModelError
-from src.image_models.augment import blend
 from src.image_models.head import LinearHead
-from src.settings.classifier import Augmenting
 from src.tagging.head import Whitening, fit_head
 from src.tagging.losses import tag_objective
 from tests.training import training
@@ -113,16 +111,6 @@ def test_a_diverging_fit_stops_with_a_line():
     features, labels = table()
     with pytest.raises(ModelError, match="diverged"):
         fit(features, labels, 160, weights=np.full(K, np.nan))
-
-
-def test_blending_multi_hot_labels():
-    torch.manual_seed(0)
-    inputs = torch.eye(5)
-    labels = torch.tensor([[1.0, 1, 0], [1, 0, 0], [1, 0, 1], [1, 1, 1], [1, 0, 0]])
-    mixed, soft = blend(inputs, labels, 3, Augmenting(augment_mixup=1.0))
-    assert torch.allclose(soft[:, 0], torch.ones(5))  # a tag of both images keeps its label
-    assert torch.allclose(soft, mixed @ labels)  # else each label gets its image's share
-    assert ((soft > 0) & (soft < 1)).any()
 
 
 def test_whitened_features_and_a_head_there_and_back():

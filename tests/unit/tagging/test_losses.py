@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from src.tagging.losses import asymmetric, focal, frequency_weights, tag_loss
+from src.tagging.losses import asymmetric, focal, frequency_weights, tag_objective
 from tests.training import training
 
 X = torch.linspace(-6, 6, 49, dtype=torch.float64)
 
 
 def loss_of(name, weights=None, **settings):
-    return tag_loss(training(tag_loss=name, **settings), weights)
+    return tag_objective(training(tag_loss=name, **settings), weights).loss
 
 
 def both(function, x):
@@ -72,17 +72,16 @@ def test_being_confidently_wrong_pulls_with_full_strength(options, size):
         assert pull == pytest.approx(0.75 if name == "focal" else 1, rel=1e-4)
 
 
-@pytest.mark.parametrize("logit", [-1e4, -100.0, -3.0, 0.0, 3.0, 100.0, 1e4])
-@pytest.mark.parametrize("label", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("name", ["focal", "asl"])
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 4.0])
 @pytest.mark.parametrize("clip", [0.0, 0.05])
-def test_never_nan(logit, label, gamma, clip):
-    loss, pull = gradient(
-        "asl", logit, label, asl_gamma_neg=gamma, asl_gamma_pos=gamma, asl_clip=clip
-    )
-    assert np.isfinite([loss, pull]).all()
-    loss, pull = gradient("focal", logit, label, focal_gamma=gamma)
-    assert np.isfinite([loss, pull]).all()
+def test_never_nan(name, gamma, clip):
+    gammas = dict.fromkeys(("focal_gamma", "asl_gamma_neg", "asl_gamma_pos"), gamma)
+    logits = torch.tensor([[-1e4, -100.0, -3.0, 0.0, 3.0, 100.0, 1e4]]).repeat(3, 1)
+    labels = torch.tensor([[0.0], [0.3], [1.0]]).expand(3, 7)
+    loss = loss_of(name, asl_clip=clip, **gammas)({"logits": logits.requires_grad_()}, labels)
+    loss.backward()
+    assert loss.isfinite() and logits.grad.isfinite().all()
 
 
 def test_weights_multiply_each_tags_part():
@@ -96,7 +95,6 @@ def test_frequency_weights():
     # 1/sqrt(count): 1, 1/2, 1/3 and (none) 1; their mean is (1 + 1/2 + 1/3 + 1) / 4.
     expected = np.array([1, 1 / 2, 1 / 3, 1]) * 4 / (1 + 1 / 2 + 1 / 3 + 1)
     assert frequency_weights(np.array([1, 4, 9, 0])) == pytest.approx(expected)
-    assert frequency_weights(np.array([1, 50]), power=0) == pytest.approx([1, 1])
 
 
 @pytest.mark.parametrize("name", ["bce", "focal", "asl"])

@@ -9,8 +9,7 @@ from src.dataset.suspected_labels import read_suspected
 from src.errors import ModelError
 from src.image_models.target import Images, Predictions
 from src.images import scan_images
-from src.tagging.report import epochs, top_images
-from src.tagging.results import measure, thresholds_of, write_results
+from src.tagging.results import epochs, measure, thresholds_of, top_images, write_results
 from src.tagging.selected_tags import SelectedTag, write_selected_tags
 from src.tagging.tagged_images import TaggedImages
 from src.tagging.taggers import members, open_tagger
@@ -105,7 +104,8 @@ def test_thresholds_come_from_validation_and_metrics_from_test(tmp_path):
 def test_what_is_written_and_that_names_cannot_break_the_page(tmp_path):
     given = predicted(tmp_path / "images")
     settings = training(evaluation_args={"report_images": 2})
-    write_results(tmp_path / "model", given, thresholds_of(given, 1), settings)
+    results = measure(given, thresholds_of(given, 1), settings)
+    write_results(tmp_path / "model", given, results, settings)
     page = (tmp_path / "model" / "report.html").read_text("utf-8")
     assert "<b>dog" not in page
     assert page.count("</script>") == 2

@@ -51,7 +51,7 @@ def test_a_list_of_names_alone_is_enough(tmp_path):
     [
         ("id,tag\n1,a\n", "first line"),
         ("tag_id,name,category,count\nx,a,0,1\n", "line 2"),
-        ("name\na\na\n", "'a' stands there twice"),
+        ("name\na\na\n", "'a' is listed twice"),
         ("name\n", "holds no tags"),
         ("tag_id,name\n1,\n", "name is missing"),
     ],
@@ -75,7 +75,7 @@ def test_tag_files_with_every_kind_of_fault(tmp_path):
         "1 images have no tag file and are left out: e.jpg",
         "1 tag files have no image: gone.jpg.txt",
         "1 tag files are empty",
-        "c.jpg.txt is no UTF-8 text",
+        "c.jpg.txt is not UTF-8 text",
         "1 tag files hold commas",
     ):
         assert part in notes

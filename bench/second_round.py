@@ -15,6 +15,7 @@ held the truth.
 import argparse
 import json
 import logging
+import os
 import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
@@ -24,7 +25,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bench.needs import real_assets
-from bench.rating_simulation import fast_disk, steepness
+from bench.rating_simulation import steepness
 from src.aesthetic.choices import read_choice_data
 from src.aesthetic.evaluate import evaluate_scores
 from src.aesthetic.predictor import Predictor
@@ -36,6 +37,7 @@ from src.features import open_extractors
 from src.rating.session import RatingDatabase
 from src.settings import AestheticTraining
 
+FAST_DISK = "/dev/shm" if os.path.isdir("/dev/shm") else None  # every choice is synced
 INSIDE = 240
 SETTINGS = AestheticTraining()
 Figure = tuple[float, tuple[float, float], float]  # reported, its interval, true
@@ -69,9 +71,9 @@ def choices(
     paths, rng = inside.holder.paths, np.random.default_rng(seed)
     taste = dict(zip(paths, inside.holder.scores, strict=True))
     everything = np.concatenate([inside.holder.scores, outside.holder.scores])
-    factor = steepness(everything)
+    factor = steepness(everything, 0.75)
     vectors = dict(zip(paths, inside.features, strict=True)) if features else None
-    with tempfile.TemporaryDirectory(dir=fast_disk()) as name:
+    with tempfile.TemporaryDirectory(dir=FAST_DISK) as name:
         folder = Path(name)
         for path in paths:  # the database looks whether an image is still there
             (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,9 @@ def main() -> None:
             for seed in range(first, first + count):
                 rows, stop = [], stops[-1]
                 for live in rate(truth, begin, consistency, seed, stops):
+                    assert isinstance(live.scoring, PosteriorScoring)
                     quality = order_quality(live.scoring, live.answers, everyone)
+                    assert quality is not None
                     real = spearmanr(truth, live.scoring.scores())[0]
                     rows.append((real, quality.now, quality.low <= real <= quality.high))
                     if quality.can_stop:

@@ -1,6 +1,6 @@
-"""Choices as the test: how many of a person's choices a model foretells that knew neither image.
+"""Choices as the test: how many of a person's choices a model predicts that knew neither image.
 
-Scores of the A/B window are fitted with the same features that the model is given, so agreement
+Scores of the rating window are fitted with the same features that the model is given, so agreement
 with them flatters. The choices themselves are free of that. The images are cut into folds, near
 duplicates together. For each fold the scores are fitted again without any choice that shows one of
 its images, and the head is trained on these scores without the images; so it knows neither the
@@ -37,7 +37,7 @@ class ForetoldChoices:
     """Choices between images that the model had not seen; repeats of a pair are left out."""
 
     random: Proportion  # between random pairs
-    picked: Proportion  # between pairs that were picked for being hard to foretell
+    picked: Proportion  # between pairs that were picked for being hard to predict
     scores: FloatArray  # (n,) by the fit that did not know the image, mean 0 and deviation 1
     left_out: int = 0  # choices that show an image seen by a model that the fits build on
 

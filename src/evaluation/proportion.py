@@ -1,4 +1,4 @@
-"""A proportion of trials with its confidence interval, and the ceiling of foretelling a person.
+"""A proportion of trials with its confidence interval, and the ceiling of predicting a person.
 
 Wilson's interval stays by hand: the rating window shows it and starts without scipy.stats, whose
 `binomtest(k, n).proportion_ci(method="wilson")` is the same.
@@ -55,10 +55,10 @@ FEWEST_REPEATS = 10
 
 
 def ceiling(consistency: Proportion) -> tuple[float, float, float] | None:
-    """The largest proportion of single choices that any model can foretell, with its interval.
+    """The largest proportion of single choices that any model can predict, with its interval.
 
     Someone who gives the better-liked image with probability p answers a pair twice alike with
-    s = p² + (1 - p)², and a perfect model foretells the choice with p = (1 + √(2s - 1)) / 2. Where
+    s = p² + (1 - p)², and a perfect model predicts the choice with p = (1 + √(2s - 1)) / 2. Where
     p differs between the pairs this is an upper bound (Jensen's inequality).
 
     Returns the estimate and the ends of its 95% interval; None below ten repeats.

@@ -1,4 +1,4 @@
-"""The choices of the rating window: to learn from, to predict, and a person's consistency in them."""
+"""The choices of the rating window: to learn from, to predict, and how consistent they are."""
 
 import logging
 from collections.abc import Sequence

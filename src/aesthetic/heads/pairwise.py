@@ -3,8 +3,7 @@
 The model of the rating window (see `src.rating.models.posterior`) with one variance for all
 weights: scores are f = taste(features) + the image's own effect, of variance σ² κ and σ² (1 - κ).
 The own effects absorb what an image has that its features do not show, so that many choices about
-few images are not mistaken for taste. κ has the greatest evidence; σ² stays fixed, because pairs
-that were picked for being informative make the evidence collapse it.
+few images are not mistaken for taste. κ has the greatest evidence; σ² stays fixed.
 """
 
 import numpy as np

@@ -198,3 +198,21 @@ def test_features_that_tell_nothing_are_as_none(features):
 def test_vectors_of_different_lengths_are_refused():
     with pytest.raises(DataError, match="differ in length"):
         feature_space(["a", "b"], {"a": [1.0], "b": [1.0, 2.0]})
+
+
+def test_of_very_many_choices_the_last_say_what_kind_of_taste_it_is(monkeypatch):
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(60, 3))
+    answers = taste(table, np.array([4.0, 0, 0]), 300, 1)
+    names = [str(i) for i in range(60)]
+    begin = PosteriorScoring.begin(
+        starts(60), feature_space(names, dict(zip(names, table, strict=True)))
+    )
+    last = begin.refitted(answers[-200:])
+    monkeypatch.setattr("src.rating.models.scoring.MOST_SEARCHED", 200)
+    fitted = begin.refitted(answers)
+    assert fitted.taste == last.taste != begin.taste
+    assert [weight for weight, _ in fitted.candidates] == [1.0]
+    np.testing.assert_array_equal(fitted.candidates[0][1].mean, fitted.belief.mean)
+    reversed_ = [Answer(j, i, outcome) for i, j, outcome in answers]
+    assert fitted.refitted(reversed_).taste == fitted.taste  # found once

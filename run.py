@@ -49,6 +49,7 @@ VERSION = "{}.{}".format(*sys.version_info)
 UNFINISHED = "unfinished"  # in place of the version while packages are being installed
 COMMANDS = ["demo", "test", "check", "install"]
 NOT_SCRIPTS = ("run.py", "arguments.py")
+EVERY_CORE = ("-n", "auto", "--dist", "worksteal")  # how all tests are run
 
 # What people call a package, where the package index calls it something else: its "clip" is a
 # clipboard manager.
@@ -65,7 +66,7 @@ def main(command: str = "help", *rest: str) -> int:
         return install_extra(*rest)
     if command in ("test", "check"):
         ensure_environment(REQUIREMENTS, FOR_TESTS)
-        return check() if command == "check" else hand_over("-m", "pytest", *rest)
+        return check() if command == "check" else hand_over("-m", "pytest", *(rest or EVERY_CORE))
     script = find_script("examples/demo.py" if command == "demo" else command)
     ensure_environment(REQUIREMENTS)
     return hand_over(str(script), *rest)

@@ -125,7 +125,7 @@ def test_lists_without_meta_are_refused(folder, tmp_path):
 @pytest.mark.parametrize("how", ["interrupt", "kill"])
 def test_a_search_that_was_stopped_goes_on(folder, tmp_path, how):
     words = [
-        *SMALL[:1], "--meta_epochs=[30,31,32,33,34,35]", "--meta_lr=[1e-3]",
+        *SMALL[:1], "--meta_epochs=[10,11,12,13,14,15]", "--meta_lr=[1e-3]",
         "--meta_batch=[2]",
         "--aesthetic_model_hidden=[512,256]", "--aesthetic_model_relu=True",
     ]  # fmt: skip

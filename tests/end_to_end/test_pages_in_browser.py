@@ -117,9 +117,9 @@ def test_labels_are_decided_with_keys_and_saved(browser, tmp_path):
     for key in "wrs":
         (browser.switch_to.active_element or body).send_keys(key)
     count = "return document.getElementById('count').textContent"
-    assert browser.execute_script(count) == "1 to change, 1 to leave, 2 open"
+    assert browser.execute_script(count) == "1 to change, 1 to leave, 2 undecided"
     browser.execute_script("document.getElementById('rest').click()")
-    assert browser.execute_script(count) == "3 to change, 1 to leave, 0 open"
+    assert browser.execute_script(count) == "3 to change, 1 to leave, 0 undecided"
     browser.execute_script("document.getElementById('save').click()")
     downloaded(browser, "suspected_labels.csv")
     decided = read_suspected(browser.downloads / "suspected_labels.csv")

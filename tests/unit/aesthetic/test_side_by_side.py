@@ -1,4 +1,6 @@
 import signal
+import sys
+import threading
 from contextlib import closing
 
 import pytest
@@ -20,9 +22,10 @@ def test_ctrl_c_waits_until_a_result_has_been_handled():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_stops_the_work_that_is_running():
     def work(item, stop):
-        signal.raise_signal(signal.SIGINT)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         if stop.wait(60):
             raise Stopped
 

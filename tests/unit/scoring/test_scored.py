@@ -84,7 +84,7 @@ def test_separable_scores_do_not_end_at_certainty():
     found = Calibration.fit([-1.0, -1.0, 1.0, 1.0], [0, 0, 1, 1])
     # Two of each, all on one side: Platt's targets are 3/4 and 1/4, and both can be met.
     assert found([-1.0, 1.0]) == pytest.approx([0.25, 0.75])
-    with pytest.raises(ModelError, match="both kinds"):
+    with pytest.raises(ModelError, match="add some of the kind that is missing"):
         Calibration.fit([1.0, 2.0], [1, 1])
 
 

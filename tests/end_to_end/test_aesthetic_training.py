@@ -23,6 +23,7 @@ from src.features import compute_features, open_extractors, open_store
 from src.features.store import FILE_NAME
 from tests import tiny_models
 from tests.conftest import make_images
+from tests.scripts import run_script
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = "aesthetic_predictor_training.py"
@@ -33,6 +34,9 @@ def command(*words: object) -> list[str]:
 
 
 def run(cwd: Path, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """In this process, where that is quicker; with an environment in one of its own."""
+    if not environment:
+        return run_script(Path(SCRIPT).stem, *words, cwd=cwd)
     return subprocess.run(
         command(*words), cwd=cwd, env=os.environ | environment, capture_output=True, text=True,
         timeout=250, check=False,

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.script import run
+from src.script import command, run
 from src.settings import ScoreImages
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ def main(settings: ScoreImages) -> None:
     output = Path(settings.output)
     write(settings, scored, output)
     if settings.action == "table":
-        print("Next: open the gallery, or act on the scores: --help says how, at --action")
+        folder = {"top_level_image_directory": settings.top_level_image_directory}
+        stars = command("score_images", load_model=settings.load_model, **folder, action="xmp")
+        print(f"Next, for stars in photo programs (or touch, copy, move, link): {stars}")
     else:
         act(settings, scored, output)
 

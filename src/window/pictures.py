@@ -65,6 +65,8 @@ class Pictures:
         self._cache: OrderedDict[str, Picture] = OrderedDict()
         self._prepared: OrderedDict[tuple[Pair, Frame], Future[Prepared]] = OrderedDict()
         self._lock = threading.Lock()
+        # The pairs that may follow share pictures: none is decoded twice at the same time.
+        self._decoding = [threading.Lock() for _ in range(16)]
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -106,13 +108,14 @@ class Pictures:
 
     def _picture(self, path: str, shown: Size | None) -> Picture:
         """A picture decoded large enough for a size on the screen; None: in full size."""
-        picture = self._cache.get(path)
-        if (
-            picture is None
-            or picture.stamp != stamp_of(self._directory / path)
-            or not _large_enough(picture, shown)
-        ):
-            picture = self._decode(path, shown)
+        with self._decoding[hash(path) % len(self._decoding)]:
+            picture = self._cache.get(path)
+            if (
+                picture is None
+                or picture.stamp != stamp_of(self._directory / path)
+                or not _large_enough(picture, shown)
+            ):
+                picture = self._cache[path] = self._decode(path, shown)
         with self._lock:
             self._cache[path] = picture
             self._cache.move_to_end(path)

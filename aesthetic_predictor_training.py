@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.script import command, run
+from src.script import run
 from src.settings.aesthetic_training import AestheticTraining
+from src.settings.rating import ABScorer
+from src.settings.use_models import ScoreImages
 
 if TYPE_CHECKING:
     from src.aesthetic.lineage import Ancestor, Start
@@ -156,11 +158,11 @@ def publish(
         logger.info(note)
     print(results.table)
     print(f"Saved {'the model and ' if settings.trains else ''}the report: {page}")
-    images = settings.top_level_image_directory
     if results.useful:
-        print("Next:", command("score_images", load_model=model, top_level_image_directory=images))
+        print("Next:", settings.command(ScoreImages, load_model=model))
     else:
-        print("Next: rate more images and train again; this model is no better than a coin so far.")
+        print("This model is no better than a coin so far: give it more images, and train again.")
+        print("Next:", settings.command() if data.binary else settings.command(ABScorer))
     if "spotlight" in settings.mode:
         aesthetic_report.browse(results, data.features)
 

@@ -87,7 +87,7 @@ def test_the_grid_is_searched_reported_and_its_winner_can_be_used(folder, tmp_pa
         cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert used.returncode == 0, used.stderr
-    with (tmp_path / "scored" / "scores.csv").open(encoding="utf-8") as file:
+    with (tmp_path / "scored" / folder.name / "scores.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 90
 
 

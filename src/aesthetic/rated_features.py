@@ -90,7 +90,7 @@ def load_rated_features(
     holder: DataHolder,
     extractors: Sequence[Extractor],
     *,
-    store_folder: Path | None = None,
+    store_folder: Path | str = "",
     batch_size: int = 32,
     binary: bool = False,
 ) -> RatedFeatures:
@@ -98,7 +98,7 @@ def load_rated_features(
 
     Args:
         extractors: whose features are joined, in this order.
-        store_folder: where features are kept; None: beside the images.
+        store_folder: where features are kept; "": beside the images.
         binary: the scores are labels 1 and 0: copies are left out, images under both labels as
             well, and each label gives its share to the test images.
     """

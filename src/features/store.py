@@ -234,13 +234,13 @@ class FeatureStore:
         return counts | {"bytes": max(0, before - self.file.stat().st_size)}
 
 
-def open_store(images: Path, elsewhere: Path | None = None) -> FeatureStore:
+def open_store(images: Path, elsewhere: Path | str = "") -> FeatureStore:
     """The feature store of an image folder: inside it, or in a folder `elsewhere`.
 
     Where the image folder cannot be written, it is made in the user's cache folder.
     """
-    folder = elsewhere or images
-    if elsewhere is None and not is_writable(images):
+    folder = Path(elsewhere or images)
+    if not elsewhere and not is_writable(images):
         folder = user_cache(images)
         logger.info("%s cannot be written: its features are kept in %s", images, folder)
     try:
@@ -265,5 +265,4 @@ def kept_identity(store: FeatureStore, files: Sequence[ImageFile], preferred: st
         wanted = f"|{OPENAI_NAMES.get(name, name)}@"
     described = store.described(store.known_files(files).values())
     usable = [identity for identity, found in described.items() if len(found) >= len(files) / 2]
-    order = lambda identity: (wanted in identity, len(described[identity]))  # noqa: E731
     return max(usable, key=lambda name: (wanted in name, len(described[name])), default="")

@@ -91,11 +91,6 @@ def with_rating(content: bytes | None, rating: int) -> bytes | None:
     return ("\n".join(parts) + "\n").encode("utf-8")
 
 
-def rating_of(content: bytes) -> str:
-    """The rating in a sidecar as text, "" for none."""
-    return _rating(_parse(content).getElementsByTagNameNS(RDF, "Description"), XMP)
-
-
 def _parse(content: bytes) -> Any:
     if b"<!DOCTYPE" in content:  # never in XMP; entities could blow up
         raise ValueError("it has a DOCTYPE, so it is not an XMP file")

@@ -85,7 +85,7 @@ def touch_in_order(directory: Path, paths: Sequence[str], *, newest_ns: int) -> 
     ]
 
 
-def remember_times(scored: Scored, store_folder: Path | None) -> None:
+def remember_times(scored: Scored, store_folder: Path | str) -> None:
     """Tell the feature store the new times, so that no image is read again because of them."""
     content = dict(zip(scored.paths, scored.sha256s, strict=True))
     files = [file for file in scan_images(scored.directory) if file.path in content]

@@ -35,7 +35,7 @@ def find_duplicates(
     *,
     keep: Sequence[str] = (),
     delete: Sequence[str] = (),
-    store_folder: Path | None = None,
+    store_folder: Path | str = "",
     similarity: float = SIMILARITY,
 ) -> Found:
     """Look for copies and near copies below a folder; hashes are kept between calls.

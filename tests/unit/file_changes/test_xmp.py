@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from src.file_changes.xmp import rate, rating_of, with_rating
+from src.file_changes.xmp import rate, with_rating
 
 LIGHTROOM = """<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -28,6 +28,15 @@ DIGIKAM = """<?xml version="1.0" encoding="UTF-8"?>
 </r:Description></r:RDF></x:xmpmeta>
 <?xpacket end="w"?>"""
 RATING = "{http://ns.adobe.com/xap/1.0/}Rating"
+
+
+def rating_of(content: bytes) -> str:
+    """The rating in a sidecar, an attribute or an element."""
+    nodes = list(ET.fromstring(content).iter())
+    (rating,) = [node.attrib[RATING] for node in nodes if RATING in node.attrib] or [
+        node.text for node in nodes if node.tag == RATING
+    ]
+    return rating
 
 
 def others(content: bytes) -> list[tuple[str, dict[str, str], str]]:

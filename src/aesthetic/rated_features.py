@@ -10,7 +10,7 @@ import numpy as np
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.predictor import Predictor, prepared
-from src.dataset.deduplicate import distinct, report_conflicts
+from src.dataset.deduplicate import distinct
 from src.dataset.duplicates import groups as duplicate_groups
 from src.dataset.scores import DataHolder
 from src.dataset.split import check_parts
@@ -109,11 +109,10 @@ def load_rated_features(
     holder = holder.only(table.paths)
     sha256s, hashes, vectors = table.sha256s, table.perceptual_hashes, table.vectors
     if binary:
-        found = distinct(sha256s, holder.scores)
-        report_conflicts(table.paths, found)
-        holder = holder.only([table.paths[index] for index in found.kept])
-        sha256s = [sha256s[index] for index in found.kept]
-        hashes, vectors = hashes[found.kept], vectors[found.kept]
+        kept, _ = distinct(table.paths, sha256s, holder.scores)
+        holder = holder.only([table.paths[index] for index in kept])
+        sha256s = [sha256s[index] for index in kept]
+        hashes, vectors = hashes[kept], vectors[kept]
     groups = duplicate_groups(sha256s, hashes)
     none = np.zeros(len(sha256s), dtype=bool)
     trained_on = TrainedOn()

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from src.errors import MissingExtra, ModelError, SettingsError, UserError
-from src.features import Extractor
+from src.features import ImageExtractor
 from src.features.extract import Computed, compute_batches
 from src.images import ImageFile
 from src.scoring.object_store import reader
@@ -46,7 +46,7 @@ class RayEngine:
     def __call__(
         self,
         files: Sequence[ImageFile],
-        extractor: Extractor | None,
+        extractor: ImageExtractor | None,
         done: set[bytes],
         batch_size: int,
     ) -> Iterator[list[Computed]]:
@@ -105,7 +105,7 @@ class _Worker:
         self._engine, self._identity = engine, identity
         self._device = "cuda" if resources["num_gpus"] else "cpu"
         self._batch_size, self._threads = batch_size, int(resources["num_cpus"])
-        self._extractor: Extractor | None = None
+        self._extractor: ImageExtractor | None = None
 
     def compute(self, files: Sequence[ImageFile]) -> list[Computed] | Exception:
         read, size, threads = reader(self._engine.images), self._batch_size, self._threads
@@ -117,12 +117,15 @@ class _Worker:
         except Exception:
             return RuntimeError(f"a Ray worker failed:\n{traceback.format_exc()}")
 
-    def _opened(self) -> Extractor | None:
+    def _opened(self) -> ImageExtractor | None:
         if self._identity and self._extractor is None:
             _, extractors = open_model(self._engine.load_model, self._device)
-            (extractor,) = [each for each in extractors if each.identity == self._identity]
-            extractor.load()
-            self._extractor = extractor
+            (self._extractor,) = [
+                each
+                for each in extractors
+                if isinstance(each, ImageExtractor) and each.identity == self._identity
+            ]
+            self._extractor.load()
         return self._extractor
 
 

@@ -91,8 +91,8 @@ def test_the_report_shows_figures_pictures_and_names(results, tmp_path):
     assert all(image.startswith("data:image/jpeg;base64,") for image in images)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<b>&" not in page  # escaped
-    assert "Training" in text and page.count("<svg") == 2
-    assert "<b>&/007.png" in text.split("The model likes them more than you do")[1]
+    assert "How training went" in text and page.count("<svg") == 2
+    assert "<b>&/ 007.png" in text.split("The model likes them more than you do")[1]
 
 
 def test_a_report_without_test_images_says_so(results, tmp_path):

@@ -116,7 +116,7 @@ def _scatter(axes: "Axes", results: Results) -> None:
     ends = [float(results.given.min()), float(results.given.max())]
     axes.plot(ends, ends, color=ORANGE, linewidth=1)
     axes.set(xlabel="your score", ylabel="its score")
-    axes.legend()
+    axes.legend(markerscale=2)
 
 
 def _learning(axes: "Axes", curve: Sequence[Mapping[str, Any]]) -> None:

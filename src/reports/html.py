@@ -35,7 +35,7 @@ def _figure(value: object, digits: int = 3) -> str:
     if value is None:
         return "–"
     if isinstance(value, (list, tuple)):
-        return " … ".join(_figure(part, digits) for part in value)
+        return " to ".join(_figure(part, digits) for part in value)
     if isinstance(value, int):
         return f"{value:,}"
     return f"{float(str(value)):.{digits}f}"

@@ -17,6 +17,7 @@ from src.reports.aesthetic_report import write_report
 from src.reports.html import write_page
 from src.reports.plots import plot
 from src.reports.thumbnails import thumbnails
+from tests.browser import faults
 from tests.conftest import make_images
 
 
@@ -128,3 +129,9 @@ def test_a_page_that_lacks_a_value_is_a_fault_and_leaves_nothing(tmp_path):
     with pytest.raises(UndefinedError):
         write_page(tmp_path / "x.html", "aesthetic.html", title="t")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.browser
+def test_the_report_can_be_read_on_every_screen(browser, results, tmp_path):
+    write_report(tmp_path / "report.html", results, images=3)
+    assert faults(browser, (tmp_path / "report.html").as_uri()) == []

@@ -179,12 +179,10 @@ def learning(curve: Sequence[CurvePoint], measure: str = "AB") -> list[str]:
     last = curve[-3:]
     if len(last) < 2:
         return []
-    doublings = np.log2([point.images for point in last])
-    weights = 1 / np.maximum([point.error for point in last], 1e-4) ** 2
-    centred = doublings - np.average(doublings, weights=weights)
-    spread = float(weights @ centred**2)
-    gain = float((weights * centred) @ [point.ab for point in last]) / spread
-    half = 1.96 / spread**0.5
+    weights = 1 / np.maximum([point.error for point in last], 1e-4)
+    doublings, accuracies = np.log2([point.images for point in last]), [p.ab for p in last]
+    line, variance = np.polyfit(doublings, accuracies, 1, w=weights, cov="unscaled")
+    gain, half = float(line[0]), 1.96 * float(variance[0, 0]) ** 0.5
     said = (
         f"From {last[0].images:,} to {last[-1].images:,} rated images {measure} went from "
         f"{last[0].ab:.1%} to {last[-1].ab:.1%}, in cross-validation"

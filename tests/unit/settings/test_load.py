@@ -13,11 +13,13 @@ import transformers
 
 from src.errors import SettingsError
 from src.script import exit_code
-from src.settings import AestheticTraining, ClassifierTraining, ScoreImages, load_settings
+from src.settings.aesthetic_training import AestheticTraining
+from src.settings.classifier import ClassifierTraining
 from src.settings.keys import ScriptSettings
-from src.settings.load import run_file
+from src.settings.load import load_settings, run_file
 from src.settings.old_names import TRAINING_GONE, TRAINING_RENAMED
 from src.settings.scripts import SCRIPTS
+from src.settings.use_models import ScoreImages
 from tests.unit.test_architecture import imports
 
 ROOT = Path(__file__).parents[3]

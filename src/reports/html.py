@@ -34,8 +34,6 @@ def _figure(value: object, digits: int = 3) -> str:
     """A number for a table; a dash for what could not be measured."""
     if value is None:
         return "–"
-    if isinstance(value, (list, tuple)):
-        return " to ".join(_figure(part, digits) for part in value)
     if isinstance(value, int):
         return f"{value:,}"
     return f"{float(str(value)):.{digits}f}"

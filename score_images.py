@@ -111,12 +111,10 @@ def export(settings: ScoreImages) -> None:
     print(f"Next: {settings.command(ScoreImages, load_model=folder)}")
 
 
-def store_folder(settings: ScoreImages) -> Path | None:
-    """Where features are kept; None: beside the images, which an object store has no place for."""
-    no_folder = "://" in settings.top_level_image_directory
-    if no_folder and not settings.feature_store:
-        return output_of(settings)
-    return Path(settings.feature_store) if settings.feature_store else None
+def store_folder(settings: ScoreImages) -> str:
+    """Where features are kept; "": beside the images, which an object store has no place for."""
+    elsewhere = str(output_of(settings)) if "://" in settings.top_level_image_directory else ""
+    return settings.feature_store or elsewhere
 
 
 def output_of(settings: ScoreImages) -> Path:

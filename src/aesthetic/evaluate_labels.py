@@ -15,10 +15,11 @@ from src.aesthetic.evaluate import (
 from src.aesthetic.lineage import Ancestor
 from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.train import Fitted
-from src.dataset.suspected_labels import PAGE, SuspectedLabel
+from src.dataset.suspected_labels import SuspectedLabel
 from src.errors import ModelError
 from src.evaluation import verdicts
-from src.evaluation.binary_metrics import contradicted, cut_table, evaluate_binary
+from src.evaluation.binary_metrics import cut_table, evaluate_binary
+from src.evaluation.label_errors import wrong_probabilities
 
 _COLUMNS = {
     "auc": "AUC",
@@ -77,8 +78,9 @@ def evaluate_labels(
     paths = [path for path, shown in zip(data.holder.paths, known, strict=True) if shown]
     cuts = cut_table(labels, probabilities)
     suspects = suspected_labels(paths, labels, probabilities)
-    wrong = contradicted(labels, probabilities)
-    suspected = verdicts.suspects(len(suspects), wrong, len(labels))
+    wrong = wrong_probabilities(labels.astype(int), np.stack([1 - probabilities, probabilities], 1))
+    expected = float(wrong[np.abs(probabilities - labels) > 0.5].sum())
+    suspected = "".join(verdicts.suspected(len(suspects), expected))
     order = np.argsort(probabilities, kind="stable")
     columns = {
         "relative_path": [paths[row] for row in order],
@@ -87,7 +89,8 @@ def evaluate_labels(
         "surprise": np.abs(probabilities - labels)[order],
         "split": np.where(test, "test", "train")[order],
     }
-    entries |= {"cuts": cuts, "suspects": len(suspects)}
+    found = {"n": len(suspects), "expected_wrong": expected}
+    entries |= {"cuts": cuts, "suspected_labels": found}
     return Results(
         data.holder.directory,
         paths,
@@ -96,13 +99,7 @@ def evaluate_labels(
         test,
         entries | {"task": "keep_delete"} | metrics,
         columns,
-        "\n".join(
-            [
-                table(metrics, _COLUMNS, ".3f"),
-                *_cuts(cuts),
-                f"{suspected} See {PAGE} in the model folder.",
-            ]
-        ),
+        "\n".join([table(metrics, _COLUMNS, ".3f"), *_cuts(cuts), suspected]),
         notes,
         predictor.provenance,
         suspects=suspects,

@@ -52,8 +52,7 @@ def fine_tune(
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     from src.image_models.batches import PixelDataset, collate, with_margin
-    from src.image_models.callbacks import KeepOnInterrupt
-    from src.image_models.trainer import ImageTrainer
+    from src.image_models.trainer import ImageTrainer, KeepOnInterrupt
 
     def pixels(data: LabelledImages, sized: Preprocessing, *, exact: bool = True) -> PixelDataset:
         return PixelDataset(data.directory, data.paths, data.labels, sized, exact=exact)
@@ -98,7 +97,7 @@ def _set_callbacks(
     from transformers import EarlyStoppingCallback
     from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-    from src.image_models.callbacks import Bar, EpochLogger, EveryNthEpoch
+    from src.image_models.trainer import Bar, EpochLogger, EveryNthEpoch
 
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)

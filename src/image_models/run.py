@@ -15,8 +15,7 @@ from src.dataset.split import TEST, TRAIN
 from src.dataset.trained_on import TrainedOn
 from src.files import evaluation_folder
 from src.image_models.backbone import open_classifier
-from src.image_models.images import features_of, look_at
-from src.image_models.target import Predictions, Target
+from src.image_models.target import Predictions, Target, features_of, look_at
 from src.image_models.train import provenance, train
 from src.settings.classifier import ClassifierTraining
 

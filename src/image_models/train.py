@@ -19,11 +19,9 @@ from src.devices import choose_device
 from src.image_models.backbone import HeadInputs, open_classifier
 from src.image_models.fine_tune import fine_tune
 from src.image_models.head import LinearHead
-from src.image_models.image_size import resize_model, with_image_size
-from src.image_models.images import draw_parts, features_of, look_at
-from src.image_models.model import load_classifier
+from src.image_models.model import load_classifier, resize_model, with_image_size
 from src.image_models.save import check_target, save_classifier
-from src.image_models.target import Images, Predictions, Target
+from src.image_models.target import Images, Predictions, Target, draw_parts, features_of, look_at
 from src.images.processors import load_preprocessing
 from src.settings.classifier import ClassifierTraining
 

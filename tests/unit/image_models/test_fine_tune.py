@@ -10,10 +10,9 @@ from PIL import Image
 from src.classifier.target import balanced_weights, objective
 from src.dataset.labelled import LabelledImages
 from src.errors import ModelError, SettingsError
-from src.image_models.callbacks import KeepOnInterrupt
 from src.image_models.fine_tune import fine_tune, training_arguments
 from src.image_models.model import load_classifier
-from src.image_models.trainer import running_average
+from src.image_models.trainer import KeepOnInterrupt, running_average
 from src.images import ImageFile
 from src.images.processors import load_preprocessing
 from tests import tiny_models

@@ -40,21 +40,16 @@ def balanced_threshold(scores: np.ndarray, positive: np.ndarray) -> float:
     k, n = positive.size, scores.size
     if not 0 < k <= n:
         raise ValueError(f"{k} positives among {n} scores")
-    ordered = np.partition(scores.reshape(-1), n - k)
-    top = ordered[n - k :]
+    top = np.partition(scores.reshape(-1), n - k)[n - k :]
     if np.isnan(top).any():  # partition puts what is not a number at the end
         raise ValueError("a score is not a number")
-    lower = top[0]
-    beyond = top[top > lower]
-    ties_below = int(np.count_nonzero(ordered[: n - k] == lower))
-    if ties_below == 0 or beyond.size == 0:
-        return float(lower)
-    higher = beyond.min()
-    hits_higher = int(np.count_nonzero(positive >= higher))
-    hits_lower = int(np.count_nonzero(positive >= lower))
-    gap_lower = hits_lower * (1 / k - 1 / (k + ties_below))
-    gap_higher = hits_higher * (1 / beyond.size - 1 / k)
-    return float(higher if hits_higher and gap_higher < gap_lower else lower)
+
+    def distance(threshold: float) -> tuple[bool, float]:
+        given, hits = int((scores >= threshold).sum()), int((positive >= threshold).sum())
+        return not hits, abs(hits / max(given, 1) - hits / k)
+
+    beyond = top[top > top[0]].min(initial=np.inf)
+    return min(float(top[0]), float(beyond), key=distance)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from src.errors import DataError
 from src.images import ImageFile
 from src.settings import PrepareTags
 from src.settings.tags import TagFiles
-from src.tagging.dotenv import read_dotenv, write_arguments
+from src.tagging.dotenv import write_arguments
 from src.tagging.prepare import check_images, plan_tags
 from src.tagging.tag_files import tag_changes
 from tests.conftest import make_images
@@ -86,12 +86,6 @@ def test_a_dotenv_becomes_an_arguments_file(tmp_path):
         "# paths\nTRAINING='my images/'\nexport INFERENCE_DIR=C:\\new\\pictures  # later\n"
         "MODEL=models/classifier.pth\nTAGS=models/tags.pkl\n\nnonsense\n"
     )
-    assert read_dotenv(file) == {
-        "TRAINING": "my images/",
-        "INFERENCE_DIR": "C:\\new\\pictures",
-        "MODEL": "models/classifier.pth",
-        "TAGS": "models/tags.pkl",
-    }
     variables: dict = {}
     exec(write_arguments(file, tmp_path / "out.py").read_text(), variables)
     assert variables["args"]["top_level_image_directory"] == "my images/"

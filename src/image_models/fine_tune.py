@@ -40,13 +40,9 @@ def fine_tune(
 ) -> Any:
     """Train a model in place; the best measured weights, or the last, are in it at the end.
 
-    Every process of a `torchrun` or `accelerate launch` calls this alike.
-
-    The best epoch is chosen by the validation images; without any it is the last one. If the folder
-    of `checkpoints` of this very run holds one, training goes on from there, unless training_args
-    names an output_dir. With `more_follows` the processes will train together once more.
-
-    Returns transformers' TrainerState. Ctrl-C ends in KeyboardInterrupt, after a checkpoint.
+    Every process of a `torchrun` calls this alike; with `more_follows` they train together again.
+    If the folder of `checkpoints` of this very run holds one, training goes on from there. Returns
+    transformers' TrainerState. Ctrl-C ends in KeyboardInterrupt, after a checkpoint.
     """
     import torch
     from tqdm.contrib.logging import logging_redirect_tqdm
@@ -69,9 +65,8 @@ def fine_tune(
         compute_loss_func=objective.loss,
         compute_metrics=lambda found: objective.metrics(found.predictions, found.label_ids),
     )
-    keep = KeepOnInterrupt()
+    keep, arguments = KeepOnInterrupt(), trainer.args
     _set_callbacks(trainer, objective, settings, keep)
-    arguments = trainer.args
     checkpoint = _checkpoint(settings, Path(str(arguments.output_dir)))
     try:
         with keep.watching(trainer.accelerator), logging_redirect_tqdm():

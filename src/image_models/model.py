@@ -47,9 +47,7 @@ def load_classifier(
 ) -> tuple[Any, str]:
     """A model whose head gives one value for each class, in this order, and that head's name.
 
-    What the head already knows by the same class names is kept, as when going on from a model of
-    one's own; the rest of it starts from zero, and so does the whole head of a model that was
-    trained on other classes.
+    What the head already knows by the same class names is kept; the rest of it starts from zero.
     """
     model, loading = from_pretrained(
         folder,
@@ -182,10 +180,8 @@ def with_image_size(source: Path, size: int, target: Path) -> Path:
 def resize_model(model: Any, preprocessing: Preprocessing, name: str) -> Any:
     """A model with the same weights that takes images of this size: often the model itself.
 
-    A vision transformer has one position embedding for each patch; between those that it has
-    learnt, bicubic interpolation gives those of a finer or coarser grid (Dosovitskiy et al., "An
-    image is worth 16x16 words", 2021, section 3.2). Its `config.image_size` is the new size then,
-    so that the saved model is an ordinary one.
+    A vision transformer's position embeddings, one for each patch, are interpolated (Dosovitskiy
+    et al., "An image is worth 16x16 words", 2021, section 3.2), and `config.image_size` changes.
     """
     height, width = input_size(preprocessing)
     if _accepts(model, height, width):

@@ -35,9 +35,8 @@ class ImageTrainer(Trainer):
     """A Trainer whose batches are pixels as bytes, (n, height, width, 3).
 
     With `freeze_batch_norm` batch normalisation keeps its statistics: those of a few images are a
-    poor stand-in for them, and in models whose normalisation was folded into other layers (as
-    conversion tools do) they are something else altogether. With `ema_decay` a running average of
-    the weights is what is measured and kept in the end.
+    poor stand-in, and wrong where normalisation was folded into other layers. With `ema_decay` a
+    running average of the weights is what is measured and kept in the end.
     """
 
     model: Any  # without the wrappers of training in parallel
@@ -67,7 +66,6 @@ class ImageTrainer(Trainer):
             self.model.load_state_dict(self._average.module.state_dict())
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """As Trainer.evaluate, of the averaged weights if there are any."""
         if self._average is None:
             return super().evaluate(*args, **kwargs)
         weights = copy.deepcopy(self.model.state_dict())
@@ -77,7 +75,6 @@ class ImageTrainer(Trainer):
         return result
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        """As Trainer's; the average goes along."""
         if self._average is not None and self.args.should_save:
             folder = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
             folder.mkdir(parents=True, exist_ok=True)
@@ -137,8 +134,7 @@ class _Averaging(TrainerCallback):
 def running_average(model: torch.nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of a model's weights and of its layers' statistics.
 
-    The decay rises from 0.1 to its value, min(decay, (1 + t) / (10 + t)) after t steps, so that
-    the random beginning is forgotten in short runs too.
+    The decay rises from 0.1 to its value, so that short runs too forget the random beginning.
     """
 
     @torch.no_grad()
@@ -155,19 +151,14 @@ def running_average(model: torch.nn.Module, decay: float) -> AveragedModel:
 class Bar(ProgressCallback):
     """Transformers' progress bar, without its dictionaries in between."""
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        """Nothing."""
+    def on_log(self, *args: Any, **kwargs: Any) -> None: ...
 
 
 class EpochLogger(TrainerCallback):
-    """A line for every measurement (or loss, where nothing is measured); ends what diverges.
-
-    `describe` puts the metrics into words, named as compute_metrics does.
-    """
+    """A line for every measurement (or loss, where nothing is measured); ends what diverges."""
 
     def __init__(self, describe: Callable[[dict[str, float]], str]) -> None:
-        self._describe = describe
-        self._loss = ""
+        self._describe, self._loss = describe, ""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         # Under fp16 a step with an infinite gradient is left out and the scale lowered: no harm.
@@ -203,13 +194,11 @@ class KeepOnInterrupt(TrainerCallback):
     """On Ctrl-C finish the step, save a checkpoint and stop; a later Ctrl-C stops at once."""
 
     def __init__(self) -> None:
-        self.interrupted = False
-        self._noted = 0.0
+        self.interrupted, self._noted = False, 0.0
         self._accelerator: Any = None
 
     @contextmanager
     def watching(self, accelerator: Any) -> Iterator[None]:
-        """Watch for Ctrl-C in this process and those that the accelerator trains together with."""
         self._accelerator = accelerator
         before = signal.signal(signal.SIGINT, self._note)
         try:

@@ -24,11 +24,8 @@ def tag_objective(settings: ClassifierTraining, weights: np.ndarray | None = Non
     """The loss of the settings, with a factor for each tag, (k,), and what is measured.
 
     `bce` is the mean over all decisions; `focal` and `asl` are sums over the tags, averaged over
-    the images. With `asl` and its three parameters zero this is k times `bce`.
-
-    Logits and labels are (b, k), labels in 0 … 1. `num_items_in_batch` counts the decisions in all
-    batches of one step of the optimiser, so that accumulated gradients equal those of one large
-    batch; by default those of this batch.
+    the images. Logits and labels are (b, k), labels in 0 … 1; `num_items_in_batch` counts the
+    decisions in all batches of one step of the optimiser.
     """
     smoothing = float(settings.training_args.given.get("label_smoothing_factor", 0.0))
 
@@ -86,10 +83,7 @@ def weighed_losses(
 
 
 def frequency_weights(counts: np.ndarray) -> np.ndarray:
-    """Factors that make rare tags count more, (k,) float32: 1 / sqrt(count), scaled to mean 1.
-
-    Of the counts of training images 0 counts as 1.
-    """
+    """Factors that make rare tags count more, (k,) float32: 1 / sqrt(count), scaled to mean 1."""
     weights = 1 / np.sqrt(np.maximum(counts, 1))
     return np.asarray(weights / weights.mean(), np.float32)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from src.image_models.head import coordinates
 from src.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ _LEAST_CURVATURE = 1e-6
 def out_of_fold(features: np.ndarray, labels: "csr_array", groups: np.ndarray) -> np.ndarray:
     """Each image's probabilities, (n, k) float32, from a model fitted without it and its group.
 
-    Features are (n, d), labels (n, k) of zeros and ones; duplicates share a group, (n,) int. All
-    are NaN where there is one group only.
+    Features (n, d), labels (n, k), groups of duplicates (n,); NaN where there is one group only.
     """
     from sklearn.model_selection import GroupKFold
 
@@ -34,7 +34,7 @@ def out_of_fold(features: np.ndarray, labels: "csr_array", groups: np.ndarray) -
     if count < 2:
         return np.full(labels.shape, np.nan, np.float32)
     scores = np.zeros(labels.shape, np.float32)
-    points = _coordinates(features)
+    points = coordinates(features).points
     truth = labels.astype(np.float64)
     gram, towards = points.T @ points, (truth.T @ points).T
     shares = np.asarray(labels.mean(axis=0)).ravel()
@@ -96,13 +96,3 @@ def calibrate(scores: np.ndarray, labels: "csr_array") -> np.ndarray:
         rises = slope > 0
         result[:, part] = expit(np.where(rises, slope, 0) * s + np.where(rises, offset, flat))
     return result
-
-
-def _coordinates(features: np.ndarray) -> np.ndarray:
-    """Centred features, (n, min(n, d)): with few images, in the coordinates of their span."""
-    centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
-    if len(centred) < centred.shape[1]:
-        values, vectors = np.linalg.eigh(centred @ centred.T)
-        keep = values > values[-1] * 1e-10
-        centred = vectors[:, keep] * np.sqrt(values[keep])
-    return np.asarray(centred)

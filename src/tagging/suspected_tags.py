@@ -28,15 +28,10 @@ def find_suspected_tags(
     """Tags that are probably missing or wrong, the greatest surprise first.
 
     The surprise is how far a tag's probability lies from the usual one in images with the same
-    label: a tag that the model cannot see makes none of its images suspicious.
-
-    A tag is confidently present where its probability reaches the mean of the images that have
-    it, and confidently absent where it is no higher than the mean of those that lack it. This is
-    confident learning (Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty
-    in dataset labels", 2021, section 3.1) for each tag on its own.
-
-    The probabilities (n, k) are of models that did not learn the image's tags; rows with NaN are
-    passed over.
+    label. A tag is confidently present where its probability reaches the mean of the images that
+    have it, and confidently absent where it is no higher than that of those that lack it
+    (Northcutt, Jiang and Chuang, "Confident learning", 2021, section 3.1, for each tag alone).
+    Probabilities (n, k) are of models that did not learn the image's tags; NaN is passed over.
     """
     judged = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
     if not len(judged):

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from src.dataset.labelled import LabelledImages, label_counts, some
-from src.dataset.split import PART_NAMES, TEST, TRAIN, VALIDATION
+from src.dataset.labelled import LabelledImages, label_counts
+from src.dataset.split import TEST, TRAIN, VALIDATION
 from src.errors import DataError, SettingsError
 from src.images import scan_images
 from src.settings.classifier import ClassifierTraining
 from src.tagging.selected_tags import SelectedTag, read_selected_tags, select_tags
-from src.tagging.sources import image_id, read_source
+from src.tagging.sources import image_id, note, read_source
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -41,8 +41,8 @@ class TaggedImages(LabelledImages):
 def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = None) -> TaggedImages:
     """Read the tags of a folder of images, and log what was found.
 
-    `tag_list`, a selected_tags.csv, gives the tags and their order; `tag_min_count` does not
-    apply then. What the source says of an image's part goes before `split_by_id`.
+    `tag_list`, a selected_tags.csv, gives the tags and their order instead of `tag_min_count`.
+    What the source says of an image's part goes before `split_by_id`.
     """
     directory = Path(settings.top_level_image_directory)
     files = scan_images(directory)
@@ -64,22 +64,21 @@ def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = Non
             raise DataError(f"no tag is on {least} images or more: lower tag_min_count")
     used = tuple(file for file in files if file.path in found.tags)
     names = tuple(tag.name for tag in tags)
-    given = [found.parts.get(file.path, "") for file in used]
-    parts = np.array([PART_NAMES.index(part) if part else -1 for part in given], np.int8)
+    parts = np.array([found.parts.get(file.path, -1) for file in used], np.int8)
     if settings.split_by_id:
         by_id = _parts_by_id([file.path for file in used], settings.split_by_id)
         parts = np.where(parts < 0, by_id, parts)
     labels = binary_labels([found.tags[file.path] for file in used], names)
     counts, notes = label_counts(labels, len(names)), found.notes
-    if absent := [name for name, count in zip(names, counts.tolist(), strict=True) if not count]:
-        notes += [
-            f"{len(absent)} of the listed tags are on no image in {found.name}: {some(absent)}"
-        ]
+    notes += note(
+        [name for name, count in zip(names, counts.tolist(), strict=True) if not count],
+        f"of the listed tags are on no image in {found.name}",
+    )
     data = TaggedImages(directory, used, labels, names, tuple(notes), tuple(tags), parts)
     text, mean = "%d images in %s with %d tags, %.1f per image (from %s).", labels.nnz / len(used)
     logger.info(text, len(used), directory, len(tags), mean, found.name)
-    for note in notes:
-        logger.warning("%s", note)
+    for line in notes:
+        logger.warning("%s", line)
     if few := int((counts < _LEARNABLE).sum()):
         text = "%d of the tags are on fewer than %d images and hard to learn: tag_min_count leaves "
         logger.info(text + "such tags out.", few, _LEARNABLE)

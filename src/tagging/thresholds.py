@@ -33,9 +33,8 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 def balanced_threshold(scores: np.ndarray, positive: np.ndarray) -> float:
     """The threshold t at which the decision `score >= t` has precision nearest to recall.
 
-    Where equal scores leave two candidates of which one gives no true positive at all, it is the
-    other; where both are equally far off, the lower one. Scores may be of any shape and float
-    type; `positive` are the scores of those that are really positive.
+    Of two candidates that equal scores leave it is the one that hits anything, or the lower.
+    `positive` are the scores, of any shape, of those that are really positive.
     """
     k, n = positive.size, scores.size
     if not 0 < k <= n:
@@ -63,11 +62,7 @@ class Thresholds:
     chosen_on: str = ""  # the images: "validation" or "train"; "" if unknown
 
     def of(self, tags: Sequence[SelectedTag], scope: Scope) -> np.ndarray:
-        """One threshold for each tag, (k,) float64.
-
-        With scope "tag", tags that have none take that of their category; with "category",
-        categories that have none take the overall one.
-        """
+        """For each tag, (k,) float64; where the scope has none, that of the next wider one."""
         categories = {} if scope == "global" else self.categories
         own = self.tags if scope == "tag" else {}
         return np.array(

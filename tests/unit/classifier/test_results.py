@@ -148,13 +148,3 @@ def test_spotlight_serves_the_table_on_this_computer_alone(measured):
         assert Path(frame["image"][0]) == files[0].resolve()
     finally:
         viewer.close()
-
-
-def test_spotlight_that_is_not_installed_is_one_clear_line(measured, monkeypatch):
-    import sys
-
-    from src.errors import MissingExtra
-
-    monkeypatch.setitem(sys.modules, "renumics", None)
-    with pytest.raises(MissingExtra, match="renumics-spotlight"):
-        spotlight.show([], {}, label="label", prediction="prediction")

@@ -219,13 +219,6 @@ def test_values_that_the_trainer_refuses_are_one_line(tmp_path, given, part):
     assert "\n" not in str(caught.value)
 
 
-def test_measuring_without_validation_images_is_refused(tmp_path):
-    with pytest.raises(SettingsError, match="fraction_for_validation"):
-        training_arguments(
-            training(training_args={"eval_strategy": "epoch"}), tmp_path, measured=False
-        )
-
-
 def test_augmented_images_and_blended_labels_train_too(base, tmp_path):
     colours = [(220, 30, 30), (30, 200, 40), (40, 60, 230)]
     for index in range(36):

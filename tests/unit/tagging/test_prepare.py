@@ -62,12 +62,6 @@ def test_only_files_that_hold_other_tags_are_changed(tmp_path):
     ]  # fmt: skip
 
 
-def test_an_unreadable_tag_file_stops_before_anything_is_written(tmp_path):
-    (tmp_path / "b.jpg.txt").write_bytes(b"\xff\xff")
-    with pytest.raises(DataError, match=r"b\.jpg\.txt"):
-        tag_changes(tmp_path, {"a.jpg.txt": ["x"], "b.jpg.txt": ["x"]}, STYLE)
-
-
 def test_damaged_and_repeated_images(tmp_path):
     make_images(tmp_path, 3)
     shutil.copy(tmp_path / "000.png", tmp_path / "copy.png")
@@ -93,9 +87,3 @@ def test_a_dotenv_becomes_an_arguments_file(tmp_path):
     tagging = variables["args"]["tag_images"]
     assert tagging["top_level_image_directory"] == "C:\\new\\pictures"
     assert tagging["load_model"] == "models/classifier"
-
-
-def test_a_dotenv_of_something_else(tmp_path):
-    (tmp_path / ".env").write_text("SECRET=1\n")
-    with pytest.raises(DataError, match="names no TRAINING folder"):
-        write_arguments(tmp_path / ".env", tmp_path / "out.py")

@@ -127,11 +127,6 @@ def test_what_is_written_and_that_names_cannot_break_the_page(tmp_path):
     assert "<b>dog" not in page and "Is “cat” wrong?" in page
 
 
-def test_the_likeliest_images_of_a_tag(tmp_path):
-    assert top_images(predicted(tmp_path), 2)[1] == [6, 1]
-    assert top_images(predicted(tmp_path), 0) == [[], []]
-
-
 def test_epochs_join_training_and_validation_loss(tmp_path):
     assert epochs(predicted(tmp_path).history) == [
         {"epoch": 1.0, "training_loss": 0.7, "loss": 0.5, **dict.fromkeys(COUNTS, 3)}

@@ -28,7 +28,6 @@ def write_report(
     metrics: Mapping[str, Any],
     matrix: np.ndarray,
     suspicions: Sequence[Suspicion],
-    *,
     shown: int,
     images: int,
 ) -> None:

@@ -45,10 +45,8 @@ def write_results(
         suspected.append(SuspectedLabel(data.paths[item.image], "class", label, suggested, *fit))
     write_suspected(folder / FILE_NAME, suspected)
     write_suspects(folder / PAGE, data.directory, suspected)
-    options_of_page = {"shown": shown, "images": options.report_images}
-    write_report(
-        folder / "report.html", predictions, metrics, matrix, suspicions, **options_of_page
-    )
+    images = options.report_images
+    write_report(folder / "report.html", predictions, metrics, matrix, suspicions, shown, images)
     return metrics
 
 

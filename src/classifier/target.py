@@ -1,14 +1,13 @@
 """One class for each image, the name of its folder, as a target of training and evaluation."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from src.dataset.classes import check_counts, read_categories
-from src.dataset.deduplicate import Deduplicated, deduplicate
+from src.dataset.deduplicate import deduplicate
 from src.dataset.labelled import LabelledImages, some
 from src.dataset.split import TEST, TRAIN
 from src.errors import DataError
@@ -33,6 +32,8 @@ class Classes(Target):
     """Of a new last layer it begins with equal probabilities; its names are in categories.json."""
 
     problem_type = SINGLE_LABEL
+    deduplicate = staticmethod(deduplicate)
+    probabilities = staticmethod(softmax)
 
     def __init__(self, settings: ClassifierTraining) -> None:
         self._settings = settings
@@ -50,11 +51,6 @@ class Classes(Target):
             "%d images in %d categories: %s", len(data), len(data.names), some(counts, most=20)
         )
         return data
-
-    def deduplicate(
-        self, data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarray
-    ) -> Deduplicated:
-        return deduplicate(data, sha256s, hashes)
 
     def check_parts(self, data: LabelledImages, parts: np.ndarray) -> None:
         for part in (TRAIN, TEST):
@@ -98,9 +94,6 @@ class Classes(Target):
             balanced=self._settings.weight_category_loss,
             seed=self._settings.test_pick_seed,
         )
-
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        return softmax(logits)
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -166,13 +166,9 @@ def with_image_size(source: Path, size: int, target: Path) -> Path:
     if not before:
         raise ModelError(f"{source / FILE_NAME} names no image size: image_sizes cannot be used")
     for key in config.keys() & {"size", "crop_size"}:  # what is cut off keeps its share
-        sides = config[key]
-        if isinstance(sides, dict):
-            config[key] = {
-                name: side and round(side * size / before) for name, side in sides.items()
-            }
-        elif sides:
-            config[key] = round(sides * size / before)
+        sides = config[key] if isinstance(config[key], dict) else {"": config[key]}
+        scaled = {name: side and round(side * size / before) for name, side in sides.items()}
+        config[key] = scaled.get("", scaled)
     write_text(target / FILE_NAME, json.dumps(config, indent=2) + "\n")
     return target
 

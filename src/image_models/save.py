@@ -123,8 +123,9 @@ def _save_processor(source: Path, target: Path) -> None:
         import transformers
 
         loader: Any = transformers.AutoImageProcessor
-        processor = loader.from_pretrained(source, backend="pil", trust_remote_code=False)
-        processor.save_pretrained(target)
+        loader.from_pretrained(source, backend="pil", trust_remote_code=False).save_pretrained(
+            target
+        )
 
 
 def _write_json(file: Path, content: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel
 from transformers import Trainer, TrainerCallback
-from transformers.trainer_callback import ProgressCallback
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from src.errors import ModelError
 from src.image_models.augment import augment, blend
@@ -45,6 +45,9 @@ class ImageTrainer(Trainer):
         self, settings: ClassifierTraining, preprocessing: Preprocessing, **options: Any
     ) -> None:
         super().__init__(**options)
+        self.remove_callback(PrinterCallback)
+        if self.pop_callback(ProgressCallback):
+            self.add_callback(Bar())
         device = self.args.device
         self._settings, self._size = settings, input_size(preprocessing)
         self._scale = torch.tensor(preprocessing.scale, device=device).view(3, 1, 1)
@@ -155,10 +158,13 @@ class Bar(ProgressCallback):
 
 
 class EpochLogger(TrainerCallback):
-    """A line for every measurement (or loss, where nothing is measured); ends what diverges."""
+    """A line for every measurement (or loss, where nothing is measured); ends what diverges.
 
-    def __init__(self, describe: Callable[[dict[str, float]], str]) -> None:
-        self._describe, self._loss = describe, ""
+    It is measured and saved after every n-th epoch and after the last one.
+    """
+
+    def __init__(self, describe: Callable[[dict[str, float]], str], n: int) -> None:
+        self._describe, self._n, self._loss = describe, n, ""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         # Under fp16 a step with an infinite gradient is left out and the scale lowered: no harm.
@@ -177,13 +183,6 @@ class EpochLogger(TrainerCallback):
         if said and state.is_world_process_zero:
             parts = [self._loss, self._describe(measured) if measured else ""]
             logger.info("epoch %.4g: %s", state.epoch or 0, ", ".join(filter(None, parts)))
-
-
-class EveryNthEpoch(TrainerCallback):
-    """Measure and save after every n-th epoch and after the last one only."""
-
-    def __init__(self, n: int) -> None:
-        self._n = n
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if round(state.epoch) % self._n and state.global_step < state.max_steps:

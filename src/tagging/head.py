@@ -7,7 +7,7 @@ as long as it is small: new tags start from zero weights.
 import logging
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,16 +19,13 @@ from src.image_models.target import HeadFit
 from src.progress import progress_bar
 from src.settings.classifier import ClassifierTraining
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
 logger = logging.getLogger(__name__)
 
 _ROUNDING = 1e-6  # variances below this share of the largest are errors of float32
 _BATCH = 16
 _MEASURED_AT_ONCE = 4096
 
-Labelled = tuple[np.ndarray, "csr_array"]  # features (n, d) and labels (n, k)
+Labelled = tuple[np.ndarray, Any]  # features (n, d) and sparse labels (n, k)
 
 
 def fit_head(
@@ -113,7 +110,7 @@ def _measured(
     return {"loss": total / len(logits), **objective.metrics(logits, labels)}
 
 
-def _dense(labels: "csr_array", rows: np.ndarray, device: Any) -> Any:
+def _dense(labels: Any, rows: np.ndarray, device: Any) -> Any:
     import torch
 
     return torch.from_numpy(labels[rows].toarray()).to(device, torch.float32)

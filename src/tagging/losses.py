@@ -1,8 +1,7 @@
 """Losses for images with several tags, from logits; and what is measured in training.
 
-All are linear in the labels, so that soft labels, as MixUp makes them, give the same mixture of
-losses. They use log sigmoid(x) and log sigmoid(-x) and never the logarithm of a clamped
-probability, whose gradient is zero just where the model is confidently wrong.
+All are linear in the labels, so that MixUp's give the same mixture of losses. They never take the
+logarithm of a clamped probability, whose gradient is zero where the model is confidently wrong.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -5,15 +5,12 @@ all images less the fold's own; so five folds cost little more than one fit, and
 to tune. Its scores become probabilities by a logistic curve for each tag.
 """
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from src.image_models.head import coordinates
 from src.progress import progress_bar
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 # Strengths that are tried, in units of the features' mean variance times the number of images.
 PENALTIES = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
@@ -23,10 +20,10 @@ _SCORES = 1 << 22  # calibrated at once
 _LEAST_CURVATURE = 1e-6
 
 
-def out_of_fold(features: np.ndarray, labels: "csr_array", groups: np.ndarray) -> np.ndarray:
+def out_of_fold(features: np.ndarray, labels: Any, groups: np.ndarray) -> np.ndarray:
     """Each image's probabilities, (n, k) float32, from a model fitted without it and its group.
 
-    Features (n, d), labels (n, k), groups of duplicates (n,); NaN where there is one group only.
+    Features (n, d), sparse labels (n, k), groups of duplicates (n,); NaN where there is one group.
     """
     from sklearn.model_selection import GroupKFold
 
@@ -61,7 +58,7 @@ def out_of_fold(features: np.ndarray, labels: "csr_array", groups: np.ndarray) -
     return calibrate(scores, labels)
 
 
-def calibrate(scores: np.ndarray, labels: "csr_array") -> np.ndarray:
+def calibrate(scores: np.ndarray, labels: Any) -> np.ndarray:
     """Scores (n, k) as probabilities: for each tag the logistic curve that fits its labels.
 
     Platt, "Probabilistic outputs for support vector machines", 1999, with its softened labels,

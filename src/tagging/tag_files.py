@@ -3,6 +3,7 @@
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -111,12 +112,9 @@ def _text_files(directory: Path, images: Sequence[str]) -> set[str]:
         folders.add(Path(folder).relative_to(directory).as_posix())
     found = set()
     for name in folders:
-        prefix = "" if name == "." else f"{name}/"
-        try:
-            entries = os.listdir(directory / name)
-        except OSError:  # a folder that may not be listed
-            continue
-        found |= {prefix + e for e in entries if e.endswith(".txt") and not e.startswith(".")}
+        with suppress(OSError):  # a folder that may not be listed
+            names = [entry for entry in os.listdir(directory / name) if entry.endswith(".txt")]
+            found |= {PurePosixPath(name, n).as_posix() for n in names if not n.startswith(".")}
     return found
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from src.images import scan_images
 from src.settings.classifier import ClassifierTraining
 from src.tagging.selected_tags import SelectedTag, read_selected_tags, select_tags
 from src.tagging.sources import image_id, note, read_source
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +82,8 @@ def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = Non
     return data
 
 
-def binary_labels(tag_lists: Sequence[Sequence[str]], names: Sequence[str]) -> "csr_array":
-    """(n, k) uint8: 1 where image i has tag j; tags that are not among the names do not count."""
+def binary_labels(tag_lists: Sequence[Sequence[str]], names: Sequence[str]) -> Any:
+    """Sparse, (n, k) uint8: 1 where image i has tag j of the names."""
     from scipy.sparse import csr_array
 
     column = {name: index for index, name in enumerate(names)}
@@ -108,9 +105,8 @@ def _parts_by_id(paths: Sequence[str], id_ranges: str) -> np.ndarray:
         )
     low, high, test_low, test_high = map(int, match.groups())
     parts = np.full(len(paths), -1, np.int8)
-    for index, path in enumerate(paths):
-        if (number := image_id(path)) is not None:
-            last = number % 1000
-            held_out = VALIDATION if low <= last <= high else TRAIN
-            parts[index] = TEST if test_low <= last <= test_high else held_out
+    for index, number in enumerate(map(image_id, paths)):
+        if number is not None:
+            held_out = VALIDATION if low <= number % 1000 <= high else TRAIN
+            parts[index] = TEST if test_low <= number % 1000 <= test_high else held_out
     return parts

@@ -1,7 +1,7 @@
 """A trained tagging model at work: an image in, a probability for each tag out.
 
-Each of its networks is a `model.onnx` on ONNX Runtime, which needs neither torch nor transformers,
-or the model's own weights on torch. Of an ensemble's networks the mean is taken.
+Its networks are `model.onnx` files, which need no torch, or weights on torch; an ensemble's tags
+have their mean.
 """
 
 import json

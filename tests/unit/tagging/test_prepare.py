@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 
-from src.errors import DataError
 from src.images import ImageFile
 from src.settings import PrepareTags
 from src.settings.tags import TagFiles
@@ -69,9 +68,11 @@ def test_damaged_and_repeated_images(tmp_path):
     (tmp_path / "002.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.png").write_bytes(b"")
     names = sorted(path.name for path in tmp_path.iterdir())
-    check = check_images(tmp_path, [ImageFile(name, 0, 0) for name in [*names, "gone.png"]])
-    assert check.unreadable.keys() == {"002.png", "empty.png", "gone.png"}
-    assert check.duplicates == [["000.png", "copy.png"]]
+    unreadable, copies = check_images(
+        tmp_path, [ImageFile(name, 0, 0) for name in [*names, "gone.png"]]
+    )
+    assert unreadable.keys() == {"002.png", "empty.png", "gone.png"}
+    assert copies == [["000.png", "copy.png"]]
 
 
 def test_a_dotenv_becomes_an_arguments_file(tmp_path):

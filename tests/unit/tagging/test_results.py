@@ -9,7 +9,7 @@ from src.dataset.suspected_labels import read_suspected
 from src.errors import ModelError
 from src.image_models.target import Images, Predictions
 from src.images import scan_images
-from src.tagging.results import epochs, measure, thresholds_of, top_images, write_results
+from src.tagging.results import epochs, measure, thresholds_of, write_results
 from src.tagging.selected_tags import SelectedTag, write_selected_tags
 from src.tagging.tagged_images import TaggedImages
 from src.tagging.taggers import members, open_tagger
@@ -55,18 +55,9 @@ def predicted(folder):
     names = tuple(tag.name for tag in TAGS)
     data = TaggedImages(folder, files, labels, names, tags=tuple(TAGS))
     parts = np.array([TRAIN, TRAIN, TRAIN, VALIDATION, VALIDATION, VALIDATION, TEST, TEST])
-    p = np.array(
-        [
-            [0.9, 0.1],
-            [0.8, 0.9],
-            [0.3, 0.8],
-            [0.7, 0.2],
-            [0.6, 0.3],
-            [0.4, 0.9],
-            [0.9, 0.95],
-            [0.2, 0.1],
-        ]
-    ).astype(np.float32)
+    cat = [0.9, 0.8, 0.3, 0.7, 0.6, 0.4, 0.9, 0.2]
+    dog = [0.1, 0.9, 0.8, 0.2, 0.3, 0.9, 0.95, 0.1]
+    p = np.array([cat, dog], np.float32).T
     history = [
         {"loss": 0.7, "epoch": 1.0},
         {"eval_loss": 0.5, "epoch": 1.0, **{f"eval_{name}": 3 for name in COUNTS}},
@@ -93,12 +84,8 @@ def test_thresholds_come_from_validation_and_metrics_from_test(tmp_path):
     assert test["threshold"] == pytest.approx(0.6)
     assert test["map"] == pytest.approx(1.0)  # of the cats; no test image has the dog
     assert [found[part]["n"] for part in ("train", "validation", "all")] == [3, 3, 8]
-    assert [part["slice"] for part in found["slices"]] == [
-        "all tags",
-        "all tags from #1 down",
-        "general",
-        "character",
-    ]
+    names = ["all tags", "all tags from #1 down", "general", "character"]
+    assert [part["slice"] for part in found["slices"]] == names
 
 
 def test_what_is_written_and_that_names_cannot_break_the_page(tmp_path):

@@ -135,9 +135,6 @@ def test_a_database_in_the_danbooru_layout(tmp_path):
     assert ["cover.jpg" in source.notes[0], "8.jpg" in source.notes[1]] == [True, True]
     assert file.stat().st_size  # opened for reading: nothing beside it
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
-
-
-def test_a_database_without_categories(tmp_path):
     source = read_database(database(tmp_path / "t.db", category=False), ["7.jpg"])
     assert source.categories == {"cat": 0, "reimu": 0}
 

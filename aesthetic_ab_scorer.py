@@ -12,7 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from src.script import command, run
-from src.settings import ABScorer
+from src.settings.rating import ABScorer
 
 if TYPE_CHECKING:
     from src.aesthetic.predictor import Predictor

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.script import command, run
-from src.settings import AestheticTraining
+from src.settings.aesthetic_training import AestheticTraining
 
 if TYPE_CHECKING:
     from src.aesthetic.lineage import Ancestor, Start

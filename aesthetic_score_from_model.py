@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from src.script import command, run
-from src.settings import ScoreFromModel
+from src.settings.rating import ScoreFromModel
 
 if TYPE_CHECKING:
     from src.rating.session import RatingDatabase

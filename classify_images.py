@@ -8,7 +8,7 @@ from typing import Any
 
 from src.errors import DataError, SettingsError
 from src.script import run
-from src.settings import ClassifyImages
+from src.settings.use_models import ClassifyImages
 
 
 def main(settings: ClassifyImages) -> None:

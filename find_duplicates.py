@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from src.script import run
-from src.settings import FindDuplicates
+from src.settings.housekeeping import FindDuplicates
 
 
 def main(settings: FindDuplicates) -> None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from src.script import run
-from src.settings import PruneFeatures
+from src.settings.housekeeping import PruneFeatures
 
 logger = logging.getLogger(__name__)
 

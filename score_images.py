@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.script import command, run
-from src.settings import ScoreImages
+from src.settings.use_models import ScoreImages
 
 if TYPE_CHECKING:
     from src.scoring.scored import Scored

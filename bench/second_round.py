@@ -35,7 +35,7 @@ from src.dataset.scores import DataHolder
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.features import open_extractors
 from src.rating.session import RatingDatabase
-from src.settings import AestheticTraining
+from src.settings.aesthetic_training import AestheticTraining
 
 FAST_DISK = "/dev/shm" if os.path.isdir("/dev/shm") else None  # every choice is synced
 INSIDE = 240

@@ -91,7 +91,7 @@ def test_without_test_images_nothing_is_claimed(measured, tmp_path):
 def test_the_chance_level_is_that_of_the_training_images(measured):
     parts = np.full(60, TRAIN, np.int8)
     parts[:24] = parts[30:40] = TEST  # 6 and 20 images are left to train on
-    found = measure(replace(measured, parts=parts), 0)["test"]
+    found = measure(replace(measured, parts=parts))["test"]
     assert found["chance"] == pytest.approx(24 / 34 * 6 / 26 + 10 / 34 * 20 / 26)
     assert found["majority"] == pytest.approx(10 / 34)
 

@@ -16,7 +16,7 @@ from src.scoring import ray_engine
 from src.scoring.object_store import is_uri, reader, scan
 from src.scoring.ray_engine import RayEngine
 from src.scoring.scored import score_folder
-from src.settings import ScoreImages
+from src.settings.use_models import ScoreImages
 from tests.conftest import make_images
 
 pytest.importorskip("pyarrow")

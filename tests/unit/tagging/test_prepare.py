@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from src.images import ImageFile
-from src.settings import PrepareTags
+from src.settings.housekeeping import PrepareTags
 from src.settings.tags import TagFiles
 from src.tagging.dotenv import write_arguments
 from src.tagging.prepare import check_images, plan_tags

@@ -13,7 +13,7 @@ from src.evaluation.label_errors import Suspicion
 from src.evaluation.verdicts import classification_verdicts
 from src.image_models.target import Predictions
 from src.reports.html import write_page
-from src.reports.plots import BLUE, GREY, ORANGE, plot
+from src.reports.plots import BLUE, GREY, ORANGE, in_percent, plot
 from src.reports.thumbnails import image_rows
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ def _plots(predictions: Predictions, shown: int) -> list[tuple[str, Markup, str]
     ]
     if sum("eval_log_loss" in row for row in history) > 1:
         curve = plot(lambda axes: _curve(axes, history))
-        plots.append(("Training", curve, "The epoch with the lowest validation loss was kept."))
+        plots.append(
+            ("How training went", curve, "The epoch with the lowest validation loss was kept.")
+        )
     return plots
 
 
@@ -77,6 +79,7 @@ def _reliability(axes: "Axes", rows: Sequence[Mapping[str, float]]) -> None:
     axes.scatter(confidence, accuracy, s=sizes, color=BLUE, alpha=0.75, linewidths=0)
     axes.set(xlabel="probability it gives its answer", ylabel="share of right answers")
     axes.set(xlim=(0, 1.03), ylim=(-0.03, 1.03))
+    in_percent(axes)
 
 
 def _curve(axes: "Axes", history: Sequence[Mapping[str, Any]]) -> None:

@@ -17,6 +17,7 @@ from src.evaluation.verdicts import classification_verdicts
 from src.image_models.target import Images, Predictions
 from src.reports import spotlight
 from src.settings.keys import EvaluationArgs
+from tests.browser import faults
 from tests.conftest import make_images
 
 
@@ -148,3 +149,9 @@ def test_spotlight_serves_the_table_on_this_computer_alone(measured):
         assert Path(frame["image"][0]) == files[0].resolve()
     finally:
         viewer.close()
+
+
+@pytest.mark.browser
+def test_the_page_can_be_read_on_every_screen(browser, measured, tmp_path):
+    write(tmp_path / "model", measured)
+    assert faults(browser, (tmp_path / "model" / "report.html").as_uri()) == []

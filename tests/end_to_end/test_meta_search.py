@@ -207,13 +207,6 @@ def test_two_processes_work_on_one_search(folder, tmp_path):
     assert max(len(table(tmp_path / name)) for name in ("1", "2")) == states.count("COMPLETE")
 
 
-def test_a_database_that_is_not_there_is_one_line(folder, tmp_path):
-    words = [*SMALL, "--meta_search=optuna", "--meta_storage=sqlite:///no/such/folder/meta.db"]
-    done = run(tmp_path, folder, *words)
-    assert done.returncode == 2
-    assert "meta_storage" in done.stderr and "Traceback" not in done.stderr
-
-
 def test_several_mlps_are_one_model_with_uncertainty(folder, tmp_path):
     words = ["--head=mlp", "--mlp_members=3", *SMALL[4:], "--training_args.num_train_epochs=30",
              "--training_args.learning_rate=1e-2", "--aesthetic_model_dropouts=[]"]  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from src.evaluation.proportion import FEWEST_REPEATS, Proportion, ceiling
+from src.text import counted
 
 Interval = Sequence[float]
 Level = Literal["unknown", "chance", "uncertain", "clear"]
@@ -119,7 +120,7 @@ def picked(said: Proportion) -> list[str]:
 
 
 def choices_left_out(number: int) -> str:
-    return f"{number:,} choices show images from an earlier training and are not counted."
+    return f"Not counted: {counted(number, 'choice')} between images from an earlier training."
 
 
 def no_test(*, seen: int, images: int) -> str:
@@ -162,15 +163,15 @@ def started_afresh(seen: int) -> str:
 
 def corrected_by_new_images(new: int) -> str:
     return (
-        f"The model to start from is corrected with the {new:,} training images new to it; "
+        f"The model to start from is corrected with {counted(new, 'training image')} new to it; "
         "that orders them better than learning from all images afresh."
     )
 
 
 def only_unseen(images: int) -> str:
     return (
-        f"Cuts, plots and suspected labels cover only the {images:,} images that the model was not "
-        "trained on."
+        f"Cuts, plots and suspected labels cover only {counted(images, 'image')}: those that the "
+        "model was not trained on."
     )
 
 
@@ -227,8 +228,10 @@ def suspected(n: int, expected_wrong: float | None) -> list[str]:
     """How many labels are worth a look, and how many of them are expected to be wrong."""
     if not n:
         return []
-    expected = f"; about {expected_wrong:,.0f} of them probably are" if expected_wrong else ""
-    return [f"{n:,} labels may be wrong{expected}: look at them on the page suspects.html."]
+    number = round(expected_wrong or 0)
+    expected = f"; about {number:,} of them probably {'is' if number == 1 else 'are'}"
+    labels = f"{counted(n, 'label')} may be wrong{expected if expected_wrong else ''}"
+    return [f"{labels}: to be decided on the page suspects.html."]
 
 
 _HEADS = {
@@ -316,7 +319,7 @@ def tagging_verdicts(metrics: Mapping[str, Any]) -> list[str]:
 def _tested_on(metrics: Mapping[str, Any]) -> str:
     known = not metrics["unknown_training_images"]
     seen = "that training never saw" if known else "that training may have seen"
-    return f"{metrics['test']['n']} test images {seen}"
+    return f"{counted(metrics['test']['n'], 'test image')} {seen}"
 
 
 def _untested(metrics: Mapping[str, Any]) -> list[str]:

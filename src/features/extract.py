@@ -18,6 +18,7 @@ from src.images import ImageFile, read_file
 from src.images.perceptual_hash import HASHED_SIDE, perceptual_hash
 from src.images.read_ahead import read_ahead
 from src.progress import progress_bar
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,8 @@ def compute_features(
         unreadable |= _fill(readable, extractor, store, batch_size, engine)
     if unreadable:
         named = "\n".join(f"  {path}: {why}" for path, why in list(unreadable.items())[:10])
-        logger.warning("%d images cannot be read and are left out:\n%s", len(unreadable), named)
+        number = counted(len(unreadable), "image")
+        logger.warning("Left out: %s that cannot be read:\n%s", number, named)
     known = store.known_files(files)
     paths = [file.path for file in files if file.path not in unreadable and file.path in known]
     if not paths:

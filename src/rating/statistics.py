@@ -8,11 +8,11 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from src.errors import counted
 from src.evaluation.proportion import NONE, Proportion, ceiling
 from src.rating.models.graph import Floats, Ints
 from src.rating.models.order import OrderQuality
 from src.rating.storage.choice_rows import ANSWERS, Event
+from src.text import counted
 
 FEWEST = 10
 """trials below which nothing is said of a proportion"""
@@ -193,7 +193,7 @@ def of_order(order: OrderQuality) -> str:
     now, later = (round(100 * value) for value in (order.now, order.later))
     if order.can_stop:
         return f"order about {now}% there: you can stop"
-    return f"order about {now}% there; {order.more:,} more choices: {later}%"
+    return f"order about {now}% there; {counted(order.more, 'more choice')}: {later}%"
 
 
 def against_a_coin(audit: Proportion) -> str:

@@ -28,6 +28,7 @@ from src.errors import DataError
 from src.rating.storage import choice_rows as rows
 from src.rating.storage.choice_rows import Event, Start, as_count
 from src.rating.storage.score_file import is_score, read_bytes, set_aside
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -226,8 +227,8 @@ class ChoiceLog:
         self._connect()
         self._prepare()
         notice = (
-            f"{self.path} was damaged ({damage}): {kept:,} choices are intact and kept, "
-            f"{written - kept:,} are lost; the damaged file is {copy.name}"
+            f"{self.path} was damaged ({damage}): {counted(kept, 'choice')} intact and kept, "
+            f"{written - kept:,} lost; the damaged file is {copy.name}"
         )
         logger.warning(notice)
         self.notices.append(notice)

@@ -160,7 +160,7 @@ def test_a_damaged_log_is_set_aside_and_what_is_whole_is_kept(tmp_path, damage):
         kept = [int(event.left.removesuffix(".png")) for event in log.events]
         assert kept == sorted(kept)
         assert 20 < len(kept) < 60
-        lost = f"{len(kept)} choices are intact and kept, {60 - len(kept)} are lost"
+        lost = f"{len(kept)} choices intact and kept, {60 - len(kept)} lost"
         assert lost in notice
         assert {event.outcome for event in log.events} == {"left"}
         assert log.starts == {"old.png": Start("old.png", 0.5, "file")}

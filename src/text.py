@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Sequence
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """As in "1 image" and "1,200 images"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+def counted(number: int, noun: str) -> str:
+    """As in "1 image", "1,200 images" and "2 copies"."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def first_of(lines: Sequence[str], most: int) -> list[str]:

@@ -41,8 +41,8 @@ def write_report(
         path,
         "classifier.html",
         title="Your classifier",
-        subtitle=f"{counted(len(data), 'image')} in {len(data.names)} categories of "
-        f"{data.directory.resolve().name}",
+        subtitle=f"{counted(len(data), 'image')} in "
+        f"{counted(len(data.names), 'category')} of {data.directory.resolve().name}",
         metrics=metrics,
         summary=[*classification_verdicts(metrics), *data.notes],
         shown=PART_NAMES[shown],

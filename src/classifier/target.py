@@ -49,9 +49,9 @@ class Classes(Target):
             f"{name} {count}" for name, count in zip(data.names, data.counts.tolist(), strict=True)
         ]
         logger.info(
-            "%s in %d categories: %s",
+            "%s in %s: %s",
             counted(len(data), "image"),
-            len(data.names),
+            counted(len(data.names), "category"),
             some(counts, most=20),
         )
         return data

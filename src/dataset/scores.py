@@ -143,7 +143,7 @@ class DataHolder(FolderImages):
         if self.unscored:
             logger.info("Not used, for want of a score: %s.", counted(len(self.unscored), "image"))
         if self.missing:
-            entries = counted(len(self.missing), "entry", "entries")
+            entries = counted(len(self.missing), "entry")
             text = "Without an image: %s of %s: %s"
             logger.warning(text, entries, self.source, some(self.missing))
 

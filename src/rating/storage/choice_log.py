@@ -54,11 +54,7 @@ class _Damaged(Exception):
 
 
 class ChoiceLog:
-    """The open log of one folder, owned by one process.
-
-    Raises a DataError where the folder cannot be written, or the log is open elsewhere, damaged
-    beyond reading, or made by a newer version of this program.
-    """
+    """The open log of one folder, owned by one process."""
 
     events: list[Event]  # that still stand, in the order they happened
     starts: dict[str, Start]  # the score each image began with, where it had one

@@ -36,7 +36,7 @@ def main(settings: ScoreFromModel) -> None:
         directory,
         predictor,
         reopen_extractors(predictor, device=settings.device),
-        store_folder=Path(settings.feature_store) if settings.feature_store else None,
+        store_folder=settings.feature_store,
         batch_size=settings.evaluation_args.per_device_eval_batch_size,
     )
     predictions = dict(zip(scored.paths, scored.scores.tolist(), strict=True))

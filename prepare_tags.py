@@ -53,14 +53,14 @@ def prepare(settings: PrepareTags) -> None:
 def report(settings: PrepareTags, directory: Path, images: Sequence[ImageFile]) -> None:
     """Counts, files without their counterpart, images that are damaged or there twice."""
     source = read_sidecars(directory, [image.path for image in images], settings)
-    check = check_images(directory, images)
+    unreadable, copies = check_images(directory, images)
     tags = select_tags(source.tags.values())
     print(f"{len(images)} images, {len(source.tags)} with a tag file, {len(tags)} tags")
     show("tag", [f"{tag.count:>7}  {tag.name}" for tag in tags])
     for note in source.notes:
         print(note)
-    show("unreadable image", [f"{path}: {why}" for path, why in check.unreadable.items()])
-    show("the same image more than once", [" = ".join(group) for group in check.duplicates])
+    show("unreadable image", [f"{path}: {why}" for path, why in unreadable.items()])
+    show("the same image more than once", [" = ".join(group) for group in copies])
     if settings.write_tag_list:
         file = Path(settings.write_tag_list)
         write_selected_tags(file, tags)

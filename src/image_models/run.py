@@ -15,8 +15,7 @@ from src.dataset.split import TEST, TRAIN
 from src.dataset.trained_on import TrainedOn
 from src.files import evaluation_folder
 from src.image_models.backbone import open_classifier
-from src.image_models.images import features_of, look_at
-from src.image_models.target import Predictions, Target
+from src.image_models.target import Predictions, Target, features_of, look_at
 from src.image_models.train import provenance, train
 from src.settings.classifier import ClassifierTraining
 
@@ -34,10 +33,7 @@ class Outcome(NamedTuple):
 def train_or_evaluate(
     settings: ClassifierTraining, target: Target, models: Sequence[Path] = ()
 ) -> Outcome | None:
-    """Do what the mode says; None in the processes beside the main one of a `torchrun`.
-
-    Without training `models` are evaluated, or `load_model` alone.
-    """
+    """Train, or evaluate `models`, by default load_model; None beside `torchrun`'s main process."""
     saved = Path(settings.save_model)
     if settings.trains:
         predictions = train(settings, target)
@@ -68,8 +64,7 @@ def _evaluate(
 ) -> list[Predictions]:
     """What each of several models, of the same classes or tags, says of the images of the folder.
 
-    Images that any of the models has seen count as training images, and all others as test
-    images, whatever the seed and wherever they lie.
+    Images that any of the models has seen count as training images, all others as test images.
     """
     data = target.read(folders[0], only_known=True)
     images = look_at(settings, target, data)

@@ -15,7 +15,7 @@ from src.settings.classifier import ClassifierTraining
 from src.tagging import selected_tags
 from src.tagging.results import measure, thresholds_of, write_results
 from src.tagging.selected_tags import SelectedTag, write_selected_tags
-from src.tagging.taggers import ENSEMBLE_FILE, members, write_ensemble
+from src.tagging.taggers import members, write_ensemble
 from src.tagging.target import Tags
 from src.tagging.thresholds import Thresholds, load_thresholds, save_thresholds
 
@@ -33,10 +33,8 @@ def run(settings: ClassifierTraining) -> Iterator[str]:
     joining = not settings.trains and len(models) > 1 and not loaded.is_dir()
     if joining:
         _check_ensemble(Path(settings.save_model), models)
-    elif (loaded / ENSEMBLE_FILE).is_file():
-        models = members(loaded)
     else:
-        models = [loaded]
+        models = members(loaded)
     outcome = train_or_evaluate(settings, Tags(settings), models)
     if outcome is None:
         return

@@ -75,10 +75,11 @@ def test_one_kind_alone_is_refused(tmp_path):
 
 
 def test_copies_and_conflicts():
-    found = distinct([b"a", b"b", b"a", b"c", b"b", b"b"], np.array([1, 0, 1, 1, 1, 0]))
-    assert found.kept.tolist() == [0, 3]
-    assert found.conflicts == [[1, 4, 5]]
-    assert found.copies == [2]
+    contents = [b"a", b"b", b"a", b"c", b"b", b"b"]
+    kept, (conflicts, copies) = distinct("012345", contents, np.array([1, 0, 1, 1, 1, 0]))
+    assert kept.tolist() == [0, 3]
+    assert conflicts.endswith("not used: 1 = 4 = 5.")
+    assert copies == "1 copies of other images are left out: 2."
 
 
 @pytest.mark.parametrize(("images", "features"), [(300, 6), (60, 200)])

@@ -11,7 +11,8 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from src.script import command, run
+from src.script import run
+from src.settings.aesthetic_training import AestheticTraining
 from src.settings.rating import ABScorer
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def main(settings: ABScorer) -> None:
     from src.window.background import BackgroundTask
 
     directory = Path(settings.top_level_image_directory)
-    store_folder = Path(settings.feature_store) if settings.feature_store else None
+    store_folder = settings.feature_store
     behind: list[BackgroundTask] = []
     with RatingDatabase(
         directory,
@@ -49,14 +50,13 @@ def main(settings: ABScorer) -> None:
         rate(database, height=settings.ab_scorer_size, report=print, behind=behind)
         statistics = database.statistics()
     print(statistics.report())
-    folder = {"top_level_image_directory": directory}
     print(f"\nSaved in {directory / 'score.json'}.")
-    print(f"To continue rating: {command('aesthetic_ab_scorer', **folder)}")
-    print(f"Next: {command('aesthetic_predictor_training', **folder)}")
+    print(f"To continue rating: {settings.command()}")
+    print(f"Next: {settings.command(AestheticTraining)}")
 
 
 def use_features(
-    database: "RatingDatabase", store_folder: Path | None, preferred: str, stop: Event
+    database: "RatingDatabase", store_folder: Path | str, preferred: str, stop: Event
 ) -> None:
     """Give the database the features kept for the folder; the built-in ones if none are."""
     from src.errors import DataError
@@ -90,7 +90,7 @@ def use_model(
     database: "RatingDatabase",
     predictor: "Predictor",
     device: str,
-    store_folder: Path | None,
+    store_folder: Path | str,
     stop: Event,
 ) -> None:
     """Give the database the model's scores, for the odd-one-out statistics."""

@@ -10,7 +10,7 @@ import numpy as np
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.predictor import Predictor, prepared
-from src.dataset.deduplicate import distinct, report_conflicts
+from src.dataset.deduplicate import distinct
 from src.dataset.duplicates import groups as duplicate_groups
 from src.dataset.scores import DataHolder
 from src.dataset.split import check_parts
@@ -20,8 +20,6 @@ from src.features import Extractor, compute_features, open_store
 
 @dataclass(frozen=True)
 class RatedFeatures:
-    """Rated images with their features."""
-
     holder: DataHolder  # the images and their scores, readable ones only
     features: np.ndarray  # (n, d) float32
     blocks: tuple[int, ...]  # how many of the d features each extractor gives
@@ -57,10 +55,6 @@ class RatedFeatures:
         parts = (self.inputs(start), self.targets, self.holder.weights, self.groups)
         return TrainingSet.of(*(part[rows] for part in parts))
 
-    def seen_by(self, model: TrainedOn) -> np.ndarray:
-        """Which images a model has seen, or a near duplicate of them, (n,) bool."""
-        return model.seen(self.sha256s, self.hashes, self.groups)
-
     def trained_on(self) -> TrainedOn:
         """The training images, and what the extractors were trained on."""
         rows = np.flatnonzero(self.train).tolist()
@@ -90,17 +84,14 @@ def load_rated_features(
     holder: DataHolder,
     extractors: Sequence[Extractor],
     *,
-    store_folder: Path | None = None,
+    store_folder: Path | str = "",
     batch_size: int = 32,
     binary: bool = False,
 ) -> RatedFeatures:
     """Compute the features that are not kept yet and find duplicates; nothing is held back yet.
 
-    Args:
-        extractors: whose features are joined, in this order.
-        store_folder: where features are kept; None: beside the images.
-        binary: the scores are labels 1 and 0: copies are left out, images under both labels as
-            well, and each label gives its share to the test images.
+    Features are kept beside the images, unless in `store_folder`. With `binary` labels copies are
+    left out, images under both labels as well, and each label gives its share to the test images.
     """
     with open_store(holder.directory, store_folder) as store:
         table = compute_features(
@@ -109,11 +100,10 @@ def load_rated_features(
     holder = holder.only(table.paths)
     sha256s, hashes, vectors = table.sha256s, table.perceptual_hashes, table.vectors
     if binary:
-        found = distinct(sha256s, holder.scores)
-        report_conflicts(table.paths, found)
-        holder = holder.only([table.paths[index] for index in found.kept])
-        sha256s = [sha256s[index] for index in found.kept]
-        hashes, vectors = hashes[found.kept], vectors[found.kept]
+        kept, _ = distinct(table.paths, sha256s, holder.scores)
+        holder = holder.only([table.paths[index] for index in kept])
+        sha256s = [sha256s[index] for index in kept]
+        hashes, vectors = hashes[kept], vectors[kept]
     groups = duplicate_groups(sha256s, hashes)
     none = np.zeros(len(sha256s), dtype=bool)
     trained_on = TrainedOn()

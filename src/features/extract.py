@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -14,7 +14,7 @@ from PIL import Image
 from src.errors import DataError
 from src.features.extractor import Extractor, FileNameExtractor, ImageExtractor
 from src.features.store import FeatureStore
-from src.images import ImageFile, read_file
+from src.images import ImageFile, open_file
 from src.images.perceptual_hash import HASHED_SIDE, perceptual_hash
 from src.images.read_ahead import read_ahead
 from src.progress import progress_bar
@@ -52,8 +52,8 @@ class Computed(NamedTuple):
     problem: str | None = None
 
 
-# The content of an image by its path; an OSError where it cannot be read.
-Read = Callable[[str], bytes]
+# Opens an image file by its path; an OSError where it cannot be read.
+Open = Callable[[str], BinaryIO]
 
 # Where and how features are computed: files, an extractor that is not loaded yet (None: contents
 # and hashes alone), contents (sha256) that may be passed over, and images in one pass through the
@@ -80,7 +80,7 @@ def compute_features(
     each time. Without extractors the store gets contents and perceptual hashes alone. `workers`
     are the threads that read and decode, by default one for each processor.
     """
-    engine = engine or local_engine(lambda path: read_file(directory / path), workers)
+    engine = engine or local_engine(lambda path: open_file(directory / path), workers)
     unreadable: dict[str, str] = {}
     looking: list[ImageExtractor | None] = [
         each for each in extractors if not isinstance(each, FileNameExtractor)
@@ -114,7 +114,7 @@ def compute_features(
     )
 
 
-def local_engine(read: Read, workers: int | None = None) -> Engine:
+def local_engine(read: Open, workers: int | None = None) -> Engine:
     """Computing in this process."""
 
     def compute(
@@ -170,7 +170,7 @@ def _fill(
 
 
 def compute_batches(
-    read: Read,
+    read: Open,
     files: Sequence[ImageFile],
     extractor: ImageExtractor | None,
     done: set[bytes],

@@ -111,11 +111,3 @@ def test_given_parts_go_before_the_draw_and_copies_follow(folder, caplog):
         mask = holder.test_mask(contents, groups, fraction=0, seed=1)
     assert mask.tolist() == [True, True, False, True]
     assert "1 images that scores.csv puts into training" in caplog.text
-
-
-def test_report_tells_numbers_and_names(folder, caplog):
-    (folder / "scores.csv").write_text("relative_path,score\ne.png,1\nx.png,2\n", encoding="utf-8")
-    with caplog.at_level(logging.INFO):
-        DataHolder.from_folder(folder).report()
-    assert "1 images" in caplog.text and "4 images have none" in caplog.text
-    assert "x.png" in caplog.text

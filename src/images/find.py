@@ -1,11 +1,15 @@
 """Which files below a folder are images."""
 
+import logging
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from src.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
@@ -35,10 +39,21 @@ def scan_images(directory: Path) -> list[ImageFile]:
             f"there is no folder {str(directory)!r}: "
             "set top_level_image_directory to the folder that holds your images"
         )
-    return sorted(_walk(str(directory), "", (os.path.realpath(directory),)))
+    strange: list[str] = []
+    found = sorted(_walk(str(directory), "", (os.path.realpath(directory),), strange))
+    if strange and strange != _named.get(directory):
+        what = "files are passed over, because their names are not text or they lead nowhere"
+        logger.warning("%d %s: %s", len(strange), what, ", ".join(map(ascii, strange)))
+        _named[directory] = strange
+    return found
 
 
-def _walk(folder: str, prefix: str, ancestors: tuple[str, ...]) -> Iterator[ImageFile]:
+_named: dict[Path, list[str]] = {}  # what was named of each folder, once
+
+
+def _walk(
+    folder: str, prefix: str, ancestors: tuple[str, ...], strange: list[str]
+) -> Iterator[ImageFile]:
     try:
         entries = list(os.scandir(folder))
     except OSError:  # a folder that may not be listed
@@ -52,9 +67,10 @@ def _walk(folder: str, prefix: str, ancestors: tuple[str, ...]) -> Iterator[Imag
             if entry.is_dir():
                 real = os.path.realpath(entry.path)
                 if real not in ancestors:
-                    yield from _walk(entry.path, f"{prefix}{name}/", (*ancestors, real))
-            elif os.path.splitext(name)[1].lower() in EXTENSIONS and entry.is_file():
+                    yield from _walk(entry.path, f"{prefix}{name}/", (*ancestors, real), strange)
+            elif os.path.splitext(name)[1].lower() in EXTENSIONS:
                 status = entry.stat()
-                yield ImageFile(prefix + name, status.st_size, status.st_mtime_ns)
+                if stat.S_ISREG(status.st_mode):
+                    yield ImageFile(prefix + name, status.st_size, status.st_mtime_ns)
         except (OSError, UnicodeEncodeError):  # gone, a link to nowhere, or bytes that are no text
-            continue
+            strange.append(prefix + name)

@@ -78,7 +78,8 @@ def choices(
         for path in paths:  # the database looks whether an image is still there
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).touch()
-        with RatingDatabase(folder, images=paths, features=vectors, seed=seed) as database:
+        with RatingDatabase(folder, images=paths, seed=seed) as database:
+            database.set_features(vectors)
             for _ in range(each * len(paths)):
                 left, right = database.next_pair()
                 p = 1 / (1 + np.exp(-factor * (taste[left] - taste[right])))

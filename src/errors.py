@@ -30,6 +30,11 @@ class MissingExtra(UserError):
         )
 
 
+def counted(number: int, noun: str) -> str:
+    """As in "1 image" and "1,200 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def first_line(error: Exception) -> str:
     """The first line of what another library's error says, or its name."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

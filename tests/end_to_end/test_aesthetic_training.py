@@ -229,7 +229,8 @@ def test_rating_training_and_going_on_are_measured_by_choices(folder, tmp_path):
         table = compute_features(images, holder.files, open_extractors("builtin"), store)
     features = dict(zip(table.paths, table.vectors, strict=True))
     rng = np.random.default_rng(0)
-    with RatingDatabase(images, features=features, seed=0) as database:
+    with RatingDatabase(images, seed=0) as database:
+        database.set_features(features)
         for _ in range(160):
             left, right = database.next_pair()
             chance = 1 / (1 + np.exp(-6 * (taste[left] - taste[right])))
@@ -305,21 +306,6 @@ def test_the_mlp_trains_as_training_args_say_and_goes_on(folder, tmp_path, loss)
     near = np.mean([np.corrcoef(a.ravel(), weights[1][key].ravel())[0, 1]
                     for key, a in weights[0].items() if a.ndim == 2 and a.size > 100])  # fmt: skip
     assert near > 0.9  # from these weights, not from others at random
-
-
-def test_meta_tries_every_combination_and_saves_a_model_with_the_best(folder, tmp_path):
-    words = ["--mode=meta", "--meta_epochs=[2,8]", "--meta_lr=[1e-3]", "--meta_batch=[8,16]"]
-    done = run(tmp_path, *settings(folder, *words))
-    assert done.returncode == 0, done.stderr
-    with (tmp_path / "meta.txt").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["epochs", "lr", "batch", "train_loss", "eval_loss", "ab"]
-    assert {(row["epochs"], row["batch"]) for row in rows} == {
-        ("2", "8"), ("2", "16"), ("8", "8"), ("8", "16"),
-    }  # fmt: skip
-    best = max(rows, key=lambda row: float(row["ab"]))
-    assert f"epochs {best['epochs']}, " in done.stderr
-    assert (tmp_path / "model" / "model.safetensors").exists()
 
 
 def test_clip_features_also_give_a_comfyui_file(folder, tmp_path):

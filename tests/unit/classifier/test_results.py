@@ -17,6 +17,7 @@ from src.evaluation.verdicts import classification_verdicts
 from src.image_models.target import Images, Predictions
 from src.reports import spotlight
 from src.settings.keys import EvaluationArgs
+from tests.browser import faults
 from tests.conftest import make_images
 
 
@@ -150,11 +151,7 @@ def test_spotlight_serves_the_table_on_this_computer_alone(measured):
         viewer.close()
 
 
-def test_spotlight_that_is_not_installed_is_one_clear_line(measured, monkeypatch):
-    import sys
-
-    from src.errors import MissingExtra
-
-    monkeypatch.setitem(sys.modules, "renumics", None)
-    with pytest.raises(MissingExtra, match="renumics-spotlight"):
-        spotlight.show([], {}, label="label", prediction="prediction")
+@pytest.mark.browser
+def test_the_page_can_be_read_on_every_screen(browser, measured, tmp_path):
+    write(tmp_path / "model", measured)
+    assert faults(browser, (tmp_path / "model" / "report.html").as_uri()) == []

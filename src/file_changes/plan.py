@@ -107,9 +107,11 @@ def relabel_wrong(directory: Path, wrong: Sequence[str], table: str) -> Plan:
     path_at, score_at = rows[0].index("relative_path"), rows[0].index("score")
     left = set(wrong)
     for row in rows[1:]:
-        if len(row) > max(path_at, score_at) and (path := row[path_at].replace("\\", "/")) in left:
+        if len(row) <= max(path_at, score_at):
+            continue
+        if found := left & {row[path_at], row[path_at].replace("\\", "/")}:
             row[score_at] = "0" if row[score_at].strip().startswith("1") else "1"
-            left.discard(path)
+            left -= found
     changed = len(set(wrong)) - len(left)
     plan = Plan(Folders(directory, directory))
     plan.lines.append(f"{changed:,} labels to change in {table}")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 
 import numpy as np
 import pytest
@@ -57,6 +58,14 @@ def test_images_that_nobody_compared_are_not_trained_on(folder):
     content["#meta#"] = {"unrated": ["2/c.JPG"]}
     (folder / "score.json").write_text(json.dumps(content), encoding="utf-8")
     assert scores(DataHolder.from_folder(folder)) == {"1/a.png": 0, "1/b.jpg": 0.2}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there it is no name")
+def test_a_backslash_in_a_name_is_one(folder):
+    Image.new("RGB", (4, 4)).save(folder / "back\\slash.png")
+    text = "relative_path,score\nback\\slash.png,3\n1\\a.png,4\n"
+    (folder / "scores.csv").write_text(text, encoding="utf-8")
+    assert scores(DataHolder.from_folder(folder)) == {"1/a.png": 4, "back\\slash.png": 3}
 
 
 def test_csv_with_byte_order_mark_backslashes_split_and_weight(folder):

@@ -13,7 +13,9 @@ from PIL import Image
 
 from src.errors import DataError
 from src.features import compute_features, open_store
+from src.features.extract import UNREADABLE
 from src.features.store import FILE_NAME, FeatureStore
+from src.files import read_csv
 from src.images import scan_images
 from src.images.perceptual_hash import HASH_BYTES
 
@@ -146,7 +148,7 @@ def test_vectors_of_zeros_that_finding_duplicates_once_left_are_no_features(fold
         assert store.vectors("mean|v1", table.sha256s) == pytest.approx(table.vectors)
 
 
-def test_what_cannot_be_read_is_left_out_and_named(folder):
+def test_what_cannot_be_read_is_left_out_and_named(folder, caplog):
     (folder / "empty.png").write_bytes(b"")
     noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
     Image.fromarray(noise).save(folder / "cut.png")
@@ -156,6 +158,14 @@ def test_what_cannot_be_read_is_left_out_and_named(folder):
     assert len(table.paths) == 10
     assert set(table.unreadable) == {"empty.png", "cut.png", "text.jpg"}
     assert table.unreadable["empty.png"] == "empty file"
+    assert not (folder / UNREADABLE).exists()  # three can be read in the terminal
+    for index in range(9):
+        (folder / f"empty {index}.png").write_bytes(b"")
+    table = run(folder)
+    listed = {row["path"]: row["problem"] for _, row in read_csv(folder / UNREADABLE)}
+    assert listed == table.unreadable
+    assert "12 images cannot be read and are left out" in caplog.text
+    assert str(folder / UNREADABLE) in caplog.text
 
 
 def test_an_interruption_keeps_what_is_done(folder):

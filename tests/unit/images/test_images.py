@@ -46,11 +46,15 @@ def test_links_are_followed_but_not_in_circles(tmp_path, caplog):
     save(tmp_path / "images" / "a.png")
     save(tmp_path / "elsewhere" / "b.png")
     (tmp_path / "images" / "circle").symlink_to(tmp_path / "images")
-    (tmp_path / "images" / "other").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "images" / "0").mkdir()
+    (tmp_path / "images" / "0" / "again").symlink_to(tmp_path / "images" / "real")
+    save(tmp_path / "images" / "real" / "c.png")
+    for name in ("other", "twice"):
+        (tmp_path / "images" / name).symlink_to(tmp_path / "elsewhere")
     (tmp_path / "images" / "nowhere.png").symlink_to(tmp_path / "gone.png")
     (tmp_path / "images" / "itself.png").symlink_to("itself.png")
     for _ in range(2):
-        assert find_images(tmp_path / "images") == ["a.png", "other/b.png"]
+        assert find_images(tmp_path / "images") == ["a.png", "other/b.png", "real/c.png"]
     assert caplog.text.count("2 files are passed over") == 1
     assert "'itself.png', 'nowhere.png'" in caplog.text
 

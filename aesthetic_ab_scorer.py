@@ -12,7 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from src.script import command, run
-from src.settings import ABScorer
+from src.settings.rating import ABScorer
 
 if TYPE_CHECKING:
     from src.aesthetic.predictor import Predictor
@@ -28,7 +28,7 @@ def main(settings: ABScorer) -> None:
     from src.window.background import BackgroundTask
 
     directory = Path(settings.top_level_image_directory)
-    store_folder = Path(settings.feature_store) if settings.feature_store else None
+    store_folder = settings.feature_store
     behind: list[BackgroundTask] = []
     with RatingDatabase(
         directory,
@@ -56,7 +56,7 @@ def main(settings: ABScorer) -> None:
 
 
 def use_features(
-    database: "RatingDatabase", store_folder: Path | None, preferred: str, stop: Event
+    database: "RatingDatabase", store_folder: Path | str, preferred: str, stop: Event
 ) -> None:
     """Give the database the features kept for the folder; the built-in ones if none are."""
     from src.errors import DataError
@@ -90,7 +90,7 @@ def use_model(
     database: "RatingDatabase",
     predictor: "Predictor",
     device: str,
-    store_folder: Path | None,
+    store_folder: Path | str,
     stop: Event,
 ) -> None:
     """Give the database the model's scores, for the odd-one-out statistics."""

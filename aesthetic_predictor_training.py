@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.script import command, run
-from src.settings import AestheticTraining
+from src.settings.aesthetic_training import AestheticTraining
 
 if TYPE_CHECKING:
     from src.aesthetic.lineage import Ancestor, Start
@@ -92,7 +92,7 @@ def load(settings: AestheticTraining, holder: "DataHolder", extractors: Any) -> 
     return load_rated_features(
         holder,
         extractors,
-        store_folder=Path(settings.feature_store) if settings.feature_store else None,
+        store_folder=settings.feature_store,
         batch_size=settings.evaluation_args.per_device_eval_batch_size,
         binary=settings.loss_model == "bce",
     )

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from src.script import command, run
-from src.settings import ScoreFromModel
+from src.settings.rating import ScoreFromModel
 
 if TYPE_CHECKING:
     from src.rating.session import RatingDatabase
@@ -36,7 +36,7 @@ def main(settings: ScoreFromModel) -> None:
         directory,
         predictor,
         reopen_extractors(predictor, device=settings.device),
-        store_folder=Path(settings.feature_store) if settings.feature_store else None,
+        store_folder=settings.feature_store,
         batch_size=settings.evaluation_args.per_device_eval_batch_size,
     )
     predictions = dict(zip(scored.paths, scored.scores.tolist(), strict=True))

@@ -8,7 +8,7 @@ from typing import Any
 
 from src.errors import DataError, SettingsError
 from src.script import run
-from src.settings import ClassifyImages
+from src.settings.use_models import ClassifyImages
 
 
 def main(settings: ClassifyImages) -> None:
@@ -58,8 +58,7 @@ def _predict(settings: ClassifyImages, classifier: Any, into: Path | None) -> An
         files = not_sorted_yet(directory, files, into, classifier.classes)
     if not files:
         raise DataError(f"there are no images to classify in {directory}")
-    store_folder = Path(settings.feature_store) if settings.feature_store else None
-    with open_store(directory, store_folder) as store:
+    with open_store(directory, settings.feature_store) as store:
         batch = settings.evaluation_args.per_device_eval_batch_size
         table = compute_features(directory, files, [classifier.backbone], store, batch_size=batch)
     return table.paths, softmax(classifier.head.logits(table.vectors))

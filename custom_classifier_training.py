@@ -3,7 +3,7 @@
 import sys
 
 from src.script import run
-from src.settings import ClassifierTraining
+from src.settings.classifier import ClassifierTraining
 
 
 def main(settings: ClassifierTraining) -> None:

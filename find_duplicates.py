@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from src.script import run
-from src.settings import FindDuplicates
+from src.settings.housekeeping import FindDuplicates
 
 
 def main(settings: FindDuplicates) -> None:
@@ -19,7 +19,7 @@ def main(settings: FindDuplicates) -> None:
         directory,
         keep=settings.keep_folders,
         delete=settings.delete_folders,
-        store_folder=Path(settings.feature_store) if settings.feature_store else None,
+        store_folder=settings.feature_store,
         similarity=settings.similarity,
     )
     write_csv(output / "duplicates.csv", rows(found.groups))

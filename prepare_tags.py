@@ -10,7 +10,7 @@ from src.file_changes.changes import Folders
 from src.file_changes.plan import Plan
 from src.images import ImageFile, scan_images
 from src.script import run
-from src.settings import PrepareTags
+from src.settings.housekeeping import PrepareTags
 from src.tagging.dotenv import write_arguments
 from src.tagging.prepare import check_images, plan_tags
 from src.tagging.selected_tags import select_tags, write_selected_tags

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from src.script import run
-from src.settings import PruneFeatures
+from src.settings.housekeeping import PruneFeatures
 
 logger = logging.getLogger(__name__)
 
@@ -16,8 +16,7 @@ def main(settings: PruneFeatures) -> None:
     from src.images import scan_images
 
     directory = Path(settings.top_level_image_directory)
-    elsewhere = Path(settings.feature_store) if settings.feature_store else None
-    with open_store(directory, elsewhere) as store:
+    with open_store(directory, settings.feature_store) as store:
         counts = store.prune(scan_images(directory))
         print(
             f"{store.file}: removed the entries of {counts['files']} missing files and "

@@ -9,7 +9,7 @@ from src.errors import SettingsError
 from src.file_changes.apply import carry_out, undo
 from src.file_changes.plan import Plan
 from src.script import run
-from src.settings import ReviewLabels
+from src.settings.housekeeping import ReviewLabels
 
 
 def main(settings: ReviewLabels) -> None:

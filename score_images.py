@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.script import command, run
-from src.settings import ScoreImages
+from src.settings.use_models import ScoreImages
 
 if TYPE_CHECKING:
     from src.scoring.scored import Scored
@@ -111,11 +111,10 @@ def export(settings: ScoreImages) -> None:
     print(f"Next: without torch, python score_images.py --load_model={folder}")
 
 
-def store_folder(settings: ScoreImages) -> Path | None:
-    """Where features are kept; None: beside the images, which an object store has no place for."""
-    no_folder = "://" in settings.top_level_image_directory
-    folder = settings.feature_store or (settings.output if no_folder else "")
-    return Path(folder) if folder else None
+def store_folder(settings: ScoreImages) -> str:
+    """Where features are kept; "": beside the images, which an object store has no place for."""
+    elsewhere = settings.output if "://" in settings.top_level_image_directory else ""
+    return settings.feature_store or elsewhere
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from src.errors import DataError, ModelError
 from src.script import run
-from src.settings import TagImages
+from src.settings.use_models import TagImages
 
 if TYPE_CHECKING:
     from src.tagging.taggers import Tagger

@@ -27,7 +27,7 @@ from src.aesthetic.search.folds import FOLDS
 from src.aesthetic.search.run import search_settings
 from src.dataset.scores import DataHolder
 from src.evaluation.rank_metrics import pairwise_accuracy
-from src.settings import AestheticTraining
+from src.settings.aesthetic_training import AestheticTraining
 
 OLD_STEPS_PER_SECOND = 65  # of the first custom trainer
 LR, BATCH = (5e-5, 1e-4, 2e-4), (4, 8, 16)

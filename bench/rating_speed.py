@@ -62,7 +62,7 @@ def opening(folder: Path, features: dict[str, np.ndarray]) -> float:
     database = RatingDatabase(folder, seed=0)
     database.next_pair()
     seconds = time.perf_counter() - start
-    database._store.close()  # without fitting again
+    database._log.close()  # without fitting again
     return seconds
 
 
@@ -77,7 +77,8 @@ def measure(count: int, place: str | None) -> dict[str, object]:
     with tempfile.TemporaryDirectory(dir=place) as temporary:
         folder = Path(temporary)
         features = make_folder(folder, count)
-        database = RatingDatabase(folder, features=features, seed=0)
+        database = RatingDatabase(folder, seed=0)
+        database.set_features(features)
         result: dict[str, object] = {
             "in_window": percentiles(answer_times(database, ahead=True)),
             "alone": percentiles(answer_times(database, ahead=False)),

@@ -79,7 +79,7 @@ def worker_of_this_process() -> int:
     import psutil
 
     for child in psutil.Process().children(recursive=True):
-        if "MapWorker" in " ".join(child.cmdline()):
+        if "_Worker" in " ".join(child.cmdline()):
             return int(child.pid)
     raise RuntimeError("no worker is running")
 

@@ -35,7 +35,7 @@ from src.dataset.scores import DataHolder
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.features import open_extractors
 from src.rating.session import RatingDatabase
-from src.settings import AestheticTraining
+from src.settings.aesthetic_training import AestheticTraining
 
 FAST_DISK = "/dev/shm" if os.path.isdir("/dev/shm") else None  # every choice is synced
 INSIDE = 240
@@ -78,7 +78,8 @@ def choices(
         for path in paths:  # the database looks whether an image is still there
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).touch()
-        with RatingDatabase(folder, images=paths, features=vectors, seed=seed) as database:
+        with RatingDatabase(folder, images=paths, seed=seed) as database:
+            database.set_features(vectors)
             for _ in range(each * len(paths)):
                 left, right = database.next_pair()
                 p = 1 / (1 + np.exp(-factor * (taste[left] - taste[right])))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +46,16 @@ def real_assets() -> Path:
     if not folder.is_dir():
         pytest.fail(f"REAL_ASSETS names {named}, which is not a folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A headless Chromium for pages."""
+    from tests.browser import open_browser
+
+    window = open_browser(tmp_path_factory.mktemp("downloads"))
+    yield window
+    window.quit()
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from src.rating.models.initial_scores import InitialScores
 from src.rating.models.scoring import Answer, EloScoring, PosteriorScoring, Scoring, as_choices
 from src.rating.statistics import ChoiceCounts
 from src.rating.storage.choice_log import NAME, ChoiceLog
-from src.rating.storage.choice_rows import ANSWERS
+from src.rating.storage.choice_rows import ANSWERS, as_count
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +45,7 @@ def training_choices(directory: Path, paths: Sequence[str], train: np.ndarray) -
         return None
     row = {path: index for index, path in enumerate(paths) if train[index]}
     with closing(ChoiceLog(directory)) as log:
-        shown = [
-            e for e in log.events() if e.outcome in ANSWERS and {e.left, e.right} <= row.keys()
-        ]
+        shown = [e for e in log.events if e.outcome in ANSWERS and {e.left, e.right} <= row.keys()]
     return as_choices([Answer(row[e.left], row[e.right], e.outcome) for e in shown])
 
 
@@ -57,7 +55,7 @@ def repeated_pairs(directory: Path) -> Proportion:
         return NONE
     try:
         with closing(ChoiceLog(directory)) as log:
-            return ChoiceCounts().add(log.events()).repeats
+            return ChoiceCounts().add(log.events).repeats
     except DataError:  # damaged, or open in a rating window: no reason to fail
         return NONE
 
@@ -69,8 +67,8 @@ def read_choice_data(data: RatedFeatures) -> ChoiceData | None:
         return None
     try:
         with closing(ChoiceLog(directory)) as log:
-            events = [event for event in log.events() if event.outcome in ANSWERS]
-            starts, state = log.starts(), log.state()
+            events = [event for event in log.events if event.outcome in ANSWERS]
+            starts, state = log.starts, log.state
     except DataError as error:
         logger.warning(
             "%s. So the model is tested on some of the images, not on your choices.", error
@@ -81,7 +79,7 @@ def read_choice_data(data: RatedFeatures) -> ChoiceData | None:
     others = {path for event in events for path in event[:2]} | starts.keys()
     names = [*paths, *sorted(others - set(paths))]
     row = {path: number for number, path in enumerate(names)}
-    given = InitialScores.of(starts.values(), row, int(state.get("old_evaluations", 0)))
+    given = InitialScores.of(starts.values(), row, as_count(state.get("old_evaluations")))
     answers = [Answer(row[event.left], row[event.right], event.outcome) for event in events]
     space = feature_space(names, dict(zip(paths, data.features, strict=True)))
 

@@ -16,10 +16,11 @@ from src.aesthetic.evaluate import (
 from src.aesthetic.lineage import Ancestor
 from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.train import Fitted
-from src.dataset.suspected_labels import PAGE, SuspectedLabel
+from src.dataset.suspected_labels import SuspectedLabel
 from src.errors import ModelError
 from src.evaluation import verdicts
-from src.evaluation.binary_metrics import contradicted, cut_table, evaluate_binary
+from src.evaluation.binary_metrics import cut_table, evaluate_binary
+from src.evaluation.label_errors import wrong_probabilities
 
 _COLUMNS = {
     "auc": "AUC",
@@ -78,8 +79,9 @@ def evaluate_labels(
     paths = [path for path, shown in zip(data.holder.paths, known, strict=True) if shown]
     cuts = cut_table(labels, probabilities)
     suspects = suspected_labels(paths, labels, probabilities)
-    wrong = contradicted(labels, probabilities)
-    suspected = verdicts.suspects(len(suspects), wrong, len(labels))
+    wrong = wrong_probabilities(labels.astype(int), np.stack([1 - probabilities, probabilities], 1))
+    expected = float(wrong[np.abs(probabilities - labels) > 0.5].sum())
+    suspected = "".join(verdicts.suspected(len(suspects), expected))
     order = np.argsort(probabilities, kind="stable")
     columns: dict[str, Sequence[object]] = {
         "relative_path": [paths[row] for row in order],
@@ -88,7 +90,8 @@ def evaluate_labels(
         "surprise": numbers(np.abs(probabilities - labels)[order]),
         "split": np.where(test, "test", "train")[order].tolist(),
     }
-    entries |= {"cuts": cuts, "suspects": len(suspects)}
+    found = {"n": len(suspects), "expected_wrong": expected}
+    entries |= {"cuts": cuts, "suspected_labels": found}
     return Results(
         data.holder.directory,
         paths,
@@ -140,4 +143,4 @@ def _table(
         for row in cuts
         if row["n"]
     ]
-    return "\n".join([*lines, f"{suspected} See {PAGE} in the model folder."])
+    return "\n".join([*lines, suspected])

@@ -10,7 +10,7 @@ import numpy as np
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.predictor import Predictor, prepared
-from src.dataset.deduplicate import distinct, report_conflicts
+from src.dataset.deduplicate import distinct
 from src.dataset.duplicates import groups as duplicate_groups
 from src.dataset.scores import DataHolder
 from src.dataset.split import check_parts
@@ -90,7 +90,7 @@ def load_rated_features(
     holder: DataHolder,
     extractors: Sequence[Extractor],
     *,
-    store_folder: Path | None = None,
+    store_folder: Path | str = "",
     batch_size: int = 32,
     binary: bool = False,
 ) -> RatedFeatures:
@@ -98,7 +98,7 @@ def load_rated_features(
 
     Args:
         extractors: whose features are joined, in this order.
-        store_folder: where features are kept; None: beside the images.
+        store_folder: where features are kept; "": beside the images.
         binary: the scores are labels 1 and 0: copies are left out, images under both labels as
             well, and each label gives its share to the test images.
     """
@@ -109,11 +109,10 @@ def load_rated_features(
     holder = holder.only(table.paths)
     sha256s, hashes, vectors = table.sha256s, table.perceptual_hashes, table.vectors
     if binary:
-        found = distinct(sha256s, holder.scores)
-        report_conflicts(table.paths, found)
-        holder = holder.only([table.paths[index] for index in found.kept])
-        sha256s = [sha256s[index] for index in found.kept]
-        hashes, vectors = hashes[found.kept], vectors[found.kept]
+        kept, _ = distinct(table.paths, sha256s, holder.scores)
+        holder = holder.only([table.paths[index] for index in kept])
+        sha256s = [sha256s[index] for index in kept]
+        hashes, vectors = hashes[kept], vectors[kept]
     groups = duplicate_groups(sha256s, hashes)
     none = np.zeros(len(sha256s), dtype=bool)
     trained_on = TrainedOn()

@@ -13,7 +13,7 @@ from src.evaluation.label_errors import Suspicion
 from src.evaluation.verdicts import classification_verdicts
 from src.image_models.target import Predictions
 from src.reports.html import write_page
-from src.reports.plots import BLUE, GREY, ORANGE, plot
+from src.reports.plots import BLUE, GREY, ORANGE, TEXT, in_percent, plot
 from src.reports.thumbnails import image_rows
 
 if TYPE_CHECKING:
@@ -82,16 +82,17 @@ def _plots(
     names, history = predictions.data.names, predictions.history
     chosen = predictions.parts == shown
     bins = reliability(predictions.data.labels[chosen], predictions.probabilities[chosen])
-    side = min(max(3.4, 0.34 * len(names) + 1.6), 9.0)
+    side = min(max(3.7, 0.4 * len(names) + 2), 11)
     confusion = plot(
-        lambda axes: _confusion(axes, matrix, names), width=max(side + 0.8, 5.2), height=side
+        lambda axes: _confusion(axes, matrix, names), width=max(side + 0.8, 5.6), height=side
     )
     pictures = [
         (
-            "Confusion matrix",
+            "What does it take for what?",
             confusion,
-            f"Rows are the given categories, columns the predicted ones; {PART_NAMES[shown]} "
-            "images. The darker a field, the larger its share of the row.",
+            f"The confusion matrix of the {PART_NAMES[shown]} images: rows are the given "
+            "categories, columns the predicted ones. The stronger a colour, the larger its share "
+            "of the row.",
         ),
         (
             "Can its probabilities be trusted?",
@@ -102,13 +103,18 @@ def _plots(
     ]
     if sum("eval_log_loss" in row for row in history) > 1:
         curve = plot(lambda axes: _curve(axes, history))
-        pictures.append(("Training", curve, "The epoch with the lowest validation loss was kept."))
+        pictures.append(
+            ("How training went", curve, "The epoch with the lowest validation loss was kept.")
+        )
     return pictures
 
 
 def _confusion(axes: "Axes", matrix: np.ndarray, classes: Sequence[str]) -> None:
+    from matplotlib.colors import ListedColormap
+
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    one_colour = ListedColormap([BLUE])
+    axes.imshow(np.zeros(shares.shape), one_colour, alpha=0.7 * shares, interpolation="nearest")
     axes.grid(False)
     count = len(classes)
     axes.set(xlabel="predicted", ylabel="given")
@@ -118,9 +124,8 @@ def _confusion(axes: "Axes", matrix: np.ndarray, classes: Sequence[str]) -> None
         axes.set_yticks(range(count), names)
     if count <= _NUMBERED:
         for row, column in np.argwhere(matrix > 0):
-            colour = "white" if shares[row, column] > 0.5 else "#1d2126"
             number = str(matrix[row, column])
-            axes.text(column, row, number, ha="center", va="center", color=colour)
+            axes.text(column, row, number, ha="center", va="center", color=TEXT)
 
 
 def _reliability(axes: "Axes", rows: Sequence[Mapping[str, float]]) -> None:
@@ -132,6 +137,7 @@ def _reliability(axes: "Axes", rows: Sequence[Mapping[str, float]]) -> None:
     axes.scatter(confidence, accuracy, s=sizes, color=BLUE, alpha=0.75, linewidths=0)
     axes.set(xlabel="probability it gives its answer", ylabel="share of right answers")
     axes.set(xlim=(0, 1.03), ylim=(-0.03, 1.03))
+    in_percent(axes)
 
 
 def _curve(axes: "Axes", history: Sequence[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from src.classifier.report import write_report
 from src.dataset.split import PART_NAMES, TEST, TRAIN
 from src.dataset.suspected_labels import FILE_NAME, PAGE, SuspectedLabel, write_suspected
-from src.evaluation.classification import confusion_matrix, evaluate
+from src.evaluation.classification import evaluate
 from src.evaluation.label_errors import suspected_labels, wrong_probabilities
 from src.files import csv_text, rows_of, write_csv, write_text
 from src.image_models.target import Predictions
@@ -25,16 +25,18 @@ def write_results(
     folder: Path, predictions: Predictions, options: EvaluationArgs
 ) -> dict[str, Any]:
     """Write metrics.json, which is returned, tables, suspected labels, and the two pages."""
+    from sklearn.metrics import confusion_matrix
+
     data, parts = predictions.data, predictions.parts
     suspicions = suspected_labels(data.labels, predictions.out_of_fold)
     wrong = wrong_probabilities(data.labels, predictions.out_of_fold)
     expected = float(wrong[[item.image for item in suspicions]].sum())
-    metrics = measure(predictions, options.bootstrap_samples)
+    metrics = measure(predictions)
     metrics["suspected_labels"] = {"n": len(suspicions), "expected_wrong": expected}
     shown = TEST if (parts == TEST).any() else TRAIN
     chosen = parts == shown
     predicted = predictions.probabilities[chosen].argmax(axis=1)
-    matrix = confusion_matrix(data.labels[chosen], predicted, len(data.names))
+    matrix = confusion_matrix(data.labels[chosen], predicted, labels=range(len(data.names)))
     write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
     write_csv(folder / "predictions.csv", rows_of(columns(predictions)))
     rows = [[name, *counts] for name, counts in zip(data.names, matrix.tolist(), strict=True)]
@@ -64,21 +66,16 @@ def write_results(
     return metrics
 
 
-def measure(predictions: Predictions, bootstrap: int) -> dict[str, Any]:
-    """The metrics of every part and of all images, with the classes and what training used.
-
-    The intervals of the test images are of so many `bootstrap` resamples.
-    """
+def measure(predictions: Predictions) -> dict[str, Any]:
+    """The metrics of every part and of all images, with the classes and what training used."""
     data, parts = predictions.data, predictions.parts
     counts = np.bincount(data.labels[parts == TRAIN], minlength=len(data.names))
     chances = counts / counts.sum() if counts.sum() else None
 
-    def of_part(mask: np.ndarray, name: str) -> dict[str, Any]:
+    def of_part(mask: np.ndarray, _: str) -> dict[str, Any]:
         labels, shares = data.labels[mask], predictions.probabilities[mask]
-        groups, samples = predictions.images.groups[mask], bootstrap if name == "test" else 0
-        return evaluate(
-            labels, shares, data.names, chances=chances, groups=groups, bootstrap=samples
-        )
+        groups = predictions.images.groups[mask]
+        return evaluate(labels, shares, data.names, chances=chances, groups=groups)
 
     classes = dict(zip(data.names, data.counts.tolist(), strict=True))
     return predictions.measured(of_part) | {"task": "classes", "classes": classes}

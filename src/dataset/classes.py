@@ -1,8 +1,7 @@
 """Images in folders, one folder for each category."""
 
 import logging
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,24 +28,34 @@ def read_categories(
     measuring; otherwise categories without images are dropped and new ones added.
     """
     placed = [(*file.path.partition("/")[:2], file) for file in scan_images(directory)]
-    folders = Counter(folder for folder, slash, _ in placed if slash)
-    _report_unused(directory, [file.path for _, slash, file in placed if not slash], folders)
+    loose = [file.path for _, slash, file in placed if not slash]
+    _warn(f"{len(loose)} images lie outside the category folders and are not used", loose)
+    folders = {folder for folder, slash, _ in placed if slash}
+    below = {entry.name for entry in directory.iterdir() if entry.is_dir()}
+    empty = sorted(name for name in below - folders if not name.startswith("."))
+    _warn("Folders without images are passed over", empty)
+    gone = [name for name in known if name not in folders]
+    new = sorted(folders - set(known))
     if only_known:
         classes = tuple(known)
-        if not folders.keys() & set(known):
+        if len(gone) == len(known):
             raise DataError(
                 f"no folder in {directory} is named after one of the model's categories: "
                 f"{some(known)}"
             )
+        _warn("There are no images of these categories of the model", gone)
+        _warn("The model does not know these categories; their images are left out", new)
     else:
-        classes = (*(name for name in known if name in folders), *sorted(set(folders) - set(known)))
+        classes = (*(name for name in known if name in folders), *new)
         if len(classes) < 2:
             found = f"only {classes[0]!r} does" if classes else "none does"
             raise DataError(
                 f"{directory}: at least two folders must hold images, one for each category, and "
                 f"{found}. Images are files that end in {', '.join(sorted(EXTENSIONS))}."
             )
-    _report_changes(set(folders), known, only_known)
+        lost = "load_model knows categories that have no images any more"
+        _warn(f"{lost}; the new model will not know them", gone)
+        _warn("load_model did not know these categories, which are added", new if known else [])
     index = {name: position for position, name in enumerate(classes)}
     used = [(file, index[folder]) for folder, slash, file in placed if slash and folder in index]
     labels = np.array([label for _, label in used], np.int64)
@@ -65,25 +74,6 @@ def check_counts(data: LabelledImages) -> None:
         )
     few = [f"{name!r} ({count})" for name, count in counts.items() if count < _FEW]
     _warn("Very few images, so the results will be poor, in", few)
-
-
-def _report_unused(directory: Path, loose: Sequence[str], folders: Collection[str]) -> None:
-    _warn(f"{len(loose)} images lie outside the category folders and are not used", loose)
-    below = [entry.name for entry in directory.iterdir() if entry.is_dir()]
-    empty = [name for name in below if not name.startswith(".") and name not in folders]
-    _warn("Folders without images are passed over", sorted(empty))
-
-
-def _report_changes(folders: set[str], known: Sequence[str], only_known: bool) -> None:
-    gone = [name for name in known if name not in folders]
-    new = sorted(folders - set(known)) if known else []
-    if only_known:
-        _warn("There are no images of these categories of the model", gone)
-        _warn("The model does not know these categories; their images are left out", new)
-    else:
-        lost = "load_model knows categories that have no images any more"
-        _warn(f"{lost}; the new model will not know them", gone)
-        _warn("load_model did not know these categories, which are added", new)
 
 
 def _warn(what: str, names: Sequence[str]) -> None:

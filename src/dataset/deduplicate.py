@@ -13,52 +13,20 @@ from src.dataset.labelled import LabelledImages, some
 logger = logging.getLogger(__name__)
 
 
-class Distinct(NamedTuple):
-    """Which of some images to use, by their places."""
+def distinct(
+    paths: Sequence[str], sha256s: Sequence[bytes], labels: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
+    """Of identical images keep the first, or none if their labels differ.
 
-    kept: np.ndarray  # rising
-    conflicts: list[list[int]]  # identical images with different labels; none of them is kept
-    copies: list[int]  # of images that are kept
-
-
-def distinct(sha256s: Sequence[bytes], labels: np.ndarray) -> Distinct:
-    """Of identical images keep the first, or none if their labels differ."""
-    same = _groups(sha256s)
-    conflicts = _of_several_labels(same, labels)
-    torn = {group[0] for group in conflicts}
-    usable = [group for group in same if group[0] not in torn]
-    kept = np.array([group[0] for group in usable], np.intp)
-    return Distinct(kept, conflicts, [copy for group in usable for copy in group[1:]])
-
-
-def report_conflicts(paths: Sequence[str], found: Distinct) -> list[str]:
-    """Log what is left out of the images with these paths; returns it as sentences."""
-    torn = [" = ".join(paths[index] for index in group) for group in found.conflicts]
-    copies = [paths[index] for index in found.copies]
-    return [
-        *_told("images lie in folders of different labels and are not used", torn),
-        *_told("copies of other images are left out", copies),
+    Returns the places of those to use, rising, and sentences on the others, which are logged.
+    """
+    usable, torn = _groups(sha256s, labels)
+    conflicts = [" = ".join(paths[index] for index in group) for group in torn]
+    copies = [paths[index] for group in usable for index in group[1:]]
+    return np.array([group[0] for group in usable], np.intp), [
+        *_logged("images lie in folders of different labels and are not used", conflicts),
+        *_logged("copies of other images are left out", copies),
     ]
-
-
-def _told(what: str, named: list[str]) -> list[str]:
-    if not named:
-        return []
-    note = f"{len(named)} {what}: {some(named)}."
-    logger.warning("%s", note)
-    return [note]
-
-
-def _groups(keys: Iterable[Hashable]) -> list[list[int]]:
-    """The places of equal keys, in the order in which the keys first appear."""
-    places: dict[Hashable, list[int]] = {}
-    for index, key in enumerate(keys):
-        places.setdefault(key, []).append(index)
-    return list(places.values())
-
-
-def _of_several_labels(groups: Iterable[list[int]], labels: np.ndarray) -> list[list[int]]:
-    return [group for group in groups if len(group) > 1 and len(np.unique(labels[group])) > 1]
 
 
 class Deduplicated(NamedTuple):
@@ -74,12 +42,32 @@ def deduplicate(data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarr
 
     Images have one class each; perceptual hashes are (n, bytes) uint8.
     """
-    found = distinct(sha256s, data.labels)
-    kept, paths = found.kept, data.paths
+    kept, notes = distinct(data.paths, sha256s, data.labels)
+    data = data.only([data.paths[index] for index in kept])
     groups = duplicates.groups([sha256s[index] for index in kept], hashes[kept])
-    notes = report_conflicts(paths, found)
-    data = data.only([paths[index] for index in kept])
-    lookalikes = _of_several_labels(_groups(groups.tolist()), data.labels)
-    named = [" ~ ".join(data.paths[index] for index in group[:5]) for group in lookalikes]
-    notes += _told("groups of images look the same but have different labels", named)
+    _, torn = _groups(groups.tolist(), data.labels)
+    named = [" ~ ".join(data.paths[index] for index in group[:5]) for group in torn]
+    notes += _logged("groups of images look the same but have different labels", named)
     return Deduplicated(replace(data, notes=(*data.notes, *notes)), kept, groups)
+
+
+def _groups(
+    keys: Iterable[Hashable], labels: np.ndarray
+) -> tuple[list[list[int]], list[list[int]]]:
+    """The places of equal keys, by their first appearance: those of one label, and of several."""
+    places: dict[Hashable, list[int]] = {}
+    for index, key in enumerate(keys):
+        places.setdefault(key, []).append(index)
+    values = labels.tolist()
+    parts: tuple[list[list[int]], list[list[int]]] = [], []
+    for group in places.values():
+        parts[len({values[index] for index in group}) > 1].append(group)
+    return parts
+
+
+def _logged(what: str, named: list[str]) -> list[str]:
+    if not named:
+        return []
+    note = f"{len(named)} {what}: {some(named)}."
+    logger.warning("%s", note)
+    return [note]

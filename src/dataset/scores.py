@@ -12,7 +12,7 @@ import numpy as np
 
 from src.dataset.labelled import FolderImages, some
 from src.dataset.split import TEST, TRAIN, split_parts
-from src.errors import DataError
+from src.errors import DataError, first_of
 from src.files import read_csv
 from src.images import ImageFile, scan_images
 from src.rating.storage.score_file import read_score_file
@@ -164,8 +164,7 @@ def _read_csv(file: Path) -> dict[str, Rating]:
         except ValueError as error:
             problems.append(f"{file.name}, line {line}: {error}")
     if problems:
-        more = f"\n... and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-        raise DataError("\n".join(problems[:_NAMED]) + more)
+        raise DataError("\n".join(first_of(problems, _NAMED)))
     return entries
 
 

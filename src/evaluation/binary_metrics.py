@@ -81,18 +81,6 @@ def cut_table(labels: ArrayLike, probabilities: ArrayLike) -> list[dict[str, Any
     ]
 
 
-def contradicted(labels: ArrayLike, probabilities: ArrayLike) -> Proportion:
-    """Of the fifth of the images that the model is surest of, those labelled otherwise.
-
-    Where a model is surest there is next to no doubt about the image itself, so that what
-    contradicts it is the share of wrong labels (after Liu and Tao, "Classification with noisy
-    labels by importance reweighting", 2016, who take the most extreme probabilities).
-    """
-    y, p = np.asarray(labels, np.float64), np.asarray(probabilities, np.float64)
-    surest = np.argsort(-np.abs(p - 0.5), kind="stable")[: len(y) // 5]
-    return Proportion(int(((p[surest] >= 0.5) != (y[surest] == 1)).sum()), len(surest))
-
-
 def _average_precision(positive: np.ndarray, scores: np.ndarray) -> float | None:
     from sklearn.metrics import average_precision_score
 

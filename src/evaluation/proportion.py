@@ -25,16 +25,8 @@ class Proportion:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's 95% interval (Wilson 1927); (0, 1) without trials."""
-        if not self.trials:
-            return 0.0, 1.0
-        n, p = self.trials, self.successes / self.trials
-        scale = 1 + _Z**2 / n
-        centre = (p + _Z**2 / (2 * n)) / scale
-        half = _Z / scale * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
-        low = 0.0 if self.successes == 0 else max(0.0, centre - half)
-        high = 1.0 if self.successes == n else min(1.0, centre + half)
-        return low, high
+        """Wilson's 95% interval; (0, 1) without trials."""
+        return wilson(self.value or 0.0, self.trials)
 
     def __add__(self, other: Proportion) -> Proportion:
         return Proportion(self.successes + other.successes, self.trials + other.trials)
@@ -48,6 +40,16 @@ class Proportion:
             f"{100 * self.value:.1f}% ({100 * low:.1f}–{100 * high:.1f}%, "
             f"{self.successes:,} of {self.trials:,})"
         )
+
+
+def wilson(p: float, n: int) -> tuple[float, float]:
+    """The 95% interval of a proportion of `n` trials (Wilson 1927); (0, 1) without trials."""
+    if not n:
+        return 0.0, 1.0
+    scale = 1 + _Z**2 / n
+    centre = (p + _Z**2 / (2 * n)) / scale
+    half = _Z / scale * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
+    return 0.0 if p == 0 else max(0.0, centre - half), 1.0 if p == 1 else min(1.0, centre + half)
 
 
 FEWEST_REPEATS = 10

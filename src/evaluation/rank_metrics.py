@@ -8,14 +8,14 @@ matrix products: 1,000 of 80 images take 0.15 s, one call of scipy for each 1.25
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from src.evaluation.proportion import Proportion
+from src.evaluation.proportion import wilson
 from src.evaluation.resampling import percentiles, resampled_counts
 
 FloatArray = NDArray[np.float64]
@@ -63,29 +63,22 @@ def evaluate(
     predicted: ArrayLike,
     *,
     bootstrap: int = 0,
-    seed: int = 0,
     groups: ArrayLike | None = None,
 ) -> dict[str, Any]:
     """The measures of one set of images, ready for JSON; scores (n,), `rmse` in their units.
 
-    `bootstrap`: resamples of the images for 95 % intervals, `ab_interval` and so on; 0 for none.
-    Images with the same number in `groups` (n,), near duplicates, are drawn together.
+    `bootstrap`: resamples of the images for the 95 % interval of AB; 0 for none. Images with the
+    same number in `groups` (n,), near duplicates, are drawn together.
     """
-    given, predicted = _paired(given, predicted)
     result: dict[str, Any] = {
-        "n": len(given),
+        "n": np.size(given),
         "ab": pairwise_accuracy(given, predicted),
         "spearman": spearman(given, predicted),
         "rmse": rmse(given, predicted),
     }
     if bootstrap:
-        units = _units(groups, len(given))
-        weights = _resampled(units, bootstrap, seed)
-        squared_error = weights @ (given - predicted) ** 2 / weights.sum(axis=1)
-        ab = percentiles(_weighted_accuracy(given, predicted, weights))
-        result["ab_interval"] = _widened(ab, units)
-        result["spearman_interval"] = percentiles(_weighted_spearman(given, predicted, weights))
-        result["rmse_interval"] = percentiles(np.sqrt(squared_error))
+        interval = accuracy_interval(given, predicted, bootstrap=bootstrap, groups=groups)
+        result["ab_interval"] = interval
     return result
 
 
@@ -150,9 +143,9 @@ def _units(groups: ArrayLike | None, n: int) -> NDArray[np.intp]:
     return np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
 
 
-def _resampled(units: NDArray[np.intp], samples: int, seed: int = 0) -> NDArray[np.float32]:
+def _resampled(units: NDArray[np.intp], samples: int) -> NDArray[np.float32]:
     """How often each image is drawn, (samples, n); none of fewer than two images."""
-    drawn = resampled_counts(units, samples if len(units) > 1 else 0, seed)
+    drawn = resampled_counts(units, samples if len(units) > 1 else 0)
     return np.array([np.zeros(len(units)), *drawn], dtype=np.float32)[1:]
 
 
@@ -161,7 +154,11 @@ def _weighted_accuracy(
 ) -> FloatArray:
     """AB for each row of image weights (b, n); NaN where no pair differs."""
     more_right, pairs = np.zeros((2, len(weights)))
-    for (rows, truth), (_, said) in zip(_orders(given), _orders(predicted), strict=True):
+    places = [np.unique(s, return_inverse=True)[1].astype(np.float32) for s in (given, predicted)]
+    for start in range(0, len(given), _AT_ONCE):
+        rows = slice(start, start + _AT_ONCE)
+        # Whether each image lies above (1), beside (0) or below (-1) every other.
+        truth, said = (np.sign(place[rows, None] - place) for place in places)
         mine = weights[:, rows].astype(np.float64)
         more_right += np.einsum("bi,bi->b", mine, weights @ (truth * said).T)
         pairs += np.einsum("bi,bi->b", mine, weights @ np.abs(truth).T)
@@ -169,34 +166,11 @@ def _weighted_accuracy(
         return np.asarray((1 + more_right / pairs) / 2)
 
 
-def _weighted_spearman(
-    given: FloatArray, predicted: FloatArray, weights: NDArray[np.float32]
-) -> FloatArray:
-    """The correlation for each row of image weights (b, n); NaN where a side is constant."""
-    # The sum of its order against all others is twice an image's mid-rank less the mean rank.
-    x, y = (
-        np.concatenate([weights @ order.T for _, order in _orders(values)], axis=1, dtype=float)
-        for values in (given, predicted)
-    )
-    with np.errstate(invalid="ignore"):
-        spread = np.sqrt((weights * x * x).sum(axis=1) * (weights * y * y).sum(axis=1))
-        return np.asarray((weights * x * y).sum(axis=1) / spread)
-
-
-def _orders(values: FloatArray) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Blocks of images, and whether each lies above (1), beside (0) or below (-1) every other."""
-    ranks = np.unique(values, return_inverse=True)[1].astype(np.float32)
-    for start in range(0, max(len(ranks), 1), _AT_ONCE):
-        rows = slice(start, start + _AT_ONCE)
-        yield rows, np.sign(ranks[rows, None] - ranks)
-
-
 def _widened(interval: Interval, units: NDArray[np.intp]) -> Interval:
     """Where all pairs are right, or all wrong, resampling shows no spread: Wilson's interval."""
     if interval not in ([0.0, 0.0], [1.0, 1.0]):
         return interval
-    trials = max((int(units.max()) + 1) // 2, 1)
-    return list(Proportion(int(interval[0]) * trials, trials).interval)
+    return list(wilson(interval[0], max((int(units.max()) + 1) // 2, 1)))
 
 
 def _paired(given: ArrayLike, predicted: ArrayLike) -> tuple[FloatArray, FloatArray]:

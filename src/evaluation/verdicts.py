@@ -179,12 +179,10 @@ def learning(curve: Sequence[CurvePoint], measure: str = "AB") -> list[str]:
     last = curve[-3:]
     if len(last) < 2:
         return []
-    doublings = np.log2([point.images for point in last])
-    weights = 1 / np.maximum([point.error for point in last], 1e-4) ** 2
-    centred = doublings - np.average(doublings, weights=weights)
-    spread = float(weights @ centred**2)
-    gain = float((weights * centred) @ [point.ab for point in last]) / spread
-    half = 1.96 / spread**0.5
+    weights = 1 / np.maximum([point.error for point in last], 1e-4)
+    doublings, accuracies = np.log2([point.images for point in last]), [p.ab for p in last]
+    line, variance = np.polyfit(doublings, accuracies, 1, w=weights, cov="unscaled")
+    gain, half = float(line[0]), 1.96 * float(variance[0, 0]) ** 0.5
     said = (
         f"From {last[0].images:,} to {last[-1].images:,} rated images {measure} went from "
         f"{last[0].ab:.1%} to {last[-1].ab:.1%}, in cross-validation"
@@ -225,20 +223,12 @@ def compared(before: float, now: float, difference: Interval, images: int) -> st
     )
 
 
-def suspects(count: int, contradicted: Proportion, images: int) -> str:
-    """How many labels are worth a look, and how many of all are expected to be wrong.
-
-    `contradicted`: of the images that the model is surest of, those labelled otherwise.
-    """
-    if contradicted.value is None or not count:
-        return f"{count:,} labels to look at."
-    low, high = (round(share * images) for share in contradicted.interval)
-    return (
-        f"{count:,} labels to look at, the most surprising first; about "
-        f"{round(contradicted.value * images):,} ({low:,} to {high:,}) of all {images:,} are "
-        f"expected to be wrong, judging by the labels that contradict the model where it is surest "
-        f"({contradicted.successes} of {contradicted.trials})."
-    )
+def suspected(n: int, expected_wrong: float | None) -> list[str]:
+    """How many labels are worth a look, and how many of them are expected to be wrong."""
+    if not n:
+        return []
+    expected = f"; about {expected_wrong:,.0f} of them probably are" if expected_wrong else ""
+    return [f"{n:,} labels may be wrong{expected}: look at them on the page suspects.html."]
 
 
 _HEADS = {
@@ -273,7 +263,7 @@ def classification_verdicts(metrics: Mapping[str, Any]) -> list[str]:
     sentences = [
         *_untested(metrics),
         *_accuracy(test, _tested_on(metrics)),
-        *_suspected(**metrics["suspected_labels"]),
+        *suspected(**metrics["suspected_labels"]),
     ]
     if test["n"] >= _CALIBRATED and test["calibration_error"] > 0.1:
         sentences.append(
@@ -320,14 +310,7 @@ def tagging_verdicts(metrics: Mapping[str, Any]) -> list[str]:
             f"{test['recall']:.0%} of the true tags are given: micro F1 {test['micro_f1']:.3f}"
             f"{uncertain}."
         )
-    return sentences + _suspected(**metrics["suspected_labels"])
-
-
-def _suspected(n: int, expected_wrong: float | None) -> list[str]:
-    if not n:
-        return []
-    expected = f"; about {expected_wrong:.0f} of them probably are" if expected_wrong else ""
-    return [f"{n} labels may be wrong{expected}: look at them on the page."]
+    return sentences + suspected(**metrics["suspected_labels"])
 
 
 def _tested_on(metrics: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """From images to feature vectors, computed once and kept."""
 
 from src.features.extract import Engine, FeatureTable, compute_features
-from src.features.extractor import Extractor
+from src.features.extractor import Extractor, ImageExtractor
 from src.features.registry import open_extractors
 from src.features.store import FeatureStore, open_store
 
@@ -10,6 +10,7 @@ __all__ = [
     "Extractor",
     "FeatureStore",
     "FeatureTable",
+    "ImageExtractor",
     "compute_features",
     "open_extractors",
     "open_store",

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from src.features.extractor import Extractor
+from src.features.extractor import ImageExtractor
 from src.features.pixels import (
     Array,
     binary_patterns,
@@ -35,11 +35,9 @@ from src.features.pixels import (
     cell_means,
     central_differences,
     laplacian_magnitude,
-    mean_product,
     moments,
     oklab,
     pattern_shares,
-    peak_mean,
     quantiles,
 )
 
@@ -70,7 +68,7 @@ class _Views(NamedTuple):
     levels: list[Array]  # lightness: full and half detail, picture, its half and quarter
 
 
-class BuiltinExtractor(Extractor):
+class BuiltinExtractor(ImageExtractor):
     """Nothing to load; the features are computed image by image, in the workers."""
 
     name = "builtin"
@@ -208,12 +206,13 @@ def _sharpness(views: _Views) -> Values:
         across, down = x[1:-1, 2:] - x[1:-1, :-2], x[2:, 1:-1] - x[:-2, 1:-1]
         gradient = np.sqrt(across * across + down * down)
         laplacian = laplacian_magnitude(x)
-        overall.append([f(y) for y in (gradient, laplacian) for f in (np.mean, peak_mean)])
+        for y in (gradient, laplacian):  # the mean, and nearer to the maximum
+            overall.append([y.mean(), ((y * y) ** 2).mean() ** 0.25])
         cells = calm_log(cell_means(laplacian, 8))
         regions.append(quantiles(cells.ravel(), _QUARTILES))
         centres.append(cells[2:6, 2:6].mean() - cells.mean())
     return {
-        ("sharpness", "level", "sharpness"): calm_log(np.array(overall)),
+        ("sharpness", "level", "sharpness"): calm_log(np.reshape(overall, (-1, 4))),
         ("sharpness of regions", "level", "quartile"): regions,
         ("sharper centre", "level"): centres,
     }
@@ -236,7 +235,7 @@ def _noise(views: _Views) -> Values:
         shapes.append([calm_log(deviation.mean()), size.mean(), *moments(normal)[1:]])
         # In the flattened array the pixel below is `width` further on.
         steps = (1, width, width + 1, width - 1)
-        products.append([[mean_product(x, k) for x in (normal, size)] for k in steps])
+        products.append([[(y[k:] * y[:-k]).mean() for y in (normal, size)] for k in steps])
     return {
         ("residual noise of regions", "YCbCr", "quartile"): residuals,
         ("normalised luma", "detail", "normalised"): shapes,

@@ -12,8 +12,7 @@ import numpy as np
 from PIL import Image
 
 from src.errors import DataError
-from src.features.extractor import Extractor
-from src.features.file_names import FileNameExtractor
+from src.features.extractor import Extractor, FileNameExtractor, ImageExtractor
 from src.features.store import FeatureStore
 from src.images import ImageFile, read_file
 from src.images.perceptual_hash import HASHED_SIDE, perceptual_hash
@@ -60,7 +59,7 @@ Read = Callable[[str], bytes]
 # and hashes alone), contents (sha256) that may be passed over, and images in one pass through the
 # model. Gives results in batches as they are ready, each file once, in any order.
 Engine = Callable[
-    [Sequence[ImageFile], Extractor | None, set[bytes], int], Iterable[Sequence[Computed]]
+    [Sequence[ImageFile], ImageExtractor | None, set[bytes], int], Iterable[Sequence[Computed]]
 ]
 
 
@@ -83,7 +82,7 @@ def compute_features(
     """
     engine = engine or local_engine(lambda path: read_file(directory / path), workers)
     unreadable: dict[str, str] = {}
-    looking: list[Extractor | None] = [
+    looking: list[ImageExtractor | None] = [
         each for each in extractors if not isinstance(each, FileNameExtractor)
     ]
     for extractor in looking or [None]:
@@ -119,7 +118,10 @@ def local_engine(read: Read, workers: int | None = None) -> Engine:
     """Computing in this process."""
 
     def compute(
-        files: Sequence[ImageFile], extractor: Extractor | None, done: set[bytes], batch_size: int
+        files: Sequence[ImageFile],
+        extractor: ImageExtractor | None,
+        done: set[bytes],
+        batch_size: int,
     ) -> Iterator[list[Computed]]:
         if extractor:
             extractor.load()
@@ -130,7 +132,7 @@ def local_engine(read: Read, workers: int | None = None) -> Engine:
 
 def _fill(
     files: Sequence[ImageFile],
-    extractor: Extractor | None,
+    extractor: ImageExtractor | None,
     store: FeatureStore,
     batch_size: int,
     engine: Engine,
@@ -170,7 +172,7 @@ def _fill(
 def compute_batches(
     read: Read,
     files: Sequence[ImageFile],
-    extractor: Extractor | None,
+    extractor: ImageExtractor | None,
     done: set[bytes],
     batch_size: int,
     workers: int | None,
@@ -215,7 +217,7 @@ def compute_batches(
 
 
 def _extracted(
-    batch: Sequence[tuple[Computed, np.ndarray | None]], extractor: Extractor | None
+    batch: Sequence[tuple[Computed, np.ndarray | None]], extractor: ImageExtractor | None
 ) -> list[Computed]:
     prepared = [pixels for _, pixels in batch if pixels is not None]
     vectors = iter(extractor.extract(prepared) if extractor and prepared else ())

@@ -1,7 +1,8 @@
-"""What turns images into feature vectors."""
+"""What turns images, or the names of their files, into feature vectors."""
 
-from collections.abc import Callable
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -9,39 +10,40 @@ from PIL import Image
 from src.images.preprocess import Preprocessing
 
 
-class Extractor:
-    """Turns images into feature vectors.
-
-    The identity changes whenever the vectors would: with the weights, the preprocessing, the
-    chosen hidden states or our own code. `load` is called once before the first `prepare`, so
-    that an extractor whose features are all in the store costs nothing.
+class _Named:
+    """The identity changes whenever the vectors would: with the weights, the preprocessing, the
+    chosen hidden states or our own code.
     """
 
     name: str  # as written by the user
     identity: str
 
-    @property
-    def min_side(self) -> int | None:
-        """The shorter side, in pixels, that `prepare` shrinks images to; None: full size."""
-        return None
-
     def load(self) -> None:
-        """Bring the model into memory."""
-
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """What `extract` needs of one RGB image; called from several threads at once."""
-        raise NotImplementedError
-
-    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        """Features of a batch, (n, d) float32."""
-        raise NotImplementedError
+        """Bring the model into memory: once, where there are features to compute."""
 
     def describe(self) -> dict[str, Any]:
         """What a saved model must know to open this extractor again: JSON values."""
         return {"name": self.name, "identity": self.identity}
 
 
-class PixelExtractor(Extractor):
+class ImageExtractor(_Named, ABC):
+    """Looks at images."""
+
+    @property
+    def min_side(self) -> int | None:
+        """The shorter side, in pixels, that `prepare` shrinks images to; None: full size."""
+        return None
+
+    @abstractmethod
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """What `extract` needs of one RGB image; called from several threads at once."""
+
+    @abstractmethod
+    def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
+        """Features of a batch, (n, d) float32."""
+
+
+class PixelExtractor(ImageExtractor):
     """Puts an image's pixels through a network; the preprocessing is known once that is loaded."""
 
     preprocessing: Preprocessing | None = None
@@ -57,3 +59,14 @@ class PixelExtractor(Extractor):
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
         return self._run(prepared)
+
+
+class FileNameExtractor(_Named, ABC):
+    """Looks at no image."""
+
+    @abstractmethod
+    def features(self, paths: Sequence[str]) -> np.ndarray:
+        """Features (n, d) float32 of the file names of these paths."""
+
+
+Extractor: TypeAlias = ImageExtractor | FileNameExtractor

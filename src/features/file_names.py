@@ -10,7 +10,7 @@ import numpy as np
 
 from src.devices import choose_device
 from src.errors import ModelError, first_line
-from src.features.extractor import Extractor
+from src.features.extractor import FileNameExtractor
 from src.features.hub import ModelFiles, resolve_model
 
 PREFIX = "text:"
@@ -34,20 +34,6 @@ def clean(path: str) -> str:
     return " ".join(_PARTS.findall(_CASE.sub(" ", stem))).lower()
 
 
-class FileNameExtractor(Extractor):
-    """Looks at no image."""
-
-    def features(self, paths: Sequence[str]) -> np.ndarray:
-        """Features (n, d) float32 of the file names of these paths; equal names once."""
-        texts, place = np.unique([clean(path) for path in paths], return_inverse=True)
-        self.load()
-        return self._embed([str(text) for text in texts])[place]
-
-    def _embed(self, texts: list[str]) -> np.ndarray:
-        """Features (n, d) float32 of n different cleaned names."""
-        raise NotImplementedError
-
-
 class HashedNames(FileNameExtractor):
     """Counts of the character n-grams of a name, hashed into `SIZE` places, of unit length.
 
@@ -57,7 +43,8 @@ class HashedNames(FileNameExtractor):
     name = f"{PREFIX}builtin"
     identity = f"text|hashed|v{VERSION}"
 
-    def _embed(self, texts: list[str]) -> np.ndarray:
+    def features(self, paths: Sequence[str]) -> np.ndarray:
+        texts = [clean(path) for path in paths]
         table = np.zeros((len(texts), SIZE), np.float32)
         for row, text in zip(table, texts, strict=True):
             padded = "".join(f" {word} " for word in text.split())
@@ -99,21 +86,23 @@ class EmbeddedNames(FileNameExtractor):
         self._device = choose_device(self._device_name)
         self._model.to(self._device)
 
-    def _embed(self, texts: list[str]) -> np.ndarray:
+    def features(self, paths: Sequence[str]) -> np.ndarray:
         import torch
 
+        self.load()
+        texts, place = np.unique([clean(path) for path in paths], return_inverse=True)
         parts = []
         for start in range(0, len(texts), _BATCH):
             # SigLIP was trained with padding to the full length; CLIP does not mind it.
             tokens = self._tokenizer(
-                texts[start : start + _BATCH], padding="max_length", truncation=True,
+                texts[start : start + _BATCH].tolist(), padding="max_length", truncation=True,
                 max_length=self._longest, return_tensors="pt",
             ).to(self._device)  # fmt: skip
             with torch.inference_mode():
                 output = self._model(**tokens)
             vectors = output.text_embeds if "text_embeds" in output else output.pooler_output
             parts.append(vectors.float().cpu().numpy())
-        return np.concatenate(parts)
+        return np.concatenate(parts)[place]
 
 
 def open_file_names(name: str, *, device: str) -> FileNameExtractor:

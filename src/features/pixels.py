@@ -44,16 +44,6 @@ def calm_log(x: Any, floor: float = 1e-3) -> Any:
     return np.log(x + floor)
 
 
-def peak_mean(x: Array) -> Any:
-    """Fourth-power mean: between the mean and the maximum."""
-    square = x * x
-    return (square * square).mean() ** 0.25
-
-
-def mean_product(x: Array, step: int) -> Any:
-    return (x[step:] * x[:-step]).mean()
-
-
 def central_differences(x: Array) -> Array:
     """Central differences of (..., h, w) across and down, 0 at the border: (2, ..., h, w)."""
     edges = np.zeros((2, *x.shape), np.float32)
@@ -95,13 +85,9 @@ def pattern_shares(codes: np.ndarray) -> Any:
     return np.sqrt(np.bincount(_PATTERN_OF, counts, 10) / codes.size)
 
 
-def _pattern_of_code() -> np.ndarray:
-    bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
-    turns = (bits != np.roll(bits, 1, axis=1)).sum(axis=1)
-    return np.where(turns <= 2, bits.sum(axis=1), 9)
-
-
-_PATTERN_OF = _pattern_of_code()
+_BITS = (np.arange(256)[:, None] >> np.arange(8)) & 1
+_TURNS = (np.roll(_BITS, 1, axis=1) != _BITS).sum(axis=1)
+_PATTERN_OF = np.where(_TURNS <= 2, _BITS.sum(axis=1), 9)
 _BYTES = np.arange(256) / 255
 _LINEAR = np.where(_BYTES <= 0.04045, _BYTES / 12.92, ((_BYTES + 0.055) / 1.055) ** 2.4).astype(
     np.float32

@@ -8,7 +8,6 @@ time of change are as they were is not read again.
 import logging
 import os
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -86,7 +85,7 @@ class FeatureStore:
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if version > _FORMAT:
             raise DataError(f"{self.file} was made by a newer version of this program: update it")
-        self._set_journal()
+        self._connection.execute("PRAGMA synchronous=NORMAL")
         if version < _FORMAT:
             self._connection.executescript(f"{_SCHEMA} PRAGMA user_version={_FORMAT};")
         if self.file.stat().st_size <= _CHECKED_BYTES:
@@ -95,19 +94,6 @@ class FeatureStore:
                 raise sqlite3.DatabaseError(result)
         for table in ("files", "images", "features JOIN extractors"):
             self._connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchall()
-
-    def _set_journal(self) -> None:
-        # SQLite does not wait for a lock by itself where the journal's mode is changed.
-        until = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode=WAL")
-                break
-            except sqlite3.OperationalError as error:
-                if _code(error) not in _BUSY or time.monotonic() > until:
-                    raise
-                time.sleep(0.05)
-        self._connection.execute("PRAGMA synchronous=NORMAL")
 
     @contextmanager
     def _watched(self, *values: type[Exception]) -> Iterator[None]:
@@ -133,7 +119,7 @@ class FeatureStore:
             number += 1
             aside = self.file.with_name(f"{self.file.name}.damaged-{number}")
         try:
-            for end in ("", "-wal", "-shm"):
+            for end in ("", "-journal", "-wal", "-shm"):
                 with suppress(FileNotFoundError):
                     os.replace(f"{self.file}{end}", f"{aside}{end}")
         except OSError:  # another program has it open, on Windows
@@ -165,13 +151,11 @@ class FeatureStore:
         query = "SELECT sha256 FROM features JOIN extractors ON extractor = id WHERE identity = ?"
         return {row[0] for row in self._rows(query, identity)}
 
-    def identities(self) -> dict[str, int]:
-        """Every extractor that has features here, and of how many images."""
-        query = (
-            "SELECT identity, COUNT(*) FROM features JOIN extractors ON extractor = id "
-            "WHERE identity != ? GROUP BY identity"
-        )
-        return dict(self._rows(query, _NO_FEATURES))
+    def described(self, sha256s: Iterable[bytes]) -> dict[str, set[bytes]]:
+        """Which of these images have features of each vision model that has any here."""
+        wanted, rows = set(sha256s), self._rows("SELECT identity FROM extractors")
+        visions = (name for (name,) in rows if not str(name).startswith(("builtin", _NO_FEATURES)))
+        return {name: found for name in visions if (found := wanted & self.holds(name))}
 
     def vectors(self, identity: str, sha256s: Sequence[bytes]) -> np.ndarray:
         """Features of the given images in the given order, (n, d) float32.
@@ -246,17 +230,17 @@ class FeatureStore:
             }
             connection.execute("DROP TABLE present")
         self._connection.execute("VACUUM")
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # of a store of version bc9c4d7
         return counts | {"bytes": max(0, before - self.file.stat().st_size)}
 
 
-def open_store(images: Path, elsewhere: Path | None = None) -> FeatureStore:
+def open_store(images: Path, elsewhere: Path | str = "") -> FeatureStore:
     """The feature store of an image folder: inside it, or in a folder `elsewhere`.
 
     Where the image folder cannot be written, it is made in the user's cache folder.
     """
-    folder = elsewhere or images
-    if elsewhere is None and not is_writable(images):
+    folder = Path(elsewhere or images)
+    if not elsewhere and not is_writable(images):
         folder = user_cache(images)
         logger.info("%s cannot be written: its features are kept in %s", images, folder)
     try:
@@ -279,12 +263,6 @@ def kept_identity(store: FeatureStore, files: Sequence[ImageFile], preferred: st
         wanted = f"|{folder_identity(Path(name))}|"
     else:
         wanted = f"|{OPENAI_NAMES.get(name, name)}@"
-    sha256s = set(store.known_files(files).values())
-    described = {
-        identity: len(sha256s & store.holds(identity))
-        for identity in store.identities()
-        if not identity.startswith("builtin")
-    }
-    enough = max(1, len(files) / 2)
-    usable = [identity for identity, count in described.items() if count >= enough]
-    return max(usable, key=lambda identity: (wanted in identity, described[identity]), default="")
+    described = store.described(store.known_files(files).values())
+    usable = [identity for identity, found in described.items() if len(found) >= len(files) / 2]
+    return max(usable, key=lambda name: (wanted in name, len(described[name])), default="")

@@ -14,10 +14,10 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from src.errors import DataError
+from src.errors import DataError, first_of
 from src.file_changes.changes import OLD_SCORES, Change, Folders, State
 from src.file_changes.old_undo_files import parse_old
-from src.file_changes.plan import Plan, first_of
+from src.file_changes.plan import Plan
 from src.file_changes.sidecars import SUFFIXES
 from src.file_changes.undo_file import Recorded, UndoFile, new_undo_file, parse
 from src.progress import progress_bar

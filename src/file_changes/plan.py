@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from src.errors import DataError
+from src.errors import DataError, first_of
 from src.file_changes.changes import Change, Copy, Folders, Link, Move, Placed, Write
 from src.file_changes.sidecars import names_beside, renamed, sidecars
 from src.images import ImageFile
@@ -33,12 +33,6 @@ class Plan:
         """For a dry run: the lines, and the first changes."""
         changes = [f"  would {change.text()}" for change in self.changes]
         return "\n".join([*self.lines, *first_of(changes, _SHOWN)])
-
-
-def first_of(lines: list[str], most: int) -> list[str]:
-    """The first lines, and how many more there are."""
-    more = [f"  ... and {len(lines) - most:,} more"] if len(lines) > most else []
-    return lines[:most] + more
 
 
 def place(

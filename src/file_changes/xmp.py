@@ -6,13 +6,15 @@ well: ours are told from theirs by a mark of our own beside them.
 Source: ISO 16684-1 (XMP), property xmp:Rating, 1 to 5; 0 or none is "unrated", -1 "rejected".
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from xml.dom import Node, minidom
 from xml.parsers.expat import ExpatError
 
-from src.file_changes.changes import Write
+from src.file_changes.changes import Folders, Write
+from src.file_changes.plan import Plan
 
 Naming = Literal["image.xmp", "image.jpg.xmp"]
 
@@ -27,40 +29,40 @@ _NEW = f"""<?xml version="1.0" encoding="UTF-8"?>
 </x:xmpmeta>"""
 
 
-class Stars(NamedTuple):
-    """What would be written, and what would not."""
-
-    changes: list[Write]
-    rated_by_person: list[str]  # images that keep the rating they have
-    problems: dict[str, str]  # sidecar -> why it is left alone
-
-
-def rate(directory: Path, stars: Mapping[str, int], naming: Naming) -> Stars:
+def rate(directory: Path, stars: Mapping[str, int], naming: Naming) -> Plan:
     """Sidecars with these ratings, 1 to 5, of images relative to the folder.
 
     They are named "image.xmp" (Lightroom, Bridge, Capture One) or "image.jpg.xmp" (digiKam,
     darktable).
     """
-    plan = Stars([], [], {})
+    plan, rated, problems = Plan(Folders(directory, directory)), 0, []
     names = {path: sidecar_of(path, naming) for path in stars}
     owners: dict[str, list[str]] = {}  # names that differ in case only are one on some systems
     for path, sidecar in names.items():
         owners.setdefault(sidecar.lower(), []).append(path)
     for path, sidecar in names.items():
-        if len(shared := owners[sidecar.lower()]) > 1:
-            plan.problems[sidecar] = f"it would stand for {' and '.join(shared)}"
-            continue
-        file = directory / sidecar
+        file, shared = directory / sidecar, owners[sidecar.lower()]
         try:
+            if len(shared) > 1:
+                raise ValueError(f"it would stand for {' and '.join(shared)}")
             before = file.read_bytes() if file.exists() else None
             after = with_rating(before, stars[path])
         except (OSError, ValueError) as error:
-            plan.problems[sidecar] = getattr(error, "strerror", None) or str(error)
+            why = getattr(error, "strerror", None) or str(error)
+            problems.append(f"{sidecar} is left alone: {why}")
             continue
         if after is None:
-            plan.rated_by_person.append(path)
+            rated += 1
         elif after != before:
             plan.changes.append(Write.of(directory, sidecar, after))
+    counts = Counter(stars.values())
+    shown = ", ".join(f"{counts[number]:,} × {number}★" for number in range(1, 6))
+    plan.lines.append(f"{len(plan.changes):,} sidecars to write: {shown}")
+    if rated:
+        plan.lines.append(f"{rated:,} keep the stars that you or a program gave")
+    if (same := len(stars) - len(plan.changes) - rated - len(problems)) > 0:
+        plan.lines.append(f"{same:,} have these stars already")
+    plan.lines.extend(problems)
     return plan
 
 
@@ -89,11 +91,6 @@ def with_rating(content: bytes | None, rating: int) -> bytes | None:
     if content is None or content.removeprefix(b"\xef\xbb\xbf").startswith(b"<?xml"):
         parts.insert(0, '<?xml version="1.0" encoding="UTF-8"?>')
     return ("\n".join(parts) + "\n").encode("utf-8")
-
-
-def rating_of(content: bytes) -> str:
-    """The rating in a sidecar as text, "" for none."""
-    return _rating(_parse(content).getElementsByTagNameNS(RDF, "Description"), XMP)
 
 
 def _parse(content: bytes) -> Any:

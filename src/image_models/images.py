@@ -1,7 +1,6 @@
 """From labelled files to images ready for training: content, duplicates, features, parts."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 
@@ -46,10 +45,9 @@ def features_of(settings: ClassifierTraining, classifier: Classifier, images: Im
 def _read(
     settings: ClassifierTraining, data: LabelledImages, backbone: HeadInputs | None
 ) -> FeatureTable:
-    folder = Path(settings.feature_store) if settings.feature_store else None
     extractors = [] if backbone is None else [backbone]
     batch_size = settings.evaluation_args.per_device_eval_batch_size
-    with open_store(data.directory, folder) as store:
+    with open_store(data.directory, settings.feature_store) as store:
         options = data.directory, data.files, extractors, store
         return compute_features(*options, batch_size=batch_size)
 

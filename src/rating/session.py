@@ -24,6 +24,7 @@ from src.errors import DataError
 from src.images import find_images
 from src.rating.image_table import ImageTable
 from src.rating.models.feature_space import feature_space, without_features
+from src.rating.models.graph import Floats
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.live_scores import LiveScores
 from src.rating.models.posterior import LOGITS
@@ -32,13 +33,19 @@ from src.rating.pairs.schedule import PairSchedule, Selection, Shown
 from src.rating.statistics import ChoiceCounts, Statistics, odd_one_out
 from src.rating.storage.choice_rows import ANSWERS, Event
 from src.rating.storage.rating_store import RatingStore
-from src.rating.storage.score_file import as_text, posix
+from src.rating.storage.score_file import posix
 
 Pair = tuple[str, str]
 Outcome = Literal["left", "right", "tie", "skip"]
 Method = Literal["posterior", "elo"]
 
-_MOST_PLOTTED = 20_000  # images; of more every second, third …
+
+class Ladder(NamedTuple):
+    """Images from best to worst; arrays (n,)."""
+
+    paths: list[str]
+    scores: Floats
+    deviations: Floats
 
 
 class _Following(NamedTuple):
@@ -52,9 +59,8 @@ class _Following(NamedTuple):
 class RatingDatabase:
     """The scores of a folder of images, learned from a person's choices between pairs.
 
-    `images`, relative posix paths, default to every image below the folder; `features` may lack
-    some of them. A `seed` makes the choice of pairs repeatable; the `goal`, comparisons in this
-    session, is only reported.
+    `images`, relative posix paths, default to every image below the folder. A `seed` makes the
+    choice of pairs repeatable; the `goal`, choices in this session, is only reported.
 
     Raises a DataError where the folder cannot be written, is open in another window, or
     `score.json` is damaged and there is no choice log to rebuild it from.
@@ -65,7 +71,6 @@ class RatingDatabase:
         directory: str | Path,
         *,
         images: Iterable[str] | None = None,
-        features: Mapping[str, ArrayLike] | None = None,
         method: Method = "posterior",
         selection: Selection = "active",
         seed: int | None = None,
@@ -75,22 +80,21 @@ class RatingDatabase:
         self._lock, self._writing = threading.RLock(), threading.Lock()
         found = find_images(self.directory) if images is None else [posix(path) for path in images]
         self._store = RatingStore(self.directory)
+        self._log = self._store.log
         try:
-            events = self._store.events
+            events = self._log.events
             logged = {path for event in events for path in event[:2]} - {""}
-            self._images = ImageTable(self.directory, found, logged.union(self._store.starts))
+            self._images = ImageTable(self.directory, found, logged.union(self._log.starts))
             count = len(self._images)
             self._schedule = PairSchedule(
                 count, selection, secrets.randbits(32) if seed is None else seed
             )
             self._comparisons = np.zeros(count, dtype=np.intp)
-            answers = self._replay(events)
             self._method, self._space = method, without_features(count)
-            if features is not None and method == "posterior":
-                self._space = feature_space(self._images.names, features)
+            answers = self._replay(events)
             self._live = LiveScores(self._before_choices(), answers, self._lock)
         except BaseException:
-            self._store.close()
+            self._log.close()
             raise
         self._past = ChoiceCounts().add(events)
         self._first_event = len(events)
@@ -146,7 +150,7 @@ class RatingDatabase:
                 self._write()
             except DataError as error:  # only said, since nothing is lost by it
                 with self._lock:
-                    self._store.notices.append(str(error))
+                    self._log.notices.append(str(error))
         self._live.assess(np.flatnonzero(self._images.rateable))
         with self._lock:
             if len(self._shown) > 1:  # after an undo the pair that was put off comes next
@@ -187,7 +191,7 @@ class RatingDatabase:
             else:
                 shown = Shown(i, j, "given", scoring.prediction(i, j))
             _, _, kind, predicted = shown
-            self._store.append(Event(left, right, outcome, kind, predicted, response_time))
+            self._log.append(Event(left, right, outcome, kind, predicted, response_time))
             self._schedule.note(i, j, kind)
             if outcome != "skip":
                 self._comparisons[[i, j]] += 1
@@ -209,7 +213,7 @@ class RatingDatabase:
         with self._lock:
             if not self._done:
                 return None
-            event = self._store.take_back()
+            event = self._log.take_back()
             i = self._images.number(event.left)
             if event.outcome == "exclude":
                 self._images.set_excluded(i, False)
@@ -232,7 +236,7 @@ class RatingDatabase:
             if self._images.excluded[number]:
                 return
             shown = self._shown[-1] if self._shown else None
-            self._store.append(Event(path, "", "exclude", ""))
+            self._log.append(Event(path, "", "exclude", ""))
             self._images.set_excluded(number, True)
             self._hide(number)
             self._advance(shown)
@@ -292,32 +296,41 @@ class RatingDatabase:
     def statistics(self) -> Statistics:
         """The figures of the session and of all sessions, with advice and what plots draw."""
         with self._lock:
-            scoring, model = self._live.scoring, self._model_scores
-            session = self._store.events[self._first_event :]
-            rateable, unrated = self._images.rateable, self._unrated()
-            comparisons, counts = self._store.comparisons, self._comparisons.copy()
+            model, choices = self._model_scores, self._store.choices
+            session = self._log.events[self._first_event :]
+            images, unrated = int(self._images.rateable.sum()), int(self._unrated().sum())
             seconds = max(self._ended - self._began, 0.0)
-        plotted = np.flatnonzero(rateable)
-        plotted = plotted[:: max(1, -(-len(plotted) // _MOST_PLOTTED))]
         return Statistics(
             session=ChoiceCounts().add(session),
             total=self._past.copy().add(session),
             session_seconds=seconds,
             goal=self.goal,
-            images=int(rateable.sum()),
-            unrated=int(unrated.sum()),
-            comparisons=comparisons,
+            images=images,
+            unrated=unrated,
+            choices=choices,
             order=self._live.quality,
             odd_one_out=None if model is None else odd_one_out(session, model),
-            scores=scoring.scores()[plotted],
-            uncertainty=scoring.deviations(plotted),
-            image_comparisons=counts[plotted],
         )
+
+    def ladder(self) -> Ladder:
+        """All images from best to worst."""
+        with self._lock:
+            scores, scoring = self._levelled(self._live.scoring), self._live.scoring
+            numbers = np.flatnonzero(self._images.rateable)
+        numbers = numbers[np.argsort(-scores[numbers], kind="stable")]
+        paths = [self._images.names[number] for number in numbers.tolist()]
+        return Ladder(paths, scores[numbers], scoring.deviations(numbers))
+
+    def choices_of(self, path: str) -> list[Event]:
+        """The choices between an image and others, the last first."""
+        with self._lock:
+            events = self._log.events[::-1]
+        return [one for one in events if path in one[:2] and one.outcome in ANSWERS]
 
     def take_notices(self) -> list[str]:
         """One-line messages for the user since the last call (files gone, file rebuilt …)."""
         with self._lock:
-            notices, self._store.notices = self._store.notices, []
+            notices, self._log.notices = self._log.notices, []
             return notices
 
     # Saving and closing.
@@ -338,7 +351,7 @@ class RatingDatabase:
                 self.save()
         finally:
             with self._writing, self._lock:
-                self._store.close()
+                self._log.close()
 
     def __enter__(self) -> Self:
         return self
@@ -348,7 +361,7 @@ class RatingDatabase:
 
     def _before_choices(self) -> Scoring:
         self._initial = InitialScores.of(
-            self._store.starts.values(), self._images.index, self._store.old_evaluations
+            self._log.starts.values(), self._images.index, self._store.old_evaluations
         )
         if self._method == "elo":
             return EloScoring.begin(self._initial)
@@ -387,7 +400,7 @@ class RatingDatabase:
         self._images.set_unavailable(number)
         self._hide(number)
         kept = "" if self._never_compared()[number] else "; its score is kept"
-        self._store.notices.append(f"{self._images.names[number]} {reason}{kept}")
+        self._log.notices.append(f"{self._images.names[number]} {reason}{kept}")
 
     def _never_compared(self) -> np.ndarray:
         """(n,) bool: by a person, also not with the old tool."""
@@ -422,4 +435,4 @@ class RatingDatabase:
                 content = self._store.content()
             content.scores = self._by_name(which, values)
             content.meta["unrated"] = list(self._by_name(which & never, values))
-            self._store.write(as_text(content), last)
+            self._store.write(content, last)

@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from src.errors import counted
 from src.evaluation.proportion import NONE, Proportion, ceiling
 from src.rating.models.graph import Floats, Ints
 from src.rating.models.order import OrderQuality
@@ -97,33 +98,29 @@ class Statistics:
     goal: int
     images: int
     unrated: int
-    comparisons: int  # all sessions, with those of an old score file
+    choices: int  # all sessions, with those of an old score file
     order: OrderQuality | None  # None where too little is known, and for Elo
     odd_one_out: OddOneOut | None  # None without a model
-    scores: Floats
-    uncertainty: Floats
-    image_comparisons: Ints
-    """these three: one entry for each image, in the same order"""
 
     @property
-    def comparisons_per_image(self) -> float:
-        return 2 * self.comparisons / self.images if self.images else 0.0
+    def choices_per_image(self) -> float:
+        return 2 * self.choices / self.images if self.images else 0.0
 
     @property
     def advice(self) -> str:
         return advise(self)
 
     def report(self) -> str:
-        agreement = self.session.agreement
-        percentage = "" if agreement.value is None else f" = ({100 * agreement.value:.2f}%)"
+        made, agreement = self.session.answered, self.session.agreement
+        matched, trials = agreement.successes, agreement.trials
+        share = f" = ({100 * matched / trials:.2f}%)" if trials >= FEWEST else ""
         lines = [
-            f"{self.session.answered} choices in {self.session_seconds:.1f} s",
-            f"{self.unrated}/{self.images} are unrated",
-            f"{agreement.successes} choices matched prediction, "
-            f"{agreement.trials - agreement.successes} contradicted prediction "
-            f"[{self.session.answered - agreement.trials} not predicted]{percentage}",
-            f"A total of {self.comparisons} comparisons have been made for {self.images} images "
-            f"({self.comparisons_per_image:.2f} per image)",
+            f"{counted(made, 'choice')} in {self.session_seconds:.1f} s",
+            f"{self.unrated:,} of {counted(self.images, 'image')} not rated yet",
+            f"{counted(matched, 'choice')} matched prediction, {trials - matched:,} contradicted "
+            f"prediction [{made - trials:,} not predicted]{share}",
+            f"A total of {counted(self.choices, 'choice')} for {counted(self.images, 'image')} "
+            f"({self.choices_per_image:.2f} per image)",
             f"Random pairs predicted before they were shown: {_in_words(self.total.audit)}",
             f"Repeated pairs answered the same way: {_in_words(self.total.repeats)}",
         ]
@@ -132,12 +129,12 @@ class Statistics:
             lines.append(f"{of_order(self.order).capitalize()} (now {low} to {high}%)")
         if self.odd_one_out is not None:
             *alone, agreed = self.odd_one_out
-            total = max(sum(alone), 1)
+            total = sum(alone)
             shares = [
-                f"{name} {count} ({100 * count / total:.0f}%)"
+                f"{name} {count:,}" + (f" ({100 * count / total:.0f}%)" if total >= FEWEST else "")
                 for name, count in zip(("you", "database", "model"), alone, strict=True)
             ]
-            lines.append(f"Odd one out: {'; '.join(shares)}; all agreed {agreed}")
+            lines.append(f"Odd one out: {'; '.join(shares)}; all agreed {agreed:,}")
         return "\n".join([*lines, self.advice])
 
 
@@ -148,36 +145,35 @@ def advise(statistics: Statistics) -> str:
     person who stands alone more often than the model should rate more, a model that does should
     be trained (McNemar's test).
     """
-    images = statistics.images
+    images, order, odd = statistics.images, statistics.order, statistics.odd_one_out
     if images < 2:
         return "Add images: it takes two to compare."
     audit = statistics.total.audit
     verdict = against_a_coin(audit)
     if audit.trials >= FEWEST and 2 * audit.successes <= audit.trials:
         return f"Rate more: {verdict}."
-    if statistics.odd_one_out is not None:
-        person, model = statistics.odd_one_out.person, statistics.odd_one_out.model
-        if person - model > _Z * math.sqrt(person + model):
+    if odd is not None and abs(odd.person - odd.model) > _Z * math.sqrt(odd.person + odd.model):
+        you, model = counted(odd.person, "time"), counted(odd.model, "time")
+        if odd.person > odd.model:
             return (
-                f"Rate more: you stood alone {person} times, the model {model} times, "
+                f"Rate more: you stood alone {you}, the model {model}, "
                 "so the scores follow the model more than you."
             )
-        if model - person > _Z * math.sqrt(person + model):
-            return (
-                f"Train: the model stood alone {model} times, you {person} times, "
-                "so it has yet to learn what the scores know."
-            )
-    if statistics.order is not None:
-        if not statistics.order.can_stop:
-            return f"Rate more: {of_order(statistics.order)}."
-        now = f"{100 * statistics.order.now:.0f}%"
+        return (
+            f"Train: the model stood alone {model}, you {you}, "
+            "so it has yet to learn what the scores know."
+        )
+    if order is not None:
+        if not order.can_stop:
+            return f"Rate more: {of_order(order)}."
+        now = f"{100 * order.now:.0f}%"
         return f"Train: the order is about {now} there, and more choices would hardly improve it."
-    if (more := ENOUGH * images - statistics.comparisons) > 0:
-        count = f"{more:,} more choice{'s' if more > 1 else ''}"
+    if (more := ENOUGH * images - statistics.choices) > 0:
+        count = counted(more, "more choice")
         return f"Rate more: it usually takes about {count} to put {images:,} images in good order."
     if audit.trials < FEWEST:
         return (
-            f"Rate more: {audit.trials} random pairs are too few to tell how well the scores "
+            f"Rate more: {counted(audit.trials, 'random pair')} cannot tell how well the scores "
             f"predict you; {FEWEST} are the least."
         )
     if audit.interval[0] <= 0.5:

@@ -84,24 +84,26 @@ def _plots(results: Results) -> list[tuple[str, Markup, str]]:
     curve, history = results.metrics["learning_curve"], results.history
     pictures = [
         (
-            "Predicted against given",
+            "Does it score as you do?",
             plot(lambda axes: _scatter(axes, results)),
             "Each dot is an image, scored by a model that was not trained on it where the head "
-            "allows. The nearer to the diagonal, the better.",
+            "allows. The nearer the dots are to the line, the better.",
         )
     ]
     if len(curve) > 1:
         note = (
-            "Trained on fewer images and measured on others, all of them training images; bars: "
-            "one standard error."
+            "Trained on some of the training images and measured on others; bars: one standard "
+            "error."
         )
-        pictures.append(("With more rated images", plot(lambda axes: _learning(axes, curve)), note))
+        pictures.append(
+            ("Would more ratings help?", plot(lambda axes: _learning(axes, curve)), note)
+        )
     if len(history) > 1:
         note = (
             "Where the test line turns down while the training line still rises, the model learns "
-            "by heart: fewer epochs or more images would help."
+            "its images by heart: train for fewer epochs, or rate more images."
         )
-        pictures.append(("Training", plot(lambda axes: _curve(axes, history)), note))
+        pictures.append(("How training went", plot(lambda axes: _curve(axes, history)), note))
     return pictures
 
 
@@ -113,8 +115,8 @@ def _scatter(axes: "Axes", results: Results) -> None:
         axes.scatter(given, predicted, color=colour, label=label, rasterized=many, **look)
     ends = [float(results.given.min()), float(results.given.max())]
     axes.plot(ends, ends, color=ORANGE, linewidth=1)
-    axes.set(xlabel="given", ylabel="predicted")
-    axes.legend()
+    axes.set(xlabel="your score", ylabel="its score")
+    axes.legend(markerscale=2)
 
 
 def _learning(axes: "Axes", curve: Sequence[Mapping[str, Any]]) -> None:

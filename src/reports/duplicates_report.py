@@ -30,8 +30,8 @@ def write_duplicates(
         page,
         "duplicates.html",
         title="Duplicate images",
-        subtitle=f"{images:,} images of {directory.resolve().name}: {len(groups):,} groups, "
-        f"{sum(len(group) - 1 for group in groups):,} of them unnecessary",
+        subtitle=f"{images:,} images of {directory.resolve().name}: {len(groups):,} groups of "
+        f"duplicates; {sum(len(group) - 1 for group in groups):,} images more than needed",
         conflict=sum(map(labels_conflict, groups)),
         hidden=len(groups) - len(shown),
         groups=[

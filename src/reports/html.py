@@ -1,7 +1,10 @@
 """Self-contained HTML pages from the templates beside this file."""
 
+import re
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from src.files import write_text
 
@@ -22,7 +25,7 @@ def write_page(path: Path, template: str, **values: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = _figure
+    environment.filters |= {"figure": _figure, "percent": _percent, "breakable": _breakable}
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
     write_text(path, environment.get_template(template).render(**values))
 
@@ -31,8 +34,20 @@ def _figure(value: object, digits: int = 3) -> str:
     """A number for a table; a dash for what could not be measured."""
     if value is None:
         return "–"
-    if isinstance(value, (list, tuple)):
-        return " … ".join(_figure(part, digits) for part in value)
     if isinstance(value, int):
         return f"{value:,}"
     return f"{float(str(value)):.{digits}f}"
+
+
+def _percent(value: object, digits: int = 1) -> str:
+    """A share; two shares are the ends of an interval."""
+    if value is None:
+        return "–"
+    if isinstance(value, (list, tuple)):
+        return " to ".join(_percent(part, digits) for part in value)
+    return f"{float(str(value)):.{digits}%}"
+
+
+def _breakable(path: str) -> Markup:
+    """A path that is broken between words where it is too long for its line."""
+    return Markup(re.sub(r"([/_-]+)(?=\w)", r"\1<wbr>", str(escape(path))))

@@ -9,7 +9,7 @@ from src.aesthetic.evaluate import Results
 from src.dataset.suspected_labels import PAGE
 from src.evaluation.binary_metrics import reliability
 from src.reports.html import write_page
-from src.reports.plots import BLUE, GREY, plot
+from src.reports.plots import BLUE, GREY, in_percent, plot
 from src.reports.suspects import write_suspects
 from src.reports.thumbnails import image_rows
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 REPORT = "report.html"
 _CALIBRATION = (
-    "Of images given 70%, 70% should have been kept: points on the line. Each image is judged by "
-    "a model that was not trained on it."
+    "Of the images that get 70%, you should have kept 70%: then the points lie on the line. Each "
+    "image is judged by a model that was not trained on it."
 )
 
 
@@ -77,4 +77,5 @@ def _reliability(axes: "Axes", results: Results) -> None:
     bins = reliability(results.given, results.predicted)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     axes.plot([b["probability"] for b in bins], [b["kept"] for b in bins], marker="o", color=BLUE)
-    axes.set(xlabel="probability of keeping", ylabel="share that was kept")
+    axes.set(xlabel="probability of keeping", ylabel="share that you kept")
+    in_percent(axes)

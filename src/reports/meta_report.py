@@ -27,7 +27,7 @@ def write(path: Path, found: Found) -> None:
         "meta.html",
         title="Search of the training settings",
         headline=[
-            ("of pairs of left-out images ordered as you do, by the best", f"{found.ab:.1%}"),
+            ("of pairs of left-out images ordered as you do by the best (AB)", f"{found.ab:.1%}"),
             ("combinations tried", f"{len(rows) + found.given_up:,}"),
         ],
         notes=_notes(found, diverged, fixed),

@@ -1,4 +1,4 @@
-"""Plots as SVG text for a page; one look for all, on light and dark backgrounds alike."""
+"""Plots as SVG text for a page; they take the colours of the page, light or dark."""
 
 import io
 import re
@@ -10,11 +10,14 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BLUE, ORANGE, GREY = "#3b82c4", "#e08a2c", "#8a8f98"
+BLUE, ORANGE, GREY, TEXT = "#3b82c4", "#e08a2c", "#8a8f98", "#1d2126"
+_ON_THE_PAGE = {BLUE: "accent", ORANGE: "warm", GREY: "soft", TEXT: "text"}
+_POINTS = 12.5  # of the letters
+_SMALLEST = 11 / _POINTS  # a plot never shrinks so far that letters have less than 11 pixels
 
 _STYLE: Any = {
     "font.family": "sans-serif",
-    "font.size": 10,
+    "font.size": _POINTS,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": GREY,
@@ -31,7 +34,7 @@ _STYLE: Any = {
 }
 
 
-def plot(draw: "Callable[[Axes], None]", *, width: float = 5.2, height: float = 3.4) -> Markup:
+def plot(draw: "Callable[[Axes], None]", *, width: float = 5.6, height: float = 3.7) -> Markup:
     """Draw on fresh axes, so many inches wide and high, and return the picture as inline SVG."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -48,6 +51,16 @@ def plot(draw: "Callable[[Axes], None]", *, width: float = 5.2, height: float = 
         canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
-    for size in ("height", "width"):  # a viewBox is there: the page decides on the size
-        svg = re.sub(rf'(<svg[^>]*?) {size}="[^"]*"', r"\1", svg, count=1)
-    return Markup(svg)
+    for colour, name in _ON_THE_PAGE.items():
+        svg = svg.replace(colour, f"var(--{name})")
+    points = 72 * width
+    size = f"min-width: {_SMALLEST * points:.0f}px; max-width: {1.3 * points:.0f}px"
+    return Markup(re.sub(r'<svg[^>]*?(viewBox="[^"]*")[^>]*>', rf'<svg \1 style="{size}">', svg))
+
+
+def in_percent(axes: "Axes") -> None:
+    """Show shares on both axes as percentages."""
+    from matplotlib.ticker import PercentFormatter
+
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, decimals=0))

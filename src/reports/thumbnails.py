@@ -21,22 +21,15 @@ _QUALITY = 80
 
 def thumbnails(files: Sequence[Path], side: int = SIDE) -> list[str]:
     """Data URIs of JPEG thumbnails in the files' order; "" for a file that cannot be read."""
-
-    def data_uri(file: Path) -> str:
-        content = _jpeg(file, side, at_least=side)
-        encoded = base64.b64encode(content).decode("ascii")
-        return f"data:image/jpeg;base64,{encoded}" if content else ""
-
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(data_uri, files))
+        contents = [base64.b64encode(jpeg) for jpeg in pool.map(lambda f: _jpeg(f, side), files)]
+    return [f"data:image/jpeg;base64,{text.decode()}" if text else "" for text in contents]
 
 
-def write_thumbnails(
-    folder: Path, files: Sequence[Path], sha256s: Sequence[bytes], *, side: int = SIDE
-) -> list[str]:
-    """Small JPEGs, named by the content of their images; those that are there are kept.
+def write_thumbnails(folder: Path, files: Sequence[Path], sha256s: Sequence[bytes]) -> list[str]:
+    """Write small JPEGs that are not there yet, and return their names, made from the contents.
 
-    Returns their names; "" for an image that cannot be read.
+    "" stands for an image that cannot be read.
     """
     names = [f"{sha256.hex()[:24]}.jpg" for sha256 in sha256s]
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +37,7 @@ def write_thumbnails(
     missing = {name: file for name, file in zip(names, files, strict=True) if name not in present}
 
     def write(name: str) -> bool:
-        content = _jpeg(missing[name], side, at_least=side // 2)
+        content = _jpeg(missing[name], SIDE, fast=True)
         if content:
             with replacing(folder / name) as temporary:
                 temporary.write_bytes(content)
@@ -75,13 +68,10 @@ def image_rows(
     return [(heading, note, shown(images)) for heading, note, images in listed]
 
 
-def _jpeg(file: Path, side: int, *, at_least: int) -> bytes:
-    """An image with a longer side of `side` pixels or less; nothing if it cannot be read.
-
-    `at_least`: pixels to which a JPEG may be reduced in decoding, which is fast and less sharp.
-    """
+def _jpeg(file: Path, side: int, *, fast: bool = False) -> bytes:
+    """A longer side of `side` pixels or less; nothing if it cannot be read. Fast is less sharp."""
     try:
-        image = open_image(file, min_side=at_least)
+        image = open_image(file, min_side=side // 2 if fast else side)
     except UnreadableImage:
         return b""
     image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)

@@ -42,7 +42,8 @@ def plan_action(
         return Plan(Folders(directory, directory), [*changes], [line])
     step = steps(scored, cuts, cut_by)
     if action == "xmp":
-        return _stars(scored, step, naming)
+        wanted = dict(zip(scored.paths, (step + 1).tolist(), strict=True))
+        return rate(directory, wanted, naming)
     if into.resolve().is_relative_to(directory.resolve()):
         raise SettingsError(
             f"into is {str(into)!r}, inside the image folder, where its images would be "
@@ -85,24 +86,9 @@ def touch_in_order(directory: Path, paths: Sequence[str], *, newest_ns: int) -> 
     ]
 
 
-def remember_times(scored: Scored, store_folder: Path | None) -> None:
+def remember_times(scored: Scored, store_folder: Path | str) -> None:
     """Tell the feature store the new times, so that no image is read again because of them."""
     content = dict(zip(scored.paths, scored.sha256s, strict=True))
     files = [file for file in scan_images(scored.directory) if file.path in content]
     with open_store(scored.directory, store_folder) as store:
         store.put(files=[(file, content[file.path]) for file in files])
-
-
-def _stars(scored: Scored, step: np.ndarray, naming: Naming) -> Plan:
-    wanted = dict(zip(scored.paths, (step + 1).tolist(), strict=True))
-    changes, rated_by_person, problems = rate(scored.directory, wanted, naming)
-    counts = enumerate(np.bincount(step, minlength=5), 1)
-    shown = ", ".join(f"{count:,} × {stars}★" for stars, count in counts)
-    lines = [f"{len(changes):,} sidecars to write: {shown}"]
-    if rated_by_person:
-        lines.append(f"{len(rated_by_person):,} keep the stars that you or a program gave")
-    same = len(scored) - len(changes) - len(rated_by_person)
-    if same > 0 and not problems:
-        lines.append(f"{same:,} have these stars already")
-    lines += [f"{sidecar} is left alone: {why}" for sidecar, why in problems.items()]
-    return Plan(Folders(scored.directory, scored.directory), [*changes], lines)

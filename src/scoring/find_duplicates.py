@@ -35,7 +35,7 @@ def find_duplicates(
     *,
     keep: Sequence[str] = (),
     delete: Sequence[str] = (),
-    store_folder: Path | None = None,
+    store_folder: Path | str = "",
     similarity: float = SIMILARITY,
 ) -> Found:
     """Look for copies and near copies below a folder; hashes are kept between calls.
@@ -70,23 +70,16 @@ def find_duplicates(
 
 
 def _alike(store: FeatureStore, sha256s: Sequence[bytes], similarity: float) -> list[Pairs]:
-    """Positions of images whose features are alike, by the vision model that describes most.
-
-    Hand-made features are passed over: their cosines tell nothing.
-    """
+    """Positions of images whose features are alike, by the vision model that describes most."""
+    described = store.described(sha256s)
+    chosen = max(described, key=lambda identity: len(described[identity]), default="")
     position = {sha256: i for i, sha256 in reversed(list(enumerate(sha256s)))}
-    by_model = {
-        identity: sorted(position.keys() & store.holds(identity), key=position.__getitem__)
-        for identity in store.identities()
-        if not identity.startswith("builtin")
-    }
-    chosen = max(by_model, key=lambda identity: len(by_model[identity]), default="")
-    described = by_model.get(chosen, [])
-    if len(described) < 2:
+    compared = sorted(described.get(chosen, ()), key=position.__getitem__)
+    if len(compared) < 2:
         return []
-    logger.info("The stored features of %s images are compared, too", f"{len(described):,}")
-    positions = np.array([position[sha256] for sha256 in described])
-    pairs = similar_pairs(store.vectors(chosen, described), similarity=similarity)
+    logger.info("The stored features of %s images are compared, too", f"{len(compared):,}")
+    positions = np.array([position[sha256] for sha256 in compared])
+    pairs = similar_pairs(store.vectors(chosen, compared), similarity=similarity)
     return [(positions[left], positions[right]) for left, right in pairs]
 
 

@@ -9,14 +9,9 @@ from src.images import EXTENSIONS, ImageFile, UnreadableImage, read_file, scan_i
 from src.images.decode import MAX_FILE_BYTES
 
 
-def is_uri(place: str) -> bool:
-    """Whether a place is a URI and not a folder; `C:/images` is a folder."""
-    return "://" in place
-
-
 def scan(place: str) -> list[ImageFile]:
     """Every image below a folder or URI; see `scan_images`."""
-    if not is_uri(place):
+    if "://" not in place:
         return scan_images(Path(place))
     system, root = _open(place)
     from pyarrow.fs import FileSelector  # type: ignore[import-untyped]
@@ -36,7 +31,7 @@ def scan(place: str) -> list[ImageFile]:
 
 def reader(place: str) -> Callable[[str], bytes]:
     """What reads an image by its path below a folder or URI."""
-    if not is_uri(place):
+    if "://" not in place:
         return lambda path: read_file(Path(place) / path)
     system, root = _open(place)
 

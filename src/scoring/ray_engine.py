@@ -18,20 +18,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from src.errors import MissingExtra, ModelError, SettingsError, UserError
-from src.features import Extractor
+from src.features import ImageExtractor
 from src.features.extract import Computed, compute_batches
 from src.images import ImageFile
 from src.scoring.object_store import reader
 from src.scoring.scored import open_model
 
-_RETRIES = 3  # a file that brings the worker down each time is given up then, with its neighbours
+_RETRIES = 3  # a file that brings the worker down each time is given up then, with its list
+_LOST = f"the worker died {_RETRIES + 1} times at it, or at an image computed with it"
 _LOCAL_OBJECT_STORE = 256 * 1024**2  # bytes; only lists and vectors pass through it
 _PATIENCE = 10.0  # seconds, for a cluster's first answer
-_FAULT = "a Ray worker failed:"
-_TASKS_EACH = 8  # lists of files for each worker at least: the last ones end at about one time
+_BATCHES = 8  # in a list of files at most: what an interruption loses of each worker's work
+_LISTS_EACH = 8  # for each worker at least: the last ones end at about one time
 
 
 @dataclass(frozen=True)
@@ -47,25 +46,33 @@ class RayEngine:
     def __call__(
         self,
         files: Sequence[ImageFile],
-        extractor: Extractor | None,
+        extractor: ImageExtractor | None,
         done: set[bytes],
         batch_size: int,
     ) -> Iterator[list[Computed]]:
         """See `Engine`; a content in `done` under a new path is computed again."""
         identity = extractor.identity if extractor else None
         with _ray(self.address, self.workers) as ray:
-            workers, per_worker = self._resources(ray)
-            rows = min(8 * batch_size, -(-len(files) // (_TASKS_EACH * workers)))
-            results = ray.data.from_arrow(_lists(files, rows)).map_batches(
-                _Worker,
-                fn_constructor_args=(self, identity, batch_size, per_worker),
-                batch_size=None,
-                batch_format="pyarrow",
-                compute=ray.data.ActorPoolStrategy(size=workers),
-                max_task_retries=_RETRIES,
-                **per_worker,
-            )
-            yield from _as_they_come(results, files)
+            workers, each = self._resources(ray)
+            size = min(_BATCHES * batch_size, -(-len(files) // (_LISTS_EACH * workers)))
+            lists = [files[start : start + size] for start in range(0, len(files), size)]
+            actor = ray.remote(_Worker).options(**each, max_restarts=-1, max_task_retries=_RETRIES)
+            free = [actor.remote(self, identity, batch_size, each) for _ in range(workers)]
+            running: dict[Any, tuple[Any, Sequence[ImageFile]]] = {}
+            while lists or running:
+                while lists and free:
+                    worker, wanted = free.pop(), lists.pop(0)
+                    running[worker.compute.remote(wanted)] = worker, wanted
+                (result,), _ = ray.wait([*running])
+                worker, wanted = running.pop(result)
+                free.append(worker)
+                try:
+                    found = ray.get(result)
+                except ray.exceptions.RayActorError:
+                    found = [Computed(file, problem=_LOST) for file in wanted]
+                if isinstance(found, Exception):
+                    raise found
+                yield found
 
     def _resources(self, ray: Any) -> tuple[int, dict[str, float]]:
         """How many workers, and what each of them takes of the cluster."""
@@ -88,8 +95,8 @@ class RayEngine:
 class _Worker:
     """Lives in a process of its own, on any machine of the cluster.
 
-    What goes wrong here comes back as a row: raised, Ray would wrap it in pages of its own. So the
-    only errors that are Ray's are dead processes.
+    What goes wrong here is returned: raised, Ray would wrap it in pages of its own. So the only
+    errors that are Ray's are dead processes.
     """
 
     def __init__(
@@ -98,67 +105,28 @@ class _Worker:
         self._engine, self._identity = engine, identity
         self._device = "cuda" if resources["num_gpus"] else "cpu"
         self._batch_size, self._threads = batch_size, int(resources["num_cpus"])
-        self._extractor: Extractor | None = None
+        self._extractor: ImageExtractor | None = None
 
-    def __call__(self, table: Any) -> Iterator[Any]:
-        files = [ImageFile(*row.values()) for row in table.to_pylist()]
+    def compute(self, files: Sequence[ImageFile]) -> list[Computed] | Exception:
         read, size, threads = reader(self._engine.images), self._batch_size, self._threads
         try:
-            for batch in compute_batches(read, files, self._opened(), set(), size, threads):
-                yield _to_table([_row(computed) for computed in batch])
+            batches = compute_batches(read, files, self._opened(), set(), size, threads)
+            return [computed for batch in batches for computed in batch]
         except UserError as error:
-            yield _to_table([{"fault": str(error)}])
+            return ModelError(str(error))
         except Exception:
-            yield _to_table([{"fault": f"{_FAULT}\n{traceback.format_exc()}"}])
+            return RuntimeError(f"a Ray worker failed:\n{traceback.format_exc()}")
 
-    def _opened(self) -> Extractor | None:
+    def _opened(self) -> ImageExtractor | None:
         if self._identity and self._extractor is None:
             _, extractors = open_model(self._engine.load_model, self._device)
-            (extractor,) = [each for each in extractors if each.identity == self._identity]
-            extractor.load()
-            self._extractor = extractor
+            (self._extractor,) = [
+                each
+                for each in extractors
+                if isinstance(each, ImageExtractor) and each.identity == self._identity
+            ]
+            self._extractor.load()
         return self._extractor
-
-
-def _lists(files: Sequence[ImageFile], rows: int) -> list[Any]:
-    import pyarrow  # type: ignore[import-untyped]
-
-    return [
-        pyarrow.Table.from_pylist([file._asdict() for file in files[start : start + rows]])
-        for start in range(0, len(files), rows)
-    ]
-
-
-def _to_table(rows: list[dict[str, Any]]) -> Any:
-    import pyarrow
-
-    types = dict.fromkeys(("path", "problem", "fault"), pyarrow.string())
-    types |= dict.fromkeys(("sha256", "perceptual_hash", "vector"), pyarrow.binary())
-    return pyarrow.Table.from_pylist(rows, pyarrow.schema(list(types.items())))
-
-
-def _row(computed: Computed) -> dict[str, Any]:
-    file, vector = computed.file, computed.vector
-    packed = None if vector is None else vector.astype("<f4").tobytes()
-    return computed._asdict() | {"path": file.path, "vector": packed}
-
-
-def _as_they_come(results: Any, files: Sequence[ImageFile]) -> Iterator[list[Computed]]:
-    """The workers' results, then those files of which nothing came."""
-    waiting = {file.path: file for file in files}
-    for table in results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        rows = table.to_pylist()
-        for fault in filter(None, (row["fault"] for row in rows)):
-            raise RuntimeError(fault) if fault.startswith(_FAULT) else ModelError(fault)
-        yield [_computed(waiting.pop(row["path"]), row) for row in rows]
-    lost = f"the worker died {_RETRIES + 1} times at it, or at an image computed with it"
-    if waiting:
-        yield [Computed(file, problem=lost) for file in waiting.values()]
-
-
-def _computed(file: ImageFile, row: dict[str, Any]) -> Computed:
-    vector = None if row["vector"] is None else np.frombuffer(row["vector"], "<f4")
-    return Computed(file, row["sha256"], row["perceptual_hash"], vector, row["problem"])
 
 
 def _check_answers(address: str) -> None:
@@ -182,7 +150,6 @@ def _ray(address: str, workers: int) -> Iterator[Any]:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # the rest is raised, too
     try:
         import ray
-        import ray.data
     except ImportError:
         raise MissingExtra("ray", "engine 'ray'") from None
     _check_answers(address)
@@ -201,10 +168,6 @@ def _ray(address: str, workers: int) -> Iterator[Any]:
             f"Ray cannot be started or reached (ray_address {address!r}): {reason}"
             + (". If it asks for a token, set RAY_AUTH_MODE=token" if address else "")
         ) from None
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.max_errored_blocks = -1  # what could not be computed is named at the end
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of Ray's own parts, too

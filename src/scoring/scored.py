@@ -88,7 +88,7 @@ def score_folder(
     extractors: Sequence[Extractor],
     *,
     files: Sequence[ImageFile] | None = None,
-    store_folder: Path | None = None,
+    store_folder: Path | str = "",
     batch_size: int = 32,
     engine: Engine | None = None,
 ) -> Scored:

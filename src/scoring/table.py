@@ -6,47 +6,38 @@ from pathlib import Path
 
 import numpy as np
 
-from src.errors import MissingExtra, SettingsError
+from src.errors import MissingExtra
 from src.files import replacing, write_csv, write_text
 from src.scoring.scored import Scored
 
-Columns = Mapping[str, Sequence[str] | np.ndarray]
-FORMATS = (".csv", ".json", ".parquet")
 _BARS, _BAR_LENGTH, _SHOWN = 11, 40, 5
 
 
-def write_table(path: Path, columns: Columns) -> None:
-    """Write columns of equal length in the format that the ending of the name says.
+def write_table(path: Path, columns: Mapping[str, Sequence[str] | np.ndarray]) -> None:
+    """Write columns of equal length as CSV, JSON (a list of objects) or Parquet, by the ending.
 
-    JSON is a list of objects. Numbers have six digits after the point in CSV and JSON.
+    Numbers have six digits after the point in CSV and JSON.
     """
-    ending = path.suffix.lower()
-    if ending not in FORMATS:
-        raise SettingsError(f"{path}: the table's name must end in {', '.join(FORMATS)}")
-    if ending == ".parquet":
-        _write_parquet(path, columns)
+    if path.suffix == ".parquet":
+        try:
+            import pyarrow  # type: ignore[import-untyped]
+            import pyarrow.parquet  # type: ignore[import-untyped]
+        except ImportError:
+            raise MissingExtra("pyarrow", "a Parquet table") from None
+        table = pyarrow.table({name: pyarrow.array(values) for name, values in columns.items()})
+        with replacing(path) as temporary:
+            pyarrow.parquet.write_table(table, temporary)
         return
-    values = [
-        [round(float(x), 6) for x in column] if isinstance(column, np.ndarray) else column
+    lists = [
+        column.astype(float).round(6).tolist() if isinstance(column, np.ndarray) else column
         for column in columns.values()
     ]
-    rows = list(zip(*values, strict=True))
-    if ending == ".json":
+    rows = list(zip(*lists, strict=True))
+    if path.suffix == ".json":
         entries = [dict(zip(columns, row, strict=True)) for row in rows]
         write_text(path, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
     else:
         write_csv(path, [tuple(columns), *rows])
-
-
-def _write_parquet(path: Path, columns: Columns) -> None:
-    try:
-        import pyarrow  # type: ignore[import-untyped]
-        import pyarrow.parquet  # type: ignore[import-untyped]
-    except ImportError:
-        raise MissingExtra("pyarrow", "a Parquet table") from None
-    table = pyarrow.table({name: pyarrow.array(values) for name, values in columns.items()})
-    with replacing(path) as temporary:
-        pyarrow.parquet.write_table(table, temporary)
 
 
 def histogram(values: np.ndarray | Sequence[float]) -> str:

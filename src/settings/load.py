@@ -30,13 +30,6 @@ NESTED = ("training_args", "evaluation_args")
 COMMAND_LINE = "command line"
 NAMES = [script.script for script in SCRIPTS]
 
-# Where lists of values for these go.
-INSTEAD = {
-    "training_args.num_train_epochs": "meta_epochs",
-    "training_args.learning_rate": "meta_lr",
-    "training_args.per_device_train_batch_size": "meta_batch",
-}
-
 
 class Entry(NamedTuple):
     """A value that the user wrote."""
@@ -60,7 +53,7 @@ class Reading(Generic[S]):
         self.problems: list[str] = []
         self.notes: list[str] = []
         self._renamed: dict[str, str] = {}
-        self._without_effect: list[str] = []
+        self._without_effect: dict[str, None] = {}
 
     def add(self, entry: Entry) -> None:
         """Take a value, unless it is for another script."""
@@ -70,7 +63,7 @@ class Reading(Generic[S]):
             inner = new_training_name(inner, self.training) or ""
             key = f"{group}.{inner}"
         if key in GONE or key == "training_args.":
-            self._without_effect.append(entry.key)
+            self._without_effect[entry.key] = None
         elif script in ("", self.kind.script) and (
             key in self.fields or (group == "training_args" and inner in self.training)
         ):
@@ -102,8 +95,7 @@ class Reading(Generic[S]):
             names = "; ".join(f"{old!r} is now {new}" for old, new in self._renamed.items())
             self.notes.append(f"Old names, still understood: {names}.")
         if self._without_effect:
-            names = ", ".join(dict.fromkeys(self._without_effect))
-            self.notes.append(f"No longer in use, and ignored: {names}.")
+            self.notes.append(f"No longer in use, and ignored: {', '.join(self._without_effect)}.")
         for note in dict.fromkeys(self.notes):
             logger.info(note)
 
@@ -116,22 +108,17 @@ class Reading(Generic[S]):
         message = mend(self.fields.get(key), detail)
         if isinstance(detail["input"], (list, tuple)) and not detail["type"].startswith("tuple"):
             message = "one value is needed here"
-            if INSTEAD.get(key) in self.fields:
-                message += f" (mode 'meta' tries those of {INSTEAD[key]})"
-            elif "meta_lr" in self.fields:
-                message += " (not even mode 'meta' takes several)"
+            if "meta_lr" in self.fields:
+                message += "; mode 'meta' tries those in meta_epochs, meta_lr and meta_batch"
         source = self.given[key].source if key in self.given else "settings"
         return f"{source}: {key} is {detail['input']!r}: {message}"
 
 
 def load_settings(kind: type[S], arguments: Path, words: Sequence[str] = ()) -> S:
-    """The settings of one script.
+    """The settings of one script, or a SettingsError with all problems found, one to a line.
 
     Values come from the keys' defaults, then the shared keys of the arguments file, then its group
     for this script, then the command line.
-
-    Raises:
-        SettingsError: all problems found, one to a line.
     """
     reading = read(kind, arguments, words)
     settings = reading.settings()
@@ -144,7 +131,7 @@ def load_settings(kind: type[S], arguments: Path, words: Sequence[str] = ()) -> 
 
 def check_images(settings: ScriptSettings) -> None:
     """Refuse an image folder that is not there, before anything heavy is imported."""
-    place = getattr(settings, "top_level_image_directory", "")
+    place = settings.top_level_image_directory
     if place and settings.needs_images and "://" not in place and not Path(place).is_dir():
         raise SettingsError(
             f"there is no folder {place!r}{nearest(Path(place))}: set top_level_image_directory to "
@@ -153,11 +140,7 @@ def check_images(settings: ScriptSettings) -> None:
 
 
 def read(kind: type[S], arguments: Path, words: Sequence[str] = ()) -> Reading[S]:
-    """What the arguments file and the words of the command line say for one script.
-
-    Raises:
-        SettingsError: the file cannot be read.
-    """
+    """What the arguments file and the words of the command line say for one script."""
     reading = Reading(kind)
     entries = [*_from_file(arguments, reading), *_from_words(words, reading)]
     for entry in sorted(entries, key=lambda e: (e.source == COMMAND_LINE, bool(e.script))):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from src.features.extract import local_engine
 from src.images import ImageFile, read_file
 from src.progress import progress_bar
-from src.settings import PrepareTags
+from src.settings.housekeeping import PrepareTags
 from src.tagging.tag_files import clean_tags, read_tags, scan_sidecars, sidecar_of
 
 _BATCH = 32

@@ -18,7 +18,7 @@ from src.file_changes.undo_file import UndoFile, new_undo_file
 from src.images import read_file
 from src.images.read_ahead import read_ahead
 from src.progress import progress_bar
-from src.settings import TagImages
+from src.settings.use_models import TagImages
 from src.tagging.selected_tags import SelectedTag
 from src.tagging.tag_files import clean_tags, read_tags, scan_sidecars, sidecar_of, tag_changes
 from src.tagging.taggers import Tagger

@@ -13,6 +13,7 @@ from src.window.background import Background, BackgroundTask, when_done
 from src.window.controls import Action, Controls
 from src.window.footer import Footer, status_text
 from src.window.help_panel import draw_help
+from src.window.ladder import LadderView
 from src.window.layout import Frame
 from src.window.pair_view import PairView
 from src.window.panel import Panel
@@ -75,7 +76,8 @@ class Window:
         self._note = Panel(self.canvas, self._style, "note")
         self._problem = Panel(self.canvas, self._style, "problem")
         self._open(height)
-        Controls(root, self.canvas, self.view, self.act, self._zoom)
+        self._ladder = LadderView(self.canvas, self._style, session.database)
+        Controls(root, self.canvas, self.view, self.act, self._click, self._zoom, self._ladder.turn)
         self.canvas.bind("<Configure>", self._resized)
 
     def run(self) -> None:
@@ -91,13 +93,17 @@ class Window:
     def finish(self) -> None:
         """End the threads, once the window is closed; raises what went wrong in the loop."""
         self._pictures.close()
+        self._ladder.end()
         self._background.close()
         if self._fault is not None:
             raise self._fault
 
     def act(self, action: Action) -> None:
-        self.session.act(action)
-        self._update()
+        if self._ladder.is_open and action in (Action.LEFT, Action.RIGHT):
+            self._ladder.turn(-1 if action is Action.LEFT else 1)
+        elif action is not Action.CANCEL or not self._ladder.back():
+            self.session.act(action)
+            self._update()
 
     def _open(self, height: int) -> None:
         root, px = self.root, self._style.px
@@ -139,6 +145,13 @@ class Window:
     def is_shown(self) -> bool:
         """Whether the session's pair is on the screen."""
         return self._drawn_serial == self.session.serial
+
+    def _click(self, x: int, y: int) -> None:
+        side = self.view.side_at(x, y)
+        if self._ladder.is_open:
+            self._ladder.click(x, y)
+        elif side is not None:
+            self.act(Action.LEFT if side == "left" else Action.RIGHT)
 
     def _zoom(self, x: int, y: int) -> None:
         if self.session.overlay is not None or not self.is_shown:
@@ -223,11 +236,14 @@ class Window:
             return
         self._overlay_drawn = wanted
         self._overlay.clear()
+        self._ladder.close()
         if session.overlay == "help":
             draw_help(self._overlay)
         elif session.overlay == "statistics" and session.statistics is not None:
             goal_reached = session.done == session.goal
-            draw_statistics(self._overlay, session.statistics, goal_reached=goal_reached)
+            place = draw_statistics(self._overlay, session.statistics, goal_reached=goal_reached)
+            if place is not None:
+                self._ladder.open(place)
 
     def _show_note(self) -> None:
         session = self.session

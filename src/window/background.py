@@ -6,7 +6,7 @@ import threading
 import tkinter as tk
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from src.errors import UserError
 from src.rating.session import Pair, RatingDatabase
@@ -16,6 +16,8 @@ from src.window.pictures import Pictures, Prepared
 
 BackgroundTask = Callable[[threading.Event], None]
 """Work beside the window; the event is set when it should stop."""
+
+_Result = TypeVar("_Result")
 
 _POLL_MS = 4
 _NICER = 10  # how far longer work steps back behind the window, in Unix's unit
@@ -52,18 +54,10 @@ class Background:
         show: Callable[[Statistics], None],
         make_ready: Callable[[list[Prepared]], None],
     ) -> None:
-        """Compute the statistics, show them, and get the next pairs ready for a frame."""
+        """Get the next pairs ready for a frame; compute the statistics meanwhile, and show them."""
         self._turn = turn = self._turn + 1
 
-        def computed(done: "list[Future[tuple[Statistics, list[Pair]]]]") -> None:
-            if turn != self._turn:
-                return
-            try:
-                statistics, pairs = done[0].result()
-            except UserError as error:
-                self.problems.append(str(error))
-                return
-            show(statistics)
+        def found(pairs: list[Pair]) -> None:
             when_done(self._root, [self._pictures.prepare(pair, frame) for pair in pairs], decoded)
 
         def decoded(done: "list[Future[Prepared]]") -> None:
@@ -72,14 +66,30 @@ class Background:
             for count in range(1, len(pairs) + 1) if turn == self._turn else ():
                 self._root.after_idle(make_ready, pairs[:count])
 
-        when_done(self._root, [self._thread.submit(self._compute)], computed)
+        self._compute(turn, self._following, found)
+        self._compute(turn, self._database.statistics, show)
+
+    def _compute(
+        self, turn: int, compute: Callable[[], _Result], then: Callable[[_Result], None]
+    ) -> None:
+        """In the thread; what comes too late, or of a problem, is not passed on."""
+
+        def computed(done: "list[Future[_Result]]") -> None:
+            if turn == self._turn:
+                try:
+                    result = done[0].result()
+                except UserError as error:
+                    self.problems.append(str(error))
+                else:
+                    then(result)
+
+        when_done(self._root, [self._thread.submit(compute)], computed)
 
     def run(self, tasks: Sequence[BackgroundTask]) -> None:
         threading.Thread(target=self._run, args=(tasks,), daemon=True).start()
 
-    def _compute(self) -> tuple[Statistics, list[Pair]]:
-        following = self._database.following_pairs()
-        return self._database.statistics(), list(dict.fromkeys(following.values()))
+    def _following(self) -> list[Pair]:
+        return list(dict.fromkeys(self._database.following_pairs().values()))
 
     def _run(self, tasks: Sequence[BackgroundTask]) -> None:
         if sys.platform == "linux":  # here a thread has a priority of its own

@@ -3,7 +3,7 @@
 import time
 import tkinter as tk
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import Enum
 from typing import NamedTuple
 
 from src.window.pair_view import PairView
@@ -13,20 +13,10 @@ _RELEASED_MS = 40  # X11 pretends to release a key that is held down, for less t
 _JUST_FOCUSED = 0.2  # seconds; a click that brought the window to the front chooses nothing
 
 
-class Action(Enum):
-    LEFT = auto()
-    RIGHT = auto()
-    TIE = auto()
-    SKIP = auto()
-    UNDO = auto()
-    EXCLUDE = auto()
-    ZOOM = auto()
-    NAMES = auto()
-    STATISTICS = auto()
-    FULL_SCREEN = auto()
-    HELP = auto()
-    QUIT = auto()
-    CANCEL = auto()
+Action = Enum(
+    "Action",
+    "LEFT RIGHT TIE SKIP UNDO EXCLUDE ZOOM NAMES STATISTICS FULL_SCREEN HELP QUIT CANCEL",
+)
 
 
 class Key(NamedTuple):
@@ -36,28 +26,27 @@ class Key(NamedTuple):
     label: str  # one or two words, for the footer
     meaning: str  # a phrase, for the help
 
-    @classmethod
-    def of(cls, action: Action, keysyms: str, caps: str, label: str, meaning: str) -> "Key":
-        words = tuple(cap.replace("_", " ") for cap in caps.split())
-        return cls(action, tuple(keysyms.split()), words, label, meaning)
-
 
 # The one table behind the bindings, the footer and the help.
 # ampersand, eacute and agrave are what 1, 2 and 0 give on a French keyboard without Shift.
 _LEFT, _RIGHT = "1 KP_1 ampersand Left KP_Left", "2 KP_2 eacute Right KP_Right"
-KEYS: tuple[Key, ...] = (
-    Key.of(Action.LEFT, _LEFT, "1 ← click", "left", "The left one is better"),
-    Key.of(Action.RIGHT, _RIGHT, "2 → click", "right", "The right one is better"),
-    Key.of(Action.TIE, "t 0 KP_0 agrave Down KP_Down", "t 0 ↓", "tie", "Both are equally good"),
-    Key.of(Action.SKIP, "s space Up KP_Up", "s Space ↑", "skip", "Skip this pair"),
-    Key.of(Action.UNDO, "u BackSpace", "u ⌫ Ctrl-Z", "undo", "Undo the last choice"),
-    Key.of(Action.EXCLUDE, "x Delete", "x Del", "exclude", "Never show one of these two again"),
-    Key.of(Action.ZOOM, "z", "z right_button", "zoom", "Hold: look closely, where the mouse is"),
-    Key.of(Action.NAMES, "n", "n", "names", "Show or hide the file names"),
-    Key.of(Action.STATISTICS, "r", "r", "statistics", "How far you are, and what to do next"),
-    Key.of(Action.FULL_SCREEN, "f F11", "f F11", "full screen", "Full screen and back"),
-    Key.of(Action.HELP, "h F1 question", "h F1", "help", "This page"),
-    Key.of(Action.QUIT, "q", "q Esc", "quit", "Stop for now; everything is kept"),
+_TABLE = (
+    (Action.LEFT, _LEFT, "1, ←, click", "left", "The left one is better"),
+    (Action.RIGHT, _RIGHT, "2, →, click", "right", "The right one is better"),
+    (Action.TIE, "t 0 KP_0 agrave Down KP_Down", "t, 0, ↓", "tie", "Both are equally good"),
+    (Action.SKIP, "s space Up KP_Up", "s, Space, ↑", "skip", "Skip this pair"),
+    (Action.UNDO, "u BackSpace", "u, ⌫, Ctrl-Z", "undo", "Undo the last choice"),
+    (Action.EXCLUDE, "x Delete", "x, Del", "exclude", "Never show one of these two again"),
+    (Action.ZOOM, "z", "z, right button", "zoom", "Hold: look closely, where the mouse is"),
+    (Action.NAMES, "n", "n", "names", "Show or hide the file names"),
+    (Action.STATISTICS, "r", "r", "statistics", "How far you are, and what to do next"),
+    (Action.FULL_SCREEN, "f F11", "f, F11", "full screen", "Full screen and back"),
+    (Action.HELP, "h F1 question", "h, F1", "help", "This page"),
+    (Action.QUIT, "q", "q, Esc", "quit", "Stop for now; everything is kept"),
+)
+KEYS = tuple(
+    Key(action, tuple(keysyms.split()), tuple(caps.split(", ")), label, meaning)
+    for action, keysyms, caps, label, meaning in _TABLE
 )
 _BY_KEYSYM = {keysym: key.action for key in KEYS for keysym in key.keysyms}
 _BY_KEYSYM["Escape"] = Action.CANCEL
@@ -104,7 +93,11 @@ class KeyFilter:
 
 
 class Controls:
-    """Binds the window's keys and mouse to `act(action)` and `zoom(x, y)`, points of the canvas."""
+    """Binds the window's keys and mouse.
+
+    They call `act(action)`, with points of the canvas `click(x, y)` and `zoom(x, y)`, and
+    `turn(1)` or `turn(-1)` for the wheel.
+    """
 
     def __init__(
         self,
@@ -112,10 +105,12 @@ class Controls:
         canvas: tk.Canvas,
         view: PairView,
         act: Callable[[Action], None],
+        click: Callable[[int, int], None],
         zoom: Callable[[int, int], None],
+        turn: Callable[[int], None],
     ) -> None:
         self._root, self._canvas, self._view = root, canvas, view
-        self._act, self._zoom = act, zoom
+        self._act, self._click, self._zoom = act, click, zoom
         self._mac = str(root.tk.call("tk", "windowingsystem")) == "aqua"
         self._filter = KeyFilter()
         self._zoom_end: str | None = None
@@ -130,6 +125,9 @@ class Controls:
         for button in (2, 3):
             canvas.bind(f"<ButtonPress-{button}>", lambda event: zoom(event.x, event.y))
             canvas.bind(f"<ButtonRelease-{button}>", lambda event: view.stop_zoom())
+        canvas.bind("<MouseWheel>", lambda event: turn(-1 if event.delta > 0 else 1))
+        canvas.bind("<Button-4>", lambda event: turn(-1))  # the wheel of X11
+        canvas.bind("<Button-5>", lambda event: turn(1))
         canvas.bind("<Motion>", lambda event: view.move_zoom(event.x, event.y))
 
     def _key_pressed(self, event: "tk.Event[tk.Misc]") -> None:
@@ -159,11 +157,8 @@ class Controls:
         self._view.stop_zoom()
 
     def _clicked(self, event: "tk.Event[tk.Canvas]") -> None:
-        if time.monotonic() - self._focused_at < _JUST_FOCUSED:
-            return
-        side = self._view.side_at(event.x, event.y)
-        if side is not None:
-            self._act(Action.LEFT if side == "left" else Action.RIGHT)
+        if time.monotonic() - self._focused_at >= _JUST_FOCUSED:
+            self._click(event.x, event.y)
 
     def _focus_in(self, event: "tk.Event[tk.Misc]") -> None:
         if event.widget is self._root:

@@ -1,5 +1,6 @@
 """Where the two pictures go, and which part of one a zoom shows. Lengths are screen pixels."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 Size = tuple[int, int]  # width, height
@@ -14,6 +15,16 @@ class Rect(NamedTuple):
     @property
     def size(self) -> Size:
         return self.width, self.height
+
+    def grid(self, columns: int, rows: int, gap: int) -> list["Rect"]:
+        """Equal cells that fill it, row by row."""
+        across = [self.x + (self.width + gap) * number // columns for number in range(columns + 1)]
+        down = [self.y + (self.height + gap) * number // rows for number in range(rows + 1)]
+        return [
+            Rect(left, top, right - left - gap, bottom - top - gap)
+            for top, bottom in pairwise(down)
+            for left, right in pairwise(across)
+        ]
 
     def contains(self, x: int, y: int) -> bool:
         return 0 <= x - self.x < self.width and 0 <= y - self.y < self.height

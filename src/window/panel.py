@@ -44,6 +44,15 @@ class Panel:
         round_by = min(self.style.px(radius), min(size) // 2)
         return self.image(place.x, place.y, rounded(size, round_by, colour))
 
+    def card(self, place: Rect, title: str, aside: str) -> None:
+        """A card with a title, and a remark beside it if there is room."""
+        px = self.style.px
+        self.box(place, theme.CARD)
+        x, width = place.x + px(14), place.width - px(28)
+        self.text(x, place.y + px(9), title, 12, bold=True)
+        if self.measure(title, 12, bold=True) + self.measure(aside, 11) + px(16) <= width:
+            self.text(x + width, place.y + px(10), aside, 11, colour=theme.FAINT, anchor="ne")
+
     def cap(self, x: int, middle: int, text: str, height: int, colour: Colour) -> int:
         """A key's cap, the text on it in the footer's size; returns the width it takes."""
         width = self.cap_width(text, height)

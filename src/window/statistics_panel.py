@@ -1,10 +1,10 @@
 """The statistics page: figures, plots, who stood alone, and what to do next."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 
+from src.errors import counted
 from src.evaluation.proportion import Proportion
 from src.rating.models.order import OrderQuality
 from src.rating.statistics import FEWEST, ChoiceCounts, OddOneOut, Statistics
@@ -13,45 +13,50 @@ from src.window.layout import Rect
 from src.window.panel import Panel, smooth_line
 
 _GAP = 12
-_UNSTEADY = 9  # the first points of a running share say nothing
 _ALONE = 66  # height of the card about who stood alone
-_PLOTS = 130, 290  # heights that a row and two rows of plots need at least
+_LADDER, _PLOTS = 130, 120  # heights that the ladder and the plots need at least
 
 
-def draw_statistics(panel: Panel, statistics: Statistics, *, goal_reached: bool) -> None:
-    """Draw the page; what there is no room for in a small window is left out."""
+def draw_statistics(panel: Panel, statistics: Statistics, *, goal_reached: bool) -> Rect | None:
+    """Draw the page; what there is no room for in a small window is left out.
+
+    Returns the place that is left for the ladder.
+    """
     px = panel.style.px
     sheet = panel.sheet(px(1240), px(800))
-    x, width = sheet.x + px(24), sheet.width - px(48)
-    title = f"{statistics.goal} comparisons reached" if goal_reached else "Statistics"
+    x, width, gap = sheet.x + px(24), sheet.width - px(48), px(_GAP)
+    title = f"{counted(statistics.goal, 'choice')} reached" if goal_reached else "Statistics"
     panel.text(x, sheet.y + px(18), title, 19, bold=True)
     corner, closing = (x + width, sheet.y + px(24)), "r or Esc to continue rating"
     panel.text(*corner, closing, 12, colour=theme.FAINT, anchor="ne")
     foot, wrap = sheet.y + sheet.height - px(30), width - px(40)
     advice = statistics.advice
     item = panel.text(x + px(20), foot, advice, 13, bold=True, anchor="sw", width=wrap)
-    bottom = panel.ground(item, theme.ADVICE, left=x, width=width).y - px(_GAP)
+    bottom = panel.ground(item, theme.ADVICE, left=x, width=width).y - gap
     top = sheet.y + px(58)
     top = _draw_figures(panel, Rect(x, top, width, bottom - top), figures(statistics))
-    if statistics.odd_one_out is not None and bottom - top >= px(_ALONE + _GAP + _PLOTS[0]):
+    if statistics.odd_one_out is not None and bottom - top >= px(_ALONE + _GAP + _LADDER):
         card = Rect(x, bottom - px(_ALONE), width, px(_ALONE))
         _draw_odd_one_out(panel, card, statistics.odd_one_out)
-        bottom = card.y - px(_GAP)
-    if bottom - top >= px(_PLOTS[0]):
-        _draw_plots(panel, Rect(x, top, width, bottom - top), statistics)
+        bottom = card.y - gap
+    if bottom - top >= px(_PLOTS + _GAP + _LADDER):
+        height = max((bottom - top) * 2 // 5, px(_PLOTS))
+        _draw_plots(panel, Rect(x, top, width, height), statistics)
+        top += height + gap
+    return Rect(x, top, width, bottom - top) if bottom - top >= px(_LADDER) else None
 
 
 def figures(statistics: Statistics) -> list[tuple[str, str, str]]:
     """What each figure is called, its value, and a detail."""
-    made, each = statistics.session.answered, statistics.comparisons_per_image
+    made, each = statistics.session.answered, statistics.choices_per_image
     pace = ""
     if statistics.session_seconds > 0 and made > 1:
         pace = f" · {60 * made / statistics.session_seconds:.0f} a minute"
     return [
         ("This session", f"{made:,}", f"of {statistics.goal:,}{pace}"),
         _of_share("Session as predicted", statistics.session.agreement),
-        ("All sessions", f"{statistics.comparisons:,}", f"{each:.1f} for each image"),
-        ("Not rated yet", f"{statistics.unrated:,}", f"of {statistics.images:,} images"),
+        ("All sessions", f"{statistics.choices:,}", f"{each:.1f} for each image"),
+        ("Not rated yet", f"{statistics.unrated:,}", f"of {counted(statistics.images, 'image')}"),
         _of_share("Random pairs predicted", statistics.total.audit),
         _of_share("Repeats answered alike", statistics.total.repeats),
     ]
@@ -74,7 +79,7 @@ def _draw_figures(panel: Panel, place: Rect, items: list[tuple[str, str, str]]) 
         items = items[:columns]
     rows = -(-len(items) // columns)
     area = place._replace(height=rows * (height + gap) - gap)
-    for (label, value, detail), card in zip(items, _grid(area, columns, rows, gap), strict=True):
+    for (label, value, detail), card in zip(items, area.grid(columns, rows, gap), strict=True):
         x = card.x + px(12)
         panel.box(card, theme.CARD)
         panel.text(x, card.y + px(9), label, 11, colour=theme.FAINT)
@@ -93,12 +98,14 @@ def _draw_odd_one_out(panel: Panel, card: Rect, odd: OddOneOut) -> None:
     panel.text(card.x + px(12), card.y + px(9), title, 12, bold=True)
     bar = Rect(card.x + px(12), card.y + px(34), card.width - px(24), px(22))
     panel.rectangle(bar, theme.RULE)
+    if total < FEWEST:
+        return
     colours = (theme.ACCENT_2, theme.ACCENT, theme.ACCENT_3)
     start = bar.x
     for name, count, colour in zip(("you", "the scores", "the model"), alone, colours, strict=True):
-        width = bar.width * count // max(total, 1)
+        width = bar.width * count // total
         panel.rectangle(bar._replace(x=start, width=width), colour)
-        text = f"{name} {100 * count / max(total, 1):.0f}%"
+        text = f"{name} {100 * count / total:.0f}%"
         if panel.measure(text, 11) + px(8) < width:
             middle = start + width // 2, bar.y + bar.height // 2
             panel.text(*middle, text, 11, colour="#1c1c1c", anchor="center")
@@ -106,21 +113,10 @@ def _draw_odd_one_out(panel: Panel, card: Rect, odd: OddOneOut) -> None:
 
 
 def _draw_plots(panel: Panel, place: Rect, statistics: Statistics) -> None:
-    """All four plots, or the first two where there is room for no more."""
-    px = panel.style.px
-    two = place.height >= px(_PLOTS[1])
-    columns = 4 if place.width >= px(900) and not two else 2
-    cells = _grid(place, columns, 1 + two, px(_GAP))
+    cells = place.grid(1 if statistics.order is None else 2, 1, panel.style.px(_GAP))
     draw_agreement(panel, cells[0], statistics.total)
     if statistics.order is not None:
         draw_order(panel, cells[1], statistics.order)
-    else:
-        title, values = "Uncertainty of the scores", statistics.uncertainty
-        draw_histogram(panel, cells[1], title, values, theme.ACCENT_2)
-    if len(cells) == 4:
-        counts, title = statistics.image_comparisons, "Comparisons for each image"
-        draw_histogram(panel, cells[2], "Scores", statistics.scores, theme.ACCENT)
-        draw_histogram(panel, cells[3], title, counts, theme.ACCENT_3, whole=True)
 
 
 def draw_agreement(panel: Panel, card: Rect, counts: ChoiceCounts) -> None:
@@ -132,9 +128,7 @@ def draw_agreement(panel: Panel, card: Rect, counts: ChoiceCounts) -> None:
         panel.rectangle(Rect(plot.x, high, plot.width, low - high), theme.BAND)
         middle = plot.y + down(counts.audit.value)
         panel.rectangle(Rect(plot.x, middle, plot.width, panel.style.px(2)), theme.ACCENT_3)
-    choices, shares = counts.running_agreement()
-    if len(choices) > 2 * _UNSTEADY:
-        choices, shares = choices[_UNSTEADY:], shares[_UNSTEADY:]
+    choices, shares = (values[FEWEST - 1 :] for values in counts.running_agreement())
     if len(choices) < 2:
         x, y = plot.x + plot.width // 2, plot.y + plot.height // 2
         panel.text(x, y, "nothing yet", 12, colour=theme.FAINT, anchor="center")
@@ -142,7 +136,7 @@ def draw_agreement(panel: Panel, card: Rect, counts: ChoiceCounts) -> None:
     across = (choices - choices[0]) / (choices[-1] - choices[0]) * _line_width(panel, plot)
     _draw_line(panel, plot, across, [down(share) for share in shares], theme.ACCENT)
     _draw_tick(panel, plot, 0, f"{choices[0]:,}")
-    _draw_tick(panel, plot, plot.width, f"{choices[-1]:,} comparisons")
+    _draw_tick(panel, plot, plot.width, f"{choices[-1]:,} choices")
 
 
 def draw_order(panel: Panel, card: Rect, order: OrderQuality) -> None:
@@ -158,7 +152,7 @@ def draw_order(panel: Panel, card: Rect, order: OrderQuality) -> None:
     _draw_line(panel, plot, across[-2:], y[-2:], theme.FAINT)
     _draw_line(panel, plot, across[:-1], y[:-1], theme.ACCENT)
     _draw_tick(panel, plot, 0, "0")
-    _draw_tick(panel, plot, now, f"{choices[-2]:,} comparisons")
+    _draw_tick(panel, plot, now, f"{choices[-2]:,} choices")
 
 
 def _draw_levels(
@@ -166,7 +160,10 @@ def _draw_levels(
 ) -> tuple[Rect, Callable[[float], int]]:
     """A card with lines at levels; returns the plot's place, and how far down in it a share is."""
     px = panel.style.px
-    plot = _draw_card(panel, card, title, aside, axis=panel.measure("100%", 11) + px(6))
+    panel.card(card, title, aside)
+    axis = px(14) + panel.measure("100%", 11) + px(6)
+    width, height = max(card.width - axis - px(14), 8), max(card.height - px(60), 8)
+    plot = Rect(card.x + axis, card.y + px(36), width, height)
 
     def down(share: float) -> int:
         kept = min(max(share, levels[0]), 1.0)
@@ -188,74 +185,9 @@ def _draw_line(panel: Panel, plot: Rect, x: np.ndarray, y: list[int], colour: st
     panel.image(plot.x, plot.y, smooth_line(plot.size, points, colour, panel.style.px(2)))
 
 
-def draw_histogram(
-    panel: Panel, card: Rect, title: str, values: np.ndarray, colour: str, *, whole: bool = False
-) -> None:
-    """How many images have which value; `whole` ones get a bar each while they are few."""
-    values = values.round(6)  # what differs by less is the same
-    low, high = float(values.min()), float(values.max())
-    if whole and high - low < 24:
-        edges = np.arange(low, high + 2) - 0.5
-    else:
-        bars = min(max(round(2 * len(values) ** 0.5), 6), 24)
-        edges = np.histogram_bin_edges(values, bars)
-    counts = np.histogram(values, edges)[0].tolist()
-    most = max(counts)
-    aside = f"highest bar: {most:,} image{'s' * (most != 1)}"
-    plot = _draw_card(panel, card, title, aside)
-    bottom = plot.y + plot.height
-    panel.rectangle(Rect(plot.x, bottom - 1, plot.width, 1), theme.RULE)
-
-    def place(value: float) -> int:
-        return round(float((value - edges[0]) / (edges[-1] - edges[0])) * plot.width)
-
-    for left, right, count in zip(edges[:-1], edges[1:], counts, strict=True):
-        if count:
-            tall = max(round(count / most * (plot.height - 1)), 1)
-            width = max(place(right) - place(left) - max(1, panel.style.px(1)), 1)
-            panel.rectangle(Rect(plot.x + place(left), bottom - 1 - tall, width, tall), colour)
-    wanted = max(2, card.width // panel.style.px(60))
-    for tick in ticks(edges[0], edges[-1], whole=whole, wanted=wanted):
-        text = f"{tick:,.0f}" if whole else f"{tick:.3g}".replace("-", "−")
-        _draw_tick(panel, plot, place(tick), text)
-
-
-def ticks(low: float, high: float, *, whole: bool = False, wanted: int = 6) -> list[float]:
-    """Round values from `low` to `high`, about as many as wanted; 1, 2 or 5 times a power of 10."""
-    span = high - low
-    step = 10.0 ** math.floor(math.log10(span / wanted))
-    step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= wanted)
-    if whole:
-        step = max(1.0, step)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [step * number for number in range(first, last + 1)]
-
-
-def _draw_card(panel: Panel, card: Rect, title: str, aside: str, axis: int = 0) -> Rect:
-    """A card with a title and a remark beside it; returns the plot's place, right of an axis."""
-    px = panel.style.px
-    panel.box(card, theme.CARD)
-    x, width = card.x + px(14), card.width - px(28)
-    panel.text(x, card.y + px(9), title, 12, bold=True)
-    if panel.measure(title, 12, bold=True) + panel.measure(aside, 11) + px(16) <= width:
-        panel.text(x + width, card.y + px(10), aside, 11, colour=theme.FAINT, anchor="ne")
-    return Rect(x + axis, card.y + px(36), max(width - axis, 8), max(card.height - px(60), 8))
-
-
 def _draw_tick(panel: Panel, plot: Rect, x: int, text: str) -> None:
     """A label below the plot, kept within its width."""
     half = panel.measure(text, 11) // 2
     middle = plot.x + max(min(x, plot.width - half), half)
     below = plot.y + plot.height + panel.style.px(4)
     panel.text(middle, below, text, 11, colour=theme.FAINT, anchor="n")
-
-
-def _grid(place: Rect, columns: int, rows: int, gap: int) -> list[Rect]:
-    """Equal cells that fill a place, row by row."""
-    across = [place.x + (place.width + gap) * number // columns for number in range(columns + 1)]
-    down = [place.y + (place.height + gap) * number // rows for number in range(rows + 1)]
-    return [
-        Rect(across[c], down[r], across[c + 1] - across[c] - gap, down[r + 1] - down[r] - gap)
-        for r in range(rows)
-        for c in range(columns)
-    ]

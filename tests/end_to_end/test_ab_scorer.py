@@ -164,7 +164,7 @@ def test_a_choice_is_on_the_disk_when_the_next_pair_is_on_the_screen(photos, sta
     running.process.kill()
     running.process.communicate()
     with RatingDatabase(photos) as database:
-        assert database.statistics().comparisons == 2
+        assert database.statistics().choices == 2
     json.loads((photos / "score.json").read_text(encoding="utf-8"))
 
 

@@ -229,7 +229,8 @@ def test_rating_training_and_going_on_are_measured_by_choices(folder, tmp_path):
         table = compute_features(images, holder.files, open_extractors("builtin"), store)
     features = dict(zip(table.paths, table.vectors, strict=True))
     rng = np.random.default_rng(0)
-    with RatingDatabase(images, features=features, seed=0) as database:
+    with RatingDatabase(images, seed=0) as database:
+        database.set_features(features)
         for _ in range(160):
             left, right = database.next_pair()
             chance = 1 / (1 + np.exp(-6 * (taste[left] - taste[right])))

@@ -75,7 +75,9 @@ def kept_features(folder):
         known = store.known_files(scan_images(folder))
         return {
             identity: dict(zip(known, store.vectors(identity, list(known.values())), strict=True))
-            for identity in store.identities()
+            for (identity,) in sqlite3.connect(store.file).execute(
+                "SELECT identity FROM extractors"
+            )
         }
 
 

@@ -15,29 +15,10 @@ from src.reports import meta_report
 from src.reports.gallery import write_gallery
 from src.reports.suspects import write_suspects
 from src.reports.thumbnails import THUMBNAILS, write_thumbnails
-from tests.conftest import IN_CI, make_images
+from tests.browser import faults
+from tests.conftest import make_images
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        (pytest.fail if IN_CI else pytest.skip)("headless Chromium and chromedriver are not here")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    downloads = tmp_path_factory.mktemp("downloads")
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                 "--disable-background-networking", "--window-size=1200,800"):  # fmt: skip
-        options.add_argument(word)
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    window = webdriver.Chrome(service=webdriver.chrome.service.Service(driver), options=options)
-    window.downloads = downloads
-    yield window
-    window.quit()
 
 
 def downloaded(browser, name: str) -> list[list[str]]:
@@ -60,7 +41,9 @@ def test_the_gallery_draws_only_what_is_in_sight(browser, tmp_path):
         tmp_path / "gallery.html", images, every,
         {"score": scores, "probability": scores / 6}, [names[i % 3] for i in range(n)], title="t",
     )  # fmt: skip
-    browser.get((tmp_path / "gallery.html").as_uri())
+    page = (tmp_path / "gallery.html").as_uri()
+    assert faults(browser, page) == []
+    browser.get(page)
 
     def tiles() -> int:
         return browser.execute_script("return document.querySelectorAll('.tile').length")
@@ -111,7 +94,9 @@ def test_labels_are_decided_with_keys_and_saved(browser, tmp_path):
         SuspectedLabel("d.png", "class", "cat", "dog", 0.3, 0.7),
     ]
     write_suspects(tmp_path / "suspects.html", tmp_path, suspects, tags={"c.png": ["dog", "x"]})
-    browser.get((tmp_path / "suspects.html").as_uri())
+    page = (tmp_path / "suspects.html").as_uri()
+    assert faults(browser, page) == []
+    browser.get(page)
     body = browser.find_element("tag name", "body")
     assert "Is “cat” missing?" in body.text and "now: dog, x" in body.text
     for key in "wrs":
@@ -140,7 +125,9 @@ def test_the_search_page_draws_a_field_for_each_pair_and_a_line_for_each_combina
     rows.append(dict.fromkeys(rows[0], "") | {"head": "ridge", "ab": "0.61"})
     found = SimpleNamespace(rows=rows, ab=0.65, given_up=0, sentence="best")
     meta_report.write(tmp_path / "meta.html", found)
-    browser.get((tmp_path / "meta.html").as_uri())
+    page = (tmp_path / "meta.html").as_uri()
+    assert faults(browser, page) == []
+    browser.get(page)
 
     def texts(place: str) -> list[str]:
         return browser.execute_script(

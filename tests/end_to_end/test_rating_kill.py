@@ -58,7 +58,7 @@ def check_kills(folder: Path, times: int, seed: int) -> dict[str, int]:
         except DataError:
             unreadable += 1
         log = ChoiceLog(folder)  # the killed session's lock is gone with it
-        written = [(event.left, event.right) for event in log.events()]
+        written = [(event.left, event.right) for event in log.events]
         log.close()
         lost += len(set(enumerate(known)) - set(enumerate(written)))
         known = written  # with one that was written and not yet confirmed

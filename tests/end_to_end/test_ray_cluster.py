@@ -69,7 +69,7 @@ def kill_a_worker(process: subprocess.Popen[str], store: Path) -> tuple[int, set
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
     family = psutil.Process(process.pid).children(recursive=True)
-    workers = [each for each in family if "MapWorker" in " ".join(each.cmdline())]
+    workers = [each for each in family if "_Worker" in " ".join(each.cmdline())]
     assert len(workers) == 2, [each.cmdline() for each in family]
     workers[0].send_signal(signal.SIGKILL)
     return kept(store), set(family)

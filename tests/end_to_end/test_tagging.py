@@ -20,7 +20,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from tests import tiny_models
-from tests.conftest import IN_CI
+from tests.browser import faults
 from tests.scripts import run_script
 from tests.torchrun import torchrun
 
@@ -466,26 +466,6 @@ def test_an_upload_that_tells_no_size_is_read_no_further_than_allowed(server):
     assert status == 413
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from selenium import webdriver
-    from selenium.common.exceptions import WebDriverException
-
-    options = webdriver.ChromeOptions()
-    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(word)
-    options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or ""
-    driver = shutil.which("chromedriver")
-    if not options.binary_location or driver is None:
-        (pytest.fail if IN_CI else pytest.skip)("chromium and chromedriver are not installed")
-    try:
-        found = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    except WebDriverException as error:
-        (pytest.fail if IN_CI else pytest.skip)(str(error))
-    yield found
-    found.quit()
-
-
 def wait(browser, condition):
     from selenium.webdriver.support.ui import WebDriverWait
 
@@ -495,6 +475,7 @@ def wait(browser, condition):
 @pytest.mark.browser
 def test_the_page_tags_an_image_and_the_slider_chooses(trained, server, browser):
     base, _ = trained
+    assert faults(browser, server) == []
     browser.get(server)
     browser.find_element("id", "file").send_keys(str(base / "images" / "003.png"))
     wait(browser, lambda: "tags" in browser.find_element("id", "count").text)

@@ -39,11 +39,3 @@ def test_reversing_the_prediction_mirrors_both_measures(pairs):
     assert (forward is None and backward is None) or abs(forward + backward - 1) < 1e-12
     forward, backward = spearman(given, predicted), spearman(given, -predicted)
     assert (forward is None and backward is None) or abs(forward + backward) < 1e-12
-
-
-@settings(max_examples=40)
-@for_all(SCORES)
-def test_measures_see_only_the_order(pairs):
-    given, predicted = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
-    assert pairwise_accuracy(given, predicted) == pairwise_accuracy(given, np.exp(predicted) * 3)
-    assert pairwise_accuracy(given, predicted) == pairwise_accuracy(given**3 + 2.0, predicted)

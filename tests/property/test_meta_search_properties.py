@@ -4,7 +4,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from src.aesthetic.search.space import combination, combinations, text
-from src.settings import AestheticTraining
+from src.settings.aesthetic_training import AestheticTraining
 from src.settings.mlp import Mlp
 from src.settings.several_values import get_value, take_lists, with_value
 

@@ -1,6 +1,5 @@
 """The measurements of bench/ and the tests leave each other alone, and each is in the list."""
 
-import ast
 import json
 import os
 import re
@@ -10,26 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.test_architecture import imports
+
 ROOT = Path(__file__).parents[2]
 BENCH = sorted((ROOT / "bench").glob("*.py"))
 MEASUREMENTS = [path.stem for path in BENCH if "__main__" in path.read_text("utf-8")]
 
 
-def imported(path: Path) -> set[str]:
-    """The top-level packages that a file imports."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names.add(node.module or "")
-    return {name.partition(".")[0] for name in names}
-
-
 def test_bench_and_tests_do_not_import_each_other():
-    assert not [path.name for path in BENCH if "tests" in imported(path)]
-    tests = sorted((ROOT / "tests").rglob("*.py"))
-    assert not [path.name for path in tests if "bench" in imported(path)]
+    for mine, others in ((ROOT / "bench", "tests"), (ROOT / "tests", "bench")):
+        for path in mine.rglob("*.py"):
+            assert others not in {name.partition(".")[0] for name in imports(path)}, path
 
 
 def test_the_list_names_each_measurement_and_no_other():

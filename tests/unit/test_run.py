@@ -17,6 +17,7 @@ from typing import IO
 import pytest
 
 import run
+from tests.unit.test_architecture import imports
 
 RUN_PY = Path(run.__file__)
 POSIX_ONLY = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX systems")
@@ -30,15 +31,7 @@ def test_an_old_python_can_read_the_file_as_far_as_the_line_that_refuses_it():
 
 
 def test_only_the_standard_library_is_imported():
-    tree = ast.parse(RUN_PY.read_text(encoding="utf-8"))
-    names = {
-        alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import)
-        for alias in node.names
-    }
-    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+    assert {name.partition(".")[0] for name in imports(RUN_PY)} <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize(

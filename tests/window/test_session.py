@@ -41,8 +41,8 @@ class Sitting:
         return self.session.pair or ()
 
     @property
-    def comparisons(self):
-        return self.database.statistics().comparisons
+    def choices(self):
+        return self.database.statistics().choices
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def sitting(tmp_path):
 
 def test_tie_counts_and_skip_does_not_and_the_goal_opens_the_statistics_once(sitting):
     sitting.press(Action.TIE, Action.SKIP)
-    assert (sitting.session.done, sitting.comparisons) == (1, 1)
+    assert (sitting.session.done, sitting.choices) == (1, 1)
     sitting.press(Action.RIGHT)
     assert sitting.session.overlay is None
     sitting.press(Action.LEFT)
@@ -73,14 +73,14 @@ def test_an_answer_before_the_pair_was_seen_is_none(sitting):
     sitting.session.shown(((0, 0), (0, 0)))
     sitting.session.act(Action.LEFT)
     assert sitting.session.serial == serial
-    assert sitting.comparisons == 1
+    assert sitting.choices == 1
 
 
 def test_an_answer_while_the_pair_is_being_decoded_is_none(sitting):
     sitting.press(Action.LEFT)
     sitting.session.act(Action.UNDO)  # a pair that is not on the screen yet
     sitting.session.act(Action.LEFT)
-    assert sitting.comparisons == 0
+    assert sitting.choices == 0
 
 
 def test_undo_goes_back_to_the_beginning(sitting):
@@ -92,7 +92,7 @@ def test_undo_goes_back_to_the_beginning(sitting):
         sitting.session.overlay = None  # the goal was reached
         sitting.press(Action.UNDO)
         assert sitting.session.pair == pair
-    assert (sitting.session.done, sitting.comparisons) == (0, 0)
+    assert (sitting.session.done, sitting.choices) == (0, 0)
     sitting.press(Action.UNDO)
     assert sitting.session.notice == "There is nothing to undo"
     assert sitting.session.pair == pairs[0]
@@ -108,7 +108,7 @@ def test_exclude_asks_which_one_and_can_be_taken_back(sitting, action, side):
     assert not sitting.session.excluding
     assert path not in sitting.database.images
     assert path not in sitting.pair
-    assert (sitting.session.done, sitting.comparisons) == (0, 0)
+    assert (sitting.session.done, sitting.choices) == (0, 0)
     assert (sitting.folder / path).is_file()
     sitting.press(Action.UNDO)
     assert path in sitting.database.images
@@ -121,7 +121,7 @@ def test_any_other_key_excludes_nothing(sitting, action):
     assert sitting.session.pair == pair
     assert len(sitting.database.images) == 8
     assert not sitting.session.finished
-    assert sitting.comparisons == 0
+    assert sitting.choices == 0
 
 
 @pytest.mark.parametrize("overlay", [Action.HELP, Action.STATISTICS])
@@ -134,7 +134,7 @@ def test_a_covered_pair_is_not_judged(sitting, overlay):
     sitting.press(overlay)
     assert sitting.session.overlay is None
     sitting.press(Action.LEFT)
-    assert sitting.comparisons == 1
+    assert sitting.choices == 1
 
 
 def test_escape_closes_one_thing_at_a_time(sitting):
@@ -159,7 +159,7 @@ def test_response_times_are_kept_unless_something_covered_the_pair(sitting):
 def test_a_file_deleted_while_it_is_on_show_was_still_judged(sitting):
     (sitting.folder / sitting.pair[1]).unlink()
     sitting.press(Action.LEFT)
-    assert sitting.comparisons == 1
+    assert sitting.choices == 1
 
 
 def test_a_folder_that_vanishes_and_comes_back(sitting):
@@ -184,7 +184,7 @@ def test_with_one_image_left_there_is_a_message_and_undo_brings_the_pair_back(tm
     assert sitting.session.pair is None
     assert sitting.session.problem
     sitting.press(Action.LEFT)
-    assert sitting.comparisons == 1
+    assert sitting.choices == 1
     sitting.press(Action.UNDO)
     assert set(sitting.pair) == set(pair)
     sitting.database.close()

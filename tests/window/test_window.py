@@ -17,6 +17,7 @@ from src.rating.models.order import OrderQuality
 from src.rating.statistics import OddOneOut
 from src.window.controls import KEYS
 from src.window.theme import SURROUND
+from tests.window.conftest import COLOURS
 
 pytestmark = pytest.mark.gui
 
@@ -163,7 +164,7 @@ def test_the_footer_shows_every_key_and_the_progress_past_the_goal_too(
 ):
     driver = open_window(colours, goal=1)
     driver.press("1")
-    assert "1 comparisons reached" in driver.text()
+    assert "1 choice reached" in driver.text()
     driver.press("Escape", "2")
     assert driver.session.overlay is None
     order = OrderQuality(np.array([500, 600]), np.array([0.88, 0.9]), 0.8, 0.9)
@@ -213,7 +214,7 @@ def test_names_help_and_statistics_come_and_go(colours, open_window):
     assert "This page" not in driver.text()
     driver.press("2", "1", "r")
     text = driver.text()
-    for words in ("Statistics", "Agreement over time", "Scores", "Comparisons for each image"):
+    for words in ("Statistics", "Agreement over time", "From best to worst"):
         assert words in text
     assert driver.session.statistics.advice in text
     assert driver.reports[-1] == driver.session.statistics.report()
@@ -224,6 +225,35 @@ def test_names_help_and_statistics_come_and_go(colours, open_window):
     assert driver.session.full_screen
     driver.press("Escape")
     assert not driver.session.full_screen
+
+
+def test_the_ladder_shows_the_pictures_and_a_click_the_choices(colours, open_window):
+    driver = open_window(colours)
+    driver.resize("1500x900")
+    asked = [set(driver.session.pair)]
+    driver.press("1", "2")
+    asked.append(set(driver.session.pair))
+    driver.press("t", "r")
+    ladder = driver.window._ladder
+    paths = [path for _, path in ladder._cells]
+    assert paths == driver.database.ladder().paths
+    driver.idle(0.5)
+    shot = driver.screenshot()
+    for cell, path in ladder._cells:
+        at = cell.x + cell.width // 2, cell.y + (cell.height - 30) // 2
+        seen = np.array(shot.getpixel(at)[:3], int)
+        assert np.abs(seen - COLOURS[path]).max() < 12
+    cell, clicked = next(rung for rung in ladder._cells if rung[1] in asked[1])
+    driver.input.click(*driver.on_screen(cell.x + 20, cell.y + 20))
+    driver.wait(lambda: f"with {clicked}" in driver.text(), "the choices are shown")
+    assert "equally good" in driver.text()
+    others = {path for _, path in ladder._cells}
+    assert asked[1] - {clicked} <= others and clicked not in others
+    driver.press("Escape")
+    assert "From best to worst" in driver.text()
+    assert driver.session.done == 3
+    driver.press("Escape", "1")
+    assert driver.session.done == 4
 
 
 def test_pages_stay_inside_the_window_and_no_words_overlap(colours, open_window, monkeypatch):
@@ -238,11 +268,12 @@ def test_pages_stay_inside_the_window_and_no_words_overlap(colours, open_window,
         driver.resize(size)
         for keysym in ("r", "h"):
             driver.press(keysym)
-            left, upper, right, lower = canvas.bbox("overlay")
+            left, upper, right, lower = canvas.bbox("overlay", "ladder")
             assert min(left, upper) >= 0
             assert right <= canvas.winfo_width()
             assert lower <= canvas.winfo_height()
-            items = [item for item in canvas.find_withtag("overlay") if canvas.type(item) == "text"]
+            drawn = canvas.find_withtag("overlay") + canvas.find_withtag("ladder")
+            items = [item for item in drawn if canvas.type(item) == "text"]
             for one, other in itertools.combinations(map(canvas.bbox, items), 2):
                 apart_across = one[2] <= other[0] or other[2] <= one[0]
                 assert apart_across or one[3] <= other[1] or other[3] <= one[1]

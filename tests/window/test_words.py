@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from src.evaluation.proportion import Proportion
 from src.rating.models.order import OrderQuality
@@ -14,7 +12,7 @@ from src.rating.statistics import ChoiceCounts
 from src.window.footer import status_text
 from src.window.pair_view import shorten
 from src.window.screen import scale_of
-from src.window.statistics_panel import figures, ticks
+from src.window.statistics_panel import figures
 from tests.conftest import make_images
 
 
@@ -59,30 +57,6 @@ def test_figures_of_the_statistics_page(statistics, measured, value, detail):
         ("Random pairs predicted", value, detail),
         ("Repeats answered alike", value, detail),
     ]
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (0, 10, [0, 2, 4, 6, 8, 10]),
-        (-1.3, 1.4, [-1, -0.5, 0, 0.5, 1]),
-        (0.31, 0.46, [0.32, 0.34, 0.36, 0.38, 0.4, 0.42, 0.44, 0.46]),
-    ],
-)
-def test_ticks_by_hand(low, high, expected):
-    wanted = 8 if low == 0.31 else 6
-    assert ticks(low, high, wanted=wanted) == pytest.approx(expected)
-
-
-def test_whole_ticks_are_whole():
-    assert ticks(-0.5, 2.5, whole=True) == [0, 1, 2]
-
-
-@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.integers(2, 12))
-def test_ticks_lie_inside_and_are_few(low, span, wanted):
-    found = ticks(low, low + span, wanted=wanted)
-    assert len(found) <= wanted + 1
-    assert all(low - span * 1e-6 <= tick <= low + span * (1 + 1e-6) for tick in found)
 
 
 def test_long_paths_keep_their_ends():

@@ -4,8 +4,11 @@ One row per event, never changed and never deleted: taking a choice back is a ro
 is on the disk when `append` returns (`synchronous=FULL`: one fsync of the write-ahead log).
 
 Each row carries a checksum of itself and its number, and the numbers have no gaps, so that a
-changed, a lost and a cut-off row are all noticed. A damaged log is set aside, and the rows that are
-whole go into a new one.
+changed, a lost and a cut-off row are all noticed. Rows that were in the write-ahead log when the
+program was killed, and are cut off from it, leave no gap: that is why the number of the last row is
+also kept in a small file, for as long as the log is open. It is written after the row, without
+waiting for the disk, so that it is never ahead of the log. A damaged log is set aside, and the rows
+that are whole go into a new one.
 
 The open log holds SQLite's exclusive lock on the file. That is what refuses a second window on the
 folder; the operating system drops the lock with the process, however it ends, so there is never a
@@ -14,23 +17,36 @@ stale one. It also lets the write-ahead log do without shared memory, which netw
 """
 
 import logging
-import math
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from src.errors import DataError
 from src.rating.storage import choice_rows as rows
-from src.rating.storage.choice_rows import Event, Start
-from src.rating.storage.score_file import set_aside
+from src.rating.storage.choice_rows import Event, Start, as_count
+from src.rating.storage.score_file import is_score, read_bytes, set_aside
 
 logger = logging.getLogger(__name__)
 
 NAME = "score_choices.sqlite"
+
+
+_REMEDIES = {
+    ("SQLITE_BUSY", "SQLITE_LOCKED"): (
+        "{folder} is open in another rating window or program: close that one first"
+    ),
+    ("SQLITE_FULL",): "{file}: the disk is full. Free some space, then answer again",
+    ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"): (
+        "{folder} cannot be written ({error}), so choices could not be kept: "
+        "correct the folder's permissions or copy the images elsewhere"
+    ),
+    ("SQLITE_IOERR", "SQLITE_NOMEM"): (
+        "{file} cannot be used ({error}): check the disk, then try again"
+    ),
+}
 
 
 class _Damaged(Exception):
@@ -44,80 +60,88 @@ class ChoiceLog:
     beyond reading, or made by a newer version of this program.
     """
 
+    events: list[Event]  # that still stand, in the order they happened
+    starts: dict[str, Start]  # the score each image began with, where it had one
+    state: dict[str, str]
+    session: int
+    _last: int  # events, in all
+    _starts: int
+
     def __init__(self, directory: Path) -> None:
         self.path = directory / NAME
+        self._wal, self._count = (self.path.with_name(NAME + end) for end in ("-wal", "-count"))
         self.notices: list[str] = []  # what the user should know about the file
-        self._connection = self._connect()
+        left_in_wal = read_bytes(self._wal)  # opening the file takes it in, as far as it is whole
+        size = self.path.stat().st_size if self.path.exists() else None
+        if size is None:
+            self._count.unlink(missing_ok=True)
+        self._connect()
         try:
             with self._explained():
                 try:
+                    if size == 0:
+                        raise _Damaged("it is empty")
                     self._prepare()
-                except (_Damaged, sqlite3.DatabaseError, UnicodeDecodeError) as error:
-                    if not _is_damage(error):
+                except (_Damaged, sqlite3.Error) as error:
+                    if _remedy(error):
                         raise
-                    self._restore(error)
+                    self._restore(error, left_in_wal)
         except BaseException:
             self._connection.close()
             raise
 
-    def append(self, event: Event, undoes: int | None = None) -> int:
-        """Write one event of this session; it is on the disk when this returns its id."""
+    def append(self, event: Event) -> None:
+        """Write one event of this session; it is on the disk when this returns."""
+        self.events.append(self._write(event))
+
+    def take_back(self) -> Event:
+        """Undo the last event that stands."""
+        last = self.events[-1]
+        self._write(last._replace(outcome="undo", prediction=None), undoes=last.id)
+        return self.events.pop()
+
+    def add_starts(self, starts: Iterable[Start]) -> None:
+        """Keep scores that images begin with; a later one for the same path counts."""
+        now, added = _now(), list(starts)
+        numbered = [(self._starts + n, now, *start) for n, start in enumerate(added, start=1)]
+        with self._explained(), self._connection:  # commits, or takes all back
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(rows.insert("starts"), map(rows.with_checksum, numbered))
+        self._starts += len(added)
+        self.starts.update((start.path, start) for start in added)
+
+    def set_state(self, **values: str) -> None:
+        """Keep values by name, in this order, replacing earlier ones."""
+        with self._explained():
+            written = map(rows.with_checksum, values.items())
+            self._connection.executemany(rows.insert("state"), written)
+        self.state.update(values)
+
+    def close(self) -> None:
+        """Release the folder; merges the write-ahead log into the file. May be called twice."""
+        self._connection.close()
+        if not self._wal.exists():
+            self._count.unlink(missing_ok=True)
+
+    def _write(self, event: Event, undoes: int | None = None) -> Event:
+        event = event._replace(id=self._last + 1, session=self.session)
         seconds, probability = (
             None if value is None else float(value)
             for value in (event.response_time, event.prediction)
         )
         about = (event.left, event.right, event.outcome, seconds, event.kind, probability, undoes)
-        row = (self._last + 1, _now(), self.session, *about)
+        row = rows.with_checksum((event.id, _now(), self.session, *about))
         with self._explained():
-            self._connection.execute(rows.INSERT, (*row, rows.checksum_of(row)))
-        self._last += 1
-        return self._last
+            self._connection.execute(rows.insert("events"), row)
+        self._last = event.id
+        with suppress(OSError):
+            count = " ".join(map(str, rows.with_checksum((self._last,))))
+            self._count.write_text(count, encoding="ascii")
+        return event
 
-    def undo(self, event: Event) -> None:
-        self.append(event._replace(outcome="undo", prediction=None), undoes=event.id)
-
-    def events(self) -> list[Event]:
-        """All events that still stand, in the order they happened."""
-        return self._rows(
-            Event,
-            'SELECT "left", "right", outcome, kind, prediction, response_time, session, id'
-            " FROM events WHERE outcome != 'undo'"
-            " AND id NOT IN (SELECT undoes FROM events WHERE undoes IS NOT NULL) ORDER BY id",
-        )
-
-    def add_starts(self, starts: Iterable[Start]) -> None:
-        """Keep scores that images begin with; a later one for the same path counts."""
-        now = _now()
-        with self._explained(), self._connection:  # commits, or takes all back
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany(
-                "INSERT INTO starts (time, path, score, source) VALUES (?, ?, ?, ?)",
-                [(now, *start) for start in starts],
-            )
-
-    def starts(self) -> dict[str, Start]:
-        """The score each image began with, where it had one."""
-        starts = self._rows(Start, "SELECT path, score, source FROM starts ORDER BY id")
-        return {start.path: start for start in starts if math.isfinite(start.score)}
-
-    def set_state(self, **values: str) -> None:
-        """Keep values by name, in this order, replacing earlier ones."""
-        with self._explained():
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)", list(values.items())
-            )
-
-    def state(self) -> dict[str, str]:
-        with self._explained():
-            return dict(self._connection.execute("SELECT key, value FROM state"))
-
-    def close(self) -> None:
-        """Release the folder; merges the write-ahead log into the file. May be called twice."""
-        self._connection.close()
-
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> None:
         with self._explained():  # callers share it between threads under their own lock
-            return sqlite3.connect(
+            self._connection = sqlite3.connect(
                 self.path, timeout=0.5, isolation_level=None, check_same_thread=False
             )
 
@@ -127,78 +151,97 @@ class ChoiceLog:
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = FULL")
         run("PRAGMA fullfsync = ON")  # macOS: a plain fsync stops at the disk's cache
+        run("BEGIN IMMEDIATE")  # takes the lock, and fails where nothing can be written
+        run("COMMIT")
         (version,) = run("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._connection.executescript(rows.SCHEMA)
-        elif version != rows.VERSION:
+        if version > rows.VERSION:
             raise DataError(
                 f"{self.path} was written by a newer version of this program (format {version}): "
                 "update the program"
             )
-        run("BEGIN IMMEDIATE")  # takes the lock, and fails where nothing can be written
-        run("COMMIT")
-        if "checksum" not in {column[1] for column in run("PRAGMA table_info(events)")}:
-            run("ALTER TABLE events ADD COLUMN checksum INTEGER")
+        if not run("SELECT name FROM sqlite_schema").fetchall() and not self._counted():
+            self._connection.executescript(rows.SCHEMA)
+        rows.add_checksums(self._connection)
         ((verdict, *_), *_) = run("PRAGMA quick_check(1)").fetchall()
         if verdict != "ok":
             raise _Damaged(verdict)
-        self._last = self.session = 0
-        for row in run(f"SELECT {rows.COLUMNS} FROM events ORDER BY id"):
-            if not rows.is_whole(row) or row[0] != self._last + 1:
+        self._read()
+
+    def _read(self) -> None:
+        """Take in what the tables say; every row must be whole, and none missing."""
+        run, events = self._connection.execute, dict[int, Event]()
+        self._last = self._starts = self.session = 0
+        for row in run(rows.select("events", "ORDER BY id")):
+            number, _, session, left, right, outcome, seconds, kind, predicted, undoes, _ = row
+            if not rows.is_whole(row) or number != self._last + 1:
                 raise _Damaged(f"choice {self._last + 1:,} is missing or changed")
-            self._last, self.session = row[0], row[2]
-        if self._last < rows.as_count(dict(run("SELECT key, value FROM state")).get("last_event")):
+            self._last, self.session = number, session
+            if outcome == "undo":
+                events.pop(undoes, None)
+            else:
+                given = (left, right, outcome, kind, predicted, seconds, session, number)
+                events[number] = Event(*given)
+        self.events, self.starts = list(events.values()), {}
+        for row in run(rows.select("starts", "ORDER BY id")):
+            number, _, path, score, source, _ = row
+            if not rows.is_whole(row) or number != self._starts + 1:
+                raise _Damaged(f"starting score {self._starts + 1:,} is missing or changed")
+            self._starts = number
+            if is_score(score):
+                self.starts[path] = Start(path, score, source)
+        state = run(rows.select("state")).fetchall()
+        if not all(map(rows.is_whole, state)):
+            raise _Damaged("what it says about score.json is changed")
+        self.state = {key: value for key, value, _ in state}
+        if self._last < max(self._counted(), as_count(self.state.get("last_event"))):
             raise _Damaged("the last choices are missing")
         self.session += 1
 
-    def _restore(self, damage: Exception) -> None:
+    def _counted(self) -> int:
+        """How many events there are by the small file; 0 where it does not say."""
+        with suppress(OSError, ValueError):
+            row = tuple(map(int, self._count.read_text(encoding="ascii").split()))
+            return row[0] if len(row) == 2 and rows.is_whole(row) else 0
+        return 0
+
+    def _restore(self, damage: Exception, left_in_wal: bytes | None) -> None:
         """Set the file aside and go on with a new one of the rows that are whole."""
         fresh = self.path.with_name(f"{NAME}.restored")
         fresh.unlink(missing_ok=True)
-        kept, missing = rows.rescue(self._connection, fresh)
-        if not kept:
-            raise DataError(
-                f"{self.path} is damaged ({damage}); it has not been changed. Put a backup in its "
-                "place, or rename it to continue from the scores in score.json"
-            ) from damage
+        kept, written = rows.rescue(self._connection, fresh, self._counted())
         self._connection.close()
         copy = set_aside(self.path)
-        self.path.with_name(f"{NAME}-wal").unlink(missing_ok=True)
+        if left_in_wal:
+            copy.with_name(f"{copy.name}-wal").write_bytes(left_in_wal)
+        if not kept:
+            fresh.unlink()
+            raise DataError(
+                f"{self.path} is damaged ({damage}), and no choice in it can be read; a copy is "
+                f"{copy.name}. Put a backup in its place, or delete it to continue from the scores "
+                "in score.json"
+            ) from damage
+        for old in (self._wal, self._count):
+            old.unlink(missing_ok=True)
         os.replace(fresh, self.path)
-        self._connection = self._connect()
+        self._connect()
         self._prepare()
-        lost = f"at least {missing:,}" if missing else "an unknown number"
         notice = (
-            f"{self.path} was damaged ({damage}): {kept:,} choices are intact and "
-            f"kept, {lost} are lost; the damaged file is {copy.name}"
+            f"{self.path} was damaged ({damage}): {kept:,} choices are intact and kept, "
+            f"{written - kept:,} are lost; the damaged file is {copy.name}"
         )
         logger.warning(notice)
         self.notices.append(notice)
-
-    def _rows(self, kind: Any, query: str) -> list[Any]:
-        with self._explained():
-            return [kind._make(row) for row in self._connection.execute(query)]
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise DataError(self._explanation(error)) from error
-
-    def _explanation(self, error: sqlite3.Error) -> str:
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            where = f"{self.path.parent} is open in another rating window or program"
-            return f"{where}: close that one first"
-        if name.startswith("SQLITE_FULL"):
-            return f"{self.path}: the disk is full. Free some space, then answer again"
-        if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-            return (
-                f"{self.path.parent} cannot be written ({error}), so choices could not be kept: "
-                "correct the folder's permissions or copy the images elsewhere"
+            text = (
+                _remedy(error) or "{file} cannot be used ({error}): check the disk, then try again"
             )
-        return f"{self.path} cannot be used ({error}): check the disk, then try again"
+            told = text.format(file=self.path, folder=self.path.parent, error=error)
+            raise DataError(told) from error
 
 
 @contextmanager
@@ -213,10 +256,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _is_damage(error: Exception) -> bool:
+def _remedy(error: Exception) -> str:
+    """What to do where the file is not the fault; "" where it is damaged."""
     name = getattr(error, "sqlite_errorname", "")
-    return (
-        isinstance(error, (_Damaged, UnicodeDecodeError))
-        or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
-        or "decode" in str(error)  # text that is no UTF-8; it has no code
-    )
+    return next((text for names, text in _REMEDIES.items() if name.startswith(names)), "")

@@ -31,11 +31,13 @@ CREATE TABLE starts (
     time TEXT NOT NULL,
     path TEXT NOT NULL,
     score REAL NOT NULL,
-    source TEXT NOT NULL           -- file (score.json of the old tool) or model
+    source TEXT NOT NULL,          -- file (score.json of the old tool) or model
+    checksum INTEGER
 ) STRICT;
 CREATE TABLE state (               -- what score.json was when it was last read or written
     key TEXT PRIMARY KEY,
-    value TEXT NOT NULL
+    value TEXT NOT NULL,
+    checksum INTEGER
 ) STRICT;
 CREATE TRIGGER events_kept BEFORE DELETE ON events
     BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
@@ -44,11 +46,12 @@ CREATE TRIGGER events_unchanged BEFORE UPDATE ON events
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
-COLUMNS = (
-    'id, time, session, "left", "right", outcome, response_time, kind, prediction, undoes, checksum'
-)
-INSERT = f"INSERT INTO events ({COLUMNS}) VALUES ({', '.join('?' * 11)})"
-_OTHER_TABLES = {"starts": "time, path, score, source", "state": "key, value"}
+_COLUMNS = {
+    "events": 'id, time, session, "left", "right", outcome, response_time, kind, prediction, '
+    "undoes, checksum",
+    "starts": "id, time, path, score, source, checksum",
+    "state": "key, value, checksum",
+}
 _GAP = 1000  # numbers without a row after which a rescue looks for no more
 
 
@@ -73,21 +76,42 @@ class Start(NamedTuple):
     source: str
 
 
-def as_count(text: str | None) -> int:
-    """A count kept as text in the state; 0 where there is none that makes sense."""
-    return int(text) if text and text.isdecimal() else 0
+def as_count(value: object) -> int:
+    """A count, or its text; 0 where there is none that makes sense."""
+    text = str(value)
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
-def checksum_of(row: Row) -> int:
-    """Of a row without its checksum."""
-    return zlib.crc32(repr(row).encode())
+def select(table: str, where: str = "") -> str:
+    return f"SELECT {_COLUMNS[table]} FROM {table} {where}"
+
+
+def insert(table: str) -> str:
+    """For rows `with_checksum`. Of the state, which has no triggers, a row replaces an earlier."""
+    verb = "INSERT OR REPLACE" if table == "state" else "INSERT"
+    marks = ", ".join("?" * (_COLUMNS[table].count(",") + 1))
+    return f"{verb} INTO {table} ({_COLUMNS[table]}) VALUES ({marks})"
+
+
+def add_checksums(connection: sqlite3.Connection) -> None:
+    """Logs of earlier versions have none."""
+    for table in _COLUMNS:
+        columns = connection.execute(f"PRAGMA table_info({table})")
+        if "checksum" not in {column[1] for column in columns}:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER")
+
+
+def with_checksum(row: Row) -> Row:
+    return (*row, zlib.crc32(repr(row).encode()))
 
 
 def is_whole(row: Row) -> bool:
-    """Whether a row is as it was written; one without a checksum only has to make sense."""
+    """Whether a row is as it was written; an event without a checksum only has to make sense."""
     *written, checksum = row
     if checksum is not None:
-        return bool(checksum == checksum_of(tuple(written)))
+        return row == with_checksum(tuple(written))
+    if len(written) < 10:  # of another table
+        return True
     number, _, session, left, right, outcome, _, kind, prediction, undoes = written
     of_one = outcome in ("exclude", "undo")  # right is empty where only an image was excluded
     return (
@@ -101,44 +125,41 @@ def is_whole(row: Row) -> bool:
     )
 
 
-def rescue(damaged: sqlite3.Connection, file: Path) -> tuple[int, int]:
-    """Write what is whole to a new log, if any is: how many events are kept, how many are lost."""
+def rescue(damaged: sqlite3.Connection, file: Path, written: int) -> tuple[int, int]:
+    """Write what is whole to a new log: how many events are kept, and how many there were.
+
+    `written` is how many there were for certain.
+    """
     with suppress(sqlite3.Error, ValueError):  # else nothing is read of a file that was cut off
         damaged.execute("PRAGMA writable_schema = ON")
+        add_checksums(damaged)
+    found = {table: [*_whole(damaged, select(table))] for table in ("starts", "state")}
+    for key, value, _ in found["state"]:
+        written = max(written, as_count(value) if key == "last_event" else 0)
     events: list[Row] = []
-    last = missed = 0
-    by_number = f"SELECT {COLUMNS} FROM events WHERE id = ?"
-    while missed < _GAP:  # by number, since a damaged page ends every scan
-        found = _readable(damaged, by_number, last + missed + 1)
-        if found:
-            last, missed = last + missed + 1, 0
-            events += filter(is_whole, found)
-        else:
-            missed += 1
-    if not events:
-        return 0, last
+    number, last = 1, written
+    while number <= last + _GAP:  # by number, since a damaged page ends every scan
+        events += _whole(damaged, select("events", f"WHERE id = {number}"))
+        last = max(last, events[-1][0] if events else 0)
+        number += 1
+    # score.json is to be written again
+    found["state"] = [row for row in found["state"] if row[0] != "last_event"]
+    found["events"] = [*_renumbered(events)]
+    scores = enumerate(found["starts"], start=1)
+    found["starts"] = [with_checksum((number, *row[1:-1])) for number, row in scores]
     with closing(sqlite3.connect(file, isolation_level=None)) as restored:
         restored.executescript(SCHEMA)
         restored.execute("BEGIN")
-        restored.executemany(INSERT, _renumbered(events))
-        for table, columns in _OTHER_TABLES.items():
-            rows = _readable(damaged, f"SELECT {columns} FROM {table}")
-            marks = ", ".join("?" * len(columns.split(",")))
-            restored.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
-        for (written,) in _readable(restored, "SELECT value FROM state WHERE key = 'last_event'"):
-            last = max(last, as_count(written))
-        # score.json is to be written again
-        restored.execute("DELETE FROM state WHERE key = 'last_event'")
+        for table, rows in found.items():
+            restored.executemany(insert(table), rows)
         restored.execute("COMMIT")
-    return len(events), last - len(events)
+    return len(events), last
 
 
-def _readable(connection: sqlite3.Connection, query: str, *values: int) -> list[Row]:
-    """The rows up to the first that cannot be read."""
-    rows: list[Row] = []
+def _whole(connection: sqlite3.Connection, query: str) -> Iterator[Row]:
+    """The whole rows up to the first that cannot be read."""
     with suppress(sqlite3.Error, ValueError, OverflowError):
-        rows.extend(connection.execute(query, values))
-    return rows
+        yield from filter(is_whole, connection.execute(query))
 
 
 def _renumbered(events: Iterable[Row]) -> Iterator[Row]:
@@ -148,5 +169,4 @@ def _renumbered(events: Iterable[Row]) -> Iterator[Row]:
         if undoes is not None and undoes not in new:
             continue
         new[number] = len(new) + 1
-        row = (new[number], *middle, None if undoes is None else new[undoes])
-        yield (*row, checksum_of(row))
+        yield with_checksum((new[number], *middle, None if undoes is None else new[undoes]))

@@ -9,13 +9,14 @@ model scored; `unrated` in it lists the images with a score here that no person 
 import hashlib
 import json
 import shutil
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from src.errors import DataError
+from src.rating.storage.choice_rows import as_count
 
+LARGEST = 1e6  # no score is larger, in Elo/400
 NAME = "score.json"
 META = "#meta#"
 
@@ -50,9 +51,11 @@ class ScoreFile:
         return {path: score for path, score in self.scores.items() if path not in unrated}
 
     def count(self, key: str) -> int:
-        """A count in the metadata; 0 where there is none that makes sense."""
-        value = self.meta.get(key, 0)
-        return value if isinstance(value, int) and value >= 0 else 0
+        return as_count(self.meta.get(key))
+
+
+def is_score(value: float) -> bool:
+    return abs(value) <= LARGEST  # not NaN either
 
 
 def posix(path: str) -> str:
@@ -90,32 +93,28 @@ def set_aside(path: Path, what: str = "damaged") -> Path:
 def read_score_file(path: Path) -> ScoreFile:
     """Read a score file; one that does not exist is empty.
 
-    Raises a DamagedScoreFile where it is no JSON object of finite numbers (cut short, edited …).
+    Raises a DamagedScoreFile where it is no JSON object of numbers (cut short, edited …).
     """
-    text = read_bytes(path)
-    if text is None:
-        return ScoreFile()
+    data, result = read_bytes(path), ScoreFile()
+    if data is None:
+        return result
     try:
-        content = json.loads(text.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise _damaged(path, "it is not UTF-8 text") from error
+        text = data.decode("utf-8-sig")
+        content = json.loads(text)
+        if "\\u" in text:  # which may stand for half a character, that no file can hold
+            json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(content, dict):
         raise _damaged(path, "it holds no object of paths and scores")
-    return _parse(path, content)
-
-
-def _parse(path: Path, content: dict[str, Any]) -> ScoreFile:
-    result = ScoreFile()
     for key, value in content.items():
         if key == META:
             if not isinstance(value, dict):
                 raise _damaged(path, f"{META} is no object")
             result.meta = value
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            if not abs(value) <= sys.float_info.max:  # or an integer of hundreds of digits
-                raise _damaged(path, f"the score of {key!r} is not a finite number")
+            if not is_score(value):
+                raise _damaged(path, f"the score of {key!r} is no number up to {LARGEST:,.0f}")
             name = posix(key)
             # Both spellings of one path can only come from a hand merge: the system-free one wins.
             if name == key or name not in content:

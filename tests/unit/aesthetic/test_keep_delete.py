@@ -25,6 +25,7 @@ from src.evaluation.binary_metrics import cut_table, evaluate_binary, reliabilit
 from src.features import open_extractors
 from src.reports.keep_delete_report import write_report
 from src.settings.mlp import Mlp, PredictorTrainingArgs
+from tests.browser import faults
 from tests.conftest import make_images
 
 FOLDERS = (("keep", "accepted"), ("delete", "rejected"))
@@ -74,10 +75,11 @@ def test_one_kind_alone_is_refused(tmp_path):
 
 
 def test_copies_and_conflicts():
-    found = distinct([b"a", b"b", b"a", b"c", b"b", b"b"], np.array([1, 0, 1, 1, 1, 0]))
-    assert found.kept.tolist() == [0, 3]
-    assert found.conflicts == [[1, 4, 5]]
-    assert found.copies == [2]
+    contents = [b"a", b"b", b"a", b"c", b"b", b"b"]
+    kept, (conflicts, copies) = distinct("012345", contents, np.array([1, 0, 1, 1, 1, 0]))
+    assert kept.tolist() == [0, 3]
+    assert conflicts.endswith("not used: 1 = 4 = 5.")
+    assert copies == "1 copies of other images are left out: 2."
 
 
 @pytest.mark.parametrize(("images", "features"), [(300, 6), (60, 200)])
@@ -245,3 +247,9 @@ def test_a_model_that_is_only_measured_shows_test_images(folder, tmp_path):
     metrics = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
     assert metrics["all"]["n"] == 99
     assert "that the model was not trained on" in (tmp_path / "report.html").read_text("utf-8")
+
+
+@pytest.mark.browser
+def test_the_page_can_be_read_on_every_screen(browser, folder, tmp_path):
+    publish(tmp_path, *load(folder, "ridge"))
+    assert faults(browser, (tmp_path / "report.html").as_uri()) == []

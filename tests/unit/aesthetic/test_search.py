@@ -18,7 +18,7 @@ from src.aesthetic.search.run import search_settings
 from src.aesthetic.search.space import combination, combinations, described
 from src.dataset.scores import DataHolder
 from src.errors import ModelError, SettingsError
-from src.settings import AestheticTraining
+from src.settings.aesthetic_training import AestheticTraining
 from src.settings.mlp import Mlp
 
 HEADER = "epochs,lr,batch,train_loss,eval_loss,ab"

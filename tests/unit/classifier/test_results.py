@@ -17,6 +17,7 @@ from src.evaluation.verdicts import classification_verdicts
 from src.image_models.target import Images, Predictions
 from src.reports import spotlight
 from src.settings.keys import EvaluationArgs
+from tests.browser import faults
 from tests.conftest import make_images
 
 
@@ -91,7 +92,7 @@ def test_without_test_images_nothing_is_claimed(measured, tmp_path):
 def test_the_chance_level_is_that_of_the_training_images(measured):
     parts = np.full(60, TRAIN, np.int8)
     parts[:24] = parts[30:40] = TEST  # 6 and 20 images are left to train on
-    found = measure(replace(measured, parts=parts), 0)["test"]
+    found = measure(replace(measured, parts=parts))["test"]
     assert found["chance"] == pytest.approx(24 / 34 * 6 / 26 + 10 / 34 * 20 / 26)
     assert found["majority"] == pytest.approx(10 / 34)
 
@@ -158,3 +159,9 @@ def test_spotlight_that_is_not_installed_is_one_clear_line(measured, monkeypatch
     monkeypatch.setitem(sys.modules, "renumics", None)
     with pytest.raises(MissingExtra, match="renumics-spotlight"):
         spotlight.show([], {}, label="label", prediction="prediction")
+
+
+@pytest.mark.browser
+def test_the_page_can_be_read_on_every_screen(browser, measured, tmp_path):
+    write(tmp_path / "model", measured)
+    assert faults(browser, (tmp_path / "model" / "report.html").as_uri()) == []

@@ -8,8 +8,6 @@ from scipy.sparse import csr_array
 
 from src.evaluation.multilabel import (
     against,
-    f_beta,
-    matthews,
     measure_tags,
     micro_average_precision,
     slices,
@@ -38,21 +36,6 @@ def test_counts_and_rates_by_hand():
     # Ranks of its positives: 1, 3, 4: (1/1 + 2/3 + 3/4) / 3.
     assert figures.average_precision[0] == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
     assert np.isnan(figures.average_precision[1])
-
-
-def test_f2_counts_recall_four_times():
-    # P = 1/2, R = 1: F2 = 5 P R / (4 P + R) = 2.5 / 3.
-    assert f_beta(3, 3, 0, 2) == pytest.approx(2.5 / 3)
-    assert f_beta(0, 0, 0, 1) == 0
-
-
-def test_mcc_of_perfect_and_reversed_and_huge_counts():
-    assert matthews(5, 0, 0, 7) == pytest.approx(1)
-    assert matthews(0, 7, 5, 0) == pytest.approx(-1)
-    assert matthews(0, 0, 5, 7) == 0
-    big = 10**9
-    assert matthews(big, big, big, big) == 0
-    assert matthews(3 * big, big, big, 3 * big) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float64])

@@ -27,9 +27,7 @@ from src.evaluation.verdicts import CurvePoint
         (verdicts.compared(0.7, 0.72, (0.01, 0.05), 30), "better"),
         (verdicts.compared(0.7, 0.72, (-0.05, -0.01), 30), "worse"),
         (verdicts.compared(0.7, 0.72, (-0.01, 0.04), 30), "no clear difference"),
-        # 1 of 36 of the surest, so about 5 of 180; Wilson: 0.5% to 14.2%.
-        (verdicts.suspects(46, Proportion(1, 36), 180), "about 5 (1 to 26) of all 180"),
-        (verdicts.suspects(0, Proportion(0, 36), 180), "0 labels to look at."),
+        (verdicts.suspected(46, 3.2)[0], "46 labels may be wrong; about 3 of them probably are"),
         (verdicts.consistency(Proportion(15, 20))[0], "No model can predict more than about 85%"),
         (verdicts.consistency(Proportion(2, 20))[0], "no more than by chance"),
     ],
@@ -57,7 +55,7 @@ def test_the_learning_curve_rises_is_level_or_is_not_clear(curve, words):
 def test_nothing_is_said_of_what_was_not_measured():
     assert verdicts.learning([CurvePoint(12, 0.6, 0.1)]) == []
     assert verdicts.consistency(Proportion(9, 9)) == []
-    assert verdicts.unknown_ancestors([]) == []
+    assert verdicts.unknown_ancestors([]) == verdicts.suspected(0, None) == []
 
 
 @pytest.mark.parametrize(

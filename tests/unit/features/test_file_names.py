@@ -11,7 +11,7 @@ from src.errors import ModelError, SettingsError
 from src.features import open_extractors
 from src.features.file_names import HashedNames, clean, open_file_names
 from src.scoring.scored import reopen_extractors, score_folder
-from src.settings import AestheticTraining
+from src.settings.aesthetic_training import AestheticTraining
 from src.settings.mlp import Mlp
 from tests import tiny_models
 from tests.conftest import make_images

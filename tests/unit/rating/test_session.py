@@ -52,7 +52,8 @@ def rate(database: RatingDatabase, choices: int, *, ahead: bool = False) -> list
 
 
 def uncertainty(database: RatingDatabase) -> dict[str, float]:
-    return dict(zip(database.scores(), database.statistics().uncertainty.tolist(), strict=True))
+    paths, _, deviations = database.ladder()
+    return dict(zip(paths, deviations.tolist(), strict=True))
 
 
 def saved(folder: Path) -> dict:
@@ -111,7 +112,7 @@ def test_a_session_goes_on_where_the_last_one_ended(folder):
         assert database.scores() == pytest.approx(scores, abs=1e-6)
         assert uncertainty(database) == pytest.approx(unsure, abs=1e-6)
         second = rate(database, 5)
-        assert database.statistics().comparisons == 30
+        assert database.statistics().choices == 30
         assert database.statistics().session.answered == 5
     with closing(sqlite3.connect(folder / NAME)) as log:
         rows = log.execute('SELECT "left", "right", outcome FROM events ORDER BY id').fetchall()
@@ -150,7 +151,7 @@ def test_undo_takes_back_choices_one_by_one(folder):
             assert database.scores() == pytest.approx(scores, abs=1e-9)
             assert database.comparisons() == comparisons
         assert database.undo() is None
-        assert database.statistics().comparisons == 0
+        assert database.statistics().choices == 0
         for pair, _, _ in states:  # what was put off comes again, in order
             assert database.next_pair() == pair
             rate(database, 1)
@@ -201,7 +202,7 @@ def test_unknown_images_and_outcomes_are_refused(folder):
             database.record("01.png", "02.png", "both")
         with pytest.raises(ValueError, match=r"01\.png"):
             database.record("01.png", "01.png", "left")
-        assert database.statistics().comparisons == 0
+        assert database.statistics().choices == 0
 
 
 @pytest.mark.parametrize(("count", "words"), [(0, "no images"), (1, r"only one image.*00\.png")])
@@ -267,7 +268,7 @@ def test_an_old_score_file_is_the_start(folder):
         assert scores["01.png"] == pytest.approx(-0.6)
         assert "02.png" in database.unrated()
         assert {"sub/00.png", "01.png"}.isdisjoint(database.unrated())
-        assert database.statistics().comparisons == 40
+        assert database.statistics().choices == 40
         unsure = uncertainty(database)
         assert unsure["01.png"] < unsure["sub/03.png"]
     assert (folder / "score.json").read_text(encoding="utf-8") == text  # nothing was rated
@@ -318,7 +319,7 @@ def test_a_score_file_changed_by_another_program_is_kept_and_heard_where_nobody_
     (folder / "score.json").write_text(json.dumps(changed), encoding="utf-8")
     with RatingDatabase(folder) as database:
         (notice,) = database.take_notices()
-        assert "changed by another program: 1 scores" in notice
+        assert "changed by another program: 1 score taken" in notice
         assert database.scores()["01.png"] < 2
         assert "04.png" not in database.unrated()
     (copy,) = folder.glob("score.json.changed-*")
@@ -342,7 +343,7 @@ def test_two_kills_while_writing_are_no_change_by_another_program(folder, monkey
         rate(database, 3)
         with pytest.raises(Kill):
             database.save()
-        database._store.close()
+        database._log.close()
 
     with RatingDatabase(folder, seed=0) as database:
         rate(database, 3)
@@ -379,7 +380,7 @@ def test_choices_are_kept_while_the_score_file_is_written(folder, monkeypatch):
 def test_after_a_crash_the_score_file_catches_up(folder):
     database = RatingDatabase(folder, seed=0)
     made = rate(database, 7)
-    database._store.close()  # as when the process ends: the lock goes, nothing is saved
+    database._log.close()  # as when the process ends: the lock goes, nothing is saved
     assert not (folder / "score.json").exists()
     RatingDatabase(folder).close()
     assert saved(folder)["#meta#"]["evaluations"] == len(made)
@@ -488,9 +489,10 @@ def test_choices_made_while_features_are_fitted_count(folder):
         thread.join()
         database.save()
         scores = database.scores()
-        made = database.statistics().comparisons
+        made = database.statistics().choices
     assert made == 15 + 60 - 9
-    with RatingDatabase(folder, features=features) as database:
+    with RatingDatabase(folder) as database:
+        database.set_features(features)
         assert database.scores() == pytest.approx(scores, abs=1e-4)
 
 
@@ -502,7 +504,7 @@ def test_statistics_of_a_session(folder):
         statistics = database.statistics()
         assert statistics.session.answered == 60
         assert statistics.goal == 50
-        assert statistics.comparisons_per_image == 10
+        assert statistics.choices_per_image == 10
         assert statistics.session.agreement.successes > 30
         assert statistics.odd_one_out is not None
         assert statistics.odd_one_out.person == 0  # the model is always right here
@@ -511,8 +513,6 @@ def test_statistics_of_a_session(folder):
         assert statistics.odd_one_out.database == wrong
         assert statistics.total.audit.trials > 0
         assert statistics.total.repeats.value in (None, 1.0)
-        assert len(statistics.scores) == 12
-        assert sum(statistics.image_comparisons) == 120
 
 
 def test_closing_twice_and_leaving_by_an_error(folder):
@@ -530,7 +530,7 @@ def test_a_choice_that_cannot_be_written_changes_nothing(folder):
     with RatingDatabase(folder, seed=0) as database:
         rate(database, 3)
         pair, scores = database.next_pair(), database.scores()
-        connection = database._store.log._connection
+        connection = database._log._connection
         connection.execute("PRAGMA query_only = ON")
         with pytest.raises(DataError):
             database.record(*pair, "left")
@@ -540,7 +540,7 @@ def test_a_choice_that_cannot_be_written_changes_nothing(folder):
         assert database.next_pair() == pair
         assert database.scores() == scores
         database.record(*pair, "left")  # answered again
-        assert database.statistics().comparisons == 4
+        assert database.statistics().choices == 4
 
 
 FULL = """
@@ -576,5 +576,5 @@ def test_a_full_disk_is_told_and_loses_nothing(folder):
     assert saved(folder)["#meta#"]["evaluations"] == 5
     assert not list(folder.glob(".*.tmp"))
     with RatingDatabase(folder) as database:
-        assert database.statistics().comparisons == 10
+        assert database.statistics().choices == 10
     assert saved(folder)["#meta#"]["evaluations"] == 10

@@ -52,14 +52,14 @@ def test_the_page_tells_what_was_tried_and_needs_nothing_beside_it(tmp_path):
     assert "The same in all: batch 8." in page
     assert "75.0%" in page
     best = page[page.index('<tr class="best">') :]
-    assert "0.7500" in best[: best.index("</tr>")]
+    assert "75.00%" in best[: best.index("</tr>")]
 
 
 def test_a_single_combination_has_a_table_only(tmp_path):
     write(tmp_path / "meta.html", found(ROWS[:1]))
     page = (tmp_path / "meta.html").read_text(encoding="utf-8")
-    assert "0.7000" in page
-    assert "<script>" not in page and "Heat map" not in page
+    assert "70.00%" in page
+    assert "<script>" not in page and "go well together" not in page
 
 
 def test_of_many_rows_the_best_are_shown(tmp_path):

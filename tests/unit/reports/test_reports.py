@@ -17,6 +17,7 @@ from src.reports.aesthetic_report import write_report
 from src.reports.html import write_page
 from src.reports.plots import plot
 from src.reports.thumbnails import thumbnails
+from tests.browser import faults
 from tests.conftest import make_images
 
 
@@ -91,8 +92,8 @@ def test_the_report_shows_figures_pictures_and_names(results, tmp_path):
     assert all(image.startswith("data:image/jpeg;base64,") for image in images)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<b>&" not in page  # escaped
-    assert "Training" in text and page.count("<svg") == 2
-    assert "<b>&/007.png" in text.split("The model likes them more than you do")[1]
+    assert "How training went" in text and page.count("<svg") == 2
+    assert "<b>&/ 007.png" in text.split("The model likes them more than you do")[1]
 
 
 def test_a_report_without_test_images_says_so(results, tmp_path):
@@ -128,3 +129,9 @@ def test_a_page_that_lacks_a_value_is_a_fault_and_leaves_nothing(tmp_path):
     with pytest.raises(UndefinedError):
         write_page(tmp_path / "x.html", "aesthetic.html", title="t")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.browser
+def test_the_report_can_be_read_on_every_screen(browser, results, tmp_path):
+    write_report(tmp_path / "report.html", results, images=3)
+    assert faults(browser, (tmp_path / "report.html").as_uri()) == []

@@ -15,6 +15,7 @@ from src.file_changes.plan import move_to_folders, other_folders, relabel_wrong
 from src.images import scan_images
 from src.reports.duplicates_report import write_duplicates
 from src.scoring.find_duplicates import find_duplicates, rows
+from tests.browser import faults
 from tests.conftest import make_images
 
 KEEP, DELETE = ("keep", "accepted"), ("delete", "rejected")
@@ -169,3 +170,13 @@ def test_something_else_than_a_list(tmp_path, content):
         read_suspected(tmp_path / "l.csv")
     with pytest.raises(DataError, match="earlier version: evaluate the model again"):
         read_suspected(tmp_path / "tag_errors.json")
+
+
+@pytest.mark.browser
+def test_the_page_can_be_read_on_every_screen(browser, folder, tmp_path):
+    name = "a long name of a copy in a folder below.png"
+    (folder / "a folder that has a long name").mkdir()
+    shutil.copy(folder / "Keep/000.png", folder / "a folder that has a long name" / name)
+    groups = find_duplicates(folder).groups
+    write_duplicates(tmp_path / "duplicates.html", folder, groups, images=13)
+    assert faults(browser, (tmp_path / "duplicates.html").as_uri()) == []

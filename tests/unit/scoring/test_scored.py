@@ -136,16 +136,17 @@ def test_features_of_another_version_are_refused():
         reopen_extractors(Predictor(LinearHead(np.ones(3), 0.0)))
 
 
-def test_thumbnails_are_made_once_and_small(images, tmp_path):
+def test_thumbnails_are_made_once_and_small(images, tmp_path, monkeypatch):
+    monkeypatch.setattr("src.reports.thumbnails.SIDE", 32)
     files = [images / "sub" / f"{i:03d}.png" for i in range(4)] + [tmp_path / "broken.jpg"]
     files[-1].write_bytes(b"no image")
     sha256s = [bytes([i]) * 32 for i in range(5)]
-    names = write_thumbnails(tmp_path / "t", files, sha256s, side=32)
+    names = write_thumbnails(tmp_path / "t", files, sha256s)
     assert names[4] == "" and all(names[:4])
     with Image.open(tmp_path / "t" / names[0]) as image:
         assert image.size == (32, 24)
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "t").iterdir()}
-    assert write_thumbnails(tmp_path / "t", files, sha256s, side=32) == names
+    assert write_thumbnails(tmp_path / "t", files, sha256s) == names
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "t").iterdir()} == times
 
 

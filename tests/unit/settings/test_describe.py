@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from src.settings import ScoreImages
 from src.settings.describe import help_text, reference
 from src.settings.keys import fields
 from src.settings.scripts import SCRIPTS
+from src.settings.use_models import ScoreImages
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "arguments.py"

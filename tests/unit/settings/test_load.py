@@ -13,11 +13,13 @@ import transformers
 
 from src.errors import SettingsError
 from src.script import exit_code
-from src.settings import AestheticTraining, ClassifierTraining, ScoreImages, load_settings
+from src.settings.aesthetic_training import AestheticTraining
+from src.settings.classifier import ClassifierTraining
 from src.settings.keys import ScriptSettings
-from src.settings.load import run_file
+from src.settings.load import load_settings, run_file
 from src.settings.old_names import TRAINING_GONE, TRAINING_RENAMED
 from src.settings.scripts import SCRIPTS
+from src.settings.use_models import ScoreImages
 from tests.unit.test_architecture import imports
 
 ROOT = Path(__file__).parents[3]
@@ -187,8 +189,14 @@ ODD = "training_args = {'per_device_train_batch_size': 7}"
     [
         (f"{TRAIN} = {{'weight_decay': [0, 0.01]}}", ["is [0, 0.01]", "add meta to mode"]),
         (f"{META}}}\n{TRAIN} = {{'weight_decay': [0, -1]}}", [f"{TRAIN}.weight_decay is -1"]),
-        (f"{META}, 'device': ['cpu', 'cuda']}}", ["device is ['cpu', 'cuda']", "not even mode"]),
-        (f"{META}}}\n{TRAIN} = {{'learning_rate': [1e-4]}}", ["tries those of meta_lr"]),
+        (
+            f"{META}, 'device': ['cpu', 'cuda']}}",
+            ["device is [", "one value is needed"],
+        ),
+        (
+            f"{META}}}\n{TRAIN} = {{'learning_rate': [1e-4]}}",
+            ["mode 'meta' tries", "meta_lr"],
+        ),
         (f"{META}, 'head': 'ridge'}}", ["head: ['mlp', 'ridge']"]),
         (f"{META}, 'head': ['mlp', 'pairwise']}}", ["cannot compare", "pairwise"]),
         (f"{META}, 'meta_batch': []}}", ["meta_batch is empty"]),

@@ -6,7 +6,9 @@ import pytest
 
 from src.errors import SettingsError
 from src.script import exit_code
-from src.settings import ClassifierTraining, ScoreImages, load_settings
+from src.settings.classifier import ClassifierTraining
+from src.settings.load import load_settings
+from src.settings.use_models import ScoreImages
 
 ROOT = Path(__file__).parents[3]
 PLACE = '"top_level_image_directory"'

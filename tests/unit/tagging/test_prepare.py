@@ -6,7 +6,7 @@ import pytest
 
 from src.errors import DataError
 from src.images import ImageFile
-from src.settings import PrepareTags
+from src.settings.housekeeping import PrepareTags
 from src.settings.tags import TagFiles
 from src.tagging.dotenv import read_dotenv, write_arguments
 from src.tagging.prepare import check_images, plan_tags

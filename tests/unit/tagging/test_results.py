@@ -14,6 +14,7 @@ from src.tagging.selected_tags import SelectedTag, write_selected_tags
 from src.tagging.tagged_images import TaggedImages
 from src.tagging.taggers import members, open_tagger
 from src.tagging.thresholds import Thresholds, save_thresholds
+from tests.browser import faults
 from tests.conftest import make_images
 from tests.training import training
 
@@ -144,3 +145,10 @@ def test_an_ensembles_thresholds_are_the_mean_of_its_members():
     assert Thresholds.mean([one, two]) == Thresholds(
         pytest.approx(0.3), {0: pytest.approx(0.2)}, {"cat": 0.5}, 20, "validation"
     )
+
+
+@pytest.mark.browser
+def test_the_page_can_be_read_on_every_screen(browser, tmp_path):
+    given, settings = predicted(tmp_path / "images"), training()
+    write_results(tmp_path, given, measure(given, thresholds_of(given, 1), settings), settings)
+    assert faults(browser, (tmp_path / "report.html").as_uri()) == []

@@ -9,7 +9,7 @@ from src.dataset.labelled import order_of
 from src.errors import DataError, ModelError
 from src.file_changes.apply import undo
 from src.images import find_images
-from src.settings import TagImages
+from src.settings.use_models import TagImages
 from src.tagging.selected_tags import SelectedTag
 from src.tagging.tag_images import PROGRESS_FILE, TagChoice, allowed_tags, tag_images
 from src.tagging.thresholds import Thresholds

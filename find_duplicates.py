@@ -4,17 +4,18 @@ import sys
 from pathlib import Path
 
 from src.script import run
-from src.settings.housekeeping import FindDuplicates
+from src.settings.housekeeping import FindDuplicates, PruneFeatures
 
 
 def main(settings: FindDuplicates) -> None:
     """Look, write the table and the page, and say what was found."""
     from src.dataset.duplicates import are_identical, labels_conflict
-    from src.files import write_csv
+    from src.files import output_folder, write_csv
     from src.reports.duplicates_report import write_duplicates
     from src.scoring.find_duplicates import find_duplicates, rows
 
-    directory, output = Path(settings.top_level_image_directory), Path(settings.output)
+    directory = Path(settings.top_level_image_directory)
+    output = output_folder(settings.output, "duplicates", settings.top_level_image_directory)
     found = find_duplicates(
         directory,
         keep=settings.keep_folders,
@@ -36,7 +37,8 @@ def main(settings: FindDuplicates) -> None:
         for group in conflicts[:10]:
             print("  " + " = ".join(image.path for image in group[:4]))
     print(f"Table: {output / 'duplicates.csv'}\nPage: {output / 'duplicates.html'}")
-    print("Next: open the page, then delete the copies you do not need; this program never does")
+    print("Look at the page and delete the copies that you do not need; this program never does.")
+    print(f"Next: {settings.command(PruneFeatures)}")
 
 
 if __name__ == "__main__":

@@ -10,12 +10,14 @@ from src.file_changes.changes import Folders
 from src.file_changes.plan import Plan
 from src.images import ImageFile, scan_images
 from src.script import run
+from src.settings.classifier import ClassifierTraining
 from src.settings.housekeeping import PrepareTags
 from src.tagging.dotenv import write_arguments
 from src.tagging.prepare import check_images, plan_tags
 from src.tagging.selected_tags import select_tags, write_selected_tags
 from src.tagging.sources import read_sidecars
 from src.tagging.tag_files import tag_changes
+from src.text import command
 
 SHOWN = 20
 
@@ -46,36 +48,33 @@ def prepare(settings: PrepareTags) -> None:
             show("would write", [f"{file}: {', '.join(t)}" for file, t in plan.changes.items()])
         changes = tag_changes(directory, plan.changes, settings)
         to_write = Plan(Folders(directory, directory), changes)
-        carry_out(to_write, settings.script, "tags", directory, dry_run=settings.dry_run)
+        carry_out(to_write, settings, "tags", directory)
     report(settings, directory, images)
 
 
 def report(settings: PrepareTags, directory: Path, images: Sequence[ImageFile]) -> None:
     """Counts, files without their counterpart, images that are damaged or there twice."""
     source = read_sidecars(directory, [image.path for image in images], settings)
-    check = check_images(directory, images)
+    unreadable, copies = check_images(directory, images)
     tags = select_tags(source.tags.values())
     print(f"{len(images)} images, {len(source.tags)} with a tag file, {len(tags)} tags")
     show("tag", [f"{tag.count:>7}  {tag.name}" for tag in tags])
     for note in source.notes:
         print(note)
-    show("unreadable image", [f"{path}: {why}" for path, why in check.unreadable.items()])
-    show("the same image more than once", [" = ".join(group) for group in check.duplicates])
+    show("unreadable image", [f"{path}: {why}" for path, why in unreadable.items()])
+    show("the same image more than once", [" = ".join(group) for group in copies])
     if settings.write_tag_list:
         file = Path(settings.write_tag_list)
         write_selected_tags(file, tags)
         print(f"The tags are listed in {file}")
     if tags:
-        print(
-            "Next: python run.py custom_classifier_training --label_source=tags "
-            f"--top_level_image_directory={directory}"
-        )
+        print(f"Next: {settings.command(ClassifierTraining, label_source='tags')}")
 
 
 def convert(file: Path) -> None:
     """A .env of multitag-trainer becomes an arguments file here."""
     out = write_arguments(file, Path("arguments_from_env.py"))
-    print(f"Wrote {out}. Next: python run.py custom_classifier_training --arguments={out}")
+    print(f"Wrote {out}.\nNext: {command('custom_classifier_training', arguments=out)}")
 
 
 def show(what: str, lines: Sequence[str]) -> None:

@@ -4,18 +4,22 @@ import csv
 import hashlib
 import io
 import json
+import logging
 import os
 import secrets
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from src.errors import DataError
 
+logger = logging.getLogger(__name__)
+
 _MODEL_FILES = ("model.safetensors", "ensemble.json", "model.onnx")
+_SOURCE = "image_folder.txt"  # in a folder of results: the images that they are for
 
 
 @contextmanager
@@ -107,12 +111,26 @@ def user_cache(folder: Path) -> Path:
     return root / "image-taste" / f"{folder.resolve().name}-{digest}"
 
 
+def output_folder(given: str, shipped: str, images: str) -> Path:
+    """Where a script's results go: the folder that is given, which is made.
+
+    The folder that is the default, `shipped`, gets one inside it for each image folder.
+    """
+    source = images if "://" in images else str(Path(images).resolve())
+    folder = Path(given)
+    if given == shipped:
+        folder = _free_for(folder / (PurePath(source).name or "images"), source)
+    elif _results_of(folder) not in (None, source):
+        logger.warning("%s held results for %s; they are replaced.", folder, _results_of(folder))
+    write_text(folder / _SOURCE, source)
+    return folder
+
+
 def evaluation_folder(model: Path, images: Path, save_model: Path | None) -> Path:
     """Where the results of evaluating a model go: never over the figures of any model's training.
 
     That is `save_model` if it names another folder that holds no model, and otherwise a folder
-    inside the model's own that is named after the image folder. A second image folder of that
-    name gets another, as far as `metrics.json` says there which images it is of.
+    inside the model's own for each image folder.
     """
     if save_model is not None:
         holds_model = any((save_model / name).is_file() for name in _MODEL_FILES)
@@ -120,16 +138,21 @@ def evaluation_folder(model: Path, images: Path, save_model: Path | None) -> Pat
             return save_model
     resolved = images.resolve()
     folder = model if model.is_dir() else model.parent
-    folder /= f"evaluation-{resolved.name or 'images'}"
-    if _measured_images(folder) not in (None, str(resolved)):
-        digest = hashlib.sha256(str(resolved).encode("utf-8", "surrogateescape")).hexdigest()[:8]
-        folder = folder.with_name(f"{folder.name}-{digest}")
-    return folder
+    return _free_for(folder / f"evaluation-{resolved.name or 'images'}", str(resolved))
 
 
-def _measured_images(folder: Path) -> object:
-    """The image folder that the figures in a folder are of; None if they do not say."""
-    try:
+def _free_for(folder: Path, source: str) -> Path:
+    """This folder, or one beside it where it holds results for another image folder."""
+    if _results_of(folder) in (None, source):
+        return folder
+    digest = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return folder.with_name(f"{folder.name}-{digest}")
+
+
+def _results_of(folder: Path) -> object:
+    """The image folder that the results in a folder are for; None if they do not say."""
+    with suppress(OSError, ValueError):
+        return (folder / _SOURCE).read_text(encoding="utf-8")
+    with suppress(OSError, ValueError, AttributeError):
         return json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("images")
-    except (OSError, ValueError, AttributeError):
-        return None
+    return None

@@ -18,7 +18,6 @@ from src.reports.suspects import write_suspects
 from src.settings.keys import EvaluationArgs
 
 _COLUMNS = 100  # categories up to which each has a column
-_TOP = 5
 
 
 def write_results(
@@ -41,28 +40,15 @@ def write_results(
     write_csv(folder / "predictions.csv", rows_of(columns(predictions)))
     rows = [[name, *counts] for name, counts in zip(data.names, matrix.tolist(), strict=True)]
     write_csv(folder / "confusion_matrix.csv", [["label \\ predicted", *data.names], *rows])
-    suspected = [
-        SuspectedLabel(
-            data.paths[item.image],
-            "class",
-            data.names[data.labels[item.image]],
-            data.names[item.suggested],
-            item.quality,
-            1 - item.quality,
-        )
-        for item in suspicions
-    ]
+    suspected = []
+    for item in suspicions:
+        label, suggested = data.names[data.labels[item.image]], data.names[item.suggested]
+        fit = item.quality, 1 - item.quality
+        suspected.append(SuspectedLabel(data.paths[item.image], "class", label, suggested, *fit))
     write_suspected(folder / FILE_NAME, suspected)
     write_suspects(folder / PAGE, data.directory, suspected)
-    write_report(
-        folder / "report.html",
-        predictions,
-        metrics,
-        matrix,
-        suspicions,
-        shown=shown,
-        images=options.report_images,
-    )
+    images = options.report_images
+    write_report(folder / "report.html", predictions, metrics, matrix, suspicions, shown, images)
     return metrics
 
 
@@ -100,28 +86,22 @@ def columns(predictions: Predictions) -> dict[str, Any]:
 def classification_table(
     paths: Sequence[str], probabilities: np.ndarray, classes: Sequence[str], rank_by: str = ""
 ) -> str:
-    """path, category, probability, and the probabilities of all categories (or of the best five).
+    """path, category, probability, and those of all categories, if they are a hundred or fewer.
 
     The most probable images of the category `rank_by` come first; without it the order stays.
     """
-    names, rows = np.array(classes, object), np.arange(len(paths))
+    rows = np.arange(len(paths))
     if rank_by:
         wanted = probabilities[:, list(classes).index(rank_by)]
         rows = np.argsort(-wanted, kind="stable")
     shares = probabilities[rows]
-    best = np.argsort(-shares, axis=1, kind="stable")[:, :_TOP]
-    highest = np.take_along_axis(shares, best, axis=1)
     columns: dict[str, Any] = {
         "path": np.array(paths, object)[rows],
-        "category": names[best[:, 0]],
-        "probability": highest[:, 0],
+        "category": np.array(classes, object)[shares.argmax(axis=1)],
+        "probability": shares.max(axis=1),
     }
     if rank_by:
         columns[f"rank by p({rank_by})"] = range(1, len(paths) + 1)
     if len(classes) <= _COLUMNS:
         columns |= {f"p({name})": shares[:, index] for index, name in enumerate(classes)}
-    else:
-        for place in range(1, _TOP):
-            columns[f"category {place + 1}"] = names[best[:, place]]
-            columns[f"p {place + 1}"] = highest[:, place]
     return csv_text(rows_of(columns))

@@ -1,14 +1,13 @@
 """One class for each image, the name of its folder, as a target of training and evaluation."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from src.dataset.classes import check_counts, read_categories
-from src.dataset.deduplicate import Deduplicated, deduplicate
+from src.dataset.deduplicate import deduplicate
 from src.dataset.labelled import LabelledImages, some
 from src.dataset.split import TEST, TRAIN
 from src.errors import DataError
@@ -33,6 +32,8 @@ class Classes(Target):
     """Of a new last layer it begins with equal probabilities; its names are in categories.json."""
 
     problem_type = SINGLE_LABEL
+    deduplicate = staticmethod(deduplicate)
+    probabilities = staticmethod(softmax)
 
     def __init__(self, settings: ClassifierTraining) -> None:
         self._settings = settings
@@ -51,14 +52,7 @@ class Classes(Target):
         )
         return data
 
-    def deduplicate(
-        self, data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarray
-    ) -> Deduplicated:
-        """Each image once."""
-        return deduplicate(data, sha256s, hashes)
-
     def check_parts(self, data: LabelledImages, parts: np.ndarray) -> None:
-        """Every class needs an image to train on."""
         for part in (TRAIN, TEST):
             there = set(data.labels[parts == part].tolist())
             lacking = some([n for index, n in enumerate(data.names) if index not in there])
@@ -75,7 +69,6 @@ class Classes(Target):
                 )
 
     def objective(self, labels: Any) -> Objective:
-        """Cross-entropy, weighted and smoothed as the settings say."""
         smoothing = self._settings.training_args.given.get("label_smoothing_factor", 0.0)
         weighted = self._settings.weight_category_loss
         weights = balanced_weights(labels, int(labels.max()) + 1) if weighted else None
@@ -102,15 +95,9 @@ class Classes(Target):
             seed=self._settings.test_pick_seed,
         )
 
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        return softmax(logits)
-
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Weight of each class so that all count the same: n / (present * count), (classes,) float32.
-
-    The mean over these images is 1. Classes without images get 1.
-    """
+    """Weight of each class so that all count alike: n / (present * count), (classes,) float32."""
     counts = np.bincount(labels, minlength=classes)
     weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
     return np.where(counts > 0, weights, 1.0).astype(np.float32)

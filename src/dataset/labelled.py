@@ -64,8 +64,8 @@ def order_of(wanted: Sequence[str], there: Sequence[str]) -> np.ndarray:
     different = sorted(set(wanted) ^ set(there))
     if different:
         raise ModelError(
-            f"the models know different tags, such as {different[0]!r}: train them with the same "
-            "tag_list"
+            f"the model and its list, or several models, know different tags, such as "
+            f"{different[0]!r}: export again, or train all with the same tag_list"
         )
     place = {name: index for index, name in enumerate(there)}
     return np.array([place[name] for name in wanted], np.intp)

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 _SLOW_SECONDS = 600
 _SLOW = (
     "About %.0f minutes left with %s. Faster: a GPU, a smaller model such as "
-    "openai/clip-vit-base-patch32, or feature_extractor 'builtin'. You can stop with Ctrl-C at "
+    "openai/clip-vit-base-patch32, or 'builtin'. You can stop with Ctrl-C at "
     "any time: finished work is kept."
 )
 _WARM_UP_SECONDS = 8

@@ -96,7 +96,7 @@ def _hub_folder(name: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, ValueError):
         raise ModelError(
             f"the model {name!r} could not be fetched (no network, or no such model): check the "
-            "name, or give the folder of a model you have, or set feature_extractor to 'builtin'"
+            "name, or give the folder of a model that is on this computer"
         ) from None
     raise ModelError(f"the model {name!r} has no weights that transformers can load")
 

@@ -22,8 +22,7 @@ _DRAWS = (
     *("brightness", "contrast", "saturation", "hole_x", "hole_y"),
 )
 
-Draw = dict[str, torch.Tensor]
-"""What is drawn for each image, -1 to 1: (n, 1, 1, 1) each."""
+Draw = dict[str, torch.Tensor]  # what is drawn for each image, -1 to 1: (n, 1, 1, 1) each
 
 
 def augment(pixels: torch.Tensor, size: tuple[int, int], how: Augmenting) -> torch.Tensor:
@@ -43,10 +42,9 @@ def augment(pixels: torch.Tensor, size: tuple[int, int], how: Augmenting) -> tor
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    """As many threads as torch has, in which torch has one each.
+    """As many threads as torch has, with one of its own in each.
 
-    Torch's own wait for more work at full speed when a batch is done, and so take the processor
-    from the threads that decode the next one.
+    Torch's, when idle, would take the processor from the threads that decode the next batch.
     """
     count = torch.get_num_threads()
     threads = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
@@ -118,9 +116,8 @@ def blend(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """MixUp or CutMix: each image with another of the batch, and the labels in the same shares.
 
-    Pixels are (n, 3, height, width) float. Labels are (n,) int, or (n, classes) of zeros and ones,
-    which stay right: a tag of either image is there in that image's share. They are returned as
-    shares, (n, classes) float32.
+    Pixels are (n, 3, height, width) float. Labels, (n,) int or (n, classes) of zeros and ones,
+    become shares, (n, classes) float32.
     """
     shares = labels.float() if labels.ndim == 2 else functional.one_hot(labels, classes).float()
     if not how.blends or len(pixels) < 2:
@@ -141,7 +138,6 @@ def blend(
 
 
 def _window(length: int, share: float) -> slice:
-    """Part of a side around a random centre, cut off at the edges."""
     centre = torch.rand(()).item() * length
     half = share * length / 2
     return slice(max(round(centre - half), 0), min(round(centre + half), length))

@@ -25,27 +25,21 @@ class HeadInputs(PixelExtractor):
     """The input of a classifier's final linear layer: an extractor for the feature store.
 
     Which tensor that is (a pooled map, the class token, a mean) is the architecture's own choice,
-    so a linear head that is trained on these features is exactly the model's own head.
-
-    A model that was saved with a new head on an untouched backbone shares the features of the
-    model it came from: see `read_record`.
-
-    Attributes:
-        features: what stands for these features in the identity of all who share them.
-        untouched: whether the model's head alone was trained on the user's images.
-        trained_here: whether more than the head was trained on them, by this program.
+    so a linear head that is trained on these features is exactly the model's own head. A model
+    saved with a new head on an untouched backbone shares the features of the one it came from.
     """
 
     def __init__(self, name: str, *, device: str = "auto") -> None:
         self.files = resolve_model(name)
         self.name, self._device = self.files.name, device
         record = read_record(self.files.folder)
+        # What stands for these features in the identity of all who share them.
         self.features: str = record.get("features") or self.files.identity
         self.identity = f"classifier head input|{self.features}|v{VERSION}"
+        # Whether the head alone, or whether more than it, was trained on the user's images.
         self.untouched = self.features != self.files.identity
-        self.trained_here = bool(record) and (
-            "features" not in record or bool(record.get("features_trained_here"))
-        )
+        self.trained_here = bool(record.get("features_trained_here", "features" not in record))
+        self.trained_here &= bool(record)
         self._head_name: str | None = record.get("head")
         self._model: Any = None
         self._seen: list[torch.Tensor] = []
@@ -53,7 +47,6 @@ class HeadInputs(PixelExtractor):
 
     @cached_property
     def preprocessing(self) -> Preprocessing:  # type: ignore[override]
-        """The model's own way from image to pixels."""
         return load_preprocessing(self.files.folder)
 
     def head(self) -> LinearHead:
@@ -70,7 +63,6 @@ class HeadInputs(PixelExtractor):
         return LinearHead.of(self._model.get_submodule(self._head_name))
 
     def load(self) -> None:
-        """Load weights."""
         if self._model is None:
             import torch
 
@@ -89,7 +81,6 @@ class HeadInputs(PixelExtractor):
         self._model, self._head_name = model, head_name
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        """Head inputs of a batch, (n, d) float32."""
         return self._run(prepared)
 
     def _head_inputs(self, pixels: "torch.Tensor") -> "torch.Tensor":

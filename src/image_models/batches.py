@@ -32,10 +32,9 @@ Item = dict[str, Any]
 class PixelDataset(Dataset[Item]):
     """Images of one size as bytes, with their labels; the model's own cutting, at any scale.
 
-    Normalising and augmenting are done on whole batches by the trainer: bytes take a quarter of the
-    memory and of the way to the device. Unless the pixels must be `exact`, as for measuring, a JPEG
-    may be decoded at the size needed, not twice of it: faster, and a little less sharp. Up to
-    `keep_bytes` of decoded images are kept, so that later epochs need not decode them again.
+    Normalising and augmenting are done on whole batches by the trainer. Unless the pixels must be
+    `exact`, as for measuring, a JPEG may be decoded at the size needed, not twice of it: faster,
+    and a little less sharp. Up to `keep_bytes` of decoded images are kept for later epochs.
     """
 
     def __init__(

@@ -74,10 +74,9 @@ def write_onnx(
 def export_onnx(folder: Path) -> str:
     """Write model.onnx into a classifier's or tagger's folder, and check it against the model.
 
-    Its input `pixels` is (n, height, width, 3) uint8, what `Preprocessing.pixels` makes of an
-    image; normalising is part of the graph. Its output `probabilities` is (n, k) float32. The
-    preprocessing and the names of the classes or tags are in its metadata. Returns a line for the
-    user, with the largest difference from the model's own probabilities.
+    From `pixels`, what `Preprocessing.pixels` makes of images, to `probabilities`, (n, k) float32;
+    the preprocessing and the names of the classes or tags are in its metadata. Returns a line for
+    the user, with the largest difference from the model's own probabilities.
     """
     require_exporter("exporting to ONNX")
     import torch

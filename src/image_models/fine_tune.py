@@ -40,38 +40,38 @@ def fine_tune(
 ) -> Any:
     """Train a model in place; the best measured weights, or the last, are in it at the end.
 
-    Every process of a `torchrun` or `accelerate launch` calls this alike.
-
-    The best epoch is chosen by the validation images; without any it is the last one. If the folder
-    of `checkpoints` of this very run holds one, training goes on from there, unless training_args
-    names an output_dir. With `more_follows` the processes will train together once more.
-
-    Returns transformers' TrainerState. Ctrl-C ends in KeyboardInterrupt, after a checkpoint.
+    Every process of a `torchrun` calls this alike; with `more_follows` they train together again.
+    If the folder of `checkpoints` of this very run holds one, training goes on from there. Returns
+    transformers' TrainerState. Ctrl-C ends in KeyboardInterrupt, after a checkpoint.
     """
     import torch
     from tqdm.contrib.logging import logging_redirect_tqdm
+    from transformers import EarlyStoppingCallback, TrainerCallback
 
     from src.image_models.batches import PixelDataset, collate, with_margin
-    from src.image_models.callbacks import KeepOnInterrupt
-    from src.image_models.trainer import ImageTrainer
+    from src.image_models.trainer import EpochLogger, ImageTrainer, KeepOnInterrupt
 
     def pixels(data: LabelledImages, sized: Preprocessing, *, exact: bool = True) -> PixelDataset:
         return PixelDataset(data.directory, data.paths, data.labels, sized, exact=exact)
 
+    keep = KeepOnInterrupt()
+    every = 1 if "eval_strategy" in settings.training_args.given else settings.eval_every_n_epochs
+    callbacks: list[TrainerCallback] = [EpochLogger(objective.describe, every or 1), keep]
+    if settings.early_stopping_patience:
+        callbacks.append(EarlyStoppingCallback(settings.early_stopping_patience))
     larger = with_margin(preprocessing) if settings.augments else preprocessing
     trainer = ImageTrainer(
         settings,
         preprocessing,
         model=model,
         args=training_arguments(settings, checkpoints, measured=validation is not None),
+        callbacks=callbacks,
         data_collator=collate,
         train_dataset=pixels(train, larger, exact=not settings.augments),
         eval_dataset=validation and pixels(validation, preprocessing),
         compute_loss_func=objective.loss,
         compute_metrics=lambda found: objective.metrics(found.predictions, found.label_ids),
     )
-    keep = KeepOnInterrupt()
-    _set_callbacks(trainer, objective, settings, keep)
     arguments = trainer.args
     checkpoint = _checkpoint(settings, Path(str(arguments.output_dir)))
     try:
@@ -90,27 +90,6 @@ def fine_tune(
     if not more_follows:  # what ends here cannot be begun again: a second beginning hangs
         trainer.accelerator.end_training()
     return trainer.state
-
-
-def _set_callbacks(
-    trainer: Any, objective: Objective, settings: ClassifierTraining, keep: Any
-) -> None:
-    from transformers import EarlyStoppingCallback
-    from transformers.trainer_callback import PrinterCallback, ProgressCallback
-
-    from src.image_models.callbacks import Bar, EpochLogger, EveryNthEpoch
-
-    trainer.remove_callback(PrinterCallback)
-    trainer.remove_callback(ProgressCallback)
-    callbacks = [EpochLogger(objective.describe), keep]
-    if settings.eval_every_n_epochs > 1 and "eval_strategy" not in settings.training_args.given:
-        callbacks.append(EveryNthEpoch(settings.eval_every_n_epochs))
-    if settings.early_stopping_patience:
-        callbacks.append(EarlyStoppingCallback(settings.early_stopping_patience))
-    if not trainer.args.disable_tqdm:
-        callbacks.append(Bar())
-    for callback in callbacks:
-        trainer.add_callback(callback)
 
 
 def training_arguments(settings: ClassifierTraining, checkpoints: Path, *, measured: bool) -> Any:

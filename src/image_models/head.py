@@ -72,12 +72,10 @@ class Labelled(NamedTuple):
 def fit_head(data: Labelled, penalty: float) -> LinearHead:
     """Fit the head that minimises mean log-loss plus a penalty on its weights.
 
-    Features are centred and brought to a mean square of 1 by one common factor, so that the
-    penalty means the same for every model; the result takes plain features. The objective is the
-    sum of log-losses + penalty * d / 2 * |weight|^2, weights being those of the scaled features.
-    Classes that do not occur among the labels get a logit of minus 30.
+    The objective is the sum of log-losses + penalty * d / 2 * |weight|^2, weights being those of
+    features at a mean square of 1; the result takes plain features.
     """
-    prepared, present = _prepare(data.features), np.unique(data.labels)
+    prepared, present = coordinates(data.features), np.unique(data.labels)
     weight, bias = np.zeros((data.classes, data.features.shape[1])), np.full(data.classes, _NEVER)
     bias[present] = 0.0
     if len(present) > 1:
@@ -99,9 +97,8 @@ def choose_penalty(data: Labelled) -> float:
     from sklearn.linear_model import LogisticRegressionCV
 
     if len(data.labels) > _CHOOSE_ON:
-        data = data.only(
-            np.random.default_rng(data.seed).permutation(len(data.labels))[:_CHOOSE_ON]
-        )
+        drawn = np.random.default_rng(data.seed).permutation(len(data.labels))
+        data = data.only(drawn[:_CHOOSE_ON])
     folds = make_folds(data)
     if not folds:
         return 1.0
@@ -111,16 +108,13 @@ def choose_penalty(data: Labelled) -> float:
         scoring="neg_log_loss",
         **_options(data),
     )
-    _fit(model, _prepare(data.features).points, data)
+    _fit(model, coordinates(data.features).points, data)
     chosen = float(np.ravel(model.C_)[0])
     return min(PENALTIES, key=lambda penalty: abs(_strength(data, penalty) - chosen))
 
 
 def out_of_fold(data: Labelled, penalty: float) -> np.ndarray:
-    """Probabilities for each image from heads that were fitted without it, (n, classes) float64.
-
-    Images that could be in no fold have NaN.
-    """
+    """Probabilities, (n, classes), of heads fitted without the image; NaN if it is in no fold."""
     result = np.full((len(data.labels), data.classes), np.nan)
     folds = make_folds(data)
     with progress_bar(len(folds), "looking for wrong labels", "fold") as bar:
@@ -132,10 +126,7 @@ def out_of_fold(data: Labelled, penalty: float) -> np.ndarray:
 
 
 def make_folds(data: Labelled) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Seeded folds as (train, held out) indexes, stratified, with groups kept together.
-
-    Fewer folds where a class has fewer groups; none where a class has a single one.
-    """
+    """(train, held out) indexes, stratified by groups; none where a class has a single one."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     labels, groups = data.labels, data.groups
@@ -146,7 +137,7 @@ def make_folds(data: Labelled) -> list[tuple[np.ndarray, np.ndarray]]:
     return list(splitter.split(labels[:, None], labels, groups))
 
 
-class _Prepared(NamedTuple):
+class Coordinates(NamedTuple):
     """Features centred, scaled, and where that is smaller, in coordinates of their span."""
 
     points: np.ndarray
@@ -155,20 +146,20 @@ class _Prepared(NamedTuple):
     scale: float
 
 
-def _prepare(features: np.ndarray) -> _Prepared:
+def coordinates(features: np.ndarray) -> Coordinates:
     """With fewer images than features the optimum lies in their span (representer theorem)."""
     mean = features.mean(axis=0, dtype=np.float64)
     points = features.astype(np.float64) - mean
     scale = float(np.sqrt(np.mean(points**2))) or 1.0
     points /= scale
     if len(points) >= points.shape[1]:
-        return _Prepared(points, None, mean, scale)
+        return Coordinates(points, None, mean, scale)
     # Eigenvectors of the small Gram matrix; much cheaper than a singular value decomposition.
     values, vectors = np.linalg.eigh(points @ points.T)
     keep = values > values[-1] * 1e-12
     lengths = np.sqrt(values[keep])
     basis = (vectors[:, keep] / lengths).T @ points
-    return _Prepared(vectors[:, keep] * lengths, basis, mean, scale)
+    return Coordinates(vectors[:, keep] * lengths, basis, mean, scale)
 
 
 def _strength(data: Labelled, penalty: float) -> float:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +14,10 @@ from src.dataset.split import TEST, TRAIN
 from src.dataset.trained_on import TrainedOn
 from src.files import evaluation_folder
 from src.image_models.backbone import open_classifier
-from src.image_models.images import features_of, look_at
-from src.image_models.target import Predictions, Target
+from src.image_models.target import Predictions, Target, features_of, look_at
 from src.image_models.train import provenance, train
 from src.settings.classifier import ClassifierTraining
+from src.settings.keys import ScriptSettings
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +33,7 @@ class Outcome(NamedTuple):
 def train_or_evaluate(
     settings: ClassifierTraining, target: Target, models: Sequence[Path] = ()
 ) -> Outcome | None:
-    """Do what the mode says; None in the processes beside the main one of a `torchrun`.
-
-    Without training `models` are evaluated, or `load_model` alone.
-    """
+    """Train, or evaluate `models`, by default load_model; None beside `torchrun`'s main process."""
     saved = Path(settings.save_model)
     if settings.trains:
         predictions = train(settings, target)
@@ -48,7 +44,7 @@ def train_or_evaluate(
 
 
 def last_lines(
-    settings: ClassifierTraining, model: Path, results: Path | None, script: str
+    settings: ClassifierTraining, model: Path, results: Path | None, user: type[ScriptSettings]
 ) -> Iterator[str]:
     """Where everything is, exported if asked for, and what to do with the model."""
     if results is not None:
@@ -58,9 +54,7 @@ def last_lines(
         from src.image_models.export_onnx import export_onnx
 
         yield export_onnx(model)
-    images = settings.top_level_image_directory
-    words = f"--load_model={model}", f"--top_level_image_directory={images}"
-    yield f"Next: python run.py {script} {shlex.join(words)}"
+    yield f"Next: {settings.command(user, load_model=model)}"
 
 
 def _evaluate(
@@ -68,8 +62,7 @@ def _evaluate(
 ) -> list[Predictions]:
     """What each of several models, of the same classes or tags, says of the images of the folder.
 
-    Images that any of the models has seen count as training images, and all others as test
-    images, whatever the seed and wherever they lie.
+    Images that any of the models has seen count as training images, all others as test images.
     """
     data = target.read(folders[0], only_known=True)
     images = look_at(settings, target, data)

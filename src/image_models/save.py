@@ -52,8 +52,7 @@ def save_classifier(
 ) -> None:
     """Save a model so that each file is there as a whole, and results of an older one are not.
 
-    The preprocessing comes from the folder `processor_from`. Where only the head was trained,
-    `features` are `HeadInputs.features` of the backbone's model; for `trained_here` see there.
+    Where only the head was trained, `features` and `trained_here` are those of its `HeadInputs`.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,11 +77,7 @@ def save_classifier(
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What `save_classifier` noted; empty if the weights beside it are not those it was noted of.
-
-    The last layer's name and a digest of the weights, and if that layer alone was trained, what
-    its features are.
-    """
+    """What `save_classifier` noted; empty if other weights are beside it."""
     try:
         record = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(_RECORD)
     except (OSError, ValueError, AttributeError):
@@ -128,8 +123,9 @@ def _save_processor(source: Path, target: Path) -> None:
         import transformers
 
         loader: Any = transformers.AutoImageProcessor
-        processor = loader.from_pretrained(source, backend="pil", trust_remote_code=False)
-        processor.save_pretrained(target)
+        loader.from_pretrained(source, backend="pil", trust_remote_code=False).save_pretrained(
+            target
+        )
 
 
 def _write_json(file: Path, content: dict[str, Any]) -> None:

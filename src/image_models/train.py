@@ -19,11 +19,9 @@ from src.devices import choose_device
 from src.image_models.backbone import HeadInputs, open_classifier
 from src.image_models.fine_tune import fine_tune
 from src.image_models.head import LinearHead
-from src.image_models.image_size import resize_model, with_image_size
-from src.image_models.images import draw_parts, features_of, look_at
-from src.image_models.model import load_classifier
+from src.image_models.model import load_classifier, resize_model, with_image_size
 from src.image_models.save import check_target, save_classifier
-from src.image_models.target import Images, Predictions, Target
+from src.image_models.target import Images, Predictions, Target, draw_parts, features_of, look_at
 from src.images.processors import load_preprocessing
 from src.settings.classifier import ClassifierTraining
 
@@ -33,8 +31,7 @@ logger = logging.getLogger(__name__)
 def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
     """Train a model, save it, and let it predict the labels of all images.
 
-    None in the processes beside the main one of a `torchrun`. After Ctrl-C (KeyboardInterrupt) the
-    next call with the same settings goes on.
+    None beside `torchrun`'s main process. After Ctrl-C the next call with these settings goes on.
     """
     check_target(Path(settings.save_model))
     data = target.read(Path(settings.load_model) if settings.load_model else None)
@@ -79,7 +76,6 @@ def is_main() -> bool:
 
 
 def _seen_by_ancestors(settings: ClassifierTraining, backbone: HeadInputs) -> TrainedOn:
-    """What the model that training starts from has seen; published models have seen nothing."""
     folder = Path(settings.load_model or backbone.files.folder)
     ours = settings.load_model or backbone.trained_here or (folder / FILE_NAME).is_file()
     return TrainedOn.load(folder) if ours else TrainedOn()
@@ -218,7 +214,6 @@ def _checkpoints(run: _Run) -> Path:
 
 
 def _remove_checkpoints(folder: Path) -> None:
-    """Those of a run that has ended, and their folder if it is empty."""
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.parent.rmdir()

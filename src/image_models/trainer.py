@@ -1,6 +1,15 @@
-"""transformers' Trainer on batches of bytes: augmented, normalised and averaged on the device."""
+"""transformers' Trainer on batches of bytes, augmented, normalised and averaged on the device.
+
+And what happens beside training: one line for each measurement, stopping, and when to measure.
+"""
 
 import copy
+import logging
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +17,26 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel
 from transformers import Trainer, TrainerCallback
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
+from src.errors import ModelError
 from src.image_models.augment import augment, blend
 from src.image_models.model import input_size
 from src.images.preprocess import Preprocessing
 from src.settings.classifier import ClassifierTraining
 
+logger = logging.getLogger(__name__)
+
 AVERAGE_FILE = "average.safetensors"
+_AGAIN_SECONDS = 2
 
 
 class ImageTrainer(Trainer):
     """A Trainer whose batches are pixels as bytes, (n, height, width, 3).
 
     With `freeze_batch_norm` batch normalisation keeps its statistics: those of a few images are a
-    poor stand-in for them, and in models whose normalisation was folded into other layers (as
-    conversion tools do) they are something else altogether. With `ema_decay` a running average of
-    the weights is what is measured and kept in the end.
+    poor stand-in, and wrong where normalisation was folded into other layers. With `ema_decay` a
+    running average of the weights is what is measured and kept in the end.
     """
 
     model: Any  # without the wrappers of training in parallel
@@ -32,6 +45,9 @@ class ImageTrainer(Trainer):
         self, settings: ClassifierTraining, preprocessing: Preprocessing, **options: Any
     ) -> None:
         super().__init__(**options)
+        self.remove_callback(PrinterCallback)
+        if self.pop_callback(ProgressCallback):
+            self.add_callback(Bar())
         device = self.args.device
         self._settings, self._size = settings, input_size(preprocessing)
         self._scale = torch.tensor(preprocessing.scale, device=device).view(3, 1, 1)
@@ -53,7 +69,6 @@ class ImageTrainer(Trainer):
             self.model.load_state_dict(self._average.module.state_dict())
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """As Trainer.evaluate, of the averaged weights if there are any."""
         if self._average is None:
             return super().evaluate(*args, **kwargs)
         weights = copy.deepcopy(self.model.state_dict())
@@ -63,7 +78,6 @@ class ImageTrainer(Trainer):
         return result
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        """As Trainer's; the average goes along."""
         if self._average is not None and self.args.should_save:
             folder = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
             folder.mkdir(parents=True, exist_ok=True)
@@ -123,8 +137,7 @@ class _Averaging(TrainerCallback):
 def running_average(model: torch.nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of a model's weights and of its layers' statistics.
 
-    The decay rises from 0.1 to its value, min(decay, (1 + t) / (10 + t)) after t steps, so that
-    the random beginning is forgotten in short runs too.
+    The decay rises from 0.1 to its value, so that short runs too forget the random beginning.
     """
 
     @torch.no_grad()
@@ -136,3 +149,80 @@ def running_average(model: torch.nn.Module, decay: float) -> AveragedModel:
             torch._foreach_copy_(averaged, current)
 
     return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+
+
+class Bar(ProgressCallback):
+    """Transformers' progress bar, without its dictionaries in between."""
+
+    def on_log(self, *args: Any, **kwargs: Any) -> None: ...
+
+
+class EpochLogger(TrainerCallback):
+    """A line for every measurement (or loss, where nothing is measured); ends what diverges.
+
+    It is measured and saved after every n-th epoch and after the last one.
+    """
+
+    def __init__(self, describe: Callable[[dict[str, float]], str], n: int) -> None:
+        self._describe, self._n, self._loss = describe, n, ""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        # Under fp16 a step with an infinite gradient is left out and the scale lowered: no harm.
+        for name in ("loss", "eval_loss") if args.fp16 else ("loss", "eval_loss", "grad_norm"):
+            if not math.isfinite(logs.get(name, 0.0)):
+                raise ModelError(
+                    f"training has diverged at step {state.global_step} ({name} is "
+                    f"{logs[name]}): lower learning_rate, or raise warmup_steps"
+                )
+        if "loss" in logs:
+            self._loss = f"training loss {logs['loss']:.4f}"
+        measured = {
+            name.removeprefix("eval_"): logs[name] for name in logs if name.startswith("eval_")
+        }
+        said = measured or ("loss" in logs and args.eval_strategy == "no")
+        if said and state.is_world_process_zero:
+            parts = [self._loss, self._describe(measured) if measured else ""]
+            logger.info("epoch %.4g: %s", state.epoch or 0, ", ".join(filter(None, parts)))
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if round(state.epoch) % self._n and state.global_step < state.max_steps:
+            control.should_evaluate = control.should_save = False
+
+
+class KeepOnInterrupt(TrainerCallback):
+    """On Ctrl-C finish the step, save a checkpoint and stop; a later Ctrl-C stops at once."""
+
+    def __init__(self) -> None:
+        self.interrupted, self._noted = False, 0.0
+        self._accelerator: Any = None
+
+    @contextmanager
+    def watching(self, accelerator: Any) -> Iterator[None]:
+        self._accelerator = accelerator
+        before = signal.signal(signal.SIGINT, self._note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self._accelerator.num_processes > 1:
+            if self.interrupted:
+                self._accelerator.set_trigger()
+            self.interrupted = bool(self._accelerator.check_trigger())
+        if self.interrupted:
+            control.should_save = control.should_training_stop = True
+            control.should_evaluate = False
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """No measuring of half an epoch, which has been saved already."""
+        if self.interrupted:
+            control.should_evaluate = control.should_save = False
+
+    def _note(self, signal_number: int, frame: Any) -> None:
+        # A launcher passes the terminal's signal on, so that it may come twice at the same time.
+        if self.interrupted and time.monotonic() - self._noted > _AGAIN_SECONDS:
+            raise KeyboardInterrupt
+        if not self.interrupted:
+            self.interrupted, self._noted = True, time.monotonic()
+            logger.info("Stopping after this step; the training so far is kept.")

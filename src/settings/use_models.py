@@ -19,7 +19,9 @@ class ScoreImages(keys.ScriptSettings, keys.UsedModel, keys.Computing, keys.File
     )
 
     output: Place = key(
-        "scored", "The folder for the table, the gallery and the undo files.", min_length=1
+        "scored",
+        "The folder for table, gallery and undo files; 'scored': one in it for each image folder.",
+        min_length=1,
     )
     table: str = key("scores.csv", "The table; .csv, .json or .parquet.", pattern=_TABLE_NAME)
     first: Literal["best", "worst"] = key(
@@ -101,7 +103,11 @@ class ClassifyImages(keys.ScriptSettings, keys.UsedModel, keys.Computing, keys.F
         "table",
         "'table': a CSV table. Or 'copy', 'move', 'link' images into a folder each as well.",
     )
-    table: Place = key("classified.csv", "The CSV table that is written.", min_length=1)
+    table: Place = key(
+        "classified.csv",
+        "The CSV table; 'classified.csv': in classified, a folder for each image folder.",
+        min_length=1,
+    )
     rank_by: str = key("", "A category whose most probable images come first in the table.")
     into: Place = key("", "Where the folders of the categories are made.")
     minimum: Share = key(0.0, "Images with a less probable category stay where they are.")

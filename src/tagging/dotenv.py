@@ -7,8 +7,10 @@ from src.errors import DataError
 from src.files import write_text
 from src.tagging.tag_files import read_text
 
-_LINE = re.compile(r"\s*(?:export\s+)?(\w+)\s*=\s*(.*)")
-_MODELS = (".pth", ".pt", ".bin")
+_LINE = re.compile(  # comments, quotes and `export` are understood
+    r"""\s*(export\s+)?(?P<name>\w+)\s*=\s*"""
+    r"""((?P<quote>["'])(?P<quoted>.*)(?P=quote)|(?P<plain>.*?))(\s+#.*)?\s*"""
+)
 
 _TEMPLATE = '''"""Settings from {name}, for this tool; all other keys keep their default values."""
 
@@ -37,12 +39,6 @@ training_args = {{
 '''
 
 
-def read_dotenv(file: Path) -> dict[str, str]:
-    """The variables of a `.env` file; comments, quotes and `export` are understood."""
-    matches = filter(None, map(_LINE.fullmatch, read_text(file).splitlines()))
-    return {match[1]: _unquoted(match[2].strip()) for match in matches}
-
-
 def write_arguments(file: Path, out: Path) -> Path:
     """Write an arguments file that does what a multitag-trainer `.env` says; returns `out`.
 
@@ -52,21 +48,17 @@ def write_arguments(file: Path, out: Path) -> Path:
     """
     if out.exists():
         raise DataError(f"{out} is there already: rename or delete it first")
-    values = read_dotenv(file)
-    if not values.get("TRAINING"):
+    lines = filter(None, map(_LINE.fullmatch, read_text(file).splitlines()))
+    values = {line["name"]: line["quoted"] or line["plain"] for line in lines}
+    training = values.get("TRAINING")
+    if not training:
         raise DataError(f"{file} names no TRAINING folder, as a multitag-trainer .env does")
     model = PurePosixPath((values.get("MODEL") or "models/my_model").replace("\\", "/"))
     text = _TEMPLATE.format(
         name=file.name,
-        training=values["TRAINING"],
-        model=str(model.with_suffix("") if model.suffix in _MODELS else model),
-        inference=values.get("INFERENCE_DIR") or values["TRAINING"],
+        training=training,
+        model=str(model.with_suffix("") if model.suffix in (".pth", ".pt", ".bin") else model),
+        inference=values.get("INFERENCE_DIR") or training,
     )
     write_text(out, text)
     return out
-
-
-def _unquoted(value: str) -> str:
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-        return value[1:-1]
-    return re.split(r"\s+#", value, maxsplit=1)[0].strip()

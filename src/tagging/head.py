@@ -7,7 +7,7 @@ as long as it is small: new tags start from zero weights.
 import logging
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,16 +19,13 @@ from src.image_models.target import HeadFit
 from src.progress import progress_bar
 from src.settings.classifier import ClassifierTraining
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
 logger = logging.getLogger(__name__)
 
 _ROUNDING = 1e-6  # variances below this share of the largest are errors of float32
 _BATCH = 16
 _MEASURED_AT_ONCE = 4096
 
-Labelled = tuple[np.ndarray, "csr_array"]  # features (n, d) and labels (n, k)
+Labelled = tuple[np.ndarray, Any]  # features (n, d) and sparse labels (n, k)
 
 
 def fit_head(
@@ -40,8 +37,7 @@ def fit_head(
 ) -> HeadFit:
     """Train a head from where it is; the best weights on the validation images are kept, if any.
 
-    Features are whitened (see `Whitening`), so that a learning rate means the same for every
-    backbone and all directions are learnt at one pace; the result takes plain features.
+    Features are whitened, so that a learning rate means the same for every backbone.
     """
     import torch
 
@@ -75,7 +71,10 @@ def fit_head(
                 optimiser.step()
                 schedule.step()
                 total += loss.detach() * len(rows)
-            entry = {"epoch": epoch, "loss": _finite(total.item() / len(features), epoch)}
+            entry = {"epoch": epoch, "loss": total.item() / len(features)}
+            if not math.isfinite(entry["loss"]):
+                text = f"training has diverged in epoch {epoch} (the loss is {entry['loss']})"
+                raise ModelError(f"{text}: lower tag_head_learning_rate")
             history.append(entry)
             bar.update()
             head = LinearHead.of(layer)
@@ -108,20 +107,13 @@ def _measured(
         rows = np.arange(first, min(first + _MEASURED_AT_ONCE, len(logits)))
         outputs = {"logits": torch.from_numpy(logits[rows]).to(device)}
         total += objective.loss(outputs, _dense(labels, rows, device)).item() * len(rows)
-    return {"loss": _finite(total / len(logits), 0), **objective.metrics(logits, labels)}
+    return {"loss": total / len(logits), **objective.metrics(logits, labels)}
 
 
-def _dense(labels: "csr_array", rows: np.ndarray, device: Any) -> Any:
+def _dense(labels: Any, rows: np.ndarray, device: Any) -> Any:
     import torch
 
     return torch.from_numpy(labels[rows].toarray()).to(device, torch.float32)
-
-
-def _finite(loss: float, epoch: int) -> float:
-    if not math.isfinite(loss):
-        text = f"training has diverged in epoch {epoch} (the loss is {loss})"
-        raise ModelError(f"{text}: lower tag_head_learning_rate")
-    return loss
 
 
 @dataclass(frozen=True)
@@ -129,11 +121,8 @@ class Whitening:
     """Features without correlations and of equal variance: z = (x - mean) @ matrix.
 
     Variances are raised by d / n of their mean first, as much as the noise of n images in d
-    dimensions makes them uncertain: with few images little is changed but the scale.
-
-    `seen` are the directions in which these images differ by more than rounding. With fewer images
-    than dimensions most are not; an optimiser that gives all directions the same pace would learn
-    rounding errors there, and other images do differ in them.
+    dimensions makes them uncertain. `seen` are the directions in which these images differ by more
+    than rounding: in the others, an optimiser that gives all the same pace would learn the errors.
     """
 
     mean: np.ndarray  # (d,) float32

@@ -1,8 +1,7 @@
 """Losses for images with several tags, from logits; and what is measured in training.
 
-All are linear in the labels, so that soft labels, as MixUp makes them, give the same mixture of
-losses. They use log sigmoid(x) and log sigmoid(-x) and never the logarithm of a clamped
-probability, whose gradient is zero just where the model is confidently wrong.
+All are linear in the labels, so that MixUp's give the same mixture of losses. They never take the
+logarithm of a clamped probability, whose gradient is zero where the model is confidently wrong.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -24,11 +23,8 @@ def tag_objective(settings: ClassifierTraining, weights: np.ndarray | None = Non
     """The loss of the settings, with a factor for each tag, (k,), and what is measured.
 
     `bce` is the mean over all decisions; `focal` and `asl` are sums over the tags, averaged over
-    the images. With `asl` and its three parameters zero this is k times `bce`.
-
-    Logits and labels are (b, k), labels in 0 … 1. `num_items_in_batch` counts the decisions in all
-    batches of one step of the optimiser, so that accumulated gradients equal those of one large
-    batch; by default those of this batch.
+    the images. Logits and labels are (b, k), labels in 0 … 1; `num_items_in_batch` counts the
+    decisions in all batches of one step of the optimiser.
     """
     smoothing = float(settings.training_args.given.get("label_smoothing_factor", 0.0))
 
@@ -43,10 +39,11 @@ def tag_objective(settings: ClassifierTraining, weights: np.ndarray | None = Non
         if settings.tag_loss == "bce":
             tags, parts = 1, binary_cross_entropy_with_logits(logits, labels, reduction="none")
         elif settings.tag_loss == "focal":
-            parts = focal(logits, labels, settings.focal_alpha, settings.focal_gamma)
+            gamma, alpha = settings.focal_gamma, settings.focal_alpha
+            parts = weighed_losses(logits, labels, (gamma, gamma), weights=(1 - alpha, alpha))
         else:
             gammas = settings.asl_gamma_neg, settings.asl_gamma_pos
-            parts = asymmetric(logits, labels, *gammas, settings.asl_clip)
+            parts = weighed_losses(logits, labels, gammas, clip=settings.asl_clip)
         if weights is not None:
             parts = parts * torch.as_tensor(weights, dtype=torch.float32, device=parts.device)
         decisions = labels.numel() if num_items_in_batch is None else num_items_in_batch
@@ -55,49 +52,37 @@ def tag_objective(settings: ClassifierTraining, weights: np.ndarray | None = Non
     return Objective(loss, _metrics, _describe)
 
 
-def focal(
-    logits: "torch.Tensor", labels: "torch.Tensor", alpha: float, gamma: float
+def weighed_losses(
+    logits: "torch.Tensor",
+    labels: "torch.Tensor",
+    gammas: tuple[float, float],
+    *,
+    weights: tuple[float, float] = (1.0, 1.0),
+    clip: float = 0.0,
 ) -> "torch.Tensor":
-    """Focal loss of each decision, (b, k) (Lin et al. 2017, equation 5).
+    """The loss of each decision, (b, k); gammas and weights are of absent and of present tags.
 
-    -alpha (1-p)^gamma log p where the tag is, -(1-alpha) p^gamma log(1-p) where it is not.
-    """
-    from torch.nn.functional import logsigmoid
-
-    log_p, log_not_p = logsigmoid(logits), logsigmoid(-logits)
-    present = alpha * (gamma * log_not_p).exp() * log_p
-    absent = (1 - alpha) * (gamma * log_p).exp() * log_not_p
-    return -(labels * present + (1 - labels) * absent)
-
-
-def asymmetric(
-    logits: "torch.Tensor", labels: "torch.Tensor", gamma_neg: float, gamma_pos: float, clip: float
-) -> "torch.Tensor":
-    """Asymmetric loss of each decision, (b, k) (Ridnik et al. 2021, equations 4 to 7).
-
-    -(1-p)^gamma_pos log p where the tag is, -q^gamma_neg log(1-q) with q = max(p - clip, 0)
-    where it is not. With a clip the loss of absent tags is bounded by -log(clip), so that what is
-    very probably a missing label pulls less; without one it is not.
+    -weight (1-p)^gamma log p where the tag is, -weight q^gamma log(1-q) with q = max(p - clip, 0)
+    where it is not: with one gamma the focal loss (Lin et al. 2017, equation 5), without weights
+    the asymmetric loss (Ridnik et al. 2021, equations 4 to 7). With a clip the loss of absent tags
+    is bounded by -log(clip): what is very probably a missing label pulls less.
     """
     import torch
     from torch.nn.functional import logsigmoid
 
     log_p, log_not_p = logsigmoid(logits), logsigmoid(-logits)
-    present = (gamma_pos * log_not_p).exp() * log_p
+    present = weights[1] * (gammas[1] * log_not_p).exp() * log_p
     if clip:
         shifted = (logits.sigmoid() - clip).clamp(min=_SMALLEST)
         # 1 - q, from sigmoid(-x): 1 - sigmoid(x) would round to 0 for large x.
-        absent = shifted**gamma_neg * torch.log((torch.sigmoid(-logits) + clip).clamp(max=1.0))
+        absent = shifted ** gammas[0] * torch.log((torch.sigmoid(-logits) + clip).clamp(max=1.0))
     else:
-        absent = (gamma_neg * log_p).exp() * log_not_p
-    return -(labels * present + (1 - labels) * absent)
+        absent = (gammas[0] * log_p).exp() * log_not_p
+    return -(labels * present + (1 - labels) * weights[0] * absent)
 
 
 def frequency_weights(counts: np.ndarray) -> np.ndarray:
-    """Factors that make rare tags count more, (k,) float32: 1 / sqrt(count), scaled to mean 1.
-
-    Of the counts of training images 0 counts as 1.
-    """
+    """Factors that make rare tags count more, (k,) float32: 1 / sqrt(count), scaled to mean 1."""
     weights = 1 / np.sqrt(np.maximum(counts, 1))
     return np.asarray(weights / weights.mean(), np.float32)
 

@@ -5,14 +5,12 @@ all images less the fold's own; so five folds cost little more than one fit, and
 to tune. Its scores become probabilities by a logistic curve for each tag.
 """
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
+from src.image_models.head import coordinates
 from src.progress import progress_bar
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 # Strengths that are tried, in units of the features' mean variance times the number of images.
 PENALTIES = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
@@ -22,11 +20,10 @@ _SCORES = 1 << 22  # calibrated at once
 _LEAST_CURVATURE = 1e-6
 
 
-def out_of_fold(features: np.ndarray, labels: "csr_array", groups: np.ndarray) -> np.ndarray:
+def out_of_fold(features: np.ndarray, labels: Any, groups: np.ndarray) -> np.ndarray:
     """Each image's probabilities, (n, k) float32, from a model fitted without it and its group.
 
-    Features are (n, d), labels (n, k) of zeros and ones; duplicates share a group, (n,) int. All
-    are NaN where there is one group only.
+    Features (n, d), sparse labels (n, k), groups of duplicates (n,); NaN where there is one group.
     """
     from sklearn.model_selection import GroupKFold
 
@@ -34,7 +31,7 @@ def out_of_fold(features: np.ndarray, labels: "csr_array", groups: np.ndarray) -
     if count < 2:
         return np.full(labels.shape, np.nan, np.float32)
     scores = np.zeros(labels.shape, np.float32)
-    points = _coordinates(features)
+    points = coordinates(features).points
     truth = labels.astype(np.float64)
     gram, towards = points.T @ points, (truth.T @ points).T
     shares = np.asarray(labels.mean(axis=0)).ravel()
@@ -61,7 +58,7 @@ def out_of_fold(features: np.ndarray, labels: "csr_array", groups: np.ndarray) -
     return calibrate(scores, labels)
 
 
-def calibrate(scores: np.ndarray, labels: "csr_array") -> np.ndarray:
+def calibrate(scores: np.ndarray, labels: Any) -> np.ndarray:
     """Scores (n, k) as probabilities: for each tag the logistic curve that fits its labels.
 
     Platt, "Probabilistic outputs for support vector machines", 1999, with its softened labels,
@@ -96,13 +93,3 @@ def calibrate(scores: np.ndarray, labels: "csr_array") -> np.ndarray:
         rises = slope > 0
         result[:, part] = expit(np.where(rises, slope, 0) * s + np.where(rises, offset, flat))
     return result
-
-
-def _coordinates(features: np.ndarray) -> np.ndarray:
-    """Centred features, (n, min(n, d)): with few images, in the coordinates of their span."""
-    centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
-    if len(centred) < centred.shape[1]:
-        values, vectors = np.linalg.eigh(centred @ centred.T)
-        keep = values > values[-1] * 1e-10
-        centred = vectors[:, keep] * np.sqrt(values[keep])
-    return np.asarray(centred)

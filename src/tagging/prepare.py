@@ -44,15 +44,10 @@ def plan_tags(images: Sequence[str], settings: PrepareTags) -> TagPlan:
     return TagPlan(changes, kept, untagged)
 
 
-class ImageCheck(NamedTuple):
-    """What is wrong with a folder's images."""
-
-    unreadable: dict[str, str]  # image -> why it cannot be opened
-    duplicates: list[list[str]]  # groups of images with the same content, each sorted
-
-
-def check_images(directory: Path, files: Sequence[ImageFile]) -> ImageCheck:
-    """Open every image, and find those with the same bytes."""
+def check_images(
+    directory: Path, files: Sequence[ImageFile]
+) -> tuple[dict[str, str], list[list[str]]]:
+    """Why images cannot be opened, and groups of those with the same bytes."""
     unreadable: dict[str, str] = {}
     same: dict[bytes, list[str]] = {}
     read = local_engine(lambda path: read_file(directory / path))
@@ -64,4 +59,4 @@ def check_images(directory: Path, files: Sequence[ImageFile]) -> ImageCheck:
                     unreadable[image.file.path] = image.problem or ""
                 else:
                     same.setdefault(image.sha256, []).append(image.file.path)
-    return ImageCheck(unreadable, [sorted(group) for group in same.values() if len(group) > 1])
+    return unreadable, [sorted(group) for group in same.values() if len(group) > 1]

@@ -150,11 +150,10 @@ def write_results(
     columns = _tag_columns(data.tags, results)
     write_csv(folder / "tags.csv", rows_of(columns))
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    own = np.split(data.labels.indices, data.labels.indptr[1:-1])
     tags_now = {
         path: [data.names[tag] for tag in row.tolist()]
-        for path, row in zip(
-            data.paths, np.split(data.labels.indices, data.labels.indptr[1:-1]), strict=True
-        )
+        for path, row in zip(data.paths, own, strict=True)
     }
     write_suspected(folder / FILE_NAME, results.suspects)
     write_suspects(folder / PAGE, data.directory, results.suspects, tags=tags_now)
@@ -183,15 +182,11 @@ def write_results(
 
 def _tag_columns(tags: Sequence[SelectedTag], results: Results) -> dict[str, list[Any]]:
     """Metrics of each tag; None where a tag is on none of the images reported on."""
-    by_tag, absent = results.by_tag, np.array(None, object)
-    measured = {
-        "precision": by_tag.precision,
-        "recall": by_tag.recall,
-        "f1": by_tag.f_score(1),
-        "f2": by_tag.f_score(2),
-        "mcc": by_tag.mcc,
-        "average_precision": by_tag.average_precision,
-    }
+    by_tag = results.by_tag
+
+    def known(values: np.ndarray) -> list[float | None]:
+        return [v if n else None for v, n in zip(values.tolist(), by_tag.support, strict=True)]
+
     return {
         "rank": list(range(len(tags))),
         "tag": [tag.name for tag in tags],
@@ -199,10 +194,12 @@ def _tag_columns(tags: Sequence[SelectedTag], results: Results) -> dict[str, lis
         "images": [tag.count for tag in tags],
         "tested": by_tag.support.tolist(),
         "threshold": results.at.tolist(),
-        **{
-            name: np.where(by_tag.support > 0, values.astype(object), absent).tolist()
-            for name, values in measured.items()
-        },
+        "precision": known(by_tag.precision),
+        "recall": known(by_tag.recall),
+        "f1": known(by_tag.f_score(1)),
+        "f2": known(by_tag.f_score(2)),
+        "mcc": known(by_tag.mcc),
+        "average_precision": known(by_tag.average_precision),
     }
 
 

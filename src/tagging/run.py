@@ -12,10 +12,11 @@ from src.errors import ModelError
 from src.evaluation.verdicts import tagging_verdicts
 from src.image_models.run import last_lines, train_or_evaluate
 from src.settings.classifier import ClassifierTraining
+from src.settings.use_models import TagImages
 from src.tagging import selected_tags
 from src.tagging.results import measure, thresholds_of, write_results
 from src.tagging.selected_tags import SelectedTag, write_selected_tags
-from src.tagging.taggers import ENSEMBLE_FILE, members, write_ensemble
+from src.tagging.taggers import members, write_ensemble
 from src.tagging.target import Tags
 from src.tagging.thresholds import Thresholds, load_thresholds, save_thresholds
 
@@ -33,10 +34,8 @@ def run(settings: ClassifierTraining) -> Iterator[str]:
     joining = not settings.trains and len(models) > 1 and not loaded.is_dir()
     if joining:
         _check_ensemble(Path(settings.save_model), models)
-    elif (loaded / ENSEMBLE_FILE).is_file():
-        models = members(loaded)
     else:
-        models = [loaded]
+        models = members(loaded)
     outcome = train_or_evaluate(settings, Tags(settings), models)
     if outcome is None:
         return
@@ -75,7 +74,7 @@ def run(settings: ClassifierTraining) -> Iterator[str]:
         write_results(folder, predictions, results, settings)
         yield from tagging_verdicts(results.metrics)
         yield from _table(rows)
-    yield from last_lines(settings, model, folder if measured else None, "tag_images")
+    yield from last_lines(settings, model, folder if measured else None, TagImages)
 
 
 def _check_ensemble(folder: Path, models: Sequence[Path]) -> None:

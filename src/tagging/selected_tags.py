@@ -35,11 +35,7 @@ def select_tags(
     categories: Mapping[str, int] | None = None,
     ids: Mapping[str, int] | None = None,
 ) -> list[SelectedTag]:
-    """The tags that at least `min_count` images have, most frequent first, then by name.
-
-    Tags that `categories` does not name are of category 0, and those without one of the `ids` are
-    numbered in this order.
-    """
+    """The tags that at least `min_count` images have, most frequent first, then by name."""
     counts = Counter(tag for tags in tag_lists for tag in set(tags))
     kept = [(-count, tag) for tag, count in counts.items() if count >= min_count]
     return [

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from src.dataset.labelled import some
+from src.dataset.split import TEST, TRAIN, VALIDATION
 from src.errors import DataError
 from src.files import read_csv
 from src.settings.tags import TagFiles, TagTraining
 from src.tagging.tag_files import clean_tags, parse_tags, read_tags, scan_sidecars
 
-PARTS = {"train": "train", "validation": "validation", "val": "validation", "test": "test", "": ""}
+_PARTS = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "test": TEST, "": -1}
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,14 @@ class TagSource:
 
     name: str  # where they come from, for messages
     tags: dict[str, list[str]]  # image -> its tags; with an empty list it has none of the tags
-    parts: dict[str, str] = field(default_factory=dict)  # image -> "train" …, where it is said
+    parts: dict[str, int] = field(default_factory=dict)  # image -> TRAIN …, or -1: not said
     categories: dict[str, int] = field(default_factory=dict)  # tag -> category, where it is said
     ids: dict[str, int] = field(default_factory=dict)  # tag -> number in the source
     notes: list[str] = field(default_factory=list)  # what does not fit together, for the user
 
 
 def read_source(directory: Path, images: Sequence[str], settings: TagTraining) -> TagSource:
-    """Read the tags of a folder's images, from what `tag_source` names.
-
-    It is looked up in the image folder, then here. Damaged sources raise DataError.
-    """
+    """The tags of a folder's images, from what `tag_source` names, in that folder or here."""
     source = settings.tag_source
     if not source:
         return read_sidecars(directory, images, settings)
@@ -58,39 +56,36 @@ def read_sidecars(directory: Path, images: Sequence[str], style: TagFiles) -> Ta
             with_commas.append(file)
     empty = [scan.files[image] for image, found in tags.items() if not found]
     notes = [
-        *_note(sorted(scan.shared), "images share a tag file with another and are left out"),
-        *_note(scan.missing, "images have no tag file and are left out"),
-        *_note(scan.orphans, "tag files have no image"),
-        *_note(empty, "tag files are empty: their images count as having none of the tags"),
-        *_note(unreadable, "tag files cannot be read and are left out"),
-        *_note(with_commas, "tag files hold commas: if these separate tags, set tag_commas"),
+        *note(sorted(scan.shared), "images share a tag file with another and are left out"),
+        *note(scan.missing, "images have no tag file and are left out"),
+        *note(scan.orphans, "tag files have no image"),
+        *note(empty, "tag files are empty: their images count as having none of the tags"),
+        *note(unreadable, "tag files cannot be read and are left out"),
+        *note(with_commas, "tag files hold commas: if these separate tags, set tag_commas"),
     ]
     return TagSource("the tag files", tags, notes=notes)
 
 
 def read_table(file: Path, images: Sequence[str]) -> TagSource:
-    """Tags from a table `path,tags[,split]`, the tags separated by commas.
-
-    `path` is relative to the image folder; backslashes are understood.
-    """
+    """Tags from a table `path,tags[,split]`, the tags separated by commas."""
     tags: dict[str, list[str]] = {}
-    parts: dict[str, str] = {}
+    parts: dict[str, int] = {}
     for line, row in read_csv(file, "path", "tags"):
         path = PurePosixPath(row["path"].replace("\\", "/")).as_posix()
         tags[path] = parse_tags(row["tags"], TagFiles(tag_commas=True))
         part = row.get("split", "").strip().lower()
-        if part not in PARTS:
+        if part not in _PARTS:
             raise DataError(
                 f"{file}, line {line}: split is {part!r}, not train, validation, test or empty"
             )
-        parts[path] = PARTS[part]
+        parts[path] = _PARTS[part]
     gone = sorted(tags.keys() - set(images))
     return TagSource(
         file.name,
         {image: tags[image] for image in images if image in tags},
-        {image: parts[image] for image in images if parts.get(image)},
-        notes=_note(gone, f"images of {file.name} are missing")
-        + _note([i for i in images if i not in tags], f"images are not in {file.name}"),
+        parts,
+        notes=note(gone, f"images of {file.name} are missing")
+        + note([i for i in images if i not in tags], f"images are not in {file.name}"),
     )
 
 
@@ -122,13 +117,12 @@ def read_database(file: Path, images: Sequence[str]) -> TagSource:
         {image: clean_tags(found) for image, found in tags.items()},
         categories=categories,
         ids={name: tag_id for tag_id, name in names.items()},
-        notes=_note(without_id, "images are not named by an id and are left out")
-        + _note(absent, f"images have no tags in {file.name} and are left out"),
+        notes=note(without_id, "images are not named by an id and are left out")
+        + note(absent, f"images have no tags in {file.name} and are left out"),
     )
 
 
 def image_id(image: str) -> int | None:
-    """The number that is an image's file name, without the extension."""
     stem = PurePosixPath(image).stem
     return int(stem) if stem.isascii() and stem.isdigit() else None
 
@@ -146,6 +140,6 @@ def _tag_names(connection: sqlite3.Connection, file: Path) -> tuple[dict[int, st
     return names, {str(name): int(kind or 0) for _, name, kind in rows}
 
 
-def _note(items: Iterable[str], what: str) -> list[str]:
+def note(items: Iterable[str], what: str) -> list[str]:
     listed = list(items)
     return [f"{len(listed)} {what}: {some(listed)}"] if listed else []

@@ -5,7 +5,7 @@ On 2,000 images with 200 tags this takes an eightieth of the time of the package
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -16,27 +16,19 @@ from src.file_changes.plan import Plan
 from src.settings.tags import TagFiles
 from src.tagging.tag_files import read_tags, sidecar_of, tag_changes
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
 _SLACK = 1e-6
 
 
 def find_suspected_tags(
-    paths: Sequence[str], names: Sequence[str], labels: "csr_array", probabilities: np.ndarray
+    paths: Sequence[str], names: Sequence[str], labels: Any, probabilities: np.ndarray
 ) -> list[SuspectedLabel]:
     """Tags that are probably missing or wrong, the greatest surprise first.
 
     The surprise is how far a tag's probability lies from the usual one in images with the same
-    label: a tag that the model cannot see makes none of its images suspicious.
-
-    A tag is confidently present where its probability reaches the mean of the images that have
-    it, and confidently absent where it is no higher than the mean of those that lack it. This is
-    confident learning (Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty
-    in dataset labels", 2021, section 3.1) for each tag on its own.
-
-    The probabilities (n, k) are of models that did not learn the image's tags; rows with NaN are
-    passed over.
+    label. A tag is confidently present where its probability reaches the mean of the images that
+    have it, and confidently absent where it is no higher than that of those that lack it
+    (Northcutt, Jiang and Chuang, "Confident learning", 2021, section 3.1, for each tag alone).
+    Labels are sparse, (n, k); probabilities of models that did not learn the image's tags, or NaN.
     """
     judged = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
     if not len(judged):

@@ -3,6 +3,7 @@
 import os
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -38,8 +39,7 @@ def sidecar_of(image: str, style: TagFiles) -> str:
 def clean_tags(tags: Iterable[str]) -> list[str]:
     """Tags without surrounding space, empty ones and repetitions, in their first order.
 
-    Unicode is composed (NFC), so that a name taken from a macOS folder equals the same name
-    typed elsewhere.
+    Unicode is composed (NFC): macOS takes accents in file names apart.
     """
     stripped = (
         unicodedata.normalize("NFC", " ".join(tag.replace("\ufeff", "").split())) for tag in tags
@@ -48,7 +48,6 @@ def clean_tags(tags: Iterable[str]) -> list[str]:
 
 
 def parse_tags(text: str, style: TagFiles) -> list[str]:
-    """The tags in a tag file's text; byte order marks, blank lines, repetitions do not count."""
     return clean_tags((text.replace(",", "\n") if style.tag_commas else text).splitlines())
 
 
@@ -94,7 +93,6 @@ def tag_changes(
 
 
 def scan_sidecars(directory: Path, images: Sequence[str], style: TagFiles) -> SidecarScan:
-    """Match tag files with images."""
     there = _text_files(directory, images)
     wanted: dict[str, list[str]] = {}
     for image in images:
@@ -114,20 +112,14 @@ def _text_files(directory: Path, images: Sequence[str]) -> set[str]:
         folders.add(Path(folder).relative_to(directory).as_posix())
     found = set()
     for name in folders:
-        prefix = "" if name == "." else f"{name}/"
-        try:
-            entries = os.listdir(directory / name)
-        except OSError:  # a folder that may not be listed
-            continue
-        found |= {prefix + e for e in entries if e.endswith(".txt") and not e.startswith(".")}
+        with suppress(OSError):  # a folder that may not be listed
+            names = [entry for entry in os.listdir(directory / name) if entry.endswith(".txt")]
+            found |= {PurePosixPath(name, n).as_posix() for n in names if not n.startswith(".")}
     return found
 
 
 def _looks_like_sidecar(file: str, style: TagFiles) -> bool:
-    """Whether a text file without an image is a tag file, not somebody's notes.
-
-    `image1.txt` could be anything, so in that style only files in folders below the top count.
-    """
+    """`image1.txt` could be anything, so there only files in folders below the top count."""
     if style.tag_files == "image1.txt":
         return "/" in file
     return PurePosixPath(file).with_suffix("").suffix.lower() in EXTENSIONS

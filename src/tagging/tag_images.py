@@ -43,10 +43,6 @@ class TagChoice(NamedTuple):
         order = order[reached[order]]
         return order[: self.top_k] if self.top_k else order
 
-    def fingerprint(self) -> str:
-        parts = self.thresholds.tobytes(), self.allowed.tobytes(), str(self.top_k).encode()
-        return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
-
 
 def allowed_tags(
     tags: Sequence[SelectedTag], whitelist: Sequence[str] = (), blacklist: Sequence[str] = ()
@@ -77,14 +73,14 @@ def tag_images(
 ) -> Tagged:
     """Write a tag file for each image, and with `probabilities` a table.
 
-    Each file is written as a whole, a batch at a time, after the undo file has it; if the run is
-    stopped, the next one with the same model and choice goes on after the last finished batch,
-    with the same undo file. A dry run logs what would be written.
+    If the run is stopped, the next one with the same model and choice goes on after the last
+    finished batch, with the same undo file. A dry run logs what would be written.
     """
     directory, existing = Path(settings.top_level_image_directory), settings.existing
     size = settings.evaluation_args.per_device_eval_batch_size
     scan = scan_sidecars(directory, images, settings)
-    key = f"{tagger.identity}|{existing}|{choice.fingerprint()}"
+    chosen = hashlib.sha256(choice.thresholds.tobytes() + choice.allowed.tobytes()).hexdigest()
+    key = f"{tagger.identity}|{existing}|{chosen[:16]}|{choice.top_k}"
     progress = _Progress(directory, key, writes=not settings.dry_run)
     left_out = scan.shared | progress.done | (scan.files.keys() if existing == "skip" else set())
     wanted = [image for image in images if image not in left_out]
@@ -138,8 +134,7 @@ def tag_images(
 class _Progress:
     """Which images are done and where the undo file is, in a text file that is gone in the end.
 
-    Images whose tag file was just written look the same as images that had one before; for
-    `append` and `overwrite` only this file tells them apart.
+    Else images whose tag file was just written would look as if they had had one before.
     """
 
     def __init__(self, directory: Path, key: str, *, writes: bool) -> None:
@@ -157,7 +152,6 @@ class _Progress:
             self.add([key, self.undo_file.name], mode="w")
 
     def add(self, lines: Sequence[str], mode: str = "a") -> None:
-        """Note images that are done."""
         if not self._writes:
             return
         try:

@@ -5,20 +5,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
 import numpy as np
 
-from src.dataset.labelled import LabelledImages, label_counts, some
-from src.dataset.split import PART_NAMES, TEST, TRAIN, VALIDATION
+from src.dataset.labelled import LabelledImages, label_counts
+from src.dataset.split import TEST, TRAIN, VALIDATION
 from src.errors import DataError, SettingsError
 from src.images import scan_images
 from src.settings.classifier import ClassifierTraining
 from src.tagging.selected_tags import SelectedTag, read_selected_tags, select_tags
-from src.tagging.sources import image_id, read_source
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+from src.tagging.sources import image_id, note, read_source
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +38,8 @@ class TaggedImages(LabelledImages):
 def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = None) -> TaggedImages:
     """Read the tags of a folder of images, and log what was found.
 
-    `tag_list`, a selected_tags.csv, gives the tags and their order; `tag_min_count` does not
-    apply then. What the source says of an image's part goes before `split_by_id`.
+    `tag_list`, a selected_tags.csv, gives the tags and their order instead of `tag_min_count`.
+    What the source says of an image's part goes before `split_by_id`.
     """
     directory = Path(settings.top_level_image_directory)
     files = scan_images(directory)
@@ -64,30 +61,29 @@ def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = Non
             raise DataError(f"no tag is on {least} images or more: lower tag_min_count")
     used = tuple(file for file in files if file.path in found.tags)
     names = tuple(tag.name for tag in tags)
-    given = [found.parts.get(file.path, "") for file in used]
-    parts = np.array([PART_NAMES.index(part) if part else -1 for part in given], np.int8)
+    parts = np.array([found.parts.get(file.path, -1) for file in used], np.int8)
     if settings.split_by_id:
         by_id = _parts_by_id([file.path for file in used], settings.split_by_id)
         parts = np.where(parts < 0, by_id, parts)
     labels = binary_labels([found.tags[file.path] for file in used], names)
     counts, notes = label_counts(labels, len(names)), found.notes
-    if absent := [name for name, count in zip(names, counts.tolist(), strict=True) if not count]:
-        notes += [
-            f"{len(absent)} of the listed tags are on no image in {found.name}: {some(absent)}"
-        ]
+    notes += note(
+        [name for name, count in zip(names, counts.tolist(), strict=True) if not count],
+        f"of the listed tags are on no image in {found.name}",
+    )
     data = TaggedImages(directory, used, labels, names, tuple(notes), tuple(tags), parts)
     text, mean = "%d images in %s with %d tags, %.1f per image (from %s).", labels.nnz / len(used)
     logger.info(text, len(used), directory, len(tags), mean, found.name)
-    for note in notes:
-        logger.warning("%s", note)
+    for line in notes:
+        logger.warning("%s", line)
     if few := int((counts < _LEARNABLE).sum()):
         text = "%d of the tags are on fewer than %d images and hard to learn: tag_min_count leaves "
         logger.info(text + "such tags out.", few, _LEARNABLE)
     return data
 
 
-def binary_labels(tag_lists: Sequence[Sequence[str]], names: Sequence[str]) -> "csr_array":
-    """(n, k) uint8: 1 where image i has tag j; tags that are not among the names do not count."""
+def binary_labels(tag_lists: Sequence[Sequence[str]], names: Sequence[str]) -> Any:
+    """Sparse, (n, k) uint8: 1 where image i has tag j of the names."""
     from scipy.sparse import csr_array
 
     column = {name: index for index, name in enumerate(names)}
@@ -109,9 +105,8 @@ def _parts_by_id(paths: Sequence[str], id_ranges: str) -> np.ndarray:
         )
     low, high, test_low, test_high = map(int, match.groups())
     parts = np.full(len(paths), -1, np.int8)
-    for index, path in enumerate(paths):
-        if (number := image_id(path)) is not None:
-            last = number % 1000
-            held_out = VALIDATION if low <= last <= high else TRAIN
-            parts[index] = TEST if test_low <= last <= test_high else held_out
+    for index, number in enumerate(map(image_id, paths)):
+        if number is not None:
+            held_out = VALIDATION if low <= number % 1000 <= high else TRAIN
+            parts[index] = TEST if test_low <= number % 1000 <= test_high else held_out
     return parts

@@ -1,7 +1,7 @@
 """A trained tagging model at work: an image in, a probability for each tag out.
 
-Each of its networks is a `model.onnx` on ONNX Runtime, which needs neither torch nor transformers,
-or the model's own weights on torch. Of an ensemble's networks the mean is taken.
+Its networks are `model.onnx` files, which need no torch, or weights on torch; an ensemble's tags
+have their mean.
 """
 
 import json
@@ -37,7 +37,7 @@ class _Network(NamedTuple):
     identity: str
     pixels: "PixelExtractor | HeadInputs"  # from images to what `run` takes
     run: Callable[[list[np.ndarray]], np.ndarray]  # to probabilities, (n, k) float32
-    order: np.ndarray  # where each of the model's tags stands among its outputs, (k,)
+    order: np.ndarray | slice = slice(None)  # where each of the tagger's tags stands there, (k,)
 
 
 @dataclass(frozen=True)
@@ -78,48 +78,44 @@ def open_tagger(folder: Path, *, backend: Backend = "auto", device: str = "auto"
     """
     if not folder.is_dir():
         raise ModelError(f"there is no model folder {str(folder)!r}: correct load_model")
-    if not (folder / ENSEMBLE_FILE).is_file():
-        has_onnx = (folder / ONNX_FILE).is_file()
-        use_onnx = backend == "onnx" or (backend == "auto" and has_onnx)
-        return _open_onnx(folder, device) if use_onnx else _open_torch(folder, device)
-    tags, thresholds = _tags_and_thresholds(folder)
+    tag_list = folder / selected_tags.FILE_NAME
+    if not tag_list.is_file():
+        raise ModelError(
+            f"{folder} holds no {tag_list.name}: train a tagging model with label_source 'tags'"
+        )
+    tags, thresholds = read_selected_tags(tag_list), load_thresholds(folder)
     networks = []
     for member in members(folder):
-        tagger = open_tagger(member, backend=backend, device=device)
-        order = order_of([tag.name for tag in tags], [tag.name for tag in tagger.tags])
-        networks.append(tagger.networks[0]._replace(order=order))
+        has_onnx = (member / ONNX_FILE).is_file()
+        use_onnx = backend == "onnx" or (backend == "auto" and has_onnx)
+        network, names = _open_onnx(member, device) if use_onnx else _open_torch(member, device)
+        order = order_of([tag.name for tag in tags], names)
+        networks.append(network._replace(order=order))
     return Tagger(tags, thresholds, networks)
 
 
-def _open_onnx(folder: Path, device: str) -> Tagger:
-    """Of a model.onnx as `export_onnx` writes it."""
+def _open_onnx(folder: Path, device: str) -> tuple[_Network, list[str]]:
+    """A model.onnx as `export_onnx` writes it, and the tags it knows."""
     file = folder / ONNX_FILE
     if not file.is_file():
         raise ModelError(
             f"{folder} holds no {ONNX_FILE}: make it with tag_images --action=export, or "
             "set backend to 'torch'"
         )
-    tags, thresholds = _tags_and_thresholds(folder)
     network, pixels = OnnxNetwork(file, "tagging with model.onnx", device=device), PixelExtractor()
     try:
         pixels.preprocessing = Preprocessing.from_json(json.loads(network.notes["preprocessing"]))
-        names = json.loads(network.notes["tags"])
+        names = [str(name) for name in json.loads(network.notes["tags"])]
     except (KeyError, TypeError, ValueError):
         raise ModelError(f"{file} was not exported by this program: export it again") from None
-    if names != [tag.name for tag in tags]:
-        raise ModelError(f"{file} knows other tags than selected_tags.csv: export it again")
-    identity = f"onnx:{folder_identity(folder)}"
-    return Tagger(tags, thresholds, [_Network(identity, pixels, network, np.arange(len(tags)))])
+    return _Network(f"onnx:{folder_identity(folder)}", pixels, network), names
 
 
-def _open_torch(folder: Path, device: str) -> Tagger:
-    """Of the model's own weights."""
+def _open_torch(folder: Path, device: str) -> tuple[_Network, Sequence[str]]:
+    """A model's own weights, and the tags they know."""
     from src.image_models.backbone import open_classifier
 
-    tags, thresholds = _tags_and_thresholds(folder)
     classifier = open_classifier(str(folder), device=device)
-    if list(classifier.classes) != [tag.name for tag in tags]:
-        raise ModelError(f"{folder}: selected_tags.csv and config.json name other tags")
     classifier.backbone.load()
 
     def run(prepared: list[np.ndarray]) -> np.ndarray:
@@ -128,14 +124,15 @@ def _open_torch(folder: Path, device: str) -> Tagger:
         logits = classifier.head.logits(classifier.backbone.extract(prepared))
         return np.asarray(expit(logits), np.float32)
 
-    identity = f"torch:{folder_identity(folder)}"
-    network = _Network(identity, classifier.backbone, run, np.arange(len(tags)))
-    return Tagger(tags, thresholds, [network])
+    network = _Network(f"torch:{folder_identity(folder)}", classifier.backbone, run)
+    return network, classifier.classes
 
 
 def members(folder: Path) -> list[Path]:
-    """The model folders that an ensemble's folder names."""
+    """The model folders that an ensemble's folder names; of a single model its own."""
     file = folder / ENSEMBLE_FILE
+    if not file.is_file():
+        return [folder]
     try:
         names = json.loads(file.read_text(encoding="utf-8"))["models"]
         folders = [folder / str(name) for name in names]
@@ -155,12 +152,3 @@ def write_ensemble(folder: Path, models: Sequence[Path]) -> None:
     names = [Path(os.path.relpath(model.resolve(), here)).as_posix() for model in models]
     text = json.dumps({"models": names}, ensure_ascii=False, indent=1) + "\n"
     write_text(folder / ENSEMBLE_FILE, text)
-
-
-def _tags_and_thresholds(folder: Path) -> tuple[list[SelectedTag], Thresholds]:
-    file = folder / selected_tags.FILE_NAME
-    if not file.is_file():
-        raise ModelError(
-            f"{folder} holds no {file.name}: train a tagging model with label_source 'tags'"
-        )
-    return read_selected_tags(file), load_thresholds(folder)

@@ -53,7 +53,6 @@ class Tags(Target):
         return Deduplicated(data, np.arange(len(data)), duplicates.groups(sha256s, hashes))
 
     def check_parts(self, data: LabelledImages, parts: np.ndarray) -> None:
-        """Two images with a tag among them are the least to train on."""
         train = parts == TRAIN
         if train.sum() < 2 or not data.labels[train].nnz:
             raise DataError(
@@ -77,7 +76,6 @@ class Tags(Target):
         LinearHead(head.weight, bias).put_into(layer)
 
     def objective(self, labels: Any) -> Objective:
-        """The loss of the settings, with weights for the frequencies if they ask for them."""
         counts = label_counts(labels, labels.shape[1])
         weighted = self._settings.weight_category_loss
         return tag_objective(self._settings, frequency_weights(counts) if weighted else None)

@@ -15,15 +15,16 @@ SOURCES = sorted((ROOT / "src").rglob("*.py"))
 SCRIPTS = sorted(path for path in ROOT.glob("*.py") if path.name not in {"arguments.py", "run.py"})
 
 # Who may use whom inside src: a package uses the packages named here and nothing else.
-LOWEST = {"errors", "files", "progress", "devices"}
+LOWEST = {"errors", "files", "progress", "devices", "text"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
-    "files": {"errors"},
+    "text": set(),
+    "files": {"errors", "text"},
     "progress": set(),
     "devices": {"errors"},
-    "images": {"errors"},
-    "settings": {"errors"},
-    "script": {"errors", "settings"},
+    "images": {"errors", "text"},
+    "settings": {"errors", "text"},
+    "script": {"errors", "settings", "text"},
     "features": LOWEST | {"images"},
     "evaluation": LOWEST,
     "rating": LOWEST | {"images", "evaluation"},

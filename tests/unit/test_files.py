@@ -4,11 +4,12 @@ import json
 import os
 import stat
 import sys
+from pathlib import Path
 
 import pytest
 
 from src.errors import DataError
-from src.files import evaluation_folder, is_writable, replacing, write_text
+from src.files import evaluation_folder, is_writable, output_folder, replacing, write_text
 
 
 def test_text_is_written_as_it_is(tmp_path):
@@ -51,6 +52,18 @@ def test_files_can_be_read_as_the_user_allows(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644
+
+
+def test_each_image_folder_has_its_own_results(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    a, b = tmp_path / "a" / "photos", tmp_path / "b" / "photos"
+    first = output_folder("scored", "scored", str(a))
+    assert first == output_folder("scored", "scored", "a/photos/") == Path("scored/photos")
+    namesake = output_folder("scored", "scored", str(b))
+    assert namesake != first and namesake.name.startswith("photos-")
+    assert output_folder("scored", "scored", "s3://x/photos").name.startswith("photos-")
+    assert output_folder("mine", "scored", str(a)) == output_folder("mine", "scored", str(b))
+    assert caplog.messages == [f"mine held results for {a}; they are replaced."]
 
 
 def test_results_of_an_evaluation_never_replace_a_models_own(tmp_path):

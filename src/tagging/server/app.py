@@ -40,9 +40,8 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
     GET / is the page. GET /api/tags lists the model's tags with their thresholds. POST /api/tag,
     with the bytes of an image as its body, answers with the tags at or above their thresholds;
     `?threshold=0.3` sets one threshold for all, `?limit=50` gives the likeliest so many instead.
-    Uploads that are too large get 413, those that are no readable image 415, wrong numbers 422,
-    and those that a page of another site sends, 403; programs send no origin and are welcome.
-    More than `MAX_UPLOADS` at once get 503, those that arrive too slowly 408.
+    What a page of another site sends gets 403, too slow 408, too large 413, no readable image 415,
+    wrong numbers 422, more than `MAX_UPLOADS` at once 503.
     """
     try:
         from fastapi import FastAPI, HTTPException, Query, Request

@@ -151,16 +151,6 @@ def test_spotlight_serves_the_table_on_this_computer_alone(measured):
         viewer.close()
 
 
-def test_spotlight_that_is_not_installed_is_one_clear_line(measured, monkeypatch):
-    import sys
-
-    from src.errors import MissingExtra
-
-    monkeypatch.setitem(sys.modules, "renumics", None)
-    with pytest.raises(MissingExtra, match="renumics-spotlight"):
-        spotlight.show([], {}, label="label", prediction="prediction")
-
-
 @pytest.mark.browser
 def test_the_page_can_be_read_on_every_screen(browser, measured, tmp_path):
     write(tmp_path / "model", measured)

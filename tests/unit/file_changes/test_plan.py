@@ -107,10 +107,8 @@ def test_the_table_begins_with_the_most_probable_images_of_the_wanted_category()
     assert lines[1] == "y,dog,0.8,1,0.2,0.8"
 
 
-def test_with_very_many_categories_the_table_has_the_best_five():
+def test_with_very_many_categories_the_table_has_the_best_alone():
     shares = np.full((1, 200), 0.001)
-    shares[0, [7, 5, 3]] = 0.4, 0.3, 0.1
+    shares[0, [7, 5]] = 0.4, 0.3
     names = [f"c{index}" for index in range(200)]
-    heading, line = classification_table(["x"], shares, names).splitlines()
-    assert len(heading.split(",")) == 3 + 8
-    assert line.startswith("x,c7,0.4,c5,0.3,c3,0.1")
+    assert classification_table(["x"], shares, names) == "path,category,probability\nx,c7,0.4\n"

@@ -10,10 +10,9 @@ from PIL import Image
 from src.classifier.target import balanced_weights, objective
 from src.dataset.labelled import LabelledImages
 from src.errors import ModelError, SettingsError
-from src.image_models.callbacks import KeepOnInterrupt
 from src.image_models.fine_tune import fine_tune, training_arguments
 from src.image_models.model import load_classifier
-from src.image_models.trainer import running_average
+from src.image_models.trainer import KeepOnInterrupt, running_average
 from src.images import ImageFile
 from src.images.processors import load_preprocessing
 from tests import tiny_models
@@ -218,27 +217,6 @@ def test_values_that_the_trainer_refuses_are_one_line(tmp_path, given, part):
         training_arguments(training(training_args=given), tmp_path, measured=True)
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_measuring_without_validation_images_is_refused(tmp_path):
-    with pytest.raises(SettingsError, match="fraction_for_validation"):
-        training_arguments(
-            training(training_args={"eval_strategy": "epoch"}), tmp_path, measured=False
-        )
-
-
-def test_augmented_images_and_blended_labels_train_too(base, tmp_path):
-    colours = [(220, 30, 30), (30, 200, 40), (40, 60, 230)]
-    for index in range(36):
-        Image.new("RGB", (40, 40), colours[index % 3]).save(tmp_path / f"{index}.png")
-    plain = labelled(tmp_path, [f"{i}.png" for i in range(36)], np.arange(36) % 3)
-    how = {"augment_cutout": 0.3, "augment_mixup": 0.2, "augment_cutmix": 1.0, "augment_crop": 0.5}
-    arguments = EIGHT | {"num_train_epochs": 12, "learning_rate": 0.01, "optim": "adamw_torch"}
-    model, result = tuned(base, plain, tmp_path / "x", training_args=arguments, **how)
-    losses = [row["loss"] for row in result.log_history if "loss" in row]
-    assert losses[-1] < losses[0]
-    # On images as they are, it is nearly as sure as labels blended half of the time allow.
-    assert loss_on(model, base, plain) < 0.5
 
 
 @pytest.mark.parametrize("frozen", [True, False])

@@ -53,19 +53,6 @@ def test_no_step_away_from_the_fit_lowers_the_objective(n, d, classes, balanced)
             assert objective(other, features, labels, penalty, weights) > best - 1e-3
 
 
-def test_two_classes_give_the_probability_of_one_logistic_regression():
-    from sklearn.linear_model import LogisticRegression
-
-    features, labels = blobs(80, 5, 2, spread=0.5)
-    head = fit_head(Labelled(features, labels, 2, labels), 0.2)
-    plain = features.astype(np.float64)
-    scaled = (plain - plain.mean(axis=0)) / np.sqrt(np.mean((plain - plain.mean(axis=0)) ** 2))
-    # softmax of (-z/2, z/2) is the sigmoid of z, and its two rows are half as large squared.
-    reference = LogisticRegression(C=2 / (0.2 * 5), tol=1e-8, max_iter=10_000).fit(scaled, labels)
-    expected = reference.predict_proba(scaled)
-    np.testing.assert_allclose(softmax(head.logits(features)), expected, atol=2e-3)
-
-
 def test_a_class_without_images_is_never_named():
     features, labels = blobs(40, 6, 2, spread=2.0)
     head = fit_head(Labelled(features, labels * 2, 3, labels), 1.0)  # classes 0 and 2

@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from src.errors import ModelError
-from src.image_models.image_size import resize_model, with_image_size
+from src.image_models.model import resize_model, with_image_size
 from src.image_models.train import train
 from src.images.preprocess import Preprocessing
 from src.tagging.target import Tags

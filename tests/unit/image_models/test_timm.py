@@ -6,8 +6,7 @@ import json
 import pytest
 
 from src.errors import MissingExtra, ModelError
-from src.image_models.image_size import with_image_size
-from src.image_models.model import load_classifier
+from src.image_models.model import load_classifier, with_image_size
 from src.image_models.save import read_classes
 from src.images.processors import load_preprocessing, timm_processor
 

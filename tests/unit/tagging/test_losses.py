@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.tagging.losses import asymmetric, focal, frequency_weights, tag_objective
+from src.tagging.losses import frequency_weights, tag_objective, weighed_losses
 from tests.training import training
 
 X = torch.linspace(-6, 6, 49, dtype=torch.float64)
@@ -14,25 +14,25 @@ def loss_of(name, weights=None, **settings):
     return tag_objective(training(tag_loss=name, **settings), weights).loss
 
 
-def both(function, x):
-    """Losses of present and absent tags at logits x."""
-    return function(x, torch.ones_like(x)), function(x, torch.zeros_like(x))
-
-
-def test_focal_is_the_papers_formula():
+@pytest.mark.parametrize(
+    ("gammas", "options"),
+    [
+        ((2, 2), {"weights": (0.75, 0.25)}),
+        ((4, 1), {"clip": 0.05}),
+        ((2, 0), {}),
+        ((0, 0), {"clip": 0.1}),
+    ],
+)
+def test_losses_are_the_papers_formulas(gammas, options):
     p = 1 / (1 + torch.exp(-X))
-    present, absent = both(lambda x, y: focal(x, y, 0.25, 2.0), X)
-    assert torch.allclose(present, -0.25 * (1 - p) ** 2 * p.log())
-    assert torch.allclose(absent, -0.75 * p**2 * (1 - p).log())
-
-
-@pytest.mark.parametrize(("gamma_neg", "gamma_pos", "clip"), [(4, 1, 0.05), (2, 0, 0), (0, 0, 0.1)])
-def test_asymmetric_is_the_papers_formula(gamma_neg, gamma_pos, clip):
-    p = 1 / (1 + torch.exp(-X))
-    q = (p - clip).clamp(min=0)
-    present, absent = both(lambda x, y: asymmetric(x, y, gamma_neg, gamma_pos, clip), X)
-    assert torch.allclose(present, -((1 - p) ** gamma_pos) * p.log())
-    assert torch.allclose(absent, -(q**gamma_neg) * (1 - q).log(), atol=1e-12)
+    q = (p - options.get("clip", 0)).clamp(min=0)
+    weights = options.get("weights", (1, 1))
+    present, absent = (
+        weighed_losses(X, there(X), gammas, **options)
+        for there in (torch.ones_like, torch.zeros_like)
+    )
+    assert torch.allclose(present, -weights[1] * (1 - p) ** gammas[1] * p.log())
+    assert torch.allclose(absent, -weights[0] * q ** gammas[0] * (1 - q).log(), atol=1e-12)
 
 
 def test_all_zero_is_summed_bce():

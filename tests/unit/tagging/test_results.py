@@ -9,7 +9,7 @@ from src.dataset.suspected_labels import read_suspected
 from src.errors import ModelError
 from src.image_models.target import Images, Predictions
 from src.images import scan_images
-from src.tagging.results import epochs, measure, thresholds_of, top_images, write_results
+from src.tagging.results import epochs, measure, thresholds_of, write_results
 from src.tagging.selected_tags import SelectedTag, write_selected_tags
 from src.tagging.tagged_images import TaggedImages
 from src.tagging.taggers import members, open_tagger
@@ -26,14 +26,14 @@ COUNTS = ("tp", "fp", "fn", "tn", "f1_micro", "f1_macro")
 def test_folders_that_are_no_tagging_model(tmp_path):
     with pytest.raises(ModelError, match="there is no model folder"):
         open_tagger(tmp_path / "no")
-    with pytest.raises(ModelError, match=r"holds no model\.onnx"):
-        open_tagger(tmp_path, backend="onnx")
     with pytest.raises(ModelError, match=r"holds no selected_tags\.csv"):
         open_tagger(tmp_path, backend="torch")
     write_selected_tags(tmp_path / "selected_tags.csv", TAGS)
     with pytest.raises(ModelError, match=r"holds no thresholds\.json"):
         open_tagger(tmp_path, backend="torch")
     save_thresholds(tmp_path, Thresholds(0.5))
+    with pytest.raises(ModelError, match=r"holds no model\.onnx"):
+        open_tagger(tmp_path, backend="onnx")
     (tmp_path / "model.onnx").write_bytes(b"nothing")
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"model\.onnx cannot be loaded"):
@@ -56,18 +56,9 @@ def predicted(folder):
     names = tuple(tag.name for tag in TAGS)
     data = TaggedImages(folder, files, labels, names, tags=tuple(TAGS))
     parts = np.array([TRAIN, TRAIN, TRAIN, VALIDATION, VALIDATION, VALIDATION, TEST, TEST])
-    p = np.array(
-        [
-            [0.9, 0.1],
-            [0.8, 0.9],
-            [0.3, 0.8],
-            [0.7, 0.2],
-            [0.6, 0.3],
-            [0.4, 0.9],
-            [0.9, 0.95],
-            [0.2, 0.1],
-        ]
-    ).astype(np.float32)
+    cat = [0.9, 0.8, 0.3, 0.7, 0.6, 0.4, 0.9, 0.2]
+    dog = [0.1, 0.9, 0.8, 0.2, 0.3, 0.9, 0.95, 0.1]
+    p = np.array([cat, dog], np.float32).T
     history = [
         {"loss": 0.7, "epoch": 1.0},
         {"eval_loss": 0.5, "epoch": 1.0, **{f"eval_{name}": 3 for name in COUNTS}},
@@ -94,12 +85,8 @@ def test_thresholds_come_from_validation_and_metrics_from_test(tmp_path):
     assert test["threshold"] == pytest.approx(0.6)
     assert test["map"] == pytest.approx(1.0)  # of the cats; no test image has the dog
     assert [found[part]["n"] for part in ("train", "validation", "all")] == [3, 3, 8]
-    assert [part["slice"] for part in found["slices"]] == [
-        "all tags",
-        "all tags from #1 down",
-        "general",
-        "character",
-    ]
+    names = ["all tags", "all tags from #1 down", "general", "character"]
+    assert [part["slice"] for part in found["slices"]] == names
 
 
 def test_what_is_written_and_that_names_cannot_break_the_page(tmp_path):
@@ -126,11 +113,6 @@ def test_what_is_written_and_that_names_cannot_break_the_page(tmp_path):
         assert (row.probability, row.surprise) == pytest.approx(expected[3:], abs=1e-6)
     page = (tmp_path / "model" / "suspects.html").read_text("utf-8")
     assert "<b>dog" not in page and "Is “cat” wrong?" in page
-
-
-def test_the_likeliest_images_of_a_tag(tmp_path):
-    assert top_images(predicted(tmp_path), 2)[1] == [6, 1]
-    assert top_images(predicted(tmp_path), 0) == [[], []]
 
 
 def test_epochs_join_training_and_validation_loss(tmp_path):

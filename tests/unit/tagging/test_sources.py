@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 
+from src.dataset.split import TRAIN, VALIDATION
 from src.errors import DataError
 from src.settings.tags import TagFiles, TagTraining
 from src.tagging.selected_tags import (
@@ -88,7 +89,11 @@ def test_a_table(tmp_path):
     )
     source = read_table(tmp_path / "tags.csv", ["b.jpg", "c.jpg", "new.jpg", "sub/a.jpg"])
     assert source.tags == {"b.jpg": [], "c.jpg": ["x"], "sub/a.jpg": ["cat", "dog"]}
-    assert source.parts == {"sub/a.jpg": "train", "b.jpg": "validation"}
+    assert [source.parts[image] for image in ("sub/a.jpg", "b.jpg", "c.jpg")] == [
+        TRAIN,
+        VALIDATION,
+        -1,
+    ]
     assert "gone.jpg" in source.notes[0]
     assert "new.jpg" in source.notes[1]
 
@@ -130,9 +135,6 @@ def test_a_database_in_the_danbooru_layout(tmp_path):
     assert ["cover.jpg" in source.notes[0], "8.jpg" in source.notes[1]] == [True, True]
     assert file.stat().st_size  # opened for reading: nothing beside it
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
-
-
-def test_a_database_without_categories(tmp_path):
     source = read_database(database(tmp_path / "t.db", category=False), ["7.jpg"])
     assert source.categories == {"cat": 0, "reimu": 0}
 

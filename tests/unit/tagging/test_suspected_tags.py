@@ -27,22 +27,6 @@ def test_one_missing_and_one_wrong_by_hand():
     assert found[1].surprise == pytest.approx(0.9 - 0.35)
 
 
-def test_a_tag_that_the_model_cannot_see_makes_nothing_sure():
-    rng = np.random.default_rng(0)
-    seen = rng.random(500) < 0.2
-    blind = rng.random(500) < 0.2
-    probabilities = np.stack(
-        [np.where(seen, 0.95, 0.02), np.full(500, 0.2) + rng.normal(0, 0.02, 500)], axis=1
-    )
-    probabilities[np.flatnonzero(seen)[0], 0] = 0.02  # one that is wrong
-    labels = csr_array(np.stack([seen, blind], axis=1).astype(np.uint8))
-    found = find_suspected_tags(
-        [str(i) for i in range(500)], ["seen", "blind"], labels, probabilities
-    )
-    assert found[0].label == "seen"
-    assert all(suspect.surprise < 0.15 for suspect in found if suspect.label == "blind")
-
-
 def test_the_same_as_cleanlab():
     cleanlab_filter = pytest.importorskip("cleanlab.filter")
     rng = np.random.default_rng(3)

@@ -64,21 +64,6 @@ def digests(n):
     return [hashlib.sha256(str(index).encode()).digest() for index in range(n)]
 
 
-def test_shares_and_groups():
-    groups = np.arange(400) // 2  # pairs of duplicates
-    options = {"fraction_for_test": 0.25, "fraction_for_validation": 0.2}
-    parts = split_parts(digests(400), groups, seed=1, **options)
-    assert (parts[::2] == parts[1::2]).all()
-    shares = np.bincount(parts, minlength=3) / 400
-    # Standard deviation of a share of 200 groups: about 0.03.
-    assert shares == pytest.approx([0.6, 0.15, 0.25], abs=0.1)
-    assert (parts != split_parts(digests(400), groups, seed=2, **options)).any()
-    seen = np.arange(400) < 350
-    again = split_parts(digests(400), groups, seed=2, seen=seen, **options)
-    assert not (again[seen] == TEST).any()
-    assert (again[~seen] == TEST).all()  # and all others are: they are fewer than a quarter
-
-
 def test_what_the_source_says_overrides_the_draw_and_keeps_groups_whole():
     found = split_parts(
         digests(6),

@@ -91,8 +91,3 @@ def test_damaged_thresholds(tmp_path, text):
     (tmp_path / "thresholds.json").write_text(text)
     with pytest.raises(ModelError, match="damaged"):
         load_thresholds(tmp_path)
-
-
-def test_no_thresholds(tmp_path):
-    with pytest.raises(ModelError, match=r"holds no thresholds\.json"):
-        load_thresholds(tmp_path)

@@ -2,8 +2,9 @@
 
     python -m bench.attack [SHARE]
 
-Runs the attacks one after the other, each at its full length or, for a SHARE below 1, so much of it,
-and prints one line for each and then one for all. One alone: `python -m bench.attack_fuzz` and so on.
+Runs the attacks one after the other, each at its full length or, for a SHARE below 1, so much of
+it, and prints one line for each and then one for all. One alone: `python -m bench.attack_fuzz`
+and so on.
 """
 
 import json

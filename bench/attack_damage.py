@@ -2,11 +2,12 @@
 
     python -m bench.attack_damage [FILES] [SEED] [KIND ...]
 
-Each is cut off, has bits changed, is empty, of zeros, of noise, a folder, a link to itself; and in those
-that have a structure a value is replaced by one that is absurd (1e308, NaN, 10**400, null, a list, half
-of a surrogate pair). Then the script that reads it runs. It must work or say in one line why not; figures
-that it writes must be numbers, and the damaged file must still be there as it was, perhaps under another
-name. Prints how many were tried and refused, and the problems, for each kind.
+Each is cut off, has bits changed, is empty, of zeros, of noise, a folder, a link to itself; and
+in those that have a structure a value is replaced by one that is absurd (1e308, NaN, 10**400,
+null, a list, half of a surrogate pair). Then the script that reads it runs. It must work or say
+in one line why not; figures that it writes must be numbers, and the damaged file must still be
+there as it was, perhaps under another name. Prints how many were tried and refused, and the
+problems, for each kind.
 """
 
 import csv
@@ -28,11 +29,35 @@ from random import Random
 from typing import Any, NamedTuple
 
 from bench import needs
-from bench.attack_tools import CLASSIFIER, TAGS, TASTE, Place, chance_of, import_all, make_place, run
 from bench.attack_kills import decisions
+from bench.attack_tools import (
+    CLASSIFIER,
+    TAGS,
+    TASTE,
+    Place,
+    chance_of,
+    import_all,
+    make_place,
+    run,
+)
 
 ABSURD: list[Any] = [
-    *(None, True, -1, 0, 10**400, 2**63, 1e308, -1e308, math.nan, math.inf, "", "x", "\ud800", "\0"),
+    *(
+        None,
+        True,
+        -1,
+        0,
+        10**400,
+        2**63,
+        1e308,
+        -1e308,
+        math.nan,
+        math.inf,
+        "",
+        "x",
+        "\ud800",
+        "\0",
+    ),
     *([], {}, [[[]]], [1e308] * 3, {"a": None}, "../../../etc/passwd", "9" * 5000, -0.5, 1.5),
 ]
 USE = ("--device=cpu",)
@@ -125,7 +150,7 @@ def make_files(place: Place) -> None:
         rows = list(csv.DictReader(stream))
     labels = [f"{row['relative_path']},{number % 2}" for number, row in enumerate(rows)]
     (images / "labels.csv").write_text("\n".join(["relative_path,score", *labels]), "utf-8")
-    tags = [f"{row['relative_path']},\"one, two\"" for row in rows[:60]]
+    tags = [f'{row["relative_path"]},"one, two"' for row in rows[:60]]
     tags += [f"{row['relative_path']},three" for row in rows[60:]]
     (root / "tags.csv").write_text("\n".join(["path,tags", *tags]), "utf-8")
     scores = {row["relative_path"]: float(row["score"]) for row in rows}
@@ -136,7 +161,9 @@ def make_files(place: Place) -> None:
     for name in ("selected_tags.csv", "thresholds.json"):
         shutil.copy(root / "tagger" / name, root / "ensemble")
     (root / "ensemble/ensemble.json").write_text('{"models": ["../tagger"]}', "utf-8")
-    torch.save({"linear.weight": torch.ones(1, 768), "linear.bias": torch.ones(1)}, root / "head.pth")
+    torch.save(
+        {"linear.weight": torch.ones(1, 768), "linear.bias": torch.ones(1)}, root / "head.pth"
+    )
     (root / "arguments.py").write_text('args = {"device": "cpu", "dry_run": True}\n', "utf-8")
     (root / ".env").write_text("TRAINING=training/\nMODEL=models/m.pth\nEPOCHS=3\n", "utf-8")
     (images / "red/000.xmp").write_text(
@@ -175,7 +202,7 @@ def damage_tensors(content: bytes, chance: Random) -> bytes:
     (size,) = struct.unpack("<Q", content[:8])
     described, numbers = json.loads(content[8 : 8 + size]), bytearray(content[8 + size :])
     notes = described.get("__metadata__", {})
-    nested = [key for key, text in notes.items() if text[:2] in ('{"', '[{')]
+    nested = [key for key, text in notes.items() if text[:2] in ('{"', "[{")]
     way = chance.randrange(3)
     if way == 0 and nested:
         key = chance.choice(nested)
@@ -186,7 +213,9 @@ def damage_tensors(content: bytes, chance: Random) -> bytes:
         number = chance.choice((math.nan, math.inf, 1e38, -1e38))
         for _ in range(chance.choice((1, 50))):
             at = chance.randrange(len(numbers) // 8) * 8
-            numbers[at : at + 8] = struct.pack(*chance.choice([("<ff", number, number), ("<d", number)]))
+            numbers[at : at + 8] = struct.pack(
+                *chance.choice([("<ff", number, number), ("<d", number)])
+            )
     text = json.dumps(described).encode("utf-8", "replace")
     return struct.pack("<Q", len(text)) + text + bytes(numbers)
 
@@ -205,10 +234,14 @@ def damage_database(content: bytes, chance: Random) -> bytes:
         file = Path(folder, "x.sqlite")
         file.write_bytes(content)
         with sqlite3.connect(file) as database:
-            names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            names = database.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table'"
+            ).fetchall()
             (table,) = chance.choice(names)
             columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
-            value = chance.choice([*ABSURD[1:4], 2**62, 1e308, "x", "", b"", b"\xff" * 7, b"x" * 32])
+            value = chance.choice(
+                [*ABSURD[1:4], 2**62, 1e308, "x", "", b"", b"\xff" * 7, b"x" * 32]
+            )
             change = f"UPDATE OR IGNORE {table} SET {chance.choice(columns)} = ?"
             if chance.random() < 0.2:
                 change = chance.choice((f"DROP TABLE {table}", f"DELETE FROM {table}"))
@@ -283,7 +316,9 @@ def not_numbers(root: Path) -> str:
     return ""
 
 
-def attempt(kind: Kind, base: Place, usual: set[str], place: Place, chance: Random) -> tuple[int, str]:
+def attempt(
+    kind: Kind, base: Place, usual: set[str], place: Place, chance: Random
+) -> tuple[int, str]:
     """The exit code, and what was wrong."""
     base.copy(place.root)
     file = place.root / kind.file
@@ -332,7 +367,9 @@ def main() -> None:
             for number in range(-(-files // len(names))):
                 chance = chance_of(seed, kind, number)
                 code, problem = attempt(KINDS[kind], base, usual, place, chance)
-                counts.update({"tried": 1, "refused": int(code != 0), "problems": int(bool(problem))})
+                counts.update(
+                    {"tried": 1, "refused": int(code != 0), "problems": int(bool(problem))}
+                )
                 if problem:
                     print(f"{kind} {seed} {number}: {problem}", file=sys.stderr)
             results[kind] = counts

@@ -2,11 +2,11 @@
 
     python -m bench.attack_folder [SEED] [SCRIPT ...]
 
-Beside 90 plain pictures there are odd ones that must be treated like them (pixel types, thin and huge
-images, names that a shell, a spreadsheet, a web page or another system would stumble over, links) and
-bad ones that must be named (cut off, foreign formats, bombs, programs, files without end). For each
-script: those that were not processed, those that were not named, tracebacks, and the memory that it
-took at its peak above the same run on the plain pictures alone.
+Beside 90 plain pictures there are odd ones that must be treated like them (pixel types, thin and
+huge images, names that a shell, a spreadsheet, a web page or another system would stumble over,
+links) and bad ones that must be named (cut off, foreign formats, bombs, programs, files without
+end). For each script: those that were not processed, those that were not named, tracebacks, and
+the memory that it took at its peak above the same run on the plain pictures alone.
 """
 
 import csv
@@ -42,7 +42,7 @@ from bench.attack_tools import (
 MOST_MB = 500
 NAMES = (
     "with space", "back\\slash", "new\nline", "tab\there", "=cmd|' calc'!A0", "+1+1", "@sum", "-rf",
-    "--help", "%s%n", "$(reboot)", "`id`", "a;b", "a,b", 'quo"te', "apo'strophe", "<b>bold", "&amp;",
+    "--help", "%s%n", "$(reboot)", "`id`", "a;b", "a,b", 'quo"te', "apo'strophe", "<b>", "&amp;",
     "<script>alert(1)</script>".replace("/", "_"), "e\u0301", "\u00e9", "\u202egpj", "\U0001f600",
     "\u65e5\u672c", "CON", "nul", "trailing ", "trailing.", "x" * 200, "a:b", "a*b?", "[1]", "{x}",
     "~", "#hash", "\x07bell", "\x1b[31mred", "\u2028line", "\ufeffbom", "1", "keep", "None", "a|b",
@@ -118,7 +118,10 @@ def odd_contents() -> list[tuple[str, bytes]]:
 
 def write_folder(images: Path, seed: int) -> None:
     """Odd and bad files among the plain ones of a place; all of them stand in scores.csv."""
-    chance, folders = random.Random(seed), sorted(path for path in images.iterdir() if path.is_dir())
+    chance, folders = (
+        random.Random(seed),
+        sorted(path for path in images.iterdir() if path.is_dir()),
+    )
     rows = []
 
     def put(kind: str, number: int, name: str, content: bytes) -> None:
@@ -195,7 +198,9 @@ def tokens(text: str, kind: str) -> set[str]:
 def texts_in(root: Path, *names: str) -> str:
     """Tables and lists that a script wrote outside the image folder."""
     files = [path for name in names or ("*.csv", "*.txt", "*.json") for path in root.rglob(name)]
-    own = [path for path in files if path.is_file() and "images" not in path.parts[len(root.parts) :]]
+    own = [
+        path for path in files if path.is_file() and "images" not in path.parts[len(root.parts) :]
+    ]
     return "\n".join(path.read_text("utf-8", "replace") for path in own)
 
 

@@ -2,11 +2,12 @@
 
     python -m bench.attack_fuzz [INPUTS] [SEED]
 
-The seeds are pictures of every format and pixel type, and of formats that are not ours; they are cut
-off, have bits, bytes and header fields changed, get the beginning or the end of another, or stand
-twice in one file. Each input is opened, prepared for a model and hashed in a process that an alarm
-ends. Prints how many inputs there were, how many could be read, those that ended in anything but an
-image or UnreadableImage ("uncaught"), crashes, hangs, and the most memory that one of them took.
+The seeds are pictures of every format and pixel type, and of formats that are not ours; they are
+cut off, have bits, bytes and header fields changed, get the beginning or the end of another, or
+stand twice in one file. Each input is opened, prepared for a model and hashed in a process that
+an alarm ends. Prints how many inputs there were, how many could be read, those that ended in
+anything but an image or UnreadableImage ("uncaught"), crashes, hangs, and the most memory that
+one of them took.
 """
 
 import io
@@ -168,7 +169,9 @@ def child(inputs: Iterator[tuple[int, bytes]], place: mmap.mmap, result: int) ->
             counts["read" if attempt(content) else "unreadable"] += 1
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
-            counts[f"uncaught {type(error).__name__} {Path(where.filename).name}:{where.lineno}"] += 1
+            counts[
+                f"uncaught {type(error).__name__} {Path(where.filename).name}:{where.lineno}"
+            ] += 1
             Path(f"/tmp/attack-fuzz-{os.getpid()}-{number}").write_bytes(content)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         if peak - before > 1024 * MOST_MB:
@@ -215,9 +218,7 @@ def fuzz(inputs: int, seed: int) -> dict[str, object]:
     bombs_tried, done = number + 1, 0
     while done < inputs:
         several = range(done, min(inputs, done + AT_ONCE))
-        last = forked(
-            ((n, mutated(random.Random(f"{seed} {n}"), files)) for n in several), counts
-        )
+        last = forked(((n, mutated(random.Random(f"{seed} {n}"), files)) for n in several), counts)
         done = last + 1
         if done % (AT_ONCE * 5) == 0:
             print(done, dict(counts), file=sys.stderr)
@@ -240,7 +241,9 @@ def main() -> None:
     inputs, seed = (*map(int, sys.argv[1:]), *(100_000, 0)[len(sys.argv) - 1 :])
     start = time.monotonic()
     result = fuzz(inputs, seed)
-    print(json.dumps({"bench": "attack_fuzz", **result, "seconds": round(time.monotonic() - start)}))
+    print(
+        json.dumps({"bench": "attack_fuzz", **result, "seconds": round(time.monotonic() - start)})
+    )
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
     python -m bench.attack_kills [KILLS] [SEED] [CASE ...]
 
-Changes: after the kill every image is there and whole, under no real name is there half a file; then
-either the same command goes on to the result of a run that was not killed and both are undone, or the
-undoing is killed as well and repeated. In the end every file and its time are as they were.
-Training: images stay as they were, the model that was there before (or the new one) works, and the
-same command goes on to the end and leaves no temporary file. Prints kills and problems for each case.
+Changes: after the kill every image is there and whole, under no real name is there half a file;
+then either the same command goes on to the result of a run that was not killed and both are
+undone, or the undoing is killed as well and repeated. In the end every file and its time are as
+they were. Training: images stay as they were, the model that was there before (or the new one)
+works, and the same command goes on to the end and leaves no temporary file. Prints kills and
+problems for each case.
 """
 
 import json
@@ -19,8 +20,19 @@ from pathlib import Path
 from random import Random
 
 from bench import needs
-from bench.attack_tools import CLASSIFIER, TAGS, TASTE, Place, Script, call, chance_of
-from bench.attack_tools import differences, import_all, make_place, run, snapshot
+from bench.attack_tools import (
+    CLASSIFIER,
+    TAGS,
+    TASTE,
+    Place,
+    Script,
+    chance_of,
+    differences,
+    import_all,
+    make_place,
+    run,
+    snapshot,
+)
 
 SCORE = ("--load_model=taste", "--device=cpu", "--gallery=off", "--cut_by=score")
 SORT = (*SCORE, "--cuts=[0]", '--folders=["low","high"]')
@@ -132,17 +144,23 @@ class Change:
         """Kills, and what was wrong."""
         self.fresh()
         self.kill(chance)
-        kills, wrong = 1, []
+        kills, wrong = 1, list[str]()
         now = state(self.place, self.elsewhere)
-        if lost := contents(self.before) - contents(now):
-            if self.script in ("score_images", "classify_images", "review_labels"):
-                wrong.append(f"{len(lost)} files lost or changed")
+        must_stay = {
+            name: entry
+            for name, entry in self.before.items()
+            if not (self.script in ("prepare_tags", "tag_images") and name.endswith(".txt"))
+        }
+        if lost := contents(must_stay) - contents(now):
+            wrong.append(f"{len(lost)} files lost or changed")
         if half := contents(now) - contents(self.before) - contents(self.whole):
             wrong.append(f"{len(half)} files that are not whole")
         if chance.random() < 0.5:
             ended = self.start().end()
             if ended.fault or (ended.code and "no image" not in ended.errors):  # all were moved
-                wrong.append(f"the next run: {ended.code} {ended.output[-200:]} {ended.errors[-200:]}")
+                wrong.append(
+                    f"the next run: {ended.code} {ended.output[-200:]} {ended.errors[-200:]}"
+                )
             after = state(self.place, self.elsewhere, times=False)
             if other := differences(self.whole, after):
                 wrong.append(f"the next run does not come to the same: {other[:4]}")
@@ -190,7 +208,9 @@ class Training:
         """What is wrong with the model that is there now, if anything is."""
         words = self.place.words(f"--load_model={self.model}", "--device=cpu")
         done = run(USES[self.model], *words, cwd=self.place.root)
-        return "" if done.code == 0 else f"the model does not work: {done.code} {done.errors[-300:]}"
+        return (
+            "" if done.code == 0 else f"the model does not work: {done.code} {done.errors[-300:]}"
+        )
 
     def attempt(self, chance: Random) -> tuple[int, list[str]]:
         self.base.copy(self.place.root)

@@ -1,7 +1,7 @@
 """What the attacks share: a folder of pictures with models for it, and scripts that can be killed.
 
-A script runs in a process forked from one that has imported everything heavy, so that an attempt takes
-a fraction of a second and a kill hits the work and not the imports.
+A script runs in a process forked from one that has imported everything heavy, so that an attempt
+takes a fraction of a second and a kill hits the work and not the imports.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,10 +89,8 @@ class Script:
         """Wait for the end, and end what it started as well."""
         _, status, used = os.wait4(self.pid, 0)
         seconds = time.monotonic() - self._start
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         texts = [(self._log / name).read_text("utf-8", "replace") for name in ("out", "err")]
         shutil.rmtree(self._log)
         return Ended(os.waitstatus_to_exitcode(status), *texts, seconds, used.ru_maxrss // 1024)
@@ -142,7 +141,7 @@ def import_all() -> None:
 
 
 def write_pictures(folder: Path, count: int, seed: int = 0) -> None:
-    """Pictures of stripes with scores, tag files named after the colours, and folders of classes."""
+    """Pictures in folders of classes, with scores, and tag files named after the colours."""
     import numpy as np
     from PIL import Image
 

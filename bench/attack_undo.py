@@ -2,11 +2,12 @@
 
     python -m bench.attack_undo [FILES] [SEED]
 
-Each is written for a folder of its own with images, sidecars and links, beside a folder that it must
-not touch, and undone by score_images. First files that somebody thought of (paths with `..`, absolute
-ones, through links, onto themselves, to programs and settings, of wrong types, nested, endless), then
-valid ones with some of their values replaced. Prints how many were tried, how many were refused in one
-line, and those after which anything outside was other than before, or an image inside was gone.
+Each is written for a folder of its own with images, sidecars and links, beside a folder that it
+must not touch, and undone by score_images. First files that somebody thought of (paths with `..`,
+absolute ones, through links, onto themselves, to programs and settings, of wrong types, nested,
+endless), then valid ones with some of their values replaced. Prints how many were tried, how many
+were refused in one line, and those after which anything outside was other than before, or an
+image inside was gone.
 """
 
 import base64
@@ -31,7 +32,21 @@ NASTY: list[Any] = [
     *("", ".", "..", "../outside/a.jpg", "/", "~/.bashrc", "a.jpg/../../outside/a.jpg", "\0.jpg"),
     *("out/a.jpg", "out/notes.txt", "link.jpg", "own.jpg", "a.jpg", "A.JPG", "./a.jpg", "b/b.jpg"),
     *("a" * 5000 + ".jpg", "\ud800.jpg", "con.txt", "a.jpg\n", "=cmd.jpg", "b\\..\\..\\x.jpg"),
-    *(None, True, 0, -1, 1.5, 10**400, 1e308, [], {}, ["a.jpg"], {"path": "a.jpg"}, 2**63, -(2**63)),
+    *(
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        10**400,
+        1e308,
+        [],
+        {},
+        ["a.jpg"],
+        {"path": "a.jpg"},
+        2**63,
+        -(2**63),
+    ),
 ]
 
 
@@ -70,19 +85,27 @@ def thought_of(inside: Path, outside: Path) -> Iterator[tuple[str, list[Any]]]:
     """Files that aim at something outside, or at what cannot be brought back."""
     first, secret = header(inside), encoded(SECRET)
     away = f"../{outside.name}"
-    for path in (f"{away}/same.jpg", str(outside / "same.jpg"), "out/same.jpg", "b/../../outside/b"):
+    for path in (
+        f"{away}/same.jpg",
+        str(outside / "same.jpg"),
+        "out/same.jpg",
+        "b/../../outside/b",
+    ):
         for kind in ("copy", "link", "move"):
             yield f"{kind} {path}", [first, {"kind": kind, "path": "same.jpg", "to": path}]
             yield f"{kind} from {path}", [first, {"kind": kind, "path": path, "to": "a.jpg"}]
             yield f"{kind} {path} to itself", [first, {"kind": kind, "path": path, "to": path}]
-        yield f"touch {path}", [first, {"kind": "touch", "path": path, "before_ns": 1, "after_ns": 2}]
+        yield (
+            f"touch {path}",
+            [first, {"kind": "touch", "path": path, "before_ns": 1, "after_ns": 2}],
+        )
     own = {"directory": str(inside), "into": str(inside)}
     for path in ("a.jpg", "./a.jpg", "b/../a.jpg", "hard.jpg", "same.jpg", "link.jpg", "own.jpg"):
         for kind in ("copy", "link", "move"):
             for to in ("a.jpg", "same.jpg", "hard.jpg", "link.jpg", path):
                 yield f"{kind} {path} {to}", [first | own, {"kind": kind, "path": path, "to": to}]
     for path in (f"{away}/secret.txt", str(outside / "secret.txt"), "out/secret.txt", "script.py",
-                 ".bashrc", "out/.bashrc", "a.jpg", "notes.txt/x.txt", "new/of/mine.txt"):  # fmt: skip
+                 ".bashrc", "out/.bashrc", "a.jpg", "notes.txt/x.txt", "new/mine.txt"):  # fmt: skip
         for before in (None, encoded(b"echo attacked")):
             for after in (secret, encoded(b"inside a.jpg"), encoded(b"inside .bashrc"), ""):
                 yield f"write {path}", [
@@ -98,7 +121,12 @@ def thought_of(inside: Path, outside: Path) -> Iterator[tuple[str, list[Any]]]:
     yield "too new", [first | {"version": 3}]
     yield "twice the first line", [first, first]
     old = {"format": "image-taste undo file", "directory": str(inside)}
-    for to in (str(outside / "same.jpg"), f"{away}/same.jpg", "out/same.jpg", str(inside / "a.jpg")):
+    for to in (
+        str(outside / "same.jpg"),
+        f"{away}/same.jpg",
+        "out/same.jpg",
+        str(inside / "a.jpg"),
+    ):
         if to != str(outside / "same.jpg"):  # the first version named its folders so
             yield f"old {to}", [old | {"changes": [{"kind": "copy", "path": "same.jpg", "to": to}]}]
         yield f"old lines {to}", [{"action": "copy", "from": str(inside / "same.jpg"), "to": to}]

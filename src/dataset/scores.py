@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -56,7 +56,7 @@ class DataHolder(FolderImages):
         if file is None:
             ratings = _folder_scores(directory, files)
         elif file.suffix.lower() == ".csv":
-            ratings = _read_csv(file)
+            ratings = _read_csv(file, {image.path for image in files})
         else:
             known = read_score_file(file).rated()
             ratings = {path: Rating(score) for path, score in known.items()}
@@ -154,11 +154,13 @@ def _score_file(directory: Path, use_score_file: bool | str) -> Path | None:
     return next((directory / name for name in SCORE_FILES if (directory / name).is_file()), None)
 
 
-def _read_csv(file: Path) -> dict[str, Rating]:
+def _read_csv(file: Path, images: Set[str]) -> dict[str, Rating]:
     """`relative_path,score[,split][,weight]`, further columns are passed over."""
     entries, problems = {}, []
     for line, row in read_csv(file, "relative_path", "score"):
-        path = PurePosixPath(row["relative_path"].replace("\\", "/")).as_posix()
+        path = row["relative_path"]
+        if path not in images:  # written on Windows, where no name holds a backslash
+            path = PurePosixPath(path.replace("\\", "/")).as_posix()
         try:
             entries[path] = _entry(row)
         except ValueError as error:

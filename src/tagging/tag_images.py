@@ -15,7 +15,7 @@ from src.errors import DataError
 from src.file_changes.apply import make
 from src.file_changes.changes import Folders
 from src.file_changes.undo_file import UndoFile, new_undo_file
-from src.images import read_file
+from src.images import open_file
 from src.images.read_ahead import read_ahead
 from src.progress import progress_bar
 from src.settings.use_models import TagImages
@@ -93,7 +93,7 @@ def tag_images(
         bar = stack.enter_context(progress_bar(len(wanted), "tagging"))
         reading = read_ahead(
             wanted,
-            lambda path: read_file(directory / path),
+            lambda path: open_file(directory / path),
             tagger.prepare,
             min_side=tagger.min_side,
             ahead=_AHEAD * size,

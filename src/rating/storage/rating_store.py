@@ -20,11 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class RatingStore:
-    """The open records of one folder.
-
-    Raises a DataError where the log cannot be opened (see `ChoiceLog`), or `score.json` is damaged
-    and there are no choices to rebuild it from.
-    """
+    """The open records of one folder."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / score_file.NAME

@@ -1,5 +1,8 @@
 """The errors that a user can cause and mend; anything else is a fault of the program."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(Exception):
     """Something the user can put right; one line says what, where and what to do.
@@ -33,3 +36,14 @@ class MissingExtra(UserError):
 def first_line(error: Exception) -> str:
     """The first line of what another library's error says, or its name."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def loading(what: str) -> Iterator[None]:
+    """Whatever other libraries raise over a damaged model becomes a ModelError of one line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{what} cannot be loaded: {first_line(error)}") from None

@@ -9,12 +9,13 @@ import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from src.errors import DataError, counted
+from src.errors import DataError
 from src.files import write_text
 from src.rating.storage import choice_log, score_file
 from src.rating.storage.choice_log import ChoiceLog
 from src.rating.storage.choice_rows import ANSWERS, Start, as_count
 from src.rating.storage.score_file import DamagedScoreFile, ScoreFile, read_bytes, set_aside
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 

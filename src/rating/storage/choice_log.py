@@ -22,6 +22,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 
 from src.errors import DataError
@@ -67,6 +68,7 @@ class ChoiceLog:
     def __init__(self, directory: Path) -> None:
         self.path = directory / NAME
         self._wal, self._count = (self.path.with_name(NAME + end) for end in ("-wal", "-count"))
+        self._counter: FileIO | None = None
         self.notices: list[str] = []  # what the user should know about the file
         left_in_wal = read_bytes(self._wal)  # opening the file takes it in, as far as it is whole
         size = self.path.stat().st_size if self.path.exists() else None
@@ -120,6 +122,8 @@ class ChoiceLog:
             with suppress(DataError):  # it is closed already, or the disk is full
                 self.set_state(rows=str(self._last))
         self._connection.close()
+        if self._counter:
+            self._counter.close()
         if not self._wal.exists():
             self._count.unlink(missing_ok=True)
 
@@ -135,8 +139,9 @@ class ChoiceLog:
             self._connection.execute(rows.insert("events"), row)
         self._last = event.id
         with suppress(OSError):
-            count = " ".join(map(str, rows.with_checksum((self._last,))))
-            self._count.write_text(count, encoding="ascii")
+            self._counter = self._counter or self._count.open("wb", buffering=0)
+            self._counter.seek(0)
+            self._counter.write(b"%12d %12d" % rows.with_checksum((self._last,)))
         return event
 
     def _connect(self) -> None:

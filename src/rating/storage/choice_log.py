@@ -28,7 +28,7 @@ from pathlib import Path
 from src.errors import DataError
 from src.rating.storage import choice_rows as rows
 from src.rating.storage.choice_rows import Event, Start
-from src.rating.storage.score_file import is_score, read_bytes, set_aside
+from src.rating.storage.score_file import read_bytes, set_aside
 from src.text import counted
 
 logger = logging.getLogger(__name__)
@@ -191,9 +191,7 @@ class ChoiceLog:
             number, _, path, score, source, _ = row
             if not rows.is_whole(row) or number != self._starts + 1:
                 raise _Damaged(f"starting score {self._starts + 1:,} is missing or changed")
-            self._starts = number
-            if is_score(score):
-                self.starts[path] = Start(path, score, source)
+            self._starts, self.starts[path] = number, Start(path, score, source)
         state = run(rows.select("state")).fetchall()
         if not all(map(rows.is_whole, state)):
             raise _Damaged("what it says about score.json is changed")

@@ -184,8 +184,8 @@ def learning(curve: Sequence[CurvePoint], measure: str = "AB") -> list[str]:
     line, variance = np.polyfit(doublings, accuracies, 1, w=weights, cov="unscaled")
     gain, half = float(line[0]), 1.96 * float(variance[0, 0]) ** 0.5
     said = (
-        f"From {last[0].images:,} to {last[-1].images:,} rated images {measure} went from "
-        f"{last[0].ab:.1%} to {last[-1].ab:.1%}, in cross-validation"
+        f"In cross-validation, {measure} (pairs ordered right) went from {last[0].ab:.1%} with "
+        f"{last[0].images:,} rated images to {last[-1].ab:.1%} with {last[-1].images:,}"
     )
     if gain - half > 0:
         more = "rating more images would still help"
@@ -290,8 +290,8 @@ def _accuracy(test: Mapping[str, Any], images: str) -> list[str]:
     ]
     if test["accuracy"] <= test["majority"]:
         sentences.append(
-            "So there is no sign that the model has learnt anything useful. Check that the folders "
-            "hold what their names say."
+            "So there is no sign that the model has learned anything useful. Check that the "
+            "folders hold what their names say."
         )
     elif low <= test["majority"]:
         sentences.append("With so few test images, the difference may be due to chance.")

@@ -41,7 +41,7 @@ def load_preprocessing(folder: Path) -> Preprocessing:
     try:
         preprocessing = _translate(processor)
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{folder / FILE_NAME} cannot be followed: {error}") from None
+        raise ModelError(f"{folder / FILE_NAME} cannot be understood: {error}") from None
     if not _agrees(preprocessing, processor):
         raise ModelError(
             f"{folder}: {type(processor).__name__} does more than resize, crop and normalise, "

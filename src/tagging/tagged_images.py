@@ -69,7 +69,7 @@ def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = Non
     counts, notes = label_counts(labels, len(names)), found.notes
     notes += note(
         [name for name, count in zip(names, counts.tolist(), strict=True) if not count],
-        f"of the listed tags are on no image in {found.name}",
+        f"Listed tags that are on no image in {found.name}",
     )
     data = TaggedImages(directory, used, labels, names, tuple(notes), tuple(tags), parts)
     text, mean = "%d images in %s with %d tags, %.1f per image (from %s).", labels.nnz / len(used)
@@ -77,8 +77,10 @@ def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = Non
     for line in notes:
         logger.warning("%s", line)
     if few := int((counts < _LEARNABLE).sum()):
-        text = "%d of the tags are on fewer than %d images and hard to learn: tag_min_count leaves "
-        logger.info(text + "such tags out.", few, _LEARNABLE)
+        text = (
+            "Tags on fewer than %d images, which are hard to learn (tag_min_count drops them): %d"
+        )
+        logger.info(text, _LEARNABLE, few)
     return data
 
 

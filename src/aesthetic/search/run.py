@@ -96,7 +96,7 @@ class _Search:
         self.known = self._count() if self._ranges else self.total - len(self._todo)
         if self.known:
             what = "trials of this search" if self._ranges else f"of {self.total} combinations"
-            _log.info("%d %s are in the storage already", self.known, what)
+            _log.info("%d %s are already in the storage", self.known, what)
 
     def attempts(self) -> Iterator[_Attempt]:
         """What is to be tried, each begun when it is asked for."""

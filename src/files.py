@@ -1,14 +1,17 @@
 """Reading tables, writing files so that nothing is ever half written, and where to write them."""
 
 import csv
+import glob
 import hashlib
 import io
 import json
 import logging
 import os
+import re
 import secrets
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
@@ -19,6 +22,8 @@ from src.errors import DataError
 logger = logging.getLogger(__name__)
 
 _MODEL_FILES = ("model.safetensors", "ensemble.json", "model.onnx")
+_ABANDONED = 60  # seconds after which nobody writes a temporary file any more
+_FORMULA = re.compile(r"[=+\-@\t\r](?![\d.]*(e[+-]?\d+)?$)", re.IGNORECASE)  # but numbers are none
 _SOURCE = "image_folder.txt"  # in a folder of results: the images that they are for
 
 
@@ -32,6 +37,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clean_up(path)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -43,6 +49,14 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def _clean_up(path: Path) -> None:
+    """Remove what killed runs left that were writing a file."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                left.unlink()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file as a whole, with line ends as they are in the text."""
     with replacing(path) as temporary:
@@ -50,9 +64,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """Rows as CSV, their heading first."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    """Rows as CSV, their heading first; a cell that a spreadsheet would compute gets a quote."""
+    text, formula = io.StringIO(), _FORMULA.match
+    csv.writer(text, lineterminator="\n").writerows(
+        [f"'{cell}" if isinstance(cell, str) and formula(cell) else cell for cell in row]
+        for row in rows
+    )
     return text.getvalue()
 
 
@@ -61,7 +78,7 @@ def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
 
 
 def read_csv(path: Path, *needed: str) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file as column -> cell, each with its line number.
+    """The rows of a CSV file as column -> cell, each with its line number; see `csv_text`.
 
     A DataError says where the file cannot be read, or lacks one of the columns that are needed.
     """
@@ -71,11 +88,20 @@ def read_csv(path: Path, *needed: str) -> list[tuple[int, dict[str, str]]]:
             lacking = set(needed) - set(rows.fieldnames or ())
             if lacking:
                 raise DataError(f"{path.name}: the first line lacks {', '.join(sorted(lacking))}")
-            return [(rows.line_num, row) for row in rows]
+            return [
+                (rows.line_num, {name: _unquoted(cell) for name, cell in row.items()})
+                for row in rows
+            ]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is not a CSV file in UTF-8: {error}") from None
+
+
+def _unquoted(cell: Any) -> Any:
+    """A cell as it was before `csv_text`; those beyond the heading are a list."""
+    is_quoted = isinstance(cell, str) and cell[:1] == "'" and _FORMULA.match(cell[1:])
+    return cell[1:] if is_quoted else cell
 
 
 def rows_of(columns: Mapping[str, Any]) -> list[list[object]]:

@@ -68,6 +68,6 @@ def _groups(
 def _logged(what: str, named: list[str]) -> list[str]:
     if not named:
         return []
-    note = f"{what}: {len(named):,} ({some(named)})."
+    note = f"{what} ({len(named):,}): {some(named)}."
     logger.warning("%s", note)
     return [note]

@@ -61,7 +61,7 @@ def read_sidecars(directory: Path, images: Sequence[str], style: TagFiles) -> Ta
         *note(scan.orphans, "Tag files without an image"),
         *note(empty, "Empty tag files, whose images count as having none of the tags"),
         *note(unreadable, "Tag files that cannot be read, not used"),
-        *note(with_commas, "Tag files with commas (set tag_commas if they separate tags)"),
+        *note(with_commas, "Tag files with commas; if these separate tags, set tag_commas"),
     ]
     return TagSource("the tag files", tags, notes=notes)
 
@@ -142,4 +142,4 @@ def _tag_names(connection: sqlite3.Connection, file: Path) -> tuple[dict[int, st
 
 def note(items: Iterable[str], what: str) -> list[str]:
     listed = list(items)
-    return [f"{what}: {len(listed):,} ({some(listed)})"] if listed else []
+    return [f"{what} ({len(listed):,}): {some(listed)}"] if listed else []

@@ -32,13 +32,11 @@ class TrainingSet(NamedTuple):
         g = np.arange(len(y)) if groups is None else np.asarray(groups)
         if len(y) < 2 or np.all(y == y[0]):
             raise ModelError(
-                f"nothing can be learned from {len(y)} rated images that all have the same score: "
+                f"nothing can be learned from images that all have the same score ({len(y):,}): "
                 "rate more images, or check the scores"
             )
         if not (np.isfinite(x).all() and np.isfinite(y).all()):
-            raise ModelError(
-                "features or scores contain values that are not finite: extract them again"
-            )
+            raise ModelError("features or scores hold values that are not finite: extract again")
         return cls(x, y, w / w.mean(), g)
 
     def only(self, rows: np.ndarray) -> Self:

@@ -28,7 +28,7 @@ _SLOW = (
     " from there."
 )
 UNREADABLE, _NAMED = "unreadable.csv", 10
-_WARM_UP_SECONDS, _MEASURED_SECONDS = 8, 3
+_WARM_UP_SECONDS, _MEASURED_SECONDS = 30, 3
 _LEAST_BATCH = 4
 
 

@@ -28,7 +28,8 @@ def hub(monkeypatch, tmp_path):
         return [
             SimpleNamespace(filename=name, file_size=size, commit_hash=folder.name,
                             will_download=not (folder / name).exists())
-            for name, size in hub.files.items() if any(fnmatch(name, pattern) for pattern in allow_patterns)
+            for name, size in hub.files.items()
+            if any(fnmatch(name, pattern) for pattern in allow_patterns)
         ]  # fmt: skip
 
     def fetch(name, filename, *, revision):

@@ -95,7 +95,7 @@ def test_the_model_begins_before_the_last_image_of_a_small_folder_is_decoded(fol
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [(0.1, ""), (1, "1,000 images with ViT-L/14 on this computer: about 2 minutes.\n"),
-     (5, "about 8 minutes.\n"), (50, "about 83 minutes. Faster: a GPU")],
+     (5, "about 8 minutes.\n"), (50, "about 90 minutes. Faster: a GPU")],
 )  # fmt: skip
 def test_long_work_is_estimated_from_the_first_images(monkeypatch, caplog, seconds, said):
     """Each batch of ten takes so many seconds; loading the model, before the first, takes four."""

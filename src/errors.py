@@ -33,19 +33,9 @@ class MissingExtra(UserError):
         )
 
 
-def counted(number: int, noun: str) -> str:
-    """As in "1 image" and "1,200 images"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def first_line(error: Exception) -> str:
     """The first line of what another library's error says, or its name."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def first_of(lines: list[str], most: int) -> list[str]:
-    """The first lines, and how many more there are."""
-    return [*lines[:most], *([f"  ... and {len(lines) - most:,} more"] * (len(lines) > most))]
 
 
 @contextmanager

@@ -42,7 +42,7 @@ _REMEDIES = {
     ),
     ("SQLITE_FULL",): "{file}: the disk is full. Free some space, then answer again",
     ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"): (
-        "{folder} cannot be written ({error}), so choices could not be kept: "
+        "{folder} cannot be written ({error}), so choices could not be saved: "
         "correct the folder's permissions or copy the images elsewhere"
     ),
     ("SQLITE_IOERR", "SQLITE_NOMEM"): (

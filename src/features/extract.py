@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from src.errors import DataError, counted
+from src.errors import DataError
 from src.features.extractor import Extractor, FileNameExtractor, ImageExtractor
 from src.features.store import FeatureStore
 from src.files import write_csv
@@ -19,6 +19,7 @@ from src.images import ImageFile, open_file
 from src.images.perceptual_hash import HASHED_SIDE, perceptual_hash
 from src.images.read_ahead import read_ahead
 from src.progress import progress_bar
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -122,8 +123,8 @@ def report_unreadable(unreadable: Mapping[str, str], folder: Path) -> None:
     if len(named) > _NAMED:
         write_csv(folder / UNREADABLE, [("path", "problem"), *unreadable.items()])
         named[_NAMED:] = [f"  ... all of them are in {folder / UNREADABLE}"]
-    what = "%s cannot be read and are left out:\n%s"
-    logger.warning(what, counted(len(unreadable), "image"), "\n".join(named))
+    number = counted(len(unreadable), "image")
+    logger.warning("Left out: %s that cannot be read:\n%s", number, "\n".join(named))
 
 
 def local_engine(read: Open, workers: int | None = None) -> Engine:

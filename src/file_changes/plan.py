@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from src.errors import DataError, first_of
+from src.errors import DataError
 from src.file_changes.changes import Change, Copy, Folders, Link, Move, Placed, Write
 from src.file_changes.sidecars import names_beside, renamed, sidecars
 from src.images import ImageFile
+from src.text import counted, first_of
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 _SHOWN = 10
@@ -114,7 +115,7 @@ def relabel_wrong(directory: Path, wrong: Sequence[str], table: str) -> Plan:
             left -= found
     changed = len(set(wrong)) - len(left)
     plan = Plan(Folders(directory, directory))
-    plan.lines.append(f"{changed:,} labels to change in {table}")
+    plan.lines.append(f"{counted(changed, 'label')} to change in {table}")
     plan.lines.extend(f"{path} is not in {table}" for path in sorted(left))
     if changed:
         stream = io.StringIO("\ufeff" if before.startswith(b"\xef\xbb\xbf") else "", newline="")

@@ -24,10 +24,11 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from src.errors import DataError, counted
+from src.errors import DataError
 from src.rating.storage import choice_rows as rows
 from src.rating.storage.choice_rows import Event, Start
 from src.rating.storage.score_file import is_score, read_bytes, set_aside
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 

@@ -9,12 +9,13 @@ import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from src.errors import DataError, counted
+from src.errors import DataError
 from src.files import write_text
 from src.rating.storage import choice_log, score_file
 from src.rating.storage.choice_log import ChoiceLog
 from src.rating.storage.choice_rows import ANSWERS, Start, as_count
 from src.rating.storage.score_file import DamagedScoreFile, ScoreFile, read_bytes, set_aside
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -113,20 +114,11 @@ class RatingStore:
     def _take_over(self, content: ScoreFile, digest: str) -> None:
         """Take what another program wrote about images without choices into the log."""
         compared = {path for event in self.log.events for path in event[:2]}
-        evaluated = content.count("model_evals")
-        filled = evaluated > self._model_evals()  # by a model, meanwhile
-        taken = content.scores if filled else content.rated()
-        starts = self._new_starts(content, taken.keys() - compared)
+        starts = self._new_starts(content, content.rated().keys() - compared)
         copy = set_aside(self.path, "changed")
         self.log.add_starts(starts)
-        self.log.set_state(
-            sha256=digest,
-            last_event="",
-            old_evaluations=str(
-                max(self.old_evaluations, content.count("evaluations") - self._answered())
-            ),
-            model_evals=str(max(evaluated, self._model_evals())),
-        )
+        old = max(self.old_evaluations, content.count("evaluations") - self._answered())
+        self.log.set_state(sha256=digest, last_event="", old_evaluations=str(old))
         self._notice(
             f"{self.path} was changed by another program: {counted(len(starts), 'score')} taken "
             f"from it, for images with choices the choices count; a copy is {copy.name}"

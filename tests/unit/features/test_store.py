@@ -164,7 +164,7 @@ def test_what_cannot_be_read_is_left_out_and_named(folder, caplog):
     table = run(folder)
     listed = {row["path"]: row["problem"] for _, row in read_csv(folder / UNREADABLE)}
     assert listed == table.unreadable
-    assert "12 images cannot be read and are left out" in caplog.text
+    assert "Left out: 12 images" in caplog.text
     assert str(folder / UNREADABLE) in caplog.text
 
 

@@ -162,14 +162,14 @@ def write_folder(images: Path, seed: int) -> None:
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "prepare_tags": ("--tags_to_write=seen", "--existing=append", "--dry_run=False"),
     "find_duplicates": (),
-    "score_images": ("--load_model=taste", "--device=cpu"),
-    "score_images copy": ("--load_model=taste", "--device=cpu", "--action=copy", "--into=into",
+    "score_images": ("--load_model=taste", "--device=cpu", "--output=out"),
+    "score_images copy": ("--load_model=taste", "--device=cpu", "--output=out", "--action=copy", "--into=into",
                           "--dry_run=False"),
-    "score_images xmp": ("--load_model=taste", "--device=cpu", "--action=xmp", "--dry_run=False",
+    "score_images xmp": ("--load_model=taste", "--device=cpu", "--output=out", "--action=xmp", "--dry_run=False",
                          "--xmp_naming=image.jpg.xmp"),
-    "score_images touch": ("--load_model=taste", "--device=cpu", "--action=touch",
+    "score_images touch": ("--load_model=taste", "--device=cpu", "--output=out", "--action=touch",
                            "--dry_run=False"),
-    "classify_images": ("--load_model=classifier", "--device=cpu", "--action=link", "--into=sorted",
+    "classify_images": ("--load_model=classifier", "--device=cpu", "--table=classes.csv", "--action=link", "--into=sorted",
                         "--dry_run=False"),
     "tag_images": ("--load_model=tagger", "--device=cpu", "--existing=overwrite",
                    "--dry_run=False", "--probabilities=p.csv"),
@@ -182,8 +182,8 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "prune_features": (),
 }  # fmt: skip
 TABLES = {  # where each image must be found that was processed
-    "score_images": "scored/scores.csv",
-    "classify_images": "classified.csv",
+    "score_images": "out/scores.csv",
+    "classify_images": "classes.csv",
     "tag_images": "p.csv",
     "aesthetic_predictor_training": "new/predictions.csv",
     "custom_classifier_training": "new/predictions.csv",
@@ -196,10 +196,13 @@ def tokens(text: str, kind: str) -> set[str]:
 
 
 def texts_in(root: Path, *names: str) -> str:
-    """Tables and lists that a script wrote outside the image folder."""
+    """Tables and lists that a script wrote, inside the image folder only that of the unreadable."""
     files = [path for name in names or ("*.csv", "*.txt", "*.json") for path in root.rglob(name)]
     own = [
-        path for path in files if path.is_file() and "images" not in path.parts[len(root.parts) :]
+        path
+        for path in files
+        if path.is_file()
+        and (path.name == "unreadable.csv" or "images" not in path.parts[len(root.parts) :])
     ]
     return "\n".join(path.read_text("utf-8", "replace") for path in own)
 
@@ -223,7 +226,7 @@ def attack(name: str, plain: Place, full: Place, room: Path) -> dict[str, object
         tags = [path for path in now.images.glob("*/*.txt") if "seen" in path.read_text("utf-8")]
         done = tokens("\n".join(path.name for path in tags), "odd")
     else:
-        done = odd - tokens(ended.errors + texts_in(now.root, "*unreadable*"), "odd")
+        done = odd - tokens(ended.errors + texts_in(now.root, "unreadable.csv"), "odd")
     if script == "score_images" and "copy" in name:
         done &= tokens("\n".join(p.name for p in (now.root / "into").rglob("*.*")), "odd")
     found["odd"], found["bad"] = len(odd), len(bad)

@@ -261,6 +261,8 @@ def attack(name: str, plain: Place, full: Place, room: Path) -> dict[str, object
         done = tokens("\n".join(path.name for path in tags), "odd")
     else:
         done = odd - tokens(ended.errors + texts_in(now.root, "unreadable.csv"), "odd")
+    if script == "custom_classifier_training":  # the same picture in folders of two classes
+        done |= tokens(ended.errors, "odd")
     if script == "score_images" and "copy" in name:
         done &= tokens("\n".join(p.name for p in (now.root / "into").rglob("*.*")), "odd")
     found["odd"], found["bad"] = len(odd), len(bad)

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import Any
 
-from src.errors import DataError
+from src.errors import DataError, ModelError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +44,36 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file as a whole, with line ends as they are in the text."""
+    """Write a UTF-8 text file as a whole, with line ends as they are in the text.
+
+    What UTF-8 does not know, in names of files that are not Unicode, is escaped.
+    """
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Arrays and texts of a safetensors file; a ModelError where it is not a whole one."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+    except (SafetensorError, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise ModelError(
+            f"{path} is not a complete safetensors file ({first_line(error)}): download it or "
+            "train the model again"
+        ) from None
+
+
+def write_safetensors(path: Path, arrays: Mapping[str, Any], texts: Mapping[str, str]) -> None:
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    with replacing(path) as temporary:
+        save_file(whole, temporary, metadata=dict(texts))
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
@@ -153,6 +180,6 @@ def _results_of(folder: Path) -> object:
     """The image folder that the results in a folder are for; None if they do not say."""
     with suppress(OSError, ValueError):
         return (folder / _SOURCE).read_text(encoding="utf-8")
-    with suppress(OSError, ValueError, AttributeError):
+    with suppress(OSError, ValueError, AttributeError, RecursionError):
         return json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("images")
     return None

@@ -11,6 +11,7 @@ import numpy as np
 from src.aesthetic.choices import ChoiceData, read_choice_data
 from src.aesthetic.formats import comfyui
 from src.aesthetic.formats.pretrained_head import CLIP, PUBLISHED_HEAD, published_head
+from src.aesthetic.heads.base import take_number
 from src.aesthetic.predictor import FILE_NAME, Predictor
 from src.aesthetic.rated_features import RatedFeatures
 from src.dataset.trained_on import TrainedOn
@@ -44,9 +45,8 @@ class Ancestor:
         seen = self.trained_on.seen(data.sha256s, data.hashes, data.groups)
         made = self.predictor.provenance
         if self.name in self.trained_on.unknown and "test_pick_seed" in made:
-            seen |= ~data.test_mask(
-                float(made.get("fraction_for_test") or 0), int(made["test_pick_seed"])
-            )
+            seed = int(take_number(made, "test_pick_seed", low=0)) % 2**64
+            seen |= ~data.test_mask(take_number(made, "fraction_for_test", low=0), seed)
         return seen
 
 

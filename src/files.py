@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,6 +42,46 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_together(folder: Path, *, instead_of: Iterable[str] = ()) -> Iterator[Path]:
+    """A temporary folder in `folder`; when the block ends well, its files take their places.
+
+    Before the first does, files named in `instead_of` are removed: what is left after a power cut
+    never belongs to anything else. Temporary folders of runs that were killed are removed, too.
+    """
+    temporary = folder / f".{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    try:
+        for left in folder.glob(".*.tmp"):
+            if left.is_file():
+                left.unlink()
+            elif not _is_running(left.name):
+                shutil.rmtree(left, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        for name in instead_of:
+            (folder / name).unlink(missing_ok=True)
+        for path in sorted(temporary.iterdir()):
+            os.replace(path, folder / path.name)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_running(name: str) -> bool:
+    """Whether the process that a temporary folder is named after may still be there."""
+    number = name[1:].partition("-")[0]
+    if sys.platform == "win32" or not number.isdecimal():  # where asking would end the process
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

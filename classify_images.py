@@ -9,7 +9,7 @@ from typing import Any
 from src.errors import DataError, SettingsError
 from src.script import run
 from src.settings.use_models import ClassifyImages
-from src.text import count
+from src.text import counted
 
 
 def main(settings: ClassifyImages) -> None:
@@ -80,7 +80,7 @@ def _write_table(
         folder = output_folder("classified", "classified", settings.top_level_image_directory)
         file = folder / file
     write_text(file, table)
-    print(f"{count(len(paths), 'image')} classified; the table is {file}")
+    print(f"{counted(len(paths), 'image')} classified; the table is {file}")
     return file
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from src.script import run
 from src.settings.housekeeping import FindDuplicates, PruneFeatures
+from src.text import counted
 
 
 def main(settings: FindDuplicates) -> None:
@@ -28,12 +29,12 @@ def main(settings: FindDuplicates) -> None:
     exact = sum(map(are_identical, found.groups))
     conflicts = [group for group in found.groups if labels_conflict(group)]
     print(
-        f"{found.images:,} images: {exact:,} groups of identical ones, "
+        f"{counted(found.images, 'image')}: {counted(exact, 'group')} of identical ones, "
         f"{len(found.groups) - exact:,} of similar images, {len(found.unreadable):,} "
         "unreadable"
     )
     if conflicts:
-        print(f"{len(conflicts):,} groups hold both kept and deleted images:")
+        print(f"With both kept and deleted images: {counted(len(conflicts), 'group')}:")
         for group in conflicts[:10]:
             print("  " + " = ".join(image.path for image in group[:4]))
     print(f"Table: {output / 'duplicates.csv'}\nPage: {output / 'duplicates.html'}")

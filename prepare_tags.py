@@ -17,7 +17,7 @@ from src.tagging.prepare import check_images, plan_tags
 from src.tagging.selected_tags import select_tags, write_selected_tags
 from src.tagging.sources import read_sidecars
 from src.tagging.tag_files import tag_changes
-from src.text import command
+from src.text import command, counted, first_of
 
 SHOWN = 20
 
@@ -41,8 +41,8 @@ def prepare(settings: PrepareTags) -> None:
     if settings.tags_to_write or settings.tags_from_folders:
         plan = plan_tags([image.path for image in images], settings)
         print(
-            f"{len(images)} images: {len(plan.changes)} tag files to write, {len(plan.kept)} are "
-            f"there and kept, {len(plan.untagged)} images have no tag to write"
+            f"{counted(len(images), 'image')}: {counted(len(plan.changes), 'tag file')} to write, "
+            f"{len(plan.kept):,} there and kept, {len(plan.untagged):,} without a tag to write"
         )
         if settings.dry_run:
             show("would write", [f"{file}: {', '.join(t)}" for file, t in plan.changes.items()])
@@ -57,7 +57,8 @@ def report(settings: PrepareTags, directory: Path, images: Sequence[ImageFile]) 
     source = read_sidecars(directory, [image.path for image in images], settings)
     unreadable, copies = check_images(directory, images)
     tags = select_tags(source.tags.values())
-    print(f"{len(images)} images, {len(source.tags)} with a tag file, {len(tags)} tags")
+    with_tags = f"{len(source.tags):,} with a tag file, {counted(len(tags), 'tag')}"
+    print(f"{counted(len(images), 'image')}, {with_tags}")
     show("tag", [f"{tag.count:>7}  {tag.name}" for tag in tags])
     for note in source.notes:
         print(note)
@@ -79,10 +80,8 @@ def convert(file: Path) -> None:
 
 def show(what: str, lines: Sequence[str]) -> None:
     """The first lines of a list, and how many more there are."""
-    for line in lines[:SHOWN]:
-        print(f"  {what}: {line}")
-    if len(lines) > SHOWN:
-        print(f"  ... and {len(lines) - SHOWN} more")
+    for line in first_of([f"  {what}: {line}" for line in lines], SHOWN):
+        print(line)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def main(settings: ReviewLabels) -> None:
         or (at_least and not suspect.decision and suspect.surprise >= at_least)
     ]
     if not wrong:
-        print(f"None of the {len(suspects):,} labels in {decisions} has to change")
+        print(f"No label in {decisions} has to change ({len(suspects):,} were looked at)")
         return
     if carry_out(corrections(settings, wrong), settings, "labels", decisions.resolve().parent):
         print(f"Next: {train_again(settings, wrong[0].kind, decisions.parent)}")

@@ -8,6 +8,7 @@ from src.errors import DataError, ModelError
 from src.script import run
 from src.settings.housekeeping import PrepareTags
 from src.settings.use_models import TagImages
+from src.text import counted
 
 if TYPE_CHECKING:
     from src.tagging.taggers import Tagger
@@ -58,7 +59,7 @@ def tag(settings: TagImages) -> None:
         tagger.tags, listed, read_tags(black, TagFiles()) if settings.blacklist else []
     )
     if listed:
-        print(f"Only the {int(allowed.sum())} tags of {white} that the model knows are given.")
+        print(f"Given are only those tags of {white} that the model knows ({allowed.sum():,}).")
     thresholds = tagger.thresholds.of(tagger.tags, settings.threshold_scope)
     if settings.threshold:
         thresholds = np.full(len(tagger.tags), settings.threshold)
@@ -68,7 +69,8 @@ def tag(settings: TagImages) -> None:
         print(f"Next: {settings.command(dry_run=False)}")
         return
     print(
-        f"{done.written} tag files written in {directory}; {done.skipped} images left as they are"
+        f"{counted(done.written, 'tag file')} written in {directory}; "
+        f"{counted(done.skipped, 'image')} skipped"
     )
     if done.undo_file is not None:
         print(undo_line("tag_images", done.undo_file))

@@ -1,15 +1,18 @@
 """Reading tables, writing files so that nothing is ever half written, and where to write them."""
 
 import csv
+import glob
 import hashlib
 import io
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
@@ -20,6 +23,8 @@ from src.errors import DataError, ModelError, first_line
 logger = logging.getLogger(__name__)
 
 _MODEL_FILES = ("model.safetensors", "ensemble.json", "model.onnx")
+_ABANDONED = 60  # seconds after which nobody writes a temporary file any more
+_FORMULA = re.compile(r"[=+\-@\t\r](?![\d.]*(e[+-]?\d+)?$)", re.IGNORECASE)  # but numbers are none
 _SOURCE = "image_folder.txt"  # in a folder of results: the images that they are for
 
 
@@ -33,6 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clean_up(path)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -49,16 +55,12 @@ def replacing_together(folder: Path, *, instead_of: Iterable[str] = ()) -> Itera
     """A temporary folder in `folder`; when the block ends well, its files take their places.
 
     Before the first does, files named in `instead_of` are removed: what is left after a power cut
-    never belongs to anything else. Temporary folders of runs that were killed are removed, too.
+    never belongs to anything else.
     """
-    temporary = folder / f".{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    temporary = folder / f".new.{secrets.token_hex(4)}.tmp"
     try:
-        for left in folder.glob(".*.tmp"):
-            if left.is_file():
-                left.unlink()
-            elif not _is_running(left.name):
-                shutil.rmtree(left, ignore_errors=True)
         temporary.mkdir(parents=True)
+        _clean_up(folder / "new")
         yield temporary
         for name in instead_of:
             (folder / name).unlink(missing_ok=True)
@@ -70,18 +72,12 @@ def replacing_together(folder: Path, *, instead_of: Iterable[str] = ()) -> Itera
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _is_running(name: str) -> bool:
-    """Whether the process that a temporary folder is named after may still be there."""
-    number = name[1:].partition("-")[0]
-    if sys.platform == "win32" or not number.isdecimal():  # where asking would end the process
-        return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        pass
-    return True
+def _clean_up(path: Path) -> None:
+    """Remove what killed runs left that were writing a file."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -118,9 +114,12 @@ def write_safetensors(path: Path, arrays: Mapping[str, Any], texts: Mapping[str,
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """Rows as CSV, their heading first."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    """Rows as CSV, their heading first; a cell that a spreadsheet would compute gets a quote."""
+    text, formula = io.StringIO(), _FORMULA.match
+    csv.writer(text, lineterminator="\n").writerows(
+        [f"'{cell}" if isinstance(cell, str) and formula(cell) else cell for cell in row]
+        for row in rows
+    )
     return text.getvalue()
 
 
@@ -129,7 +128,7 @@ def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
 
 
 def read_csv(path: Path, *needed: str) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file as column -> cell, each with its line number.
+    """The rows of a CSV file as column -> cell, each with its line number; see `csv_text`.
 
     A DataError says where the file cannot be read, or lacks one of the columns that are needed.
     """
@@ -139,11 +138,20 @@ def read_csv(path: Path, *needed: str) -> list[tuple[int, dict[str, str]]]:
             lacking = set(needed) - set(rows.fieldnames or ())
             if lacking:
                 raise DataError(f"{path.name}: the first line lacks {', '.join(sorted(lacking))}")
-            return [(rows.line_num, row) for row in rows]
+            return [
+                (rows.line_num, {name: _unquoted(cell) for name, cell in row.items()})
+                for row in rows
+            ]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is not a CSV file in UTF-8: {error}") from None
+
+
+def _unquoted(cell: Any) -> Any:
+    """A cell as it was before `csv_text`; those beyond the heading are a list."""
+    is_quoted = isinstance(cell, str) and cell[:1] == "'" and _FORMULA.match(cell[1:])
+    return cell[1:] if is_quoted else cell
 
 
 def rows_of(columns: Mapping[str, Any]) -> list[list[object]]:

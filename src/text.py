@@ -6,9 +6,16 @@ import shlex
 from collections.abc import Sequence
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
-    """As in "1 image", "1,200 images"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+def counted(number: int, noun: str) -> str:
+    """As in "1 image", "1,200 images" and "2 copies"."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
+def first_of(lines: Sequence[str], most: int) -> list[str]:
+    """The first lines, and how many more there are."""
+    more = [f"  ... and {len(lines) - most:,} more"] if len(lines) > most else []
+    return [*lines[:most], *more]
 
 
 def command(script: str, **settings: object) -> str:

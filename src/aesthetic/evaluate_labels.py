@@ -20,6 +20,7 @@ from src.errors import ModelError
 from src.evaluation import verdicts
 from src.evaluation.binary_metrics import cut_table, evaluate_binary
 from src.evaluation.label_errors import wrong_probabilities
+from src.text import counted
 
 _COLUMNS = {
     "auc": "AUC",
@@ -128,8 +129,9 @@ def suspected_labels(
 
 def _cuts(cuts: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["", "If everything below a probability of keeping were deleted:"] + [
-        f"  below {row['cut']:4.0%}: {row['n']:6,} images, {row['right']:,} that you deleted"
-        f" ({row['share']:.1%}), {row['lost']:,} that you kept; {row['found']:.0%} of all deleted"
+        f"  below {row['cut']:4.0%}: {counted(row['n'], 'image'):>13}, {row['right']:,} that you "
+        f"deleted ({row['share']:.1%}), {row['lost']:,} that you kept; {row['found']:.0%} of all "
+        "deleted"
         for row in cuts
         if row["n"]
     ]

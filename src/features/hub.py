@@ -51,7 +51,8 @@ def folder_identity(folder: Path) -> str:
     digest = hashlib.sha256()
     described = {"config.json", "preprocessor_config.json"}
     for file in sorted(folder.iterdir()):
-        if file.name in described or file.suffix in {".safetensors", ".bin"}:
+        wanted = file.name in described or file.suffix in {".safetensors", ".bin"}
+        if wanted and file.is_file():
             digest.update(f"{file.name}:{file.stat().st_size}:".encode())
             _sample(file, digest)
     return f"{_model_type(folder)}:{digest.hexdigest()[:16]}"
@@ -61,7 +62,7 @@ def _model_type(folder: Path) -> str:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return str(config.get("model_type", "model"))
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         raise ModelError(f"{folder / 'config.json'} is damaged: fetch the model again") from None
 
 

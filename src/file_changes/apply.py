@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Protocol
 
-from src.errors import DataError, first_of
+from src.errors import DataError
 from src.file_changes.changes import OLD_SCORES, Change, Folders, State
 from src.file_changes.old_undo_files import parse_old
 from src.file_changes.plan import Plan
 from src.file_changes.sidecars import SUFFIXES
 from src.file_changes.undo_file import Recorded, UndoFile, new_undo_file, parse
 from src.progress import progress_bar
-from src.text import command
+from src.text import command, first_of
 
 logger = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from src.image_models.target import Predictions, Target, features_of, look_at
 from src.image_models.train import provenance, train
 from src.settings.classifier import ClassifierTraining
 from src.settings.keys import ScriptSettings
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +71,8 @@ def _evaluate(
     for folder in folders:
         trained_on |= TrainedOn.load(folder)
     seen = trained_on.seen(images.sha256s, images.hashes, images.groups)
-    text = "%d images: %d that the model was trained on, as far as it says."
-    logger.info(text, len(seen), seen.sum())
+    text = "%s: %d that the model was trained on, as far as it says."
+    logger.info(text, counted(len(seen), "image"), seen.sum())
     found = []
     for folder in folders:
         classifier = open_classifier(str(folder), device=settings.device)

@@ -5,6 +5,7 @@ from typing import Literal
 from src.settings import keys
 from src.settings.keys import Floats, Natural, Place, Share, Words, key
 from src.settings.tags import ExistingTags, TagFiles
+from src.text import counted
 
 _TABLE_NAME = r"^[^/\\]+\.(csv|json|parquet)$"
 
@@ -75,8 +76,8 @@ class ScoreImages(keys.ScriptSettings, keys.UsedModel, keys.Computing, keys.File
         arranging = self.action in {"copy", "move", "link"}
         if arranging and len(self.folders) != len(self.cuts) + 1:
             problems.append(
-                f"{len(self.cuts)} cuts make {len(self.cuts) + 1} steps, but there are "
-                f"{len(self.folders)} folders"
+                f"{counted(len(self.cuts), 'cut')} need one more folder: give "
+                f"{counted(len(self.cuts) + 1, 'name')} in folders, not {len(self.folders)}"
             )
         if arranging and not self.into:
             problems.append(f"action {self.action!r} needs into, a folder to put the images in")

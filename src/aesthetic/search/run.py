@@ -26,6 +26,7 @@ from src.files import write_text
 from src.progress import progress_bar
 from src.settings.aesthetic_training import AestheticTraining
 from src.settings.mlp import Mlp
+from src.text import counted
 
 _FROM_START = ("hidden", "relu", "standardise")  # what a model that training starts from decides
 _log = logging.getLogger(__name__)
@@ -95,8 +96,8 @@ class _Search:
         self._todo = [setting for setting in self._grid if setting not in done]
         self.known = self._count() if self._ranges else self.total - len(self._todo)
         if self.known:
-            what = "trials of this search" if self._ranges else f"of {self.total} combinations"
-            _log.info("%d %s are in the storage already", self.known, what)
+            tried = "trial" if self._ranges else "combination"
+            _log.info("In the storage already: %s", counted(self.known, tried))
 
     def attempts(self) -> Iterator[_Attempt]:
         """What is to be tried, each begun when it is asked for."""
@@ -167,7 +168,7 @@ class _Search:
         given_up = self._count() - len(rows) if self._ranges else 0
         early = f", {given_up} of them given up early," if given_up else ""
         sentence = (
-            f"Of {len(rows) + given_up} combinations{early} ({file}) the best is "
+            f"Of {counted(len(rows) + given_up, 'combination')}{early} ({file}) the best is "
             f"{space.described(setting)}: AB {ab:.1%} on training images left out."
         )
         best = combination(self._settings, setting)

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import Any
 
-from src.errors import DataError, ModelError, first_line
+from src.errors import DataError, loading
 
 logger = logging.getLogger(__name__)
 
@@ -91,17 +91,12 @@ def write_text(path: Path, text: str) -> None:
 
 def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Arrays and texts of a safetensors file; a ModelError where it is not a whole one."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
-        with safe_open(path, "numpy") as file:
-            names = file.keys()
-            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
-    except (SafetensorError, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise ModelError(
-            f"{path} is not a complete safetensors file ({first_line(error)}): download it or "
-            "train the model again"
-        ) from None
+    what = f"{path}, which must be a whole safetensors file,"
+    with loading(what), safe_open(path, "numpy") as file:
+        names = file.keys()
+        return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, Any], texts: Mapping[str, str]) -> None:

@@ -105,7 +105,8 @@ class ScriptSettings(Group):
         What was given and means the same in the other script is repeated there.
         """
         if kind is None:
-            return command(self.script, **{**self._words, **changes})
+            words = {key: text for key, text in self._words.items() if key != "meta_storage"}
+            return command(self.script, **{**words, **changes})  # no password is repeated
         known = {"arguments", *fields(kind)}
         given = {key: self._words[key] for key in _REPEATED if key in self._words and key in known}
         given["top_level_image_directory"] = self.top_level_image_directory

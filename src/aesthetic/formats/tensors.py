@@ -2,18 +2,11 @@
 
 import warnings
 from pathlib import Path
-from pickle import UnpicklingError
-from zipfile import BadZipFile
 
 from src.aesthetic.heads.base import Array
-from src.errors import ModelError, first_line
+from src.errors import ModelError, loading
 from src.files import read_safetensors
 
-# What torch and zipfile raise for files that are no archives, cut short, or not weights only.
-_DAMAGED = (
-    *(UnpicklingError, BadZipFile, RuntimeError, EOFError, OSError),
-    *(ValueError, LookupError, AttributeError, TypeError),
-)
 _LARGEST = 4 * 1024**3  # bytes; a head of thousands of images has some hundred megabytes
 
 
@@ -33,13 +26,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
 def _read_pth(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     import torch
 
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            arrays = {name: tensor.to(torch.float32).numpy() for name, tensor in state.items()}
-    except _DAMAGED as error:
-        raise ModelError(
-            f"{path} is damaged, or holds more than weights ({first_line(error)}): "
-            "download it again"
-        ) from None
-    return arrays, {}
+    with loading(f"{path} (as weights and nothing else)"), warnings.catch_warnings(action="ignore"):
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: tensor.to(torch.float32).numpy() for name, tensor in state.items()}, {}

@@ -148,6 +148,12 @@ def test_exit_codes_and_messages(tmp_path, capsys):
         exit_code(Mock(side_effect=ZeroDivisionError), _Settings, script, [])
 
 
+def test_ctrl_c_before_a_script_has_begun_is_one_line():
+    program = "import src.files; raise KeyboardInterrupt"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "\nStopped.\n")
+
+
 def test_a_reader_that_goes_away_is_no_fault():
     command = [sys.executable, str(ROOT / "prune_features.py"), "--help"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as script:

@@ -70,7 +70,7 @@ class TrainedOn:
     def load(cls, model: Path) -> "TrainedOn":
         """What a model (its folder, or a file in it) has seen; without the file it does not say."""
         path = (model if model.is_dir() else model.parent) / FILE_NAME
-        if not path.is_file():
+        if not path.exists():
             return cls(unknown=(model.name,))
         arrays, texts = read_safetensors(path)
         missing = np.empty(0)

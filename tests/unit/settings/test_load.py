@@ -210,7 +210,7 @@ ODD = "training_args = {'per_device_train_batch_size': 7}"
         (f"{META}, 'meta_storage': 'meta.db'}}", ["meta_storage is 'meta.db'"]),
         (f"{META}, 'loss_model': ['mse', 'ranking']}}\n{ODD}", ["make it even"]),
         ("args = {'mlp_members': 2}", ["mlp_members must be 1"]),
-        ("args = {'aesthetic_model_hidden': [0]}", ["from 1 on"]),
+        ("args = {'aesthetic_model_hidden': [0]}", ["of 1 or more"]),
     ],
 )
 def test_lists_that_cannot_be_searched_are_explained(tmp_path, text, parts):

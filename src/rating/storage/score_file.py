@@ -14,9 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from src.errors import DataError
-from src.rating.storage.choice_rows import as_count
+from src.rating.storage.choice_rows import LARGEST, as_count, is_score
 
-LARGEST = 1e6  # no score is larger, in Elo/400
 NAME = "score.json"
 META = "#meta#"
 
@@ -52,10 +51,6 @@ class ScoreFile:
 
     def count(self, key: str) -> int:
         return as_count(self.meta.get(key))
-
-
-def is_score(value: float) -> bool:
-    return abs(value) <= LARGEST  # not NaN either
 
 
 def posix(path: str) -> str:

@@ -188,8 +188,8 @@ def learning(curve: Sequence[CurvePoint], measure: str = "AB") -> list[str]:
     line, variance = np.polyfit(doublings, accuracies, 1, w=weights, cov="unscaled")
     gain, half = float(line[0]), 1.96 * float(variance[0, 0]) ** 0.5
     said = (
-        f"From {last[0].images:,} to {counted(last[-1].images, 'rated image')} {measure} went from "
-        f"{last[0].ab:.1%} to {last[-1].ab:.1%}, in cross-validation"
+        f"In cross-validation, {measure} (pairs ordered right) went from {last[0].ab:.1%} with "
+        f"{counted(last[0].images, 'rated image')} to {last[-1].ab:.1%} with {last[-1].images:,}"
     )
     if gain - half > 0:
         more = "rating more images would still help"
@@ -235,7 +235,7 @@ def suspected(n: int, expected_wrong: float | None) -> list[str]:
     number = round(expected_wrong or 0)
     expected = f"; about {number:,} of them probably {'is' if number == 1 else 'are'}"
     labels = f"{counted(n, 'label')} may be wrong{expected if expected_wrong else ''}"
-    return [f"{labels}: to be decided on the page suspects.html."]
+    return [f"{labels}: decide on the page suspects.html."]
 
 
 _HEADS = {

@@ -39,7 +39,7 @@ def resolve_model(name: str) -> ModelFiles:
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise ModelError(f"{name!r} holds no config.json: it is not a transformers model")
+            raise ModelError(f"{name!r} has no config.json: it is not a transformers model")
         return ModelFiles(name, folder, _model_type(folder), folder_identity(folder))
     if not _HUB_NAME.fullmatch(name):
         raise ModelError(f"there is no model folder {name!r}, and no model of that name on the hub")
@@ -102,7 +102,8 @@ def _hub_folder(name: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, ValueError):
         raise ModelError(
             f"the model {name!r} could not be fetched (no network, or no such model): check the "
-            "name, or give the folder of a model that is on this computer"
+            "name, give the folder of a model that is on this computer, or (for scores) set "
+            "feature_extractor to 'builtin'"
         ) from None
     raise ModelError(f"the model {name!r} has no weights that transformers can load")
 

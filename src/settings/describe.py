@@ -15,6 +15,7 @@ from src.settings.keys import ScriptSettings, fields
 from src.settings.load import Reading, read
 from src.settings.scripts import SCRIPTS
 from src.settings.several_values import SEARCHED, get_value
+from src.text import without_password
 
 _INTRODUCTION = """# Settings
 
@@ -49,12 +50,13 @@ def help_text(
         value = given.value if given else keys[key].default
         value = get_value(settings, key) if settings else value
         source = given.source if given else "default"
-        lines.append(f"  --{key}={_spelled(value)}   ({_type_name(key, keys[key])}; {source})")
+        spelled = without_password(_spelled(value)) if key == "meta_storage" else _spelled(value)
+        lines.append(f"  --{key}={spelled}   ({_type_name(key, keys[key])}; {source})")
         indent = " " * 6
         lines += [indent + line for line in textwrap.wrap(keys[key].description or "", 92)]
     lines += [
         *("", "To keep a value, write it into arguments.py; docs/settings.md describes every key."),
-        'Quote a value that holds spaces, and a list: --top_level_image_directory="my pictures" '
+        'Put quotes around lists and values with spaces: --top_level_image_directory="my pictures" '
         '--hidden_states="[-2]"',
         *reading.problems,
     ]

@@ -46,7 +46,7 @@ class LadderView:
         self._thumbnails: dict[tuple[str, Size], Future[Image.Image]] = {}
         self._place: Rect | None = None
         self._cells: list[tuple[Rect, str]] = []
-        self._first, self._chosen = 0, ""
+        self._first, self._left_at, self._chosen = 0, 0, ""
         self._ladder: Ladder | None = None
 
     @property
@@ -55,7 +55,7 @@ class LadderView:
 
     def open(self, place: Rect) -> None:
         """Show the ladder in a place, as soon as it is computed."""
-        self._place, self._first, self._chosen = place, 0, ""
+        self._place, self._first, self._left_at, self._chosen = place, 0, 0, ""
         when_done(self._canvas, [self._pool.submit(self._database.ladder)], self._show)
 
     def _show(self, made: list[Future[Ladder]]) -> None:
@@ -79,8 +79,10 @@ class LadderView:
 
     def click(self, x: int, y: int) -> None:
         """Show the choices of the picture at a point; beside the pictures, the ladder again."""
-        self._chosen = next((path for cell, path in self._cells if cell.contains(x, y)), "")
-        self._first = 0
+        chosen = next((path for cell, path in self._cells if cell.contains(x, y)), "")
+        if chosen and not self._chosen:
+            self._left_at = self._first
+        self._chosen, self._first = chosen, 0 if chosen else self._left_at
         if self._ladder is not None:
             self._draw(self._ladder)
 
@@ -100,14 +102,15 @@ class LadderView:
         )
         columns, rows = (max(inner.size[side] // px(_CELL[side]), 1) for side in (0, 1))
         choices = self._database.choices_of(self._chosen) if self._chosen else []
-        total = len(choices) if self._chosen else len(ladder.paths)
+        total = len(choices) + 1 if self._chosen else len(ladder.paths)
         self._first = max(min(self._first, total - 1), 0) // (columns * rows) * (columns * rows)
         last = min(self._first + columns * rows, total)
         here = f"{self._first + 1:,} to {last:,} of {total:,}; arrow keys or wheel for more"
         if self._chosen:
-            title = f"{counted(total, 'choice')} with {self._chosen}"
+            title = f"{counted(len(choices), 'choice')} with {self._chosen}"
             aside = "click beside the pictures to go back"
-            rungs = [self._choice(event) for event in choices[self._first : last]]
+            this = Rung(self._chosen, "this picture", theme.TEXT)
+            rungs = [this, *map(self._choice, choices)][self._first : last]
         else:
             title, aside = "From best to worst", f"line: 90% band, amber: the least sure · {here}"
             rungs = _rungs(ladder, range(self._first, last))

@@ -249,8 +249,7 @@ def test_the_ladder_shows_the_pictures_and_a_click_the_choices(colours, open_win
     driver.input.click(*driver.on_screen(cell.x + 20, cell.y + 20))
     driver.wait(lambda: f"with {clicked}" in driver.text(), "the choices are shown")
     assert "equally good" in driver.text()
-    others = {path for _, path in ladder._cells}
-    assert asked[1] - {clicked} <= others and clicked not in others
+    assert asked[1] <= {path for _, path in ladder._cells}
     driver.press("Escape")
     assert "From best to worst" in driver.text()
     assert driver.session.done == 3

@@ -7,9 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-MAX_PIXELS = 200_000_000  # of the picture as decoded: 600 MB of RGB
+MAX_PIXELS = 200_000_000  # of the picture as decoded
+MAX_BYTES = 400 << 20  # that it takes in memory
+_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}  # of a pixel; in other modes four
+_BAND = 4_000_000  # pixels that are converted at once
 MAX_FILE_BYTES = 1 << 30
 # Others are never tried, whatever a file holds: an EPS, say, is a program that would be run.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -76,25 +79,52 @@ def _upright_rgb(image: Image.Image, min_side: int | None, max_pixels: int) -> I
         scale = 2 * min_side / min(width, height)
         if scale < 1:
             image.draft(image.mode, (round(width * scale), round(height * scale)))
-    if image.size[0] * image.size[1] > max_pixels:
+    pixels = image.size[0] * image.size[1]
+    factor = max(1, min(image.size) // (4 * min_side)) if min_side and pixels > 4 * _BAND else 1
+    taken = _BYTES.get(image.mode, 4) + (4 / factor**2 if min_side and image.mode != "RGB" else 0)
+    taken *= pixels * (2 if image.format == "WEBP" else 1)
+    if image.info.get("progressive"):  # all coefficients of a JPEG are kept, two bytes each
+        parts = [across * down for _, across, down, _ in getattr(image, "layer", ())] or [1]
+        taken += 2 * width * height * sum(parts) / max(parts)
+    if pixels > max_pixels or taken > MAX_BYTES:
         raise TooLarge(f"too large: {width} x {height} pixels")
     image.load()
-    return _to_rgb(ImageOps.exif_transpose(image))
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    image = _to_rgb(image, factor)
+    image.getexif()[ExifTags.Base.Orientation] = orientation
+    return ImageOps.exif_transpose(image)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, factor: int) -> Image.Image:
+    """RGB, its sides divided by a factor; band after band, since each conversion takes memory."""
+    if image.mode == "RGB" and factor == 1:
+        return image
+    width, height = image.size
+    rows = factor * max(1, _BAND // (width * factor))
+    bands = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
+    highest = 0.0
+    if image.mode in {"I", "F"}:  # how their values are meant, the largest tells
+        highest = max(np.nan_to_num(np.asarray(image.crop(band))).max() for band in bands)
+    result = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    for band in bands:
+        part = image if len(bands) == 1 else image.crop(band)
+        result.paste(_band_to_rgb(part, highest).reduce(factor), (0, band[1] // factor))
+    return result
+
+
+def _band_to_rgb(image: Image.Image, highest: float) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
-        return Image.fromarray(_eight_bit(image)).convert("RGB")
+        return Image.fromarray(_eight_bit(image, highest)).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+    return image.convert("RGB")
 
 
-def _eight_bit(image: Image.Image) -> np.ndarray:
+def _eight_bit(image: Image.Image, highest: float) -> np.ndarray:
     values: np.ndarray = np.nan_to_num(np.asarray(image).astype(np.float32))
-    if image.mode == "F" and values.max(initial=0) <= 1:
+    if image.mode == "F" and highest <= 1:
         values = values * 255  # floating-point images are stored as 0 … 1 or as 0 … 255
-    elif image.mode != "F" and (image.mode != "I" or values.max(initial=0) > 255):
+    elif image.mode != "F" and (image.mode != "I" or highest > 255):
         values = values / 257  # 65535 becomes 255
     return np.clip(np.round(values), 0, 255).astype(np.uint8)

@@ -235,3 +235,26 @@ def test_a_model_that_wants_absurd_images_is_refused(tmp_path, key):
     file.write_text(json.dumps(config | {"do_center_crop": True}))
     with pytest.raises(ModelError, match="1000000 pixels"):
         load_preprocessing(folder)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "name"),
+    [("RGBA", (10, 200, 30, 100), "a.png"), ("I;16", 30000, "a.png"), ("F", 0.5, "a.tif")],
+)
+def test_large_pictures_look_the_same_converted_band_after_band(
+    tmp_path, monkeypatch, mode, colour, name
+):
+    image = Image.new(mode, (90, 70), colour)
+    image.paste(0, (20, 10, 60, 40))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / name, exif=exif)
+    whole = np.asarray(open_image(tmp_path / name, min_side=3))
+    monkeypatch.setattr(decode, "_BAND", 300)
+    small = open_image(tmp_path / name, min_side=3)
+    assert (small.size, whole.shape) == ((14, 18), (90, 70, 3))
+    box = np.asarray(Image.fromarray(whole).reduce(5)).astype(int)
+    assert np.abs(np.asarray(small).astype(int) - box).max() <= 1
+    monkeypatch.setattr(decode, "MAX_BYTES", 90 * 70)
+    with pytest.raises(UnreadableImage, match="too large"):
+        open_image(tmp_path / name, min_side=3)

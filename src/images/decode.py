@@ -5,6 +5,7 @@ import io
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -20,6 +21,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 # Pillow's own limit looks at the size in the file's header; ours looks at what would really be
 # decoded, so that a 250-megapixel JPEG, read at an eighth of its size, is no problem.
 Image.MAX_IMAGE_PIXELS = None
+# Blocks of this size, unlike Pillow's own, go back to the system when a picture is done with.
+_core: Any = Image.core  # type: ignore[attr-defined]
+_core.set_block_size(64 << 20)
 
 with suppress(AttributeError, ImportError, OSError):  # where libtiff is a library of its own
     from PIL import _imaging
@@ -82,10 +86,11 @@ def _upright_rgb(image: Image.Image, min_side: int | None, max_pixels: int) -> I
     pixels = image.size[0] * image.size[1]
     factor = max(1, min(image.size) // (4 * min_side)) if min_side and pixels > 4 * _BAND else 1
     taken = _BYTES.get(image.mode, 4) + (4 / factor**2 if min_side and image.mode != "RGB" else 0)
-    taken *= pixels * (2 if image.format == "WEBP" else 1)
+    taken *= pixels * (3 if image.format == "WEBP" else 1)
     if image.info.get("progressive"):  # all coefficients of a JPEG are kept, two bytes each
         parts = [across * down for _, across, down, _ in getattr(image, "layer", ())] or [1]
-        taken += 2 * width * height * sum(parts) / max(parts)
+        pixels = width * height
+        taken += 2 * pixels * sum(parts) / max(parts)
     if pixels > max_pixels or taken > MAX_BYTES:
         raise TooLarge(f"too large: {width} x {height} pixels")
     image.load()

@@ -15,6 +15,7 @@ from typing import Any
 
 from src.errors import DataError
 
+_LARGEST = 1e15  # number in a JSON file
 _MODEL_FILES = ("model.safetensors", "ensemble.json", "model.onnx")
 
 
@@ -43,6 +44,30 @@ def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file as a whole, with line ends as they are in the text."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    OSError if it cannot be read; ValueError for anything else, also for what JSON allows and no
+    file of ours holds: numbers that are none or beyond all measure, and broken characters.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text, parse_int=_sane, parse_float=_sane, parse_constant=_sane)
+        json.dumps(content, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("too many brackets") from None
+    if not isinstance(content, dict):
+        raise ValueError("no JSON object")
+    return content
+
+
+def _sane(number: str) -> float:
+    value = float(number)
+    if not abs(value) <= _LARGEST:
+        raise ValueError(f"a number of {number[:20]}")
+    return int(number) if number.lstrip("-").isdigit() else value
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
@@ -130,6 +155,6 @@ def evaluation_folder(model: Path, images: Path, save_model: Path | None) -> Pat
 def _measured_images(folder: Path) -> object:
     """The image folder that the figures in a folder are of; None if they do not say."""
     try:
-        return json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("images")
-    except (OSError, ValueError, AttributeError):
+        return read_json(folder / "metrics.json").get("images")
+    except (OSError, ValueError):
         return None

@@ -11,6 +11,7 @@ from typing import Any
 
 from src.dataset.trained_on import FILE_NAME as TRAINED_ON
 from src.errors import DataError, ModelError
+from src.files import read_json
 from src.images.processors import FILE_NAME as PROCESSOR
 from src.images.processors import timm_processor
 
@@ -79,27 +80,27 @@ def save_classifier(
 def read_record(folder: Path) -> dict[str, Any]:
     """What `save_classifier` noted; empty if other weights are beside it."""
     try:
-        record = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(_RECORD)
-    except (OSError, ValueError, AttributeError):
+        record = read_json(folder / "config.json").get(_RECORD)
+    except (OSError, ValueError):
         return {}
-    if not isinstance(record, dict) or not {"head", "weights"} <= record.keys():
+    if not isinstance(record, dict) or not isinstance(record.get("head"), str):
         return {}
-    return record if record["weights"] == _digest(folder) else {}
+    return record if record.get("weights") == _digest(folder) else {}
 
 
 def read_classes(folder: Path) -> list[str]:
     """The classes of a saved classifier, in the order of its outputs."""
     file = folder / CATEGORIES
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_json(folder / "config.json")
         named = config.get("id2label") or dict(enumerate(config["label_names"]))  # so in timm's
         labels = [str(named[index]) for index in sorted(named, key=int)]
-        ours = json.loads(file.read_text("utf-8"))["categories"] if file.is_file() else labels
+        ours = list(map(str, read_json(file)["categories"])) if file.is_file() else labels
     except OSError:
         raise ModelError(f"there is no classifier in {str(folder)!r}: correct load_model") from None
     except (ValueError, KeyError, AttributeError, TypeError):
         raise ModelError(f"{folder}: config.json or {CATEGORIES} is damaged") from None
-    if list(map(str, ours)) != labels:
+    if ours != labels:
         raise ModelError(f"{file} and config.json name other categories: the model is damaged")
     return labels
 

@@ -34,15 +34,17 @@ def load_preprocessing(folder: Path) -> Preprocessing:
     try:
         loader: Any = transformers.AutoImageProcessor
         processor = loader.from_pretrained(folder, backend="pil", trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except Exception as error:  # what is damaged makes transformers raise whatever comes up
         raise ModelError(
             f"the image processor in {folder} cannot be loaded: {first_line(error)}"
         ) from None
     try:
         preprocessing = _translate(processor)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{folder / FILE_NAME} cannot be followed: {error}") from None
-    if not _agrees(preprocessing, processor):
+        agrees = _agrees(preprocessing, processor)
+    except Exception as error:
+        text = f"{folder / FILE_NAME} cannot be followed: {first_line(error)}"
+        raise ModelError(text) from None
+    if not agrees:
         raise ModelError(
             f"{folder}: {type(processor).__name__} does more than resize, crop and normalise, "
             "and is not supported: choose another model"
@@ -55,7 +57,7 @@ def is_timm(folder: Path) -> bool:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return "architecture" in config and isinstance(config["pretrained_cfg"], dict)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 

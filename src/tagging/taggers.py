@@ -19,7 +19,7 @@ from src.errors import ModelError
 from src.features.extractor import PixelExtractor
 from src.features.hub import folder_identity
 from src.features.onnx_extractor import OnnxNetwork
-from src.files import write_text
+from src.files import read_json, write_text
 from src.images.preprocess import Preprocessing
 from src.tagging import selected_tags
 from src.tagging.selected_tags import SelectedTag, read_selected_tags
@@ -134,7 +134,7 @@ def members(folder: Path) -> list[Path]:
     if not file.is_file():
         return [folder]
     try:
-        names = json.loads(file.read_text(encoding="utf-8"))["models"]
+        names = read_json(file)["models"]
         folders = [folder / str(name) for name in names]
         if not folders:
             raise ValueError

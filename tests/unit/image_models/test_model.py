@@ -73,22 +73,6 @@ def test_a_model_without_one_linear_head_is_refused(tmp_path):
         find_head(model, preprocessing, "two heads")
 
 
-@pytest.mark.parametrize("damage", ["no folder", "no image model", "no config"])
-def test_what_is_no_image_classifier_is_one_clear_line(tmp_path, damage):
-    folder = tiny_models.vit(tmp_path / "model", 3)
-    preprocessing = load_preprocessing(folder)
-    if damage == "no image model":
-        transformers.BertConfig(num_hidden_layers=1).save_pretrained(folder)
-    elif damage == "no config":
-        (folder / "config.json").write_text("{", encoding="utf-8")
-    else:
-        folder = tmp_path / "nowhere"
-    with pytest.raises(ModelError) as caught:
-        load_classifier(folder, ["a", "b"], preprocessing, name="tiny")
-    assert "tiny" in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_saved_model_gives_in_a_plain_pipeline_what_we_say(tmp_path, architecture):
     folder = architecture(tmp_path / "base", 4)

@@ -11,7 +11,8 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from src.script import command, run
+from src.script import run
+from src.settings.aesthetic_training import AestheticTraining
 from src.settings.rating import ABScorer
 
 if TYPE_CHECKING:
@@ -49,10 +50,9 @@ def main(settings: ABScorer) -> None:
         rate(database, height=settings.ab_scorer_size, report=print, behind=behind)
         statistics = database.statistics()
     print(statistics.report())
-    folder = {"top_level_image_directory": directory}
     print(f"\nSaved in {directory / 'score.json'}.")
-    print(f"To continue rating: {command('aesthetic_ab_scorer', **folder)}")
-    print(f"Next: {command('aesthetic_predictor_training', **folder)}")
+    print(f"To continue rating: {settings.command()}")
+    print(f"Next: {settings.command(AestheticTraining)}")
 
 
 def use_features(

@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.script import command, run
+from src.script import run
 from src.settings.aesthetic_training import AestheticTraining
+from src.settings.rating import ABScorer
+from src.settings.use_models import ScoreImages
 
 if TYPE_CHECKING:
     from src.aesthetic.lineage import Ancestor, Start
@@ -63,8 +65,7 @@ def measure(settings: AestheticTraining) -> None:
     model = Ancestor.load(path)
     data = load(settings, holder, reopen_extractors(model.predictor, device=settings.device))
     seen = model.seen(data) | data.seen_by_features
-    images = Path(settings.top_level_image_directory)
-    folder = evaluation_folder(path, images, settings.chosen_folder)
+    folder = evaluation_folder(path, holder.directory, settings.chosen_folder)
     data = replace(data, seen=seen, test=~seen)
     choices, scores = read_choice_data(data), model.predictor.predict(data.features)
     foretold = foretell_by(choices, scores, ~seen) if choices else None
@@ -156,11 +157,11 @@ def publish(
         logger.info(note)
     print(results.table)
     print(f"Saved {'the model and ' if settings.trains else ''}the report: {page}")
-    images = settings.top_level_image_directory
-    if results.useful:
-        print("Next:", command("score_images", load_model=model, top_level_image_directory=images))
-    else:
-        print("Next: rate more images and train again; this model is no better than a coin so far.")
+    following = settings.command(ScoreImages, load_model=model)
+    if not results.useful:
+        print("This model is no better than a coin so far: give it more images, and train again.")
+        following = settings.command(None if data.binary else ABScorer)
+    print(f"Next: {following}")
     if "spotlight" in settings.mode:
         aesthetic_report.browse(results, data.features)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from src.script import command, run
-from src.settings.rating import ScoreFromModel
+from src.script import run
+from src.settings.rating import ABScorer, ScoreFromModel
 
 if TYPE_CHECKING:
     from src.rating.session import RatingDatabase
@@ -50,14 +50,13 @@ def main(settings: ScoreFromModel) -> None:
     if not filled:
         print("\nEvery image is rated already: nothing was written.")
     elif settings.dry_run:
-        print(
-            "\nThis was a dry run, nothing was written. Next: the same command with --dry_run=False"
-        )
+        print("\nThis was a dry run: nothing was written.")
+        print(f"Next: {settings.command(dry_run=False)}")
     else:
         print(
             f"\nSaved in {directory / 'score.json'}. To correct these guesses by your own choices:"
         )
-        print(f"Next: {command('aesthetic_ab_scorer', top_level_image_directory=directory)}")
+        print(f"Next: {settings.command(ABScorer)}")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 from src.errors import DataError, SettingsError
 from src.script import run
 from src.settings.use_models import ClassifyImages
+from src.text import counted
 
 
 def main(settings: ClassifyImages) -> None:
@@ -30,7 +31,7 @@ def main(settings: ClassifyImages) -> None:
     classifier = open_classifier(settings.load_model, device=settings.device)
     _check_category(settings.rank_by, classifier.classes)
     paths, probabilities = _predict(settings, classifier, into)
-    _write_table(settings, paths, probabilities, classifier.classes)
+    table = _write_table(settings, paths, probabilities, classifier.classes)
     best = probabilities.argmax(axis=1)
     sure = probabilities.max(axis=1) >= settings.minimum
     chosen = [
@@ -38,12 +39,15 @@ def main(settings: ClassifyImages) -> None:
         for path, index, enough in zip(paths, best, sure, strict=True)
         if enough
     ]
-    for name, count in Counter(category for _, category in chosen).most_common(20):
-        print(f"{count:7} {name}")
+    for name, images in Counter(category for _, category in chosen).most_common(20):
+        print(f"{images:7} {name}")
     if len(chosen) < len(best):
         print(f"{len(best) - len(chosen):7} below the minimum probability")
     if settings.action != "table" and into is not None:
         _sort(settings, chosen, into)
+    else:
+        print("To copy the images into a folder for each category (or move, link):")
+        print("Next:", settings.command(action="copy", into=table.with_name("sorted")))
 
 
 def _predict(settings: ClassifyImages, classifier: Any, into: Path | None) -> Any:
@@ -66,13 +70,18 @@ def _predict(settings: ClassifyImages, classifier: Any, into: Path | None) -> An
 
 def _write_table(
     settings: ClassifyImages, paths: list[str], probabilities: Any, classes: tuple[str, ...]
-) -> None:
+) -> Path:
     from src.classifier.results import classification_table
-    from src.files import write_text
+    from src.files import output_folder, write_text
 
     table = classification_table(paths, probabilities, classes, settings.rank_by)
-    write_text(Path(settings.table), table)
-    print(f"{len(paths)} images classified; the table is {settings.table}")
+    file = Path(settings.table)
+    if settings.table == "classified.csv":  # the default: a folder for each image folder
+        folder = output_folder("classified", "classified", settings.top_level_image_directory)
+        file = folder / file
+    write_text(file, table)
+    print(f"{counted(len(paths), 'image')} classified; the table is {file}")
+    return file
 
 
 def _sort(settings: ClassifyImages, chosen: list[tuple[str, str]], into: Path) -> None:
@@ -82,8 +91,7 @@ def _sort(settings: ClassifyImages, chosen: list[tuple[str, str]], into: Path) -
     action: Any = settings.action
     targets = {path: f"{folder_name(category)}/{Path(path).name}" for path, category in chosen}
     plan = place(Path(settings.top_level_image_directory), targets, into, action)
-    dry_run = settings.dry_run
-    carry_out(plan, settings.script, action, into, dry_run=dry_run)
+    carry_out(plan, settings, action, into)
 
 
 def _check_category(name: str, classes: tuple[str, ...]) -> None:

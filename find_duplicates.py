@@ -4,17 +4,19 @@ import sys
 from pathlib import Path
 
 from src.script import run
-from src.settings.housekeeping import FindDuplicates
+from src.settings.housekeeping import FindDuplicates, PruneFeatures
+from src.text import counted
 
 
 def main(settings: FindDuplicates) -> None:
     """Look, write the table and the page, and say what was found."""
     from src.dataset.duplicates import are_identical, labels_conflict
-    from src.files import write_csv
+    from src.files import output_folder, write_csv
     from src.reports.duplicates_report import write_duplicates
     from src.scoring.find_duplicates import find_duplicates, rows
 
-    directory, output = Path(settings.top_level_image_directory), Path(settings.output)
+    directory = Path(settings.top_level_image_directory)
+    output = output_folder(settings.output, "duplicates", settings.top_level_image_directory)
     found = find_duplicates(
         directory,
         keep=settings.keep_folders,
@@ -27,16 +29,17 @@ def main(settings: FindDuplicates) -> None:
     exact = sum(map(are_identical, found.groups))
     conflicts = [group for group in found.groups if labels_conflict(group)]
     print(
-        f"{found.images:,} images: {exact:,} groups of identical ones, "
+        f"{counted(found.images, 'image')}: {counted(exact, 'group')} of identical ones, "
         f"{len(found.groups) - exact:,} of similar images, {len(found.unreadable):,} "
         "unreadable"
     )
     if conflicts:
-        print(f"{len(conflicts):,} groups hold both kept and deleted images:")
+        print(f"With both kept and deleted images: {counted(len(conflicts), 'group')}:")
         for group in conflicts[:10]:
             print("  " + " = ".join(image.path for image in group[:4]))
     print(f"Table: {output / 'duplicates.csv'}\nPage: {output / 'duplicates.html'}")
-    print("Next: open the page, then delete the copies you do not need; this program never does")
+    print("Look at the page and delete the copies that you do not need; this program never does.")
+    print(f"Next: {settings.command(PruneFeatures)}")
 
 
 if __name__ == "__main__":

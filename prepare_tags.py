@@ -10,12 +10,14 @@ from src.file_changes.changes import Folders
 from src.file_changes.plan import Plan
 from src.images import ImageFile, scan_images
 from src.script import run
+from src.settings.classifier import ClassifierTraining
 from src.settings.housekeeping import PrepareTags
 from src.tagging.dotenv import write_arguments
 from src.tagging.prepare import check_images, plan_tags
 from src.tagging.selected_tags import select_tags, write_selected_tags
 from src.tagging.sources import read_sidecars
 from src.tagging.tag_files import tag_changes
+from src.text import command, counted, first_of
 
 SHOWN = 20
 
@@ -39,14 +41,14 @@ def prepare(settings: PrepareTags) -> None:
     if settings.tags_to_write or settings.tags_from_folders:
         plan = plan_tags([image.path for image in images], settings)
         print(
-            f"{len(images)} images: {len(plan.changes)} tag files to write, {len(plan.kept)} are "
-            f"there and kept, {len(plan.untagged)} images have no tag to write"
+            f"{counted(len(images), 'image')}: {counted(len(plan.changes), 'tag file')} to write, "
+            f"{len(plan.kept):,} there and kept, {len(plan.untagged):,} without a tag to write"
         )
         if settings.dry_run:
             show("would write", [f"{file}: {', '.join(t)}" for file, t in plan.changes.items()])
         changes = tag_changes(directory, plan.changes, settings)
         to_write = Plan(Folders(directory, directory), changes)
-        carry_out(to_write, settings.script, "tags", directory, dry_run=settings.dry_run)
+        carry_out(to_write, settings, "tags", directory)
     report(settings, directory, images)
 
 
@@ -55,7 +57,8 @@ def report(settings: PrepareTags, directory: Path, images: Sequence[ImageFile]) 
     source = read_sidecars(directory, [image.path for image in images], settings)
     unreadable, copies = check_images(directory, images)
     tags = select_tags(source.tags.values())
-    print(f"{len(images)} images, {len(source.tags)} with a tag file, {len(tags)} tags")
+    with_tags = f"{len(source.tags):,} with a tag file, {counted(len(tags), 'tag')}"
+    print(f"{counted(len(images), 'image')}, {with_tags}")
     show("tag", [f"{tag.count:>7}  {tag.name}" for tag in tags])
     for note in source.notes:
         print(note)
@@ -66,24 +69,19 @@ def report(settings: PrepareTags, directory: Path, images: Sequence[ImageFile]) 
         write_selected_tags(file, tags)
         print(f"The tags are listed in {file}")
     if tags:
-        print(
-            "Next: python run.py custom_classifier_training --label_source=tags "
-            f"--top_level_image_directory={directory}"
-        )
+        print(f"Next: {settings.command(ClassifierTraining, label_source='tags')}")
 
 
 def convert(file: Path) -> None:
     """A .env of multitag-trainer becomes an arguments file here."""
     out = write_arguments(file, Path("arguments_from_env.py"))
-    print(f"Wrote {out}. Next: python run.py custom_classifier_training --arguments={out}")
+    print(f"Wrote {out}.\nNext: {command('custom_classifier_training', arguments=out)}")
 
 
 def show(what: str, lines: Sequence[str]) -> None:
     """The first lines of a list, and how many more there are."""
-    for line in lines[:SHOWN]:
-        print(f"  {what}: {line}")
-    if len(lines) > SHOWN:
-        print(f"  ... and {len(lines) - SHOWN} more")
+    for line in first_of([f"  {what}: {line}" for line in lines], SHOWN):
+        print(line)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from src.script import run
 from src.settings.housekeeping import PruneFeatures
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -18,10 +19,10 @@ def main(settings: PruneFeatures) -> None:
     directory = Path(settings.top_level_image_directory)
     with open_store(directory, settings.feature_store) as store:
         counts = store.prune(scan_images(directory))
-        print(
-            f"{store.file}: removed the entries of {counts['files']} missing files and "
-            f"{counts['features']} feature vectors; {counts['bytes'] / 1e6:.1f} MB freed."
-        )
+        files = counted(counts["files"], "missing file")
+        vectors = counted(counts["features"], "feature vector")
+        freed = f"{counts['bytes'] / 1e6:.1f} MB freed"
+        print(f"{store.file}: removed the entries of {files}, and {vectors}; {freed}.")
 
 
 if __name__ == "__main__":

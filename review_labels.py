@@ -9,6 +9,8 @@ from src.errors import SettingsError
 from src.file_changes.apply import carry_out, undo
 from src.file_changes.plan import Plan
 from src.script import run
+from src.settings.aesthetic_training import AestheticTraining
+from src.settings.classifier import ClassifierTraining
 from src.settings.housekeeping import ReviewLabels
 
 
@@ -31,12 +33,10 @@ def main(settings: ReviewLabels) -> None:
         or (at_least and not suspect.decision and suspect.surprise >= at_least)
     ]
     if not wrong:
-        print(f"None of the {len(suspects):,} labels in {decisions} has to change")
+        print(f"No label in {decisions} has to change ({len(suspects):,} were looked at)")
         return
-    undo_folder, dry_run = decisions.resolve().parent, settings.dry_run
-    plan = corrections(settings, wrong)
-    if carry_out(plan, settings.script, "labels", undo_folder, dry_run=dry_run):
-        print("Next: train again; see --help of the script that trained the model")
+    if carry_out(corrections(settings, wrong), settings, "labels", decisions.resolve().parent):
+        print(f"Next: {train_again(settings, wrong[0].kind, decisions.parent)}")
 
 
 def corrections(settings: ReviewLabels, wrong: Sequence[SuspectedLabel]) -> Plan:
@@ -56,6 +56,16 @@ def corrections(settings: ReviewLabels, wrong: Sequence[SuspectedLabel]) -> Plan
         return relabel_wrong(directory, paths, settings.table)
     folders = other_folders(directory, paths, settings.keep_folders, settings.delete_folders)
     return move_to_folders(directory, folders)
+
+
+def train_again(settings: ReviewLabels, kind: str, folder: Path) -> str:
+    """The command that trains on the corrected labels; the list may lie in the model's folder."""
+    model = {"save_model": folder} if (folder / "metrics.json").is_file() else {}
+    if kind == "keep_delete":
+        table = {"use_score_file": settings.table} if settings.table else {}
+        return settings.command(AestheticTraining, loss_model="bce", **table, **model)
+    source = "tags" if kind == "tag" else "folders"
+    return settings.command(ClassifierTraining, label_source=source, **model)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.script import command, run
+from src.files import output_folder
+from src.script import run
 from src.settings.use_models import ScoreImages
 
 if TYPE_CHECKING:
@@ -22,14 +23,13 @@ def main(settings: ScoreImages) -> None:
         export(settings)
         return
     scored = score(settings)
-    output = Path(settings.output)
+    output = output_of(settings)
     write(settings, scored, output)
-    if settings.action == "table":
-        folder = {"top_level_image_directory": settings.top_level_image_directory}
-        stars = command("score_images", load_model=settings.load_model, **folder, action="xmp")
-        print(f"Next, for stars in photo programs (or touch, copy, move, link): {stars}")
-    else:
+    if settings.action != "table":
         act(settings, scored, output)
+    elif "://" not in settings.top_level_image_directory:
+        print("To put stars beside the images, for photo programs (or touch, copy, move, link):")
+        print(f"Next: {settings.command(action='xmp')}")
 
 
 def score(settings: ScoreImages) -> "Scored":
@@ -95,8 +95,7 @@ def act(settings: ScoreImages, scored: "Scored", output: Path) -> None:
         into=Path(settings.into),
         naming=settings.xmp_naming,
     )
-    script, dry_run = settings.script, settings.dry_run
-    if carry_out(plan, script, action, output, dry_run=dry_run) and action == "touch":
+    if carry_out(plan, settings, action, output) and action == "touch":
         remember_times(scored, store_folder(settings))
 
 
@@ -108,13 +107,19 @@ def export(settings: ScoreImages) -> None:
     folder = Path(settings.export)
     difference = export_light(*open_model(settings.load_model, settings.device), folder)
     print(f"Light copy: {folder} (features differ by {difference:.1g} of their spread)")
-    print(f"Next: without torch, python score_images.py --load_model={folder}")
+    print("It runs without torch, where only requirements-inference.txt is installed.")
+    print(f"Next: {settings.command(ScoreImages, load_model=folder)}")
 
 
 def store_folder(settings: ScoreImages) -> str:
     """Where features are kept; "": beside the images, which an object store has no place for."""
-    elsewhere = settings.output if "://" in settings.top_level_image_directory else ""
+    elsewhere = str(output_of(settings)) if "://" in settings.top_level_image_directory else ""
     return settings.feature_store or elsewhere
+
+
+def output_of(settings: ScoreImages) -> Path:
+    """The folder that results go to."""
+    return output_folder(settings.output, "scored", settings.top_level_image_directory)
 
 
 if __name__ == "__main__":

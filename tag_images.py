@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from src.errors import DataError, ModelError
 from src.script import run
+from src.settings.housekeeping import PrepareTags
 from src.settings.use_models import TagImages
+from src.text import counted
 
 if TYPE_CHECKING:
     from src.tagging.taggers import Tagger
@@ -25,7 +27,7 @@ def main(settings: TagImages) -> None:
     if settings.action == "list":
         show_tags(folder)
     elif settings.action == "export":
-        export(folder)
+        export(settings)
     elif settings.action == "serve":
         from src.tagging.server.app import serve
 
@@ -57,16 +59,18 @@ def tag(settings: TagImages) -> None:
         tagger.tags, listed, read_tags(black, TagFiles()) if settings.blacklist else []
     )
     if listed:
-        print(f"Only the {int(allowed.sum())} tags of {white} that the model knows are given.")
+        print(f"Given are only those tags of {white} that the model knows ({allowed.sum():,}).")
     thresholds = tagger.thresholds.of(tagger.tags, settings.threshold_scope)
     if settings.threshold:
         thresholds = np.full(len(tagger.tags), settings.threshold)
     done = tag_images(images, tagger, TagChoice(thresholds, allowed, settings.top_k), settings)
     if settings.dry_run:
-        print("Nothing was changed: this was a dry run. Next: the same with --dry_run=False")
+        print("Nothing was changed: this was a dry run.")
+        print(f"Next: {settings.command(dry_run=False)}")
         return
     print(
-        f"{done.written} tag files written in {directory}; {done.skipped} images left as they are"
+        f"{counted(done.written, 'tag file')} written in {directory}; "
+        f"{counted(done.skipped, 'image')} skipped"
     )
     if done.undo_file is not None:
         print(undo_line("tag_images", done.undo_file))
@@ -74,7 +78,7 @@ def tag(settings: TagImages) -> None:
         print(f"  cannot be read: {image}: {why}")
     if settings.probabilities:
         print(f"Probabilities: {settings.probabilities}")
-    print(f"Next: python run.py prepare_tags --top_level_image_directory={directory}")
+    print(f"Next: {settings.command(PrepareTags)}")
 
 
 def open_model(settings: TagImages) -> "Tagger":
@@ -94,12 +98,15 @@ def show_tags(folder: Path) -> None:
         print(f"{known.count:>8}  {category_name(known.category):<10}  {known.name}")
 
 
-def export(folder: Path) -> None:
+def export(settings: TagImages) -> None:
     """Write model.onnx."""
     from src.image_models.export_onnx import export_onnx
+    from src.tagging.selected_tags import FILE_NAME
 
+    folder = Path(settings.load_model)
     print(export_onnx(folder))
-    print(f"Use it: python run.py tag_images --load_model={folder} --backend=onnx")
+    if (folder / FILE_NAME).is_file():  # not a classifier
+        print("Next:", settings.command(TagImages, load_model=folder, backend="onnx"))
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Head]] = {
     "ridge": lambda x, y: fit_head("ridge", x, y),
     "kernel": lambda x, y: fit_head("kernel", x, y),
     "networks": lambda x, y: fit_networks(TrainingSet.of(x, y)).head,
-    "auto": lambda x, y: fit_auto(x, y, networks=True).head,
+    "auto": lambda x, y: fit_auto(TrainingSet.of(x, y), networks=True).head,
 }
 
 
@@ -204,8 +204,10 @@ def speed_rows() -> Iterator[Row]:
     """`auto` as a whole process, and training steps."""
     program = (
         "import numpy as np; from src.aesthetic.select import fit_auto;"
+        "from src.aesthetic.heads.training_set import TrainingSet;"
         "r = np.random.default_rng(0); x = r.normal(size=(1000, 1280));"
-        "fit_auto(x, x[:, :50].sum(axis=1) + r.normal(size=1000), networks=True)"
+        "y = x[:, :50].sum(axis=1) + r.normal(size=1000);"
+        "fit_auto(TrainingSet.of(x, y), networks=True)"
     )
     start = time.perf_counter()
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -1,5 +1,8 @@
 """The errors that a user can cause and mend; anything else is a fault of the program."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(Exception):
     """Something the user can put right; one line says what, where and what to do.
@@ -30,16 +33,17 @@ class MissingExtra(UserError):
         )
 
 
-def counted(number: int, noun: str) -> str:
-    """As in "1 image" and "1,200 images"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def first_line(error: Exception) -> str:
     """The first line of what another library's error says, or its name; 300 letters at most."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def first_of(lines: list[str], most: int) -> list[str]:
-    """The first lines, and how many more there are."""
-    return [*lines[:most], *([f"  ... and {len(lines) - most:,} more"] * (len(lines) > most))]
+@contextmanager
+def loading(what: str) -> Iterator[None]:
+    """Whatever other libraries raise over a damaged model becomes a ModelError of one line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{what} cannot be loaded: {first_line(error)}") from None

@@ -1,22 +1,31 @@
 """Reading tables, writing files so that nothing is ever half written, and where to write them."""
 
 import csv
+import glob
 import hashlib
 import io
 import json
+import logging
 import os
+import re
 import secrets
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from src.errors import DataError
 
+logger = logging.getLogger(__name__)
+
 _LARGEST = 1e15  # number in a JSON file
 _MODEL_FILES = ("model.safetensors", "ensemble.json", "model.onnx")
+_ABANDONED = 60  # seconds after which nobody writes a temporary file any more
+_FORMULA = re.compile(r"[=+\-@\t\r](?![\d.]*(e[+-]?\d+)?$)", re.IGNORECASE)  # but numbers are none
+_SOURCE = "image_folder.txt"  # in a folder of results: the images that they are for
 
 
 @contextmanager
@@ -29,6 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clean_up(path)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -38,6 +48,14 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _clean_up(path: Path) -> None:
+    """Remove what killed runs left that were writing a file."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                left.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -71,9 +89,12 @@ def _sane(number: str) -> float:
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """Rows as CSV, their heading first."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    """Rows as CSV, their heading first; a cell that a spreadsheet would compute gets a quote."""
+    text, formula = io.StringIO(), _FORMULA.match
+    csv.writer(text, lineterminator="\n").writerows(
+        [f"'{cell}" if isinstance(cell, str) and formula(cell) else cell for cell in row]
+        for row in rows
+    )
     return text.getvalue()
 
 
@@ -82,7 +103,7 @@ def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
 
 
 def read_csv(path: Path, *needed: str) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file as column -> cell, each with its line number.
+    """The rows of a CSV file as column -> cell, each with its line number; see `csv_text`.
 
     A DataError says where the file cannot be read, or lacks one of the columns that are needed.
     """
@@ -92,11 +113,20 @@ def read_csv(path: Path, *needed: str) -> list[tuple[int, dict[str, str]]]:
             lacking = set(needed) - set(rows.fieldnames or ())
             if lacking:
                 raise DataError(f"{path.name}: the first line lacks {', '.join(sorted(lacking))}")
-            return [(rows.line_num, row) for row in rows]
+            return [
+                (rows.line_num, {name: _unquoted(cell) for name, cell in row.items()})
+                for row in rows
+            ]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is not a CSV file in UTF-8: {error}") from None
+
+
+def _unquoted(cell: Any) -> Any:
+    """A cell as it was before `csv_text`; those beyond the heading are a list."""
+    is_quoted = isinstance(cell, str) and cell[:1] == "'" and _FORMULA.match(cell[1:])
+    return cell[1:] if is_quoted else cell
 
 
 def rows_of(columns: Mapping[str, Any]) -> list[list[object]]:
@@ -132,12 +162,26 @@ def user_cache(folder: Path) -> Path:
     return root / "image-taste" / f"{folder.resolve().name}-{digest}"
 
 
+def output_folder(given: str, shipped: str, images: str) -> Path:
+    """Where a script's results go: the folder that is given, which is made.
+
+    The folder that is the default, `shipped`, gets one inside it for each image folder.
+    """
+    source = images if "://" in images else str(Path(images).resolve())
+    folder = Path(given)
+    if given == shipped:
+        folder = _free_for(folder / (PurePath(source).name or "images"), source)
+    elif _results_of(folder) not in (None, source):
+        logger.warning("%s held results for %s; they are replaced.", folder, _results_of(folder))
+    write_text(folder / _SOURCE, source)
+    return folder
+
+
 def evaluation_folder(model: Path, images: Path, save_model: Path | None) -> Path:
     """Where the results of evaluating a model go: never over the figures of any model's training.
 
     That is `save_model` if it names another folder that holds no model, and otherwise a folder
-    inside the model's own that is named after the image folder. A second image folder of that
-    name gets another, as far as `metrics.json` says there which images it is of.
+    inside the model's own for each image folder.
     """
     if save_model is not None:
         holds_model = any((save_model / name).is_file() for name in _MODEL_FILES)
@@ -145,16 +189,21 @@ def evaluation_folder(model: Path, images: Path, save_model: Path | None) -> Pat
             return save_model
     resolved = images.resolve()
     folder = model if model.is_dir() else model.parent
-    folder /= f"evaluation-{resolved.name or 'images'}"
-    if _measured_images(folder) not in (None, str(resolved)):
-        digest = hashlib.sha256(str(resolved).encode("utf-8", "surrogateescape")).hexdigest()[:8]
-        folder = folder.with_name(f"{folder.name}-{digest}")
-    return folder
+    return _free_for(folder / f"evaluation-{resolved.name or 'images'}", str(resolved))
 
 
-def _measured_images(folder: Path) -> object:
-    """The image folder that the figures in a folder are of; None if they do not say."""
-    try:
+def _free_for(folder: Path, source: str) -> Path:
+    """This folder, or one beside it where it holds results for another image folder."""
+    if _results_of(folder) in (None, source):
+        return folder
+    digest = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return folder.with_name(f"{folder.name}-{digest}")
+
+
+def _results_of(folder: Path) -> object:
+    """The image folder that the results in a folder are for; None if they do not say."""
+    with suppress(OSError, ValueError):
+        return (folder / _SOURCE).read_text(encoding="utf-8")
+    with suppress(OSError, ValueError):
         return read_json(folder / "metrics.json").get("images")
-    except (OSError, ValueError):
-        return None
+    return None

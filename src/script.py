@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,7 +33,8 @@ def exit_code(main: Callable[[S], None], kind: type[S], script: str, words: Sequ
     """
     _set_up_output()
     try:
-        arguments, rest, asked = Path(script).with_name("arguments.py"), list[str](), set[str]()
+        arguments = beside = Path(script).with_name("arguments.py")
+        rest, asked = list[str](), set[str]()
         for word in words:
             if word.startswith("--arguments="):
                 arguments = Path(word.partition("=")[2])
@@ -46,6 +46,8 @@ def exit_code(main: Callable[[S], None], kind: type[S], script: str, words: Sequ
             print(help_text(kind, arguments, rest, everything="--all" in asked), flush=True)
             return EXIT_OK
         settings = load_settings(kind, arguments, rest)
+        if arguments != beside:
+            settings._words["arguments"] = str(arguments)
         check_images(settings)
         main(settings)
         sys.stdout.flush()
@@ -58,12 +60,6 @@ def exit_code(main: Callable[[S], None], kind: type[S], script: str, words: Sequ
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_OK
-
-
-def command(script: str, **settings: object) -> str:
-    """A line to paste into a shell that starts a script with these settings."""
-    words = [f"--{key}={value}" for key, value in settings.items()]
-    return shlex.join(["python", "run.py", script, *words])
 
 
 def _set_up_output() -> None:

@@ -70,11 +70,10 @@ function luminance(colour) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 function behind(element) {
-  for (let e = element; e; e = e.parentElement) {
-    const colour = numbers(getComputedStyle(e).backgroundColor);
-    if (colour.length === 3 || colour[3] > 0) return colour;
-  }
-  return [255, 255, 255];
+  const [r, g, b, alpha = 1] = numbers(getComputedStyle(element).backgroundColor);
+  if (alpha === 1) return [r, g, b];
+  const below = element.parentElement ? behind(element.parentElement) : [255, 255, 255];
+  return below.map((under, i) => alpha * [r, g, b][i] + (1 - alpha) * under);
 }
 const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 for (let node; node = texts.nextNode();) {

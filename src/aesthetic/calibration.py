@@ -1,12 +1,13 @@
 """From a score to the probability that a person keeps the image."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from src.aesthetic.heads.base import FloatArray, take_value
+from src.aesthetic.heads.base import FloatArray, take_number
 from src.errors import ModelError
 
 
@@ -21,7 +22,6 @@ class Calibration:
     offset: float
 
     def __call__(self, scores: ArrayLike) -> FloatArray:
-        """Probabilities (n,) of scores (n,)."""
         logits = self.slope * np.asarray(scores, dtype=np.float64) + self.offset
         return 0.5 * (1 + np.tanh(0.5 * logits))  # the logistic function, without overflow
 
@@ -56,14 +56,7 @@ class Calibration:
             return cls(0.0, float(np.log(proportion / (1 - proportion))))
         return cls(slope, offset - slope * centre)
 
-    def to_json(self) -> dict[str, float]:
-        """JSON values for `from_json`."""
-        return asdict(self)
-
     @classmethod
-    def from_json(cls, entry: dict[str, Any]) -> Self:
-        """The inverse of `to_json`; a ModelError if a number is missing or not finite."""
-        calibration = cls(take_value(entry, "slope", float), take_value(entry, "offset", float))
-        if not np.isfinite([calibration.slope, calibration.offset]).all():
-            raise ModelError("the calibration of the model file is impossible: it is damaged")
-        return calibration
+    def restore(cls, entry: Mapping[str, Any]) -> Self:
+        """From the fields in a model file; a ModelError if they are damaged."""
+        return cls(take_number(entry, "slope"), take_number(entry, "offset"))

@@ -27,8 +27,6 @@ FEWEST = 30
 
 @dataclass(frozen=True)
 class ChoiceData:
-    """The choices behind the scores of a folder."""
-
     answers: Sequence[Answer]  # in the order given; images without a score now come after all rows
     kinds: Sequence[str]  # why each pair was shown
     # What turns choices into scores, as the window did, without a model's initial scores.
@@ -37,10 +35,7 @@ class ChoiceData:
 
 
 def training_choices(directory: Path, paths: Sequence[str], train: np.ndarray) -> Choices | None:
-    """The choices between two training images, (n,) bool; None if the folder has no choice log.
-
-    A choice that shows a test image is left out, so that the test stays honest.
-    """
+    """The choices between two training images, (n,) bool; None without a choice log."""
     if not (directory / NAME).is_file():
         return None
     row = {path: index for index, path in enumerate(paths) if train[index]}

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.aesthetic.heads import fit_head
-from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.training_set import TrainingSet, assign_folds
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.evaluation.verdicts import CurvePoint
@@ -31,7 +30,7 @@ def learning_curve(data: TrainingSet, method: str = "ridge") -> list[CurvePoint]
         parts = [
             rng.choice(np.flatnonzero(fold != k), size=size, replace=False) for k in range(_FOLDS)
         ]
-        found = _accuracies(data.features, data.scores, parts, fold, method)
+        found = _accuracies(data, parts, fold, method)
         if found:
             error = float(np.std(found) / np.sqrt(len(found)))
             curve.append(CurvePoint(int(size), float(np.mean(found)), error))
@@ -46,31 +45,27 @@ def part_accuracies(
     By name of a part, such as one extractor's columns: AB with this part alone, and AB with all
     but this part (None if there is no other).
     """
-    x, fold = data.features, assign_folds(data.groups, _FOLDS, 0)
+    fold = assign_folds(data.groups, _FOLDS, 0)
     inside = [np.flatnonzero(fold != k) for k in range(_FOLDS)]
 
     def cross_validated(columns: NDArray[np.bool_]) -> float | None:
-        found = (
-            _accuracies(x[:, columns], data.scores, inside, fold, "ridge") if columns.any() else []
-        )
+        chosen = data._replace(features=data.features[:, columns])
+        found = _accuracies(chosen, inside, fold, "ridge") if columns.any() else []
         return float(np.mean(found)) if found else None
 
     result = {}
     for name, columns in parts.items():
-        mine = np.zeros(x.shape[1], dtype=bool)
+        mine = np.zeros(data.features.shape[1], dtype=bool)
         mine[columns] = True
         result[name] = (cross_validated(mine), cross_validated(~mine))
     return result
 
 
 def _accuracies(
-    x: FloatArray,
-    y: FloatArray,
-    parts: Sequence[NDArray[np.intp]],
-    fold: NDArray[np.intp],
-    method: str,
+    data: TrainingSet, parts: Sequence[NDArray[np.intp]], fold: NDArray[np.intp], method: str
 ) -> list[float]:
     """AB on each fold of a head fitted on a part of the others, where the scores differ."""
+    x, y = data.features, data.scores
     found = [
         pairwise_accuracy(y[fold == k], fit_head(method, x[part], y[part]).predict(x[fold == k]))
         for k, part in enumerate(parts)

@@ -26,9 +26,10 @@ from src.evaluation.rank_metrics import (
     pairwise_accuracy,
 )
 from src.features import builtin
-from src.files import write_csv, write_text
+from src.files import rows_of, write_csv, write_text
 
 METRICS = "metrics.json"
+_COLUMNS = {"ab": "AB", "ab_interval": "95% interval", "spearman": "Spearman"}
 _MOST = 1_500  # training images that the learning curve looks at: more would tell the same, later
 _CLOSED_FORM = {"ridge": "ridge", "logistic": "ridge", "kernel": "kernel", "networks": "kernel"}
 PARTS = ("train", "test", "all")
@@ -50,7 +51,7 @@ class Results:
     predicted: np.ndarray  # (n,)
     test: np.ndarray  # which images the model has not seen, (n,) bool
     metrics: Mapping[str, Any]  # the content of metrics.json: PARTS, then further entries
-    predictions: Mapping[str, Sequence[object]]  # columns of predictions.csv
+    predictions: Mapping[str, Any]  # columns of predictions.csv
     table: str  # the figures for the console
     notes: Sequence[str] = ()  # on the model and on what to do next
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -68,8 +69,7 @@ class Results:
     def save(self, folder: Path) -> None:
         """Write metrics.json, predictions.csv, and for labels suspected_labels.csv."""
         write_text(folder / METRICS, json.dumps(self.metrics, indent=2, ensure_ascii=False))
-        columns = self.predictions
-        write_csv(folder / "predictions.csv", [columns, *zip(*columns.values(), strict=True)])
+        write_csv(folder / "predictions.csv", rows_of(self.predictions))
         if self.suspects is not None:
             write_suspected(folder / FILE_NAME, self.suspects)
 
@@ -81,13 +81,10 @@ def evaluate_scores(
     unknown: Sequence[str] = (),
     previous: Ancestor | None = None,
 ) -> Results:
-    """Measure a model on images that it has and has not seen.
+    """Measure a model on images that it has and has not seen, which are those for testing.
 
-    Args:
-        data: the images; those kept back for testing are the ones that it has not seen.
-        bootstrap: resamples behind the 95% intervals; 0 for none.
-        unknown: ancestors that do not say what they have seen.
-        previous: the model that it replaces.
+    `bootstrap` are the resamples behind 95% intervals; `unknown` ancestors that do not say what
+    they have seen; `previous` is the model that this one replaces.
     """
     model, test, foretold = fitted.predictor, data.test, fitted.foretold
     given, predicted = data.targets, model.predict(data.features)
@@ -123,11 +120,11 @@ def evaluate_scores(
     order = np.argsort(-predicted, kind="stable")
     columns = {
         "relative_path": [data.holder.paths[row] for row in order],
-        "given": numbers(given[order]),
-        "predicted": numbers(predicted[order]),
-        "out_of_fold": numbers(unseen[order]),
-        "uncertainty": [""] * len(order) if deviation is None else numbers(deviation[order]),
-        "split": np.where(test, "test", "train")[order].tolist(),
+        "given": given[order],
+        "predicted": predicted[order],
+        "out_of_fold": unseen[order],
+        "uncertainty": [""] * len(order) if deviation is None else deviation[order],
+        "split": np.where(test, "test", "train")[order],
     }
     return Results(
         data.holder.directory,
@@ -135,29 +132,19 @@ def evaluate_scores(
         given,
         unseen,
         test,
-        metrics_json("aesthetic", data, metrics, entries),
+        entries | {"task": "aesthetic"} | metrics,
         columns,
-        _table(metrics),
+        table(metrics, _COLUMNS, ".1%"),
         notes,
         model.provenance,
         fitted.history,
     )
 
 
-def metrics_json(
-    task: str, data: RatedFeatures, metrics: Mapping[str, Any], entries: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The content of `metrics.json`: the task, the image folder, the parts, further entries."""
-    return {"task": task, "images": str(data.holder.directory.resolve()), **metrics, **entries}
-
-
 def out_of_fold_scores(
     data: RatedFeatures, fitted: Fitted, predicted: FloatArray
 ) -> tuple[FloatArray, np.ndarray]:
-    """Scores by fits that have not seen the image, and where there are such, (n,) bool.
-
-    Elsewhere the scores are those of the model itself.
-    """
+    """Scores by fits without the image, elsewhere of the model; where they are, (n,) bool."""
     scores, known = predicted.copy(), data.test.copy()
     if fitted.out_of_fold is not None:
         finite = np.isfinite(fitted.out_of_fold)
@@ -175,10 +162,11 @@ def what_would_help(
     unknown: Sequence[str],
     previous: Ancestor | None,
 ) -> tuple[dict[str, Any], list[str]]:
-    """Learning curve, parts of the features, the model before: for metrics.json, and sentences."""
+    """For metrics.json learning curve, parts of the features, the model before; and sentences."""
     curve, parts = ((), {}) if fitted.foretold else _diagnosed(data, fitted)
     change = compared(previous, data, data.targets, predicted, bootstrap)
     entries = {
+        "images": str(data.holder.directory.resolve()),
         "head": fitted.predictor.head.kind,
         "unknown_ancestors": list(unknown),
         "learning_curve": [point._asdict() for point in curve],
@@ -189,19 +177,20 @@ def what_would_help(
     return entries, [*sentences, *([verdicts.compared(**change)] if change else [])]
 
 
-def _table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
-    def shown(value: float | None, form: str) -> str:
-        return "–" if value is None else format(value, form)
+def table(metrics: Mapping[str, Mapping[str, Any]], columns: Mapping[str, str], form: str) -> str:
+    """For the console: a line for each part; the headings by the names of metrics."""
 
-    lines = [f"{'':8}{'n':>7}{'AB':>9}{'95% interval':>18}{'Spearman':>10}{'rmse':>8}"]
-    for part, m in metrics.items():
-        interval = m.get("ab_interval")
-        ends = f"{interval[0]:.1%} … {interval[1]:.1%}" if interval else ""
-        lines.append(
-            f"{part:8}{m['n']:>7}{shown(m['ab'], '.1%'):>9}{ends:>18}"
-            f"{shown(m['spearman'], '.3f'):>10}{shown(m['rmse'], '.3f'):>8}"
-        )
-    return "\n".join(lines)
+    def shown(value: Any) -> str:
+        ends = value if isinstance(value, (list, tuple)) else [value]
+        return " … ".join("–" if end is None else format(end, form) for end in ends)
+
+    rows = [["", "n", *columns.values()]]
+    rows += [
+        [part, f"{m['n']}", *(shown(m.get(k)) for k in columns)] for part, m in metrics.items()
+    ]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = ([c.rjust(width) for c, width in zip(row, widths, strict=True)] for row in rows)
+    return "\n".join(map("  ".join, lines))
 
 
 def _choice_metrics(foretold: ForetoldChoices) -> dict[str, Any]:
@@ -233,7 +222,6 @@ def _test_sentences(
 
 
 def no_test(data: RatedFeatures) -> str:
-    """Why there are no test images."""
     seen = int((data.seen | data.seen_by_features).sum())
     return verdicts.no_test(seen=seen, images=len(data.test))
 
@@ -241,10 +229,7 @@ def no_test(data: RatedFeatures) -> str:
 def _diagnosed(
     data: RatedFeatures, fitted: Fitted
 ) -> tuple[Sequence[verdicts.CurvePoint], dict[str, tuple[float | None, float | None]]]:
-    """The learning curve, and what parts of the features matter; from fits to training images.
-
-    Nothing is said of a model that starts from another, or of features trained on these images.
-    """
+    """Learning curve and parts of the features; none of a model that starts from another."""
     from threadpoolctl import threadpool_limits
 
     method = _CLOSED_FORM.get(fitted.method)
@@ -281,12 +266,11 @@ def feature_parts(
 def _coverage(
     model: Predictor, data: RatedFeatures, given: FloatArray
 ) -> list[dict[str, float | None]]:
-    """The share of test images whose given score lies inside the model's intervals."""
     if not data.test.any():
         return []
     features = data.features[data.test]
     std = model.predict_std(features)
-    if std is None or model.head.kind == "pairwise":  # its scores are no forecasts of given ones
+    if std is None or getattr(model.head, "fitted_as", "") == "pairwise":  # of choices, not scores
         return []
     forecast = model.predict(features) * model.std + model.mean
     return interval_coverage(given[data.test], forecast, std * model.std)
@@ -317,8 +301,3 @@ def _proportion(found: Proportion) -> dict[str, Any] | None:
     if found == NONE:
         return None
     return {"value": found.value, "interval": found.interval, "trials": found.trials}
-
-
-def numbers(values: FloatArray) -> list[str]:
-    """For a table."""
-    return [f"{value:.6f}" for value in values]

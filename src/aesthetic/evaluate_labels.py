@@ -7,10 +7,9 @@ import numpy as np
 
 from src.aesthetic.evaluate import (
     Results,
-    metrics_json,
     no_test,
-    numbers,
     out_of_fold_scores,
+    table,
     what_would_help,
 )
 from src.aesthetic.lineage import Ancestor
@@ -21,6 +20,7 @@ from src.errors import ModelError
 from src.evaluation import verdicts
 from src.evaluation.binary_metrics import cut_table, evaluate_binary
 from src.evaluation.label_errors import wrong_probabilities
+from src.text import counted
 
 _COLUMNS = {
     "auc": "AUC",
@@ -83,12 +83,12 @@ def evaluate_labels(
     expected = float(wrong[np.abs(probabilities - labels) > 0.5].sum())
     suspected = "".join(verdicts.suspected(len(suspects), expected))
     order = np.argsort(probabilities, kind="stable")
-    columns: dict[str, Sequence[object]] = {
+    columns = {
         "relative_path": [paths[row] for row in order],
-        "label": labels[order].astype(int).tolist(),
-        "probability": numbers(probabilities[order]),
-        "surprise": numbers(np.abs(probabilities - labels)[order]),
-        "split": np.where(test, "test", "train")[order].tolist(),
+        "label": labels[order].astype(int),
+        "probability": probabilities[order],
+        "surprise": np.abs(probabilities - labels)[order],
+        "split": np.where(test, "test", "train")[order],
     }
     found = {"n": len(suspects), "expected_wrong": expected}
     entries |= {"cuts": cuts, "suspected_labels": found}
@@ -98,9 +98,9 @@ def evaluate_labels(
         labels,
         probabilities,
         test,
-        metrics_json("keep_delete", data, metrics, entries),
+        entries | {"task": "keep_delete"} | metrics,
         columns,
-        _table(metrics, cuts, suspected),
+        "\n".join([table(metrics, _COLUMNS, ".3f"), *_cuts(cuts), suspected]),
         notes,
         predictor.provenance,
         suspects=suspects,
@@ -127,20 +127,11 @@ def suspected_labels(
     ]
 
 
-def _table(
-    metrics: Mapping[str, Mapping[str, Any]], cuts: Sequence[Mapping[str, Any]], suspected: str
-) -> str:
-    lines = [f"{'':8}{'n':>7}" + "".join(f"{head:>13}" for head in _COLUMNS.values())]
-    for part, m in metrics.items():
-        cells = "".join(
-            f"{'–' if m[name] is None else format(m[name], '.3f'):>13}" for name in _COLUMNS
-        )
-        lines.append(f"{part:8}{m['n']:>7}{cells}")
-    lines += ["", "If everything below a probability of keeping were deleted:"]
-    lines += [
-        f"  below {row['cut']:4.0%}: {row['n']:6,} images, {row['right']:,} that you deleted"
-        f" ({row['share']:.1%}), {row['lost']:,} that you kept; {row['found']:.0%} of all deleted"
+def _cuts(cuts: Sequence[Mapping[str, Any]]) -> list[str]:
+    return ["", "If everything below a probability of keeping were deleted:"] + [
+        f"  below {row['cut']:4.0%}: {counted(row['n'], 'image'):>13}, {row['right']:,} that you "
+        f"deleted ({row['share']:.1%}), {row['lost']:,} that you kept; {row['found']:.0%} of all "
+        "deleted"
         for row in cuts
         if row["n"]
     ]
-    return "\n".join([*lines, suspected])

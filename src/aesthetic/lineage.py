@@ -10,7 +10,7 @@ import numpy as np
 
 from src.aesthetic.choices import ChoiceData, read_choice_data
 from src.aesthetic.formats import comfyui
-from src.aesthetic.formats.pretrained_head import CLIP, published_head
+from src.aesthetic.formats.pretrained_head import CLIP, PUBLISHED_HEAD, published_head
 from src.aesthetic.predictor import FILE_NAME, Predictor
 from src.aesthetic.rated_features import RatedFeatures
 from src.dataset.trained_on import TrainedOn
@@ -41,7 +41,7 @@ class Ancestor:
         A model made before models kept what they have seen names its split at least. If it was
         trained in this folder, that split tells; in another folder too much is taken as seen.
         """
-        seen = data.seen_by(self.trained_on)
+        seen = self.trained_on.seen(data.sha256s, data.hashes, data.groups)
         made = self.predictor.provenance
         if self.name in self.trained_on.unknown and "test_pick_seed" in made:
             seen |= ~data.test_mask(
@@ -51,8 +51,6 @@ class Ancestor:
 
 
 class Start(NamedTuple):
-    """What training starts from."""
-
     data: RatedFeatures  # with the test images chosen among those that the prior has not seen
     prior: Predictor | None  # whose scores are corrected, or whose weights are trained further
     afresh: Predictor | None  # to start from instead where the prior has seen training images
@@ -72,12 +70,8 @@ def choose_start(
 ) -> Start:
     """Find the model that training starts from, and split by what it has seen.
 
-    Args:
-        data: without a split.
-        load_model: the folder of a model to go on from; "" for none.
-        base_model: otherwise a model file or folder; "" for none; "auto" for the published
-            aesthetic head where the features are those it was made for.
-        folder: where published heads are kept.
+    That is `load_model`, otherwise `base_model`: a model file or folder, or "auto" for the
+    published aesthetic head where the features are those it was made for; "" for none.
     """
     loaded = Ancestor.load(Path(load_model)) if load_model else None
     prior, afresh = loaded or _base(base_model, extractors, folder), None
@@ -88,8 +82,8 @@ def choose_start(
     if loaded is not None and (data.seen & data.train).any():
         afresh = _base(base_model, extractors, folder)
     trained_on = data.trained_on()
-    for model in (prior, afresh):
-        trained_on |= model.trained_on if model else TrainedOn()
+    for model in filter(None, (prior, afresh)):
+        trained_on |= model.trained_on
     first, second = (model.predictor if model else None for model in (prior, afresh))
     return Start(data, first, second, trained_on, choices)
 
@@ -100,15 +94,11 @@ def _base(
     if not base_model:
         return None
     if base_model == "auto":
-        names = [extractor.get("name") for extractor in extractors]
-        if names != [CLIP] or extractors[0].get("hidden_states"):
-            return None
-        return Ancestor.load(published_head(folder))
+        made_for = [(e.get("name"), bool(e.get("hidden_states"))) for e in extractors]
+        return Ancestor.load(published_head(folder)) if made_for == [(CLIP, False)] else None
     path = Path(base_model)
-    if not path.exists() and path.parent == folder and path.suffix in {".safetensors", ".pth"}:
-        published = published_head(folder)
-        if published.stem == path.stem:
-            path = published
+    if not path.exists() and path in {folder / name for name in PUBLISHED_HEAD}:
+        path = published_head(folder)
     return Ancestor.load(path)
 
 
@@ -131,8 +121,7 @@ def previous_model(
 def check_extractors(predictor: Predictor, extractors: Sequence[Mapping[str, Any]]) -> None:
     """Make sure that a model was made for the features at hand; a ModelError if not.
 
-    The published heads do not say which copy of CLIP they were made for: any CLIP will do that
-    has their number of features.
+    The published heads do not say which copy of CLIP they were made for: any will do.
     """
     made_for = predictor.extractors
     fits = len(made_for) == len(extractors) and all(
@@ -143,8 +132,7 @@ def check_extractors(predictor: Predictor, extractors: Sequence[Mapping[str, Any
     )
     if not fits:
         wanted, given = (
-            "+".join(str(extractor.get("name", "?")) for extractor in all_of_them)
-            for all_of_them in (made_for, extractors)
+            "+".join(str(e.get("name", "?")) for e in parts) for parts in (made_for, extractors)
         )
         raise ModelError(
             f"the model was made for features of {wanted!r}, not of {given!r}: set "
@@ -167,10 +155,9 @@ def save_model(
             features=data.features[data.train],
             held_out=data.features[data.test],
         )
+        share = "an unknown share" if agreement is None else f"{agreement:.1%}"
         if agreement != 1:
             logger.info(
-                "%s for the ComfyUI nodes, which know no such head, imitates the model: it orders "
-                "%s of the pairs of test images as the model does.",
-                COMFYUI_FILE,
-                "an unknown share" if agreement is None else f"{agreement:.1%}",
+                f"{COMFYUI_FILE} for the ComfyUI nodes, which know no such head, imitates the "
+                f"model: it orders {share} of the pairs of test images as the model does."
             )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike
 from src.aesthetic.calibration import Calibration
 from src.aesthetic.formats.tensors import read_tensors, write_tensors
 from src.aesthetic.heads import Head, restore
-from src.aesthetic.heads.base import Array, FloatArray, take_value
+from src.aesthetic.heads.base import Array, FloatArray, take_number, take_value
 from src.errors import ModelError
 from src.files import replacing
 
 FORMAT = "image-taste aesthetic predictor"
 VERSION = 1
 FILE_NAME = "model.safetensors"
+_LEAST_STD = 1e-30
 _PERCENTILES = np.linspace(0, 100, 101)
 
 
@@ -52,10 +53,8 @@ class Predictor:
     ) -> Self:
         """Scale a fitted head so that its scores have mean 0 and deviation 1.
 
-        Args:
-            head: fitted on `features`, after scaling to unit length if that is asked for.
-            features: (n, d) of the training images, as extracted.
-            forecast_std: in the head's own units.
+        `features` (n, d) are those of the training images as extracted, to which the head was
+        fitted, after scaling to unit length if asked for; `forecast_std` is in the head's units.
         """
         raw = head.predict(prepared(features, unit_length=unit_length))
         mean, std = float(raw.mean()), float(raw.std())
@@ -78,16 +77,11 @@ class Predictor:
 
     def predict(self, features: ArrayLike) -> FloatArray:
         """Scores (n,) of features (n, d) as extracted."""
-        return (
-            self.head.predict(prepared(features, unit_length=self.unit_length)) - self.mean
-        ) / self.std
+        raw = self.head.predict(prepared(features, unit_length=self.unit_length))
+        return (raw - self.mean) / self.std
 
     def predict_std(self, features: ArrayLike) -> FloatArray | None:
-        """Standard deviation (n,) of a person's own score around each prediction, if known.
-
-        In the units of `predict`, whatever the head: the person's scores are brought there by the
-        line on which the head predicts them.
-        """
+        """Standard deviation (n,) of a person's own score around each prediction, if known."""
         std = self.head.predict_std(prepared(features, unit_length=self.unit_length))
         if std is not None:
             return std / self.std
@@ -107,34 +101,30 @@ class Predictor:
 
     def save(self, folder: Path) -> Path:
         """Write `model.safetensors` into a folder, as a whole; returns its path."""
-        path = folder / FILE_NAME
+        path, stored = folder / FILE_NAME, self.head.store()
         scaling = {
             "unit_length": self.unit_length,
             "mean": self.mean,
             "std": self.std,
             "forecast_std": self.forecast_std,
-            "percentiles": list(self.percentiles),
-            "calibration": self.calibration and self.calibration.to_json(),
+            "percentiles": self.percentiles,
+            "calibration": self.calibration and asdict(self.calibration),
         }
         metadata = {
             "format": FORMAT,
             "version": str(VERSION),
-            "head": json.dumps({"kind": self.head.kind, "config": self.head.config()}),
-            "extractors": json.dumps(list(self.extractors)),
+            "head": json.dumps({"kind": self.head.kind, "config": stored.config}),
+            "extractors": json.dumps(self.extractors),
             "scaling": json.dumps(scaling),
             "provenance": json.dumps(dict(self.provenance)),
         }
         with replacing(path) as temporary:
-            write_tensors(temporary, self.head.to_arrays(), metadata)
+            write_tensors(temporary, stored.arrays, metadata)
         return path
 
     @classmethod
     def load(cls, path: Path) -> "Predictor":
-        """Read a model folder, a model file, or a published head (.safetensors or .pth).
-
-        Raises:
-            ModelError: nothing there, or a damaged or foreign file.
-        """
+        """Read a model folder, a model file, or a published head (.safetensors or .pth)."""
         if path.is_dir():
             path = path / FILE_NAME
         arrays, metadata = read_tensors(path)
@@ -153,32 +143,24 @@ class Predictor:
         version = take_value(metadata, "version", int)
         if version > VERSION:
             raise ModelError(f"the model is of version {version}, newer than this program")
-        head, scaling = _json(metadata, "head", dict), _json(metadata, "scaling", dict)
-        extractors = _json(metadata, "extractors", list)
-        if not all(isinstance(extractor, dict) for extractor in extractors):
-            raise ModelError("the extractors of the model file are impossible: it is damaged")
-        mean, std = take_value(scaling, "mean", float), take_value(scaling, "std", float)
-        forecast_std = scaling.get("forecast_std")
-        if forecast_std is not None:
-            forecast_std = take_value(scaling, "forecast_std", float)
+        scaling = _json(metadata, "scaling", dict)
         percentiles = take_value(scaling, "percentiles", lambda given: np.array(given, float))
-        shaped = percentiles.shape in ((0,), (101,)) and not (np.diff(percentiles) < 0).any()
-        finite = np.isfinite([mean, std, forecast_std or 0.0, *percentiles.ravel()]).all()
-        if not (shaped and finite and std > 0):
+        extractors = _json(metadata, "extractors", list)
+        shaped = percentiles.shape in ((0,), (101,)) and (np.diff(percentiles) >= 0).all()
+        if not shaped or not all(isinstance(extractor, dict) for extractor in extractors):
             raise ModelError("the scaling of the model file is impossible: it is damaged")
+        forecast = scaling.get("forecast_std")
         calibration = scaling.get("calibration")
-        if calibration is not None:
-            calibration = Calibration.from_json(take_value(scaling, "calibration", dict))
         return cls(
-            restore(take_value(head, "kind", str), arrays, take_value(head, "config", dict)),
+            restore(_json(metadata, "head", dict), arrays),
             tuple(extractors),
             take_value(scaling, "unit_length", bool),
-            mean,
-            std,
+            take_number(scaling, "mean"),
+            take_number(scaling, "std", low=_LEAST_STD),
             tuple(percentiles.tolist()),
-            forecast_std,
+            None if forecast is None else take_number(scaling, "forecast_std", low=0),
             _json(metadata, "provenance", dict),
-            calibration,
+            None if calibration is None else Calibration.restore(calibration),
         )
 
 
@@ -191,13 +173,7 @@ def prepared(features: ArrayLike, *, unit_length: bool) -> FloatArray:
 
 
 def _json(metadata: Mapping[str, str], name: str, kind: type[Any]) -> Any:
-    """A JSON entry of the metadata, of the given kind."""
-    try:
-        value = take_value(metadata, name, json.loads)
-    except RecursionError:
-        raise ModelError(
-            f"the metadata {name!r} is nested too deeply: the file is foreign"
-        ) from None
+    value = take_value(metadata, name, json.loads)
     if not isinstance(value, kind):
         raise ModelError(f"the model file has no usable {name!r}: it is damaged or foreign")
     return value

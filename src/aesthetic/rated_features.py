@@ -20,8 +20,6 @@ from src.features import Extractor, compute_features, open_store
 
 @dataclass(frozen=True)
 class RatedFeatures:
-    """Rated images with their features."""
-
     holder: DataHolder  # the images and their scores, readable ones only
     features: np.ndarray  # (n, d) float32
     blocks: tuple[int, ...]  # how many of the d features each extractor gives
@@ -56,10 +54,6 @@ class RatedFeatures:
         """Some of the images, by number or (n,) bool, with `inputs` for features."""
         parts = (self.inputs(start), self.targets, self.holder.weights, self.groups)
         return TrainingSet.of(*(part[rows] for part in parts))
-
-    def seen_by(self, model: TrainedOn) -> np.ndarray:
-        """Which images a model has seen, or a near duplicate of them, (n,) bool."""
-        return model.seen(self.sha256s, self.hashes, self.groups)
 
     def trained_on(self) -> TrainedOn:
         """The training images, and what the extractors were trained on."""
@@ -96,11 +90,8 @@ def load_rated_features(
 ) -> RatedFeatures:
     """Compute the features that are not kept yet and find duplicates; nothing is held back yet.
 
-    Args:
-        extractors: whose features are joined, in this order.
-        store_folder: where features are kept; "": beside the images.
-        binary: the scores are labels 1 and 0: copies are left out, images under both labels as
-            well, and each label gives its share to the test images.
+    Features are kept beside the images, unless in `store_folder`. With `binary` labels copies are
+    left out, images under both labels as well, and each label gives its share to the test images.
     """
     with open_store(holder.directory, store_folder) as store:
         table = compute_features(

@@ -35,10 +35,7 @@ class AutoFit(NamedTuple):
 
 
 def fit_auto(
-    features: ArrayLike,
-    scores: ArrayLike,
-    weights: ArrayLike | None = None,
-    groups: ArrayLike | None = None,
+    data: TrainingSet,
     *,
     seed: int = 0,
     blocks: Sequence[int] | None = None,
@@ -50,15 +47,13 @@ def fit_auto(
 
     With `networks` small networks are the one to beat, unless there is a prior to correct.
     """
-    data = TrainingSet.of(features, scores, weights, groups)
-    y, everything = data.scores, np.ones(len(data.scores), dtype=bool)
+    y, fold = data.scores, assign_folds(data.groups, _FOLDS, seed)
 
-    def fit(method: str, rows: np.ndarray) -> Head:
-        return fit_head(method, *data.only(rows), seed=seed, blocks=blocks, prior=prior)
+    def fit(method: str, data: TrainingSet = data) -> Head:
+        return fit_head(method, *data, seed=seed, blocks=blocks, prior=prior)
 
-    fold = assign_folds(data.groups, _FOLDS, seed)
     if not _comparable(y, fold):
-        return AutoFit(fit(candidates[0], everything), candidates[0])
+        return AutoFit(fit(candidates[0]), candidates[0])
     stack = fit_networks(data, seed) if networks and prior is None else None
     predictions: dict[str, FloatArray] = {}
     if stack and stack.out_of_fold is not None:
@@ -67,11 +62,12 @@ def fit_auto(
         predictions[method] = np.empty(len(y))
         for k in range(_FOLDS):
             outside = fold == k
-            predictions[method][outside] = fit(method, ~outside).predict(data.features[outside])
+            head = fit(method, data.only(~outside))
+            predictions[method][outside] = head.predict(data.features[outside])
     best = choose_method(y, predictions, data.groups)
     behind = _gains(y, predictions, best, data.groups)
     return AutoFit(
-        stack.head if stack and best == NETWORKS else fit(best, everything),
+        stack.head if stack and best == NETWORKS else fit(best),
         best,
         predictions[best],
         {name: _accuracy(y, predicted) for name, predicted in predictions.items()},
@@ -113,10 +109,7 @@ def fit_networks(data: TrainingSet, seed: int = 0) -> MlpFit:
 
 
 def choose_method(y: FloatArray, predictions: Mapping[str, FloatArray], groups: ArrayLike) -> str:
-    """The most accurate of those whose gain over the first is beyond chance, else the first.
-
-    `predictions` (n,) are out of fold, those of the candidate to beat first.
-    """
+    """The most accurate of those whose gain over the first is beyond chance, else the first."""
     first = next(iter(predictions))
     better = [name for name, (low, _) in _gains(y, predictions, first, groups).items() if low > 0]
     return max(better, key=lambda name: _accuracy(y, predictions[name]), default=first)
@@ -127,11 +120,8 @@ def _gains(
 ) -> dict[str, list[float]]:
     """95 % intervals of the AB of every other candidate minus that of one, on one resampling."""
     found = resampled_accuracies(y, predictions, bootstrap=_RESAMPLES, groups=groups)
-    return {
-        name: percentiles(accuracies - found[over]) or [0.0, 0.0]
-        for name, accuracies in found.items()
-        if name != over
-    }
+    base = found.pop(over)
+    return {name: percentiles(found[name] - base) or [0.0, 0.0] for name in found}
 
 
 def _comparable(y: FloatArray, fold: NDArray[np.intp]) -> bool:

@@ -28,8 +28,6 @@ _SMALL = 2_000  # images
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained predictor."""
-
     predictor: Predictor  # ready to be saved
     method: str = ""  # the head that came to be used: of `FITS`, "networks", "pairwise" or "mlp"
     start: Predictor | None = None  # the model corrected, or whose weights were trained further
@@ -55,15 +53,10 @@ def fit_predictor(
 ) -> Fitted:
     """Train on the training images of a data set.
 
-    Args:
-        head: "auto", "ridge", "kernel", "logistic", "pairwise" or "mlp".
-        extractors: what the extractors say of themselves, for the model file.
-        mlp: for the head of that name; its seed is that of every head.
-        prior: a model whose scores are corrected, or with "mlp" whose weights are trained on.
-            Labels of kept and deleted images are learnt without one, except by "mlp".
-        afresh: what to start from instead where the prior has seen training images.
-        choices: behind the scores: they are foretold as the test.
-        provenance: words for the model file and the report on how it was made.
+    The scores of `prior` are corrected, or with head "mlp" its weights trained further; labels of
+    kept and deleted images are learnt without one, except by "mlp". `afresh` is what to start from
+    instead where the prior has seen training images. The seed of the mlp is that of every head.
+    `extractors` and `provenance` are for the model file; `choices` are foretold as the test.
     """
     from threadpoolctl import threadpool_limits
 
@@ -93,14 +86,10 @@ def fit_predictor(
 
 
 def _refit(data: RatedFeatures, fitted: Fitted, mlp: Mlp) -> Fit:
-    """How the head of a trained predictor is fitted again, to other scores of some images.
-
-    The kernel head stands in for small networks, which are level with it or a little above: eight
-    times ten of them would take two minutes.
-    """
+    """Fit the head again, to other scores of some images; the kernel stands in for networks."""
     method = "kernel" if fitted.method == NETWORKS else fitted.method
-    start, seed = fitted.start, mlp.training_args.seed
-    features, prior = data.inputs(start), start.head if start else None
+    start, seed, features = fitted.start, mlp.training_args.seed, data.inputs(fitted.start)
+    prior = start.head if start else None
 
     def fit(rows: np.ndarray, scores: FloatArray, answers: Sequence[Answer]) -> FloatArray:
         if method == "pairwise":
@@ -148,7 +137,7 @@ def _fit_auto(
     """Choose among the candidates, or fit one of them; on some images, (n,) bool."""
     candidates = ("logistic", *CANDIDATES) if data.binary else CANDIDATES
     auto = fit_auto(
-        *data.training_set(rows, prior),
+        data.training_set(rows, prior),
         seed=seed,
         blocks=data.blocks,
         prior=prior.head if prior else None,
@@ -157,19 +146,13 @@ def _fit_auto(
     )
     chosen = verdicts.head_chosen(auto.method, auto.accuracies, auto.clearly_worse)
     notes = (chosen,) if head == "auto" else ()
-    return Fitted(
-        Predictor(auto.head), auto.method, prior, notes=notes, out_of_fold=auto.out_of_fold
-    )
+    return Fitted(Predictor(auto.head), auto.method, prior, (), notes, auto.out_of_fold)
 
 
 def _fit_after_seen(
     data: RatedFeatures, head: str, prior: Predictor, afresh: Predictor | None, seed: int
 ) -> Fitted:
-    """Fit where the prior has seen training images, so that its scores of them are no evidence.
-
-    Either a fit to all images without the prior, or the prior corrected by the images that are
-    new to it, if that orders these better.
-    """
+    """Fit to all images afresh, or the prior corrected by new ones if that orders them better."""
     started = _fit_auto(data, head, data.train, afresh, seed)
     new = data.train & ~data.seen
     if new.sum() >= FEWEST and started.out_of_fold is not None:

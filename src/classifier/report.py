@@ -15,6 +15,7 @@ from src.image_models.target import Predictions
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, in_percent, plot
 from src.reports.thumbnails import image_rows
+from src.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,8 +41,8 @@ def write_report(
         path,
         "classifier.html",
         title="Your classifier",
-        subtitle=f"{len(data)} images in {len(data.names)} categories of "
-        f"{data.directory.resolve().name}",
+        subtitle=f"{counted(len(data), 'image')} in "
+        f"{counted(len(data.names), 'category')} of {data.directory.resolve().name}",
         metrics=metrics,
         summary=[*classification_verdicts(metrics), *data.notes],
         shown=PART_NAMES[shown],

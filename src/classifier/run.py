@@ -8,6 +8,7 @@ from src.classifier.target import Classes
 from src.evaluation.verdicts import classification_verdicts
 from src.image_models.run import last_lines, train_or_evaluate
 from src.settings.classifier import ClassifierTraining
+from src.settings.use_models import ClassifyImages
 
 
 def run(settings: ClassifierTraining) -> Iterator[str]:
@@ -20,7 +21,7 @@ def run(settings: ClassifierTraining) -> Iterator[str]:
     if measured:
         metrics = write_results(results, predictions, settings.evaluation_args)
         yield from classification_verdicts(metrics)
-    yield from last_lines(settings, outcome.model, results if measured else None, "classify_images")
+    yield from last_lines(settings, outcome.model, results if measured else None, ClassifyImages)
     if "spotlight" in settings.mode:
         from src.reports import spotlight
 

@@ -24,6 +24,7 @@ from src.image_models.model import SINGLE_LABEL
 from src.image_models.save import read_classes
 from src.image_models.target import HeadFit, Images, Target
 from src.settings.classifier import ClassifierTraining
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,10 @@ class Classes(Target):
             f"{name} {count}" for name, count in zip(data.names, data.counts.tolist(), strict=True)
         ]
         logger.info(
-            "%d images in %d categories: %s", len(data), len(data.names), some(counts, most=20)
+            "%s in %s: %s",
+            counted(len(data), "image"),
+            counted(len(data.names), "category"),
+            some(counts, most=20),
         )
         return data
 

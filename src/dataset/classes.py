@@ -9,6 +9,7 @@ import numpy as np
 from src.dataset.labelled import LabelledImages, some
 from src.errors import DataError
 from src.images import EXTENSIONS, scan_images
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def read_categories(
     """
     placed = [(*file.path.partition("/")[:2], file) for file in scan_images(directory)]
     loose = [file.path for _, slash, file in placed if not slash]
-    _warn(f"{len(loose)} images lie outside the category folders and are not used", loose)
+    _warn(f"Not used, because outside the category folders: {counted(len(loose), 'image')}", loose)
     folders = {folder for folder, slash, _ in placed if slash}
     below = {entry.name for entry in directory.iterdir() if entry.is_dir()}
     empty = sorted(name for name in below - folders if not name.startswith("."))

@@ -24,8 +24,8 @@ def distinct(
     conflicts = [" = ".join(paths[index] for index in group) for group in torn]
     copies = [paths[index] for group in usable for index in group[1:]]
     return np.array([group[0] for group in usable], np.intp), [
-        *_logged("images lie in folders of different labels and are not used", conflicts),
-        *_logged("copies of other images are left out", copies),
+        *_logged("Images not used, because they lie in folders of different labels", conflicts),
+        *_logged("Copies of other images, left out", copies),
     ]
 
 
@@ -47,7 +47,7 @@ def deduplicate(data: LabelledImages, sha256s: Sequence[bytes], hashes: np.ndarr
     groups = duplicates.groups([sha256s[index] for index in kept], hashes[kept])
     _, torn = _groups(groups.tolist(), data.labels)
     named = [" ~ ".join(data.paths[index] for index in group[:5]) for group in torn]
-    notes += _logged("groups of images look the same but have different labels", named)
+    notes += _logged("Groups of images that look the same but have different labels", named)
     return Deduplicated(replace(data, notes=(*data.notes, *notes)), kept, groups)
 
 
@@ -68,6 +68,6 @@ def _groups(
 def _logged(what: str, named: list[str]) -> list[str]:
     if not named:
         return []
-    note = f"{len(named)} {what}: {some(named)}."
+    note = f"{what} ({len(named):,}): {some(named)}."
     logger.warning("%s", note)
     return [note]

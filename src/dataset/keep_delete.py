@@ -8,6 +8,7 @@ import numpy as np
 from src.dataset.scores import DataHolder, Rating
 from src.errors import DataError
 from src.images import scan_images
+from src.text import counted
 
 
 def labelled_images(
@@ -35,8 +36,8 @@ def labelled_images(
     kept, deleted = (int((holder.scores == value).sum()) for value in (1, 0))
     if min(kept, deleted) < 2:
         raise DataError(
-            f"{kept} images of {directory} were kept and {deleted} deleted: at least two of each "
-            f"are needed, in {wanted}"
+            f"{directory} holds {counted(kept, 'image')} that you kept and {deleted:,} that you "
+            f"deleted: at least two of each are needed, in {wanted}"
         )
     return holder
 

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -12,10 +12,11 @@ import numpy as np
 
 from src.dataset.labelled import FolderImages, some
 from src.dataset.split import TEST, TRAIN, split_parts
-from src.errors import DataError, first_of
+from src.errors import DataError
 from src.files import read_csv
 from src.images import ImageFile, scan_images
 from src.rating.storage.score_file import read_score_file
+from src.text import counted, first_of
 
 logger = logging.getLogger(__name__)
 
@@ -56,16 +57,16 @@ class DataHolder(FolderImages):
         if file is None:
             ratings = _folder_scores(directory, files)
         elif file.suffix.lower() == ".csv":
-            ratings = _read_csv(file)
+            ratings = _read_csv(file, {image.path for image in files})
         else:
             known = read_score_file(file).rated()
             ratings = {path: Rating(score) for path, score in known.items()}
         holder = cls.of(directory, files, ratings, file.name if file else "the folder names")
         if not len(holder):
             raise DataError(
-                f"none of the {len(files)} images in {directory} has a score in {holder.source}: "
-                "rate some with aesthetic_ab_scorer, and check that the paths are relative to the "
-                "folder"
+                f"none of the images in {directory} ({len(files):,}) has a score in "
+                f"{holder.source}: rate some with aesthetic_ab_scorer, and check that the paths "
+                "are relative to the folder"
             )
         return holder
 
@@ -121,26 +122,30 @@ class DataHolder(FolderImages):
             seen=seen,
         )
         test = np.asarray(parts == TEST)
-        told = f"%d images that {self.source} puts into"
+        told = f"%s that {self.source} puts into"
         if torn := int((test & (given == TRAIN)).sum()):
-            copies = "training are copies of test images: they are used for testing."
-            logger.warning(f"{told} {copies}", torn)
+            copies = "training, used for testing: copied from test images."
+            logger.warning(f"{told} {copies}", counted(torn, "image"))
         known = np.isin(groups, groups[given == TEST]) & ~test  # only `seen` overrides the file
         if known.any():
-            seen_before = "the test were seen in training by a model that this one builds on"
-            logger.warning(f"{told} {seen_before}: they are used for training.", known.sum())
+            seen_before = "the test, used for training: seen by a model that this one builds on."
+            logger.warning(f"{told} {seen_before}", counted(int(known.sum()), "image"))
         return test
 
     def report(self) -> None:
         """Log what was found, and what does not fit together."""
         logger.info(
-            "%d images in %s have a score (from %s).", len(self), self.directory, self.source
+            "%s with a score in %s (from %s).",
+            counted(len(self), "image"),
+            self.directory,
+            self.source,
         )
         if self.unscored:
-            logger.info("%d images have none and are not used.", len(self.unscored))
+            logger.info("Not used, for want of a score: %s.", counted(len(self.unscored), "image"))
         if self.missing:
-            number, named = len(self.missing), some(self.missing)
-            logger.warning("%d entries of %s have no image: %s", number, self.source, named)
+            entries = counted(len(self.missing), "entry")
+            text = "Without an image: %s of %s: %s"
+            logger.warning(text, entries, self.source, some(self.missing))
 
 
 def _score_file(directory: Path, use_score_file: bool | str) -> Path | None:
@@ -154,11 +159,13 @@ def _score_file(directory: Path, use_score_file: bool | str) -> Path | None:
     return next((directory / name for name in SCORE_FILES if (directory / name).is_file()), None)
 
 
-def _read_csv(file: Path) -> dict[str, Rating]:
+def _read_csv(file: Path, images: Set[str]) -> dict[str, Rating]:
     """`relative_path,score[,split][,weight]`, further columns are passed over."""
     entries, problems = {}, []
     for line, row in read_csv(file, "relative_path", "score"):
-        path = PurePosixPath(row["relative_path"].replace("\\", "/")).as_posix()
+        path = row["relative_path"]
+        if path not in images:  # written on Windows, where no name holds a backslash
+            path = PurePosixPath(path.replace("\\", "/")).as_posix()
         try:
             entries[path] = _entry(row)
         except ValueError as error:

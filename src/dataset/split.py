@@ -135,10 +135,11 @@ def check_parts(test: np.ndarray, *, fraction: float, seen: np.ndarray) -> None:
     trained = len(test) - tested
     if trained < 2:
         raise DataError(
-            f"only {trained} images are left to train on: add images, or lower fraction_for_test"
+            f"too few images are left to train on ({trained}): add images, or lower "
+            "fraction_for_test"
         )
     if fraction > 0 and tested < 2 and not seen.any():
         raise DataError(
-            f"only {tested} images would be kept back for testing: add images, or raise "
+            f"too few images would be kept back for testing ({tested}): add images, or raise "
             "fraction_for_test (0 trains on all and tests on none)"
         )

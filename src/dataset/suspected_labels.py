@@ -56,7 +56,7 @@ def _suspect(row: dict[str, str]) -> SuspectedLabel:
     if kind == "tag" and row["suggested"] not in (ADD, REMOVE):
         raise ValueError
     return SuspectedLabel(
-        path.replace("\\", "/"),
+        path,
         kind,
         row["label"].strip(),
         row.get("suggested", "").strip(),

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from src.evaluation.proportion import FEWEST_REPEATS, Proportion, ceiling
+from src.text import counted
 
 Interval = Sequence[float]
 Level = Literal["unknown", "chance", "uncertain", "clear"]
@@ -57,13 +58,16 @@ def ordering(ab: float | None, interval: Interval | None, images: int) -> str:
     if sure == "chance":
         return (
             f"No better than a coin so far: the model orders {ab:.0%} ({low:.0%} to {high:.0%}) of "
-            f"the pairs of {images} test images as you do. Rate more images before you use it."
+            f"the pairs of {counted(images, 'test image')} as you do. Rate more images before you "
+            "use it."
         )
     said = (
         f"Shown two images that it has never seen, the model agrees with your scores on {ab:.0%} "
         f"of the pairs ({low:.0%} to {high:.0%}); tossing a coin would give 50%."
     )
-    more = f" With {images} test images this is uncertain: rate more images to know better."
+    more = (
+        f" With {counted(images, 'test image')} this is uncertain: rate more images to know better."
+    )
     return said + more if sure == "uncertain" else said
 
 
@@ -76,7 +80,7 @@ def keeping(auc: float | None, interval: Interval | None, images: int) -> str:
     if level(auc, interval) == "chance":
         return (
             "No better than a coin so far: of a kept and a deleted test image it prefers the kept "
-            f"one {often}, {images} test images). Label more images before you use it."
+            f"one {often}, {counted(images, 'test image')}). Label more images before you use it."
         )
     return (
         "Shown a kept and a deleted image that it has never seen, the model prefers the kept one "
@@ -103,8 +107,8 @@ def choices(said: Proportion, kind: str) -> str:
     low, high = said.interval
     chance = level(said.value, said.interval) == "chance"
     sure = "No better than a coin so far, or too few to tell:" if chance else "On unseen images,"
-    share = f"{said.value:.0%} ({low:.0%} to {high:.0%})"
-    return f"{sure} the model predicts {share} of your {said.trials:,} choices between {kind}."
+    share = f"{said.value:.0%} ({low:.0%} to {high:.0%}) of your {counted(said.trials, 'choice')}"
+    return f"{sure} the model predicts {share} between {kind}."
 
 
 def picked(said: Proportion) -> list[str]:
@@ -113,13 +117,13 @@ def picked(said: Proportion) -> list[str]:
         return []
     low, high = said.interval
     return [
-        f"Of {said.trials:,} choices between pairs that were picked because they are hard, it "
-        f"predicts {said.value:.0%} ({low:.0%} to {high:.0%})."
+        f"Of {counted(said.trials, 'choice')} between pairs that were picked because they are "
+        f"hard, it predicts {said.value:.0%} ({low:.0%} to {high:.0%})."
     ]
 
 
 def choices_left_out(number: int) -> str:
-    return f"{number:,} choices show images from an earlier training and are not counted."
+    return f"Not counted: {counted(number, 'choice')} between images from an earlier training."
 
 
 def no_test(*, seen: int, images: int) -> str:
@@ -162,15 +166,15 @@ def started_afresh(seen: int) -> str:
 
 def corrected_by_new_images(new: int) -> str:
     return (
-        f"The model to start from is corrected with the {new:,} training images new to it; "
+        f"The model to start from is corrected with {counted(new, 'training image')} new to it; "
         "that orders them better than learning from all images afresh."
     )
 
 
 def only_unseen(images: int) -> str:
     return (
-        f"Cuts, plots and suspected labels cover only the {images:,} images that the model was not "
-        "trained on."
+        f"Cuts, plots and suspected labels cover only {counted(images, 'image')}: those that the "
+        "model was not trained on."
     )
 
 
@@ -184,7 +188,7 @@ def learning(curve: Sequence[CurvePoint], measure: str = "AB") -> list[str]:
     line, variance = np.polyfit(doublings, accuracies, 1, w=weights, cov="unscaled")
     gain, half = float(line[0]), 1.96 * float(variance[0, 0]) ** 0.5
     said = (
-        f"From {last[0].images:,} to {last[-1].images:,} rated images {measure} went from "
+        f"From {last[0].images:,} to {counted(last[-1].images, 'rated image')} {measure} went from "
         f"{last[0].ab:.1%} to {last[-1].ab:.1%}, in cross-validation"
     )
     if gain - half > 0:
@@ -201,7 +205,8 @@ def consistency(repeats: Proportion) -> list[str]:
     """How alike a person answers repeated pairs, and the most that a model can predict."""
     if repeats.trials < FEWEST_REPEATS:
         return []
-    said = f"You answered {repeats.successes} of {repeats.trials} repeated pairs the same way"
+    pairs = counted(repeats.trials, "repeated pair")
+    said = f"You answered {repeats.successes} of {pairs} the same way"
     most = ceiling(repeats)
     if most is None or most[2] <= 0.5:
         return [f"{said}, no more than by chance."]
@@ -217,9 +222,9 @@ def compared(before: float, now: float, difference: Interval, images: int) -> st
     low, high = difference
     verdict = "better" if low > 0 else "worse" if high < 0 else "no clear difference"
     return (
-        f"On {images} test images that neither has seen, the previous model in this folder orders "
-        f"{before:.1%} of the pairs as you do, this one {now:.1%}: {verdict} (difference "
-        f"{100 * low:+.1f} to {100 * high:+.1f} points)."
+        f"On {counted(images, 'test image')} that neither has seen, the previous model in this "
+        f"folder orders {before:.1%} of the pairs as you do, this one {now:.1%}: {verdict} "
+        f"(difference {100 * low:+.1f} to {100 * high:+.1f} points)."
     )
 
 
@@ -227,8 +232,10 @@ def suspected(n: int, expected_wrong: float | None) -> list[str]:
     """How many labels are worth a look, and how many of them are expected to be wrong."""
     if not n:
         return []
-    expected = f"; about {expected_wrong:,.0f} of them probably are" if expected_wrong else ""
-    return [f"{n:,} labels may be wrong{expected}: look at them on the page suspects.html."]
+    number = round(expected_wrong or 0)
+    expected = f"; about {number:,} of them probably {'is' if number == 1 else 'are'}"
+    labels = f"{counted(n, 'label')} may be wrong{expected if expected_wrong else ''}"
+    return [f"{labels}: to be decided on the page suspects.html."]
 
 
 _HEADS = {
@@ -316,7 +323,7 @@ def tagging_verdicts(metrics: Mapping[str, Any]) -> list[str]:
 def _tested_on(metrics: Mapping[str, Any]) -> str:
     known = not metrics["unknown_training_images"]
     seen = "that training never saw" if known else "that training may have seen"
-    return f"{metrics['test']['n']} test images {seen}"
+    return f"{counted(metrics['test']['n'], 'test image')} {seen}"
 
 
 def _untested(metrics: Mapping[str, Any]) -> list[str]:

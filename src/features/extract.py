@@ -3,10 +3,10 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -14,19 +14,22 @@ from PIL import Image
 from src.errors import DataError
 from src.features.extractor import Extractor, FileNameExtractor, ImageExtractor
 from src.features.store import FeatureStore
-from src.images import ImageFile, read_file
+from src.files import write_csv
+from src.images import ImageFile, open_file
 from src.images.perceptual_hash import HASHED_SIDE, perceptual_hash
 from src.images.read_ahead import read_ahead
 from src.progress import progress_bar
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 
 _SLOW_SECONDS = 600
 _SLOW = (
     "About %.0f minutes left with %s. Faster: a GPU, a smaller model such as "
-    "openai/clip-vit-base-patch32, or feature_extractor 'builtin'. You can stop with Ctrl-C at "
+    "openai/clip-vit-base-patch32, or 'builtin'. You can stop with Ctrl-C at "
     "any time: finished work is kept."
 )
+UNREADABLE, _NAMED = "unreadable.csv", 10
 _WARM_UP_SECONDS = 8
 _LEAST_BATCH = 4
 
@@ -52,8 +55,8 @@ class Computed(NamedTuple):
     problem: str | None = None
 
 
-# The content of an image by its path; an OSError where it cannot be read.
-Read = Callable[[str], bytes]
+# Opens an image file by its path; an OSError where it cannot be read.
+Open = Callable[[str], BinaryIO]
 
 # Where and how features are computed: files, an extractor that is not loaded yet (None: contents
 # and hashes alone), contents (sha256) that may be passed over, and images in one pass through the
@@ -80,7 +83,7 @@ def compute_features(
     each time. Without extractors the store gets contents and perceptual hashes alone. `workers`
     are the threads that read and decode, by default one for each processor.
     """
-    engine = engine or local_engine(lambda path: read_file(directory / path), workers)
+    engine = engine or local_engine(lambda path: open_file(directory / path), workers)
     unreadable: dict[str, str] = {}
     looking: list[ImageExtractor | None] = [
         each for each in extractors if not isinstance(each, FileNameExtractor)
@@ -88,9 +91,7 @@ def compute_features(
     for extractor in looking or [None]:
         readable = [file for file in files if file.path not in unreadable]
         unreadable |= _fill(readable, extractor, store, batch_size, engine)
-    if unreadable:
-        named = "\n".join(f"  {path}: {why}" for path, why in list(unreadable.items())[:10])
-        logger.warning("%d images cannot be read and are left out:\n%s", len(unreadable), named)
+    report_unreadable(unreadable, store.file.parent)
     known = store.known_files(files)
     paths = [file.path for file in files if file.path not in unreadable and file.path in known]
     if not paths:
@@ -114,7 +115,19 @@ def compute_features(
     )
 
 
-def local_engine(read: Read, workers: int | None = None) -> Engine:
+def report_unreadable(unreadable: Mapping[str, str], folder: Path) -> None:
+    """Name images that cannot be read: the first ones here, all of many in a file."""
+    if not unreadable:
+        return
+    named = [f"  {path}: {why}" for path, why in unreadable.items()]
+    if len(named) > _NAMED:
+        write_csv(folder / UNREADABLE, [("path", "problem"), *unreadable.items()])
+        named[_NAMED:] = [f"  ... all of them are in {folder / UNREADABLE}"]
+    number = counted(len(unreadable), "image")
+    logger.warning("Left out: %s that cannot be read:\n%s", number, "\n".join(named))
+
+
+def local_engine(read: Open, workers: int | None = None) -> Engine:
     """Computing in this process."""
 
     def compute(
@@ -170,7 +183,7 @@ def _fill(
 
 
 def compute_batches(
-    read: Read,
+    read: Open,
     files: Sequence[ImageFile],
     extractor: ImageExtractor | None,
     done: set[bytes],

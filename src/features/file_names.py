@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from src.devices import choose_device
-from src.errors import ModelError, first_line
+from src.errors import loading
 from src.features.extractor import FileNameExtractor
 from src.features.hub import ModelFiles, resolve_model
 
@@ -72,16 +72,12 @@ class EmbeddedNames(FileNameExtractor):
             kind = transformers.CLIPTextModelWithProjection
         tokenizers: Any = transformers.AutoTokenizer
         folder = self._files.folder
-        try:
+        with loading(f"the text side of {self.name!r}"):
             self._tokenizer = tokenizers.from_pretrained(folder, trust_remote_code=False)
             config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
             text = config.text_config
             text.projection_dim = getattr(config, "projection_dim", None) or text.hidden_size
             self._model = kind.from_pretrained(folder, config=text).eval()
-        except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            raise ModelError(
-                f"the text side of {self.name!r} cannot be loaded: {first_line(error)}"
-            ) from None
         self._longest = int(text.max_position_embeddings)
         self._device = choose_device(self._device_name)
         self._model.to(self._device)

@@ -51,7 +51,8 @@ def folder_identity(folder: Path) -> str:
     digest = hashlib.sha256()
     described = {"config.json", "preprocessor_config.json"}
     for file in sorted(folder.iterdir()):
-        if file.name in described or file.suffix in {".safetensors", ".bin"}:
+        wanted = file.name in described or file.suffix in {".safetensors", ".bin"}
+        if wanted and file.is_file():
             digest.update(f"{file.name}:{file.stat().st_size}:".encode())
             _sample(file, digest)
     return f"{_model_type(folder)}:{digest.hexdigest()[:16]}"
@@ -95,7 +96,7 @@ def _hub_folder(name: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, ValueError):
         raise ModelError(
             f"the model {name!r} could not be fetched (no network, or no such model): check the "
-            "name, or give the folder of a model you have, or set feature_extractor to 'builtin'"
+            "name, or give the folder of a model that is on this computer"
         ) from None
     raise ModelError(f"the model {name!r} has no weights that transformers can load")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from src.errors import MissingExtra, ModelError, first_line
+from src.errors import MissingExtra, ModelError, first_line, loading
 from src.features.extractor import PixelExtractor
 from src.images.preprocess import Preprocessing
 
@@ -34,10 +34,8 @@ class OnnxNetwork:
         self._on_gpu = device != "cpu" and "CUDAExecutionProvider" in providers
         if not self._on_gpu:
             providers = ["CPUExecutionProvider"]
-        try:
+        with loading(str(file)):
             self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
-        except Exception as error:  # onnxruntime's own classes have no common one
-            raise ModelError(f"{file} cannot be loaded: {first_line(error)}") from None
         self.notes: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
 
     def __call__(self, prepared: Sequence[np.ndarray]) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from src.devices import choose_device
-from src.errors import MissingExtra, ModelError
+from src.errors import MissingExtra, ModelError, loading
 from src.features.extractor import PixelExtractor
 from src.features.torch_runner import TorchRunner
 from src.images.preprocess import Preprocessing
@@ -33,10 +33,8 @@ class OpenAIClipExtractor(PixelExtractor):
         """Load the weights; the clip package fetches them and checks their sha256."""
         import clip
 
-        try:
+        with loading(self.name):
             model, _ = clip.load(self._clip_name, device=choose_device(self._device_name))
-        except (OSError, RuntimeError) as error:
-            raise ModelError(f"{self.name} cannot be loaded: {error}") from None
         side = int(model.visual.input_resolution)
         scale, offset = (1 / (255 * _STD)).tolist(), (-_MEAN / _STD).tolist()
         bicubic = int(Image.Resampling.BICUBIC)

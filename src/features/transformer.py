@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.errors import ModelError, first_line
+from src.errors import ModelError, loading
 from src.features.extractor import PixelExtractor
 from src.features.hub import resolve_model
 from src.features.torch_runner import TorchRunner
@@ -92,11 +92,10 @@ class TransformerExtractor(PixelExtractor):
 def _load_vision_model(folder: Path, name: str) -> "tuple[torch.nn.Module, bool]":
     """The vision part of a model, and whether its pooler has trained weights."""
     import transformers
-    from safetensors import SafetensorError
 
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
+    with loading(f"the model {name!r}"):
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
         options: dict[str, Any] = {"output_loading_info": True, "trust_remote_code": False}
         vision_class: Any = transformers.AutoModel
@@ -107,10 +106,8 @@ def _load_vision_model(folder: Path, name: str) -> "tuple[torch.nn.Module, bool]
                 options["config"].projection_dim = config.projection_dim
         elif config.model_type in {"siglip", "siglip_vision_model"}:
             vision_class = transformers.SiglipVisionModel
-        model, loading = vision_class.from_pretrained(folder, **options)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        raise ModelError(f"the model {name!r} cannot be loaded: {first_line(error)}") from None
-    missing = [key for key in loading["missing_keys"] if "position_ids" not in key]
+        model, info = vision_class.from_pretrained(folder, **options)
+    missing = [key for key in info["missing_keys"] if "position_ids" not in key]
     untrained_pooler = [key for key in missing if "pooler" in key]
     if len(untrained_pooler) < len(missing):
         raise ModelError(

@@ -6,21 +6,20 @@ change left it, so it may be repeated, and it finishes what a kill left half don
 
 import errno
 import logging
-import os
-import shlex
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import ClassVar, Protocol
 
-from src.errors import DataError, first_of
+from src.errors import DataError
 from src.file_changes.changes import OLD_SCORES, Change, Folders, State
 from src.file_changes.old_undo_files import parse_old
 from src.file_changes.plan import Plan
 from src.file_changes.sidecars import SUFFIXES
 from src.file_changes.undo_file import Recorded, UndoFile, new_undo_file, parse
 from src.progress import progress_bar
+from src.text import command, first_of
 
 logger = logging.getLogger(__name__)
 
@@ -48,30 +47,37 @@ class Outcome:
         raise DataError("\n".join([f"{text}; {len(lines):,} not:", *first_of(lines, _SHOWN)]))
 
 
-def carry_out(plan: Plan, script: str, what: str, undo_folder: Path, *, dry_run: bool) -> bool:
+class Settings(Protocol):
+    """What the settings of a script that changes files have."""
+
+    script: ClassVar[str]
+
+    @property
+    def dry_run(self) -> bool: ...
+    def command(self, *, dry_run: bool) -> str: ...
+
+
+def carry_out(plan: Plan, settings: Settings, what: str, undo_folder: Path) -> bool:
     """Print what a plan does and how it is undone, and unless it is a dry run, do it.
 
     Returns whether anything was changed. `what` becomes a part of the undo file's name.
     """
-    print(plan.text() if dry_run else "\n".join(plan.lines))
+    print(plan.text() if settings.dry_run else "\n".join(plan.lines))
     if not plan.changes:
         return False
-    if dry_run:
-        print(
-            "Nothing was changed: this was a dry run. Next: the same command with --dry_run=False"
-        )
+    if settings.dry_run:
+        print("Nothing was changed: this was a dry run.")
+        print(f"Next: {settings.command(dry_run=False)}")
         return False
     undo_file = new_undo_file(undo_folder, what)
-    print(undo_line(script, undo_file), flush=True)
+    print(undo_line(settings.script, undo_file), flush=True)
     print(apply(plan.folders, plan.changes, undo_file).report())
     return True
 
 
 def undo_line(script: str, undo_file: Path) -> str:
-    """The command that undoes what an undo file holds, quoted for the shell."""
-    words = [f"--undo={undo_file}"]
-    quoted = subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
-    return f"To undo it: python run.py {script} {quoted}"
+    """The command that undoes what an undo file holds."""
+    return f"To undo it: {command(script, undo=undo_file)}"
 
 
 def apply(folders: Folders, changes: Sequence[Change], undo_file: Path) -> Outcome:

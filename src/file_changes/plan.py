@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from src.errors import DataError, first_of
+from src.errors import DataError
 from src.file_changes.changes import Change, Copy, Folders, Link, Move, Placed, Write
 from src.file_changes.sidecars import names_beside, renamed, sidecars
 from src.images import ImageFile
+from src.text import counted, first_of
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 _SHOWN = 10
@@ -49,15 +50,15 @@ def place(
     claimed: set[str] = set()
     counts: Counter[str] = Counter()
     for image, wanted in targets.items():
-        target = _free_name(directory / image, into, wanted, claimed)
-        if target is None:
-            continue
+        target, done = _free_name(directory / image, into, wanted, claimed)
         claimed |= {name.casefold() for name in names_beside(target)}
-        counts[PurePosixPath(target).parts[0]] += 1
+        counts[PurePosixPath(target).parts[0]] += not done
         for file in (image, *beside[image]):
             to = target if file == image else renamed(file, image, target)
-            plan.changes.append(_KINDS[how].of(directory, file, to))
-    plan.lines.extend(f"{how} {_images(n)} into {into / name}" for name, n in counts.items())
+            # A run that was killed may have left sidecars behind.
+            if not done or (how != "move" and not os.path.lexists(into / to)):
+                plan.changes.append(_KINDS[how].of(directory, file, to))
+    plan.lines.extend(f"{how} {_images(n)} into {into / name}" for name, n in counts.items() if n)
     placed = sum(counts.values())
     if with_them := len(plan.changes) - placed:
         plan.lines.append(f"Files beside them (.xmp, .txt) that go with them: {with_them:,}")
@@ -107,12 +108,14 @@ def relabel_wrong(directory: Path, wrong: Sequence[str], table: str) -> Plan:
     path_at, score_at = rows[0].index("relative_path"), rows[0].index("score")
     left = set(wrong)
     for row in rows[1:]:
-        if len(row) > max(path_at, score_at) and (path := row[path_at].replace("\\", "/")) in left:
+        if len(row) <= max(path_at, score_at):
+            continue
+        if found := left & {row[path_at], row[path_at].replace("\\", "/")}:
             row[score_at] = "0" if row[score_at].strip().startswith("1") else "1"
-            left.discard(path)
+            left -= found
     changed = len(set(wrong)) - len(left)
     plan = Plan(Folders(directory, directory))
-    plan.lines.append(f"{changed:,} labels to change in {table}")
+    plan.lines.append(f"{counted(changed, 'label')} to change in {table}")
     plan.lines.extend(f"{path} is not in {table}" for path in sorted(left))
     if changed:
         stream = io.StringIO("\ufeff" if before.startswith(b"\xef\xbb\xbf") else "", newline="")
@@ -143,15 +146,18 @@ def _images(count: int) -> str:
     return f"{count:,} {'image' if count == 1 else 'images'}"
 
 
-def _free_name(image: Path, into: Path, wanted: str, claimed: set[str]) -> str | None:
-    """The name, or one with a number, that neither a file nor its sidecars have; None: done."""
+def _free_name(image: Path, into: Path, wanted: str, claimed: set[str]) -> tuple[str, bool]:
+    """The name, or one with a number, that neither a file nor its sidecars have.
+
+    Or that of the image itself there, of the same content: then this is done, True.
+    """
     path, name, number = PurePosixPath(wanted), wanted, 1
     while True:
         if name.casefold() not in claimed and _same(image, into / name):
-            return None
+            return name, True
         beside = names_beside(name)
         if not any(n.casefold() in claimed or os.path.lexists(into / n) for n in beside):
-            return name
+            return name, False
         number += 1
         name = str(path.with_name(f"{path.stem} ({number}){path.suffix}"))
 

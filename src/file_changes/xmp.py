@@ -15,6 +15,7 @@ from xml.parsers.expat import ExpatError
 
 from src.file_changes.changes import Folders, Write
 from src.file_changes.plan import Plan
+from src.text import counted
 
 Naming = Literal["image.xmp", "image.jpg.xmp"]
 
@@ -57,7 +58,7 @@ def rate(directory: Path, stars: Mapping[str, int], naming: Naming) -> Plan:
             plan.changes.append(Write.of(directory, sidecar, after))
     counts = Counter(stars.values())
     shown = ", ".join(f"{counts[number]:,} × {number}★" for number in range(1, 6))
-    plan.lines.append(f"{len(plan.changes):,} sidecars to write: {shown}")
+    plan.lines.append(f"{counted(len(plan.changes), 'sidecar')} to write: {shown}")
     if rated:
         plan.lines.append(f"{rated:,} keep the stars that you or a program gave")
     if (same := len(stars) - len(plan.changes) - rated - len(problems)) > 0:

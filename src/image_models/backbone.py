@@ -14,6 +14,7 @@ from src.image_models.model import find_head, from_pretrained, no_linear_head
 from src.image_models.save import read_classes, read_record
 from src.images.preprocess import Preprocessing
 from src.images.processors import load_preprocessing
+from src.text import counted
 
 if TYPE_CHECKING:
     import torch
@@ -121,6 +122,7 @@ def open_classifier(name: str, *, device: str = "auto") -> Classifier:
         raise ModelError(f"the weights in {backbone.files.folder} are no numbers: it is damaged")
     if len(head.bias) != len(classes):
         raise ModelError(
-            f"the model in {backbone.files.folder} has no head for its {len(classes)} categories"
+            f"the model in {backbone.files.folder} has no head for "
+            f"{counted(len(classes), 'category')}"
         )
     return Classifier(tuple(classes), backbone, head)

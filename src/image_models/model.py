@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.errors import MissingExtra, ModelError, first_line
+from src.errors import MissingExtra, ModelError, loading
 from src.files import read_json, write_text
 from src.images.preprocess import Preprocessing
 from src.images.processors import FILE_NAME, is_timm, timm_processor
@@ -29,14 +29,11 @@ def from_pretrained(folder: Path, name: str, **options: Any) -> Any:
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if is_timm(folder) and not is_timm_available():
         raise MissingExtra("timm", "this model")
-    try:
+    with loading(f"the image classifier {name!r}"):
         _check_config(folder)
         return transformers.AutoModelForImageClassification.from_pretrained(
             folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, **options
         )
-    except Exception as error:  # what is damaged makes transformers raise whatever comes up
-        text = f"{name!r} cannot be used as an image classifier: {first_line(error)}"
-        raise ModelError(text) from None
 
 
 def _check_config(folder: Path) -> None:

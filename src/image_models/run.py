@@ -1,7 +1,6 @@
 """What custom_classifier_training does, up to the point where classes and tags differ."""
 
 import logging
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,8 @@ from src.image_models.backbone import open_classifier
 from src.image_models.target import Predictions, Target, features_of, look_at
 from src.image_models.train import provenance, train
 from src.settings.classifier import ClassifierTraining
+from src.settings.keys import ScriptSettings
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def train_or_evaluate(
 
 
 def last_lines(
-    settings: ClassifierTraining, model: Path, results: Path | None, script: str
+    settings: ClassifierTraining, model: Path, results: Path | None, user: type[ScriptSettings]
 ) -> Iterator[str]:
     """Where everything is, exported if asked for, and what to do with the model."""
     if results is not None:
@@ -53,9 +54,7 @@ def last_lines(
         from src.image_models.export_onnx import export_onnx
 
         yield export_onnx(model)
-    images = settings.top_level_image_directory
-    words = f"--load_model={model}", f"--top_level_image_directory={images}"
-    yield f"Next: python run.py {script} {shlex.join(words)}"
+    yield f"Next: {settings.command(user, load_model=model)}"
 
 
 def _evaluate(
@@ -71,8 +70,8 @@ def _evaluate(
     for folder in folders:
         trained_on |= TrainedOn.load(folder)
     seen = trained_on.seen(images.sha256s, images.hashes, images.groups)
-    text = "%d images: %d that the model was trained on, as far as it says."
-    logger.info(text, len(seen), seen.sum())
+    text = "%s: %d that the model was trained on, as far as it says."
+    logger.info(text, counted(len(seen), "image"), seen.sum())
     found = []
     for folder in folders:
         classifier = open_classifier(str(folder), device=settings.device)

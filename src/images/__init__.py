@@ -1,6 +1,6 @@
 """Finding, opening and shrinking image files: the only package that knows file formats."""
 
-from src.images.decode import UnreadableImage, open_image, read_file
+from src.images.decode import UnreadableImage, open_file, open_image
 from src.images.find import EXTENSIONS, ImageFile, find_images, scan_images
 
 __all__ = [
@@ -8,7 +8,7 @@ __all__ = [
     "ImageFile",
     "UnreadableImage",
     "find_images",
+    "open_file",
     "open_image",
-    "read_file",
     "scan_images",
 ]

@@ -2,19 +2,36 @@
 
 import ctypes
 import io
+import logging
+import operator
 import stat
-from contextlib import suppress
+import threading
+import warnings
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 MAX_PIXELS = 200_000_000  # of the picture as decoded
-MAX_BYTES = 400 << 20  # that it takes in memory
-_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}  # of a pixel; in other modes four
-_BAND = 4_000_000  # pixels that are converted at once
+MAX_BYTES = 410_000_000  # of the same, and of its RGB copy: 4 for each pixel in colour
+MAX_SIDE = 65_535  # the largest that JPEG and GIF know
 MAX_FILE_BYTES = 1 << 30
+_LARGE = 25_000_000  # pixels; such images are decoded one at a time
+_STRIP = 2_000_000  # pixels of them that are converted at once
+_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # per pixel; others have 4
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112  # in EXIF: a key of _TURNS, or 1
+_one_large_image = threading.Lock()
 # Others are never tried, whatever a file holds: an EPS, say, is a program that would be run.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
@@ -25,6 +42,9 @@ Image.MAX_IMAGE_PIXELS = None
 _core: Any = Image.core  # type: ignore[attr-defined]
 _core.set_block_size(64 << 20)
 
+# What is wrong with a file is said in our own words.
+warnings.filterwarnings("ignore", module="PIL")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 with suppress(AttributeError, ImportError, OSError):  # where libtiff is a library of its own
     from PIL import _imaging
 
@@ -43,21 +63,25 @@ class TooLarge(UnreadableImage):
 
 
 def open_image(
-    source: Path | bytes, *, min_side: int | None = None, max_pixels: int | None = None
+    source: Path | bytes | BinaryIO, *, min_side: int | None = None, max_pixels: int = MAX_PIXELS
 ) -> Image.Image:
-    """Open an image file, or its content: upright by its EXIF orientation, RGB, 8 bits.
+    """Open an image file or its content: upright by its EXIF orientation, RGB, 8 bits.
 
     Transparent parts become white; of an animation the first frame is taken. `min_side` is the
     shorter side, in pixels, that the caller will shrink the image to: a JPEG is then decoded at
     1/2, 1/4 or 1/8 of its size (the decoder's own scaling), keeping the shorter side at twice this
-    length or more. What cannot be decoded raises UnreadableImage, or TooLarge.
+    length or more; other large images are shrunk likewise, part by part. What cannot be decoded
+    raises UnreadableImage, or TooLarge.
     """
     try:
-        content = read_file(source) if isinstance(source, Path) else source
-        if not content:
+        if isinstance(source, Path):
+            with open_file(source) as file:
+                return open_image(file, min_side=min_side, max_pixels=max_pixels)
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        if not file.read(1):
             raise UnreadableImage("empty file")
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            return _upright_rgb(image, min_side, max_pixels or MAX_PIXELS)
+        with Image.open(file, formats=FORMATS) as image:
+            return _upright_rgb(image, min_side, max_pixels)
     except UnreadableImage:
         raise
     except UnidentifiedImageError:
@@ -66,15 +90,15 @@ def open_image(
         raise UnreadableImage(str(error) or type(error).__name__) from None
 
 
-def read_file(path: Path) -> bytes:
-    """The content of an image file; UnreadableImage for a large one, a pipe or a device."""
+def open_file(path: Path) -> BinaryIO:
+    """An image file's content; UnreadableImage for a very large one, a pipe or a device."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableImage("not a file")
     if status.st_size > MAX_FILE_BYTES:
         raise UnreadableImage("file larger than 1 GiB")
     # What a kernel offers as files, some of them endless, has no size.
-    return path.read_bytes() if status.st_size else b""
+    return path.open("rb") if status.st_size else io.BytesIO()
 
 
 def _upright_rgb(image: Image.Image, min_side: int | None, max_pixels: int) -> Image.Image:
@@ -83,53 +107,62 @@ def _upright_rgb(image: Image.Image, min_side: int | None, max_pixels: int) -> I
         scale = 2 * min_side / min(width, height)
         if scale < 1:
             image.draft(image.mode, (round(width * scale), round(height * scale)))
-    pixels = image.size[0] * image.size[1]
-    factor = max(1, min(image.size) // (4 * min_side)) if min_side and pixels > 4 * _BAND else 1
-    taken = _BYTES.get(image.mode, 4) + (4 / factor**2 if min_side and image.mode != "RGB" else 0)
-    taken *= pixels * (3 if image.format == "WEBP" else 1)
-    if image.info.get("progressive"):  # all coefficients of a JPEG are kept, two bytes each
-        parts = [across * down for _, across, down, _ in getattr(image, "layer", ())] or [1]
+    pixels, factor, plain = image.width * image.height, 1, _is_plain(image)
+    if pixels > _LARGE and min_side is not None:
+        while min(image.size) >= 4 * factor * min_side:
+            factor *= 2
+    each = 16 if image.format == "WEBP" else _BYTES.get(image.mode, 4)  # its decoder copies
+    size = pixels * (each + (0 if plain and factor == 1 else 4 / factor**2))
+    if "progressive" in image.info:  # all of a JPEG's coefficients are kept, whatever its draft
+        _, across, down, _ = zip(*image.layer, strict=True)  # type: ignore[attr-defined]
+        shares = sum(map(operator.mul, across, down)) / (max(across) * max(down))
         pixels = width * height
-        taken += 2 * pixels * sum(parts) / max(parts)
-    if pixels > max_pixels or taken > MAX_BYTES:
+        size += 2 * pixels * shares
+    if pixels > max_pixels or size > MAX_BYTES or max(image.size) > MAX_SIDE:
         raise TooLarge(f"too large: {width} x {height} pixels")
-    image.load()
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    image = _to_rgb(image, factor)
-    image.getexif()[ExifTags.Base.Orientation] = orientation
-    return ImageOps.exif_transpose(image)
+    with _one_large_image if pixels > _LARGE else nullcontext():
+        image.load()
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        if pixels > _LARGE and not (plain and factor == 1):
+            image = _shrunk(image, factor)
+        else:
+            image = _to_rgb(image, _white(image))
+    return image if turn is None else image.transpose(turn)
 
 
-def _to_rgb(image: Image.Image, factor: int) -> Image.Image:
-    """RGB, its sides divided by a factor; band after band, since each conversion takes memory."""
-    if image.mode == "RGB" and factor == 1:
-        return image
-    width, height = image.size
-    rows = factor * max(1, _BAND // (width * factor))
-    bands = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
-    highest = 0.0
-    if image.mode in {"I", "F"}:  # how their values are meant, the largest tells
-        highest = max(np.nan_to_num(np.asarray(image.crop(band))).max() for band in bands)
-    result = Image.new("RGB", (-(-width // factor), -(-height // factor)))
-    for band in bands:
-        part = image if len(bands) == 1 else image.crop(band)
-        result.paste(_band_to_rgb(part, highest).reduce(factor), (0, band[1] // factor))
-    return result
+def _is_plain(image: Image.Image) -> bool:
+    return image.mode == "RGB" and not image.has_transparency_data
 
 
-def _band_to_rgb(image: Image.Image, highest: float) -> Image.Image:
+def _shrunk(image: Image.Image, factor: int) -> Image.Image:
+    """A large image as RGB, converted part by part."""
+    white, (width, height) = _white(image), image.size
+    whole = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    rows = max(_STRIP // (width * factor), 1) * factor
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        whole.paste(_to_rgb(strip, white).reduce(factor), (0, top // factor))
+    return whole
+
+
+def _white(image: Image.Image) -> float:
+    """The value that stands for white where an image has other numbers than bytes."""
+    if image.mode.startswith("I;16"):
+        return 65535
+    if image.mode not in {"I", "F"}:
+        return 255
+    highest: Any = image.getextrema()[1]
+    if image.mode == "F":
+        return 1 if highest <= 1 else 255
+    return 255 if highest <= 255 else 65535
+
+
+def _to_rgb(image: Image.Image, white: float) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
-        return Image.fromarray(_eight_bit(image, highest)).convert("RGB")
+        values = np.nan_to_num(np.asarray(image, np.float32)) * np.float32(255 / white)
+        bytes_ = np.clip(np.round(values), 0, 255).astype(np.uint8)
+        return Image.fromarray(bytes_).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _eight_bit(image: Image.Image, highest: float) -> np.ndarray:
-    values: np.ndarray = np.nan_to_num(np.asarray(image).astype(np.float32))
-    if image.mode == "F" and highest <= 1:
-        values = values * 255  # floating-point images are stored as 0 … 1 or as 0 … 255
-    elif image.mode != "F" and (image.mode != "I" or highest > 255):
-        values = values / 257  # 65535 becomes 255
-    return np.clip(np.round(values), 0, 255).astype(np.uint8)
+    return image if _is_plain(image) else image.convert("RGB")

@@ -1,11 +1,15 @@
 """Which files below a folder are images."""
 
+import logging
 import os
-from collections.abc import Iterator
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from src.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
@@ -27,34 +31,44 @@ def scan_images(directory: Path) -> list[ImageFile]:
     """Every image below a folder with its size and time of change, sorted by path.
 
     Names that begin with a dot are passed over, and so are names that are no valid Unicode.
-    Links are followed, but no real folder is entered twice on one way down, so that links in
-    a circle end.
+    Links are followed, but no folder is entered twice: an image is there once, under its real path
+    where that is below the folder.
     """
     if not directory.is_dir():
         raise DataError(
             f"there is no folder {str(directory)!r}: "
             "set top_level_image_directory to the folder that holds your images"
         )
-    return sorted(_walk(str(directory), "", (os.path.realpath(directory),)))
+    found, strange, entered = list[ImageFile](), list[str](), set[str]()
+    folders, links = [("", str(directory))], list[tuple[str, str]]()
+    while folders or links:
+        links.sort(reverse=True)
+        prefix, folder = (folders or links).pop()
+        real = os.path.realpath(folder)
+        if real in entered:
+            continue
+        entered.add(real)
+        with suppress(OSError), os.scandir(folder) as entries:  # one that may not be listed
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                path = prefix + entry.name
+                try:
+                    path.encode("utf-8")
+                    if entry.is_dir():
+                        where = links if entry.is_symlink() else folders
+                        where.append((f"{path}/", entry.path))
+                    elif os.path.splitext(path)[1].lower() in EXTENSIONS:
+                        status = entry.stat()
+                        if stat.S_ISREG(status.st_mode):
+                            found.append(ImageFile(path, status.st_size, status.st_mtime_ns))
+                except (OSError, UnicodeEncodeError):  # gone, a link to nowhere, or not text
+                    strange.append(path)
+    if strange and sorted(strange) != _named.get(directory):
+        _named[directory] = sorted(strange)
+        what = "files are passed over, because their names are not text or they lead nowhere"
+        logger.warning("%d %s: %s", len(strange), what, ", ".join(map(ascii, sorted(strange))))
+    return sorted(found)
 
 
-def _walk(folder: str, prefix: str, ancestors: tuple[str, ...]) -> Iterator[ImageFile]:
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:  # a folder that may not be listed
-        return
-    for entry in entries:
-        name = entry.name
-        if name.startswith("."):
-            continue
-        try:
-            name.encode("utf-8")
-            if entry.is_dir():
-                real = os.path.realpath(entry.path)
-                if real not in ancestors:
-                    yield from _walk(entry.path, f"{prefix}{name}/", (*ancestors, real))
-            elif os.path.splitext(name)[1].lower() in EXTENSIONS and entry.is_file():
-                status = entry.stat()
-                yield ImageFile(prefix + name, status.st_size, status.st_mtime_ns)
-        except (OSError, UnicodeEncodeError):  # gone, a link to nowhere, or bytes that are no text
-            continue
+_named: dict[Path, list[str]] = {}  # what was named of each folder, once

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from src.errors import ModelError, first_line
+from src.errors import ModelError, loading
 from src.images.preprocess import MAX_SIDE, Preprocessing
 
 FILE_NAME = "preprocessor_config.json"
@@ -31,19 +31,11 @@ def load_preprocessing(folder: Path) -> Preprocessing:
         with TemporaryDirectory() as name:
             (Path(name) / FILE_NAME).write_text(json.dumps(described), encoding="utf-8")
             return load_preprocessing(Path(name))
-    try:
+    with loading(f"the image processor in {folder}"), np.errstate(all="ignore"):
         loader: Any = transformers.AutoImageProcessor
         processor = loader.from_pretrained(folder, backend="pil", trust_remote_code=False)
-    except Exception as error:  # what is damaged makes transformers raise whatever comes up
-        raise ModelError(
-            f"the image processor in {folder} cannot be loaded: {first_line(error)}"
-        ) from None
-    try:
         preprocessing = _translate(processor)
         agrees = _agrees(preprocessing, processor)
-    except Exception as error:
-        text = f"{folder / FILE_NAME} cannot be followed: {first_line(error)}"
-        raise ModelError(text) from None
     if not agrees:
         raise ModelError(
             f"{folder}: {type(processor).__name__} does more than resize, crop and normalise, "
@@ -100,7 +92,7 @@ def timm_processor(folder: Path) -> dict[str, Any] | None:
             "image_mean": list(own.get("mean") or (0.485, 0.456, 0.406)),
             "image_std": list(own.get("std") or (0.229, 0.224, 0.225)),
         }
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, OSError, RecursionError):
         raise ModelError(
             f"the description of the preprocessing in {folder} is damaged: fetch the model again"
         ) from None

@@ -5,7 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Set
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, NamedTuple, TypeVar
+from typing import BinaryIO, Generic, NamedTuple, TypeVar
 
 from PIL import Image
 
@@ -25,7 +25,7 @@ class ReadImage(NamedTuple, Generic[T]):
 
 def read_ahead(
     paths: Iterable[str],
-    read: Callable[[str], bytes],
+    read: Callable[[str], BinaryIO],
     prepare: Callable[[Image.Image], T],
     *,
     min_side: int | None,
@@ -35,18 +35,19 @@ def read_ahead(
 ) -> Generator[ReadImage[T], None, None]:
     """Every file in its order; closing the generator cancels what has not begun.
 
-    `read` gives a file's content, `prepare` is called from several threads at once. At most `ahead`
+    `read` opens a file, `prepare` is called from several threads at once. At most `ahead`
     files are in memory that the caller has not taken yet; contents (sha256) that are `known` are
     not decoded. By default there is a worker, a thread, for each processor.
     """
 
     def load(path: str) -> ReadImage[T]:
         try:
-            content = read(path)
-            sha256 = hashlib.sha256(content).digest()
-            if sha256 in known:
-                return ReadImage(path, sha256)
-            return ReadImage(path, sha256, prepare(open_image(content, min_side=min_side)))
+            with read(path) as file:
+                sha256 = hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]
+                if sha256 in known:
+                    return ReadImage(path, sha256)
+                file.seek(0)
+                return ReadImage(path, sha256, prepare(open_image(file, min_side=min_side)))
         except UnreadableImage as error:
             return ReadImage(path, problem=str(error))
         except OSError as error:

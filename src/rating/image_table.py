@@ -55,7 +55,7 @@ class ImageTable:
         return (self._directory / self.names[number]).is_file()
 
     def check_enough(self) -> None:
-        """Raises a DataError where there are not two images to compare."""
+        """That there are two images to compare."""
         if len(self.allowed) >= 2:
             return
         one = [self.names[number] for number in self.allowed]

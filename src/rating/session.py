@@ -1,8 +1,5 @@
 """The rating session of one folder: which pair to show, every choice kept, the scores.
 
-`score.json` holds the scores, `score_choices.sqlite` beside it every choice; the scores can always
-be computed again from the choices. A session is one `RatingDatabase`:
-
     with RatingDatabase("photos") as database:
         left, right = database.next_pair()
         database.record(left, right, "left")
@@ -61,9 +58,6 @@ class RatingDatabase:
 
     `images`, relative posix paths, default to every image below the folder. A `seed` makes the
     choice of pairs repeatable; the `goal`, choices in this session, is only reported.
-
-    Raises a DataError where the folder cannot be written, is open in another window, or
-    `score.json` is damaged and there is no choice log to rebuild it from.
     """
 
     def __init__(
@@ -89,7 +83,6 @@ class RatingDatabase:
             self._schedule = PairSchedule(
                 count, selection, secrets.randbits(32) if seed is None else seed
             )
-            self._comparisons = np.zeros(count, dtype=np.intp)
             self._method, self._space = method, without_features(count)
             answers = self._replay(events)
             self._live = LiveScores(self._before_choices(), answers, self._lock)
@@ -115,10 +108,7 @@ class RatingDatabase:
     # Pairs and answers.
 
     def next_pair(self) -> Pair:
-        """The pair to show now, as (left, right); the same one until it is recorded.
-
-        Raises a DataError where fewer than two images can be shown.
-        """
+        """The pair to show now, as (left, right); the same one until it is recorded."""
         if not self._shown and self._live.due:
             self._live.refit()
         with self._lock:
@@ -137,12 +127,10 @@ class RatingDatabase:
                     return self._names(shown)
 
     def following_pairs(self) -> dict[Outcome, Pair]:
-        """For "left" and "right": the pair that `next_pair` will give after that answer.
+        """For "left" and "right": the pair that comes after that answer, if there is one.
 
         For decoding images ahead, in a background thread: now and then it also fits all choices
-        again and brings `score.json` up to date. `next_pair` keeps to the pairs unless images
-        vanish or features arrive in between. Empty when there is no pair on show or fewer than
-        two images are left.
+        again and brings `score.json` up to date.
         """
         if self._live.due:
             self._live.refit()
@@ -176,10 +164,9 @@ class RatingDatabase:
     def record(
         self, left: str, right: str, outcome: Outcome, *, response_time: float | None = None
     ) -> None:
-        """Keep a choice; it is on disk when this returns.
+        """Keep a choice; it is on disk when this returns. The response time is in seconds.
 
-        A skip is no answer and changes no score; the response time is in seconds. Raises a
-        DataError where the disk is full or the folder gone: nothing changed, so try again.
+        A DataError (the disk is full, the folder gone) has changed nothing, so try again.
         """
         if outcome not in get_args(Outcome) or left == right:
             raise ValueError(f"outcome {outcome!r} of {left!r} and {right!r}")
@@ -205,10 +192,9 @@ class RatingDatabase:
             self._ended = time.monotonic()
 
     def undo(self) -> Pair | None:
-        """Take back this session's last choice or exclusion; the pair to show again.
+        """Take back this session's last choice or exclusion, if any; the pair to show again.
 
-        None when there is nothing to take back. `next_pair` gives the same pair until it is
-        answered, then the pair that was on show before the undo.
+        The pair that was on show before the undo comes after it.
         """
         with self._lock:
             if not self._done:
@@ -249,7 +235,7 @@ class RatingDatabase:
     # Features, a model's scores, what is known.
 
     def set_features(self, features: Mapping[str, ArrayLike]) -> None:
-        """Use these features from now on; meant to be called from a background thread."""
+        """Use these features from now on; from any thread."""
         if self._method == "posterior":
             space = feature_space(self._images.names, features)
             self._live.refit(space)
@@ -262,10 +248,7 @@ class RatingDatabase:
             self._model_scores = model_scores
 
     def initialise_from_model(self, scores: Mapping[str, float]) -> None:
-        """Take rescaled model scores (see `initial_scores.py`) as the start of unrated images.
-
-        They are a prior for later choices, not ratings: the images stay unrated.
-        """
+        """Take rescaled scores (`initial_scores.py`) as the start of images, which stay unrated."""
         with self._lock:
             unrated = self._unrated()
             for path in scores:
@@ -276,10 +259,7 @@ class RatingDatabase:
             self._following = {}
 
     def scores(self) -> dict[str, float]:
-        """Every image's score: Elo/400 (+1 is 10:1 odds), unrated images included.
-
-        The mean is that of the initial scores: zero without any.
-        """
+        """Every image's score: Elo/400 (+1 is 10:1 odds); their mean is that of initial scores."""
         with self._lock:
             return self._by_name(self._images.rateable, self._levelled(self._live.scoring))
 
@@ -328,7 +308,6 @@ class RatingDatabase:
         return [one for one in events if path in one[:2] and one.outcome in ANSWERS]
 
     def take_notices(self) -> list[str]:
-        """One-line messages for the user since the last call (files gone, file rebuilt …)."""
         with self._lock:
             notices, self._log.notices = self._log.notices, []
             return notices
@@ -369,19 +348,17 @@ class RatingDatabase:
 
     def _replay(self, events: Iterable[Event]) -> list[Answer]:
         """Take in what is in the log; returns the answers among it."""
-        answers = []
-        index = self._images.index
+        answers, index = [], self._images.index
         for event in events:
-            i = index[event.left]
             if event.outcome == "exclude":
-                self._images.set_excluded(i, True)
+                self._images.set_excluded(index[event.left], True)
                 continue
-            j = index[event.right]
+            i, j = index[event.left], index[event.right]
             self._schedule.note(i, j, event.kind)
             if event.outcome in ANSWERS:
-                self._comparisons[i] += 1
-                self._comparisons[j] += 1
                 answers.append(Answer(i, j, event.outcome))
+        ends = np.array([answer[:2] for answer in answers], dtype=np.intp)
+        self._comparisons = np.bincount(ends.ravel(), minlength=len(index))
         return answers
 
     def _names(self, shown: Shown) -> Pair:

@@ -8,11 +8,11 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from src.errors import counted
 from src.evaluation.proportion import NONE, Proportion, ceiling
 from src.rating.models.graph import Floats, Ints
 from src.rating.models.order import OrderQuality
 from src.rating.storage.choice_rows import ANSWERS, Event
+from src.text import counted
 
 FEWEST = 10
 """trials below which nothing is said of a proportion"""
@@ -169,8 +169,8 @@ def advise(statistics: Statistics) -> str:
         now = f"{100 * order.now:.0f}%"
         return f"Train: the order is about {now} there, and more choices would hardly improve it."
     if (more := ENOUGH * images - statistics.choices) > 0:
-        count = counted(more, "more choice")
-        return f"Rate more: it usually takes about {count} to put {images:,} images in good order."
+        choices, order_of = counted(more, "more choice"), counted(images, "image")
+        return f"Rate more: it usually takes about {choices} to put {order_of} in good order."
     if audit.trials < FEWEST:
         return (
             f"Rate more: {counted(audit.trials, 'random pair')} cannot tell how well the scores "
@@ -193,14 +193,14 @@ def of_order(order: OrderQuality) -> str:
     now, later = (round(100 * value) for value in (order.now, order.later))
     if order.can_stop:
         return f"order about {now}% there: you can stop"
-    return f"order about {now}% there; {order.more:,} more choices: {later}%"
+    return f"order about {now}% there; {counted(order.more, 'more choice')}: {later}%"
 
 
 def against_a_coin(audit: Proportion) -> str:
     """How well the scores predict the person, against a coin; "" below ten random pairs."""
     if audit.trials < FEWEST or audit.value is None:
         return ""
-    value, pairs = f"{100 * audit.value:.0f}%", f"{audit.trials:,} random pairs"
+    value, pairs = f"{100 * audit.value:.0f}%", counted(audit.trials, "random pair")
     low, high = audit.interval
     bounds = f"({100 * low:.0f}–{100 * high:.0f}%)"
     if low > 0.5:

@@ -12,6 +12,7 @@ from src.reports import spotlight
 from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, ORANGE, plot
 from src.reports.thumbnails import image_rows
+from src.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +43,7 @@ def write_report(path: Path, results: Results, *, images: int = 12) -> None:
         path,
         "aesthetic.html",
         title="Your aesthetic model",
-        subtitle=f"{len(results.paths):,} images in {results.directory}"
+        subtitle=f"{counted(len(results.paths), 'image')} in {results.directory}"
         + (f", {new:,} of them not seen in training" if (new := int(results.test.sum())) else ""),
         headline=_headline(results.metrics["test"]),
         summary=results.notes,
@@ -71,7 +72,7 @@ def _choices(test: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     shown = []
     for name, kind in (("random", "random pairs"), ("picked", "pairs picked to be hard")):
         if part := test[f"{name}_pairs"]:
-            what = f"of {part['trials']:,} choices between {kind} predicted"
+            what = f"of {counted(part['trials'], 'choice')} between {kind} predicted"
             shown.append((what, f"{part['value']:.1%}", _interval(part["interval"])))
     return shown or [("not measured", "–", "no choices between images that it has not seen")]
 

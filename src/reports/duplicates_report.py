@@ -8,6 +8,7 @@ from src.dataset.duplicates import Duplicate, are_identical, labels_conflict
 from src.reports.gallery import relative_url
 from src.reports.html import write_page
 from src.reports.thumbnails import THUMBNAILS, write_thumbnails
+from src.text import counted
 
 _GROUPS, _IMAGES = 500, 12  # shown; the table has all
 
@@ -30,8 +31,9 @@ def write_duplicates(
         page,
         "duplicates.html",
         title="Duplicate images",
-        subtitle=f"{images:,} images of {directory.resolve().name}: {len(groups):,} groups of "
-        f"duplicates; {sum(len(group) - 1 for group in groups):,} images more than needed",
+        subtitle=f"{counted(images, 'image')} of {directory.resolve().name}: "
+        f"{counted(len(groups), 'group')} of "
+        f"duplicates; {sum(len(group) - 1 for group in groups):,} more than needed",
         conflict=sum(map(labels_conflict, groups)),
         hidden=len(groups) - len(shown),
         groups=[

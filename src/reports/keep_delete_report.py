@@ -12,6 +12,7 @@ from src.reports.html import write_page
 from src.reports.plots import BLUE, GREY, in_percent, plot
 from src.reports.suspects import write_suspects
 from src.reports.thumbnails import image_rows
+from src.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ def write_report(path: Path, results: Results, *, images: int = 12) -> None:
         path,
         "keep_delete.html",
         title="What you keep and delete",
-        subtitle=f"{metrics['all']['n']:,} images of {results.directory.resolve().name}: "
+        subtitle=f"{counted(metrics['all']['n'], 'image')} of {results.directory.resolve().name}: "
         f"{metrics['all']['kept']:,} kept, {metrics['all']['deleted']:,} deleted; "
         f"{metrics['test']['n']:,} of them not seen in training",
         metrics=metrics,

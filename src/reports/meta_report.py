@@ -6,6 +6,7 @@ from typing import Any
 
 from src.aesthetic.search.run import Found
 from src.reports.html import write_page
+from src.text import counted
 
 REPORT = "meta.html"
 _FEW = 9  # values that get a place each; more share a scale
@@ -67,9 +68,10 @@ def _notes(found: Found, diverged: int, fixed: Mapping[str, str]) -> list[str]:
         "test images played no part; report.html says how the best does on them.",
     ]
     if found.given_up:
-        notes.append(f"{found.given_up} poor ones were given up early and are not shown.")
+        poor = counted(found.given_up, "poor combination")
+        notes.append(f"Given up early and not shown: {poor}.")
     if diverged:
-        notes.append(f"{diverged} diverged (the loss became infinite): their AB is empty.")
+        notes.append(f"Diverged (the loss became infinite, so AB is empty): {diverged:,}.")
     if fixed:
         same = ", ".join(f"{name} {value or '–'}" for name, value in fixed.items())
         notes.append(f"The same in all: {same}.")

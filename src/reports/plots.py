@@ -10,10 +10,11 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BLUE, ORANGE, GREY, TEXT = "#3b82c4", "#e08a2c", "#8a8f98", "#1d2126"
-_ON_THE_PAGE = {BLUE: "accent", ORANGE: "warm", GREY: "soft", TEXT: "text"}
+BLUE, ORANGE, GREY = "#3b82c4", "#e08a2c", "#8a8f98"
+_ON_THE_PAGE = {BLUE: "accent", ORANGE: "warm", GREY: "soft"}
 _POINTS = 12.5  # of the letters
-_SMALLEST = 11 / _POINTS  # a plot never shrinks so far that letters have less than 11 pixels
+_INCHES = 5.6, 3.7
+_SIZE = "min-width: 355px; max-width: 520px"  # at 355, letters have 11 pixels
 
 _STYLE: Any = {
     "font.family": "sans-serif",
@@ -34,14 +35,14 @@ _STYLE: Any = {
 }
 
 
-def plot(draw: "Callable[[Axes], None]", *, width: float = 5.6, height: float = 3.7) -> Markup:
-    """Draw on fresh axes, so many inches wide and high, and return the picture as inline SVG."""
+def plot(draw: "Callable[[Axes], None]") -> Markup:
+    """Draw on fresh axes and return the picture as inline SVG."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=_INCHES, layout="constrained")
         figure.patch.set_alpha(0)
         axes = figure.add_subplot()
         axes.patch.set_alpha(0)
@@ -53,9 +54,7 @@ def plot(draw: "Callable[[Axes], None]", *, width: float = 5.6, height: float = 
     svg = svg[svg.index("<svg") :]
     for colour, name in _ON_THE_PAGE.items():
         svg = svg.replace(colour, f"var(--{name})")
-    points = 72 * width
-    size = f"min-width: {_SMALLEST * points:.0f}px; max-width: {1.3 * points:.0f}px"
-    return Markup(re.sub(r'<svg[^>]*?(viewBox="[^"]*")[^>]*>', rf'<svg \1 style="{size}">', svg))
+    return Markup(re.sub(r'<svg[^>]*?(viewBox="[^"]*")[^>]*>', rf'<svg \1 style="{_SIZE}">', svg))
 
 
 def in_percent(axes: "Axes") -> None:

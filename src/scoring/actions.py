@@ -14,6 +14,7 @@ from src.file_changes.plan import Plan, place
 from src.file_changes.xmp import Naming, rate
 from src.images import scan_images
 from src.scoring.scored import Scored
+from src.text import counted
 
 Action = Literal["touch", "xmp", "copy", "move", "link"]
 CutBy = Literal["quantile", "score", "percentile", "probability"]
@@ -38,7 +39,7 @@ def plan_action(
     directory = scored.directory
     if action == "touch":
         changes = touch_in_order(directory, scored.paths, newest_ns=time.time_ns())
-        line = f"{len(changes):,} modification times: newest {scored.paths[0]}"
+        line = f"{counted(len(changes), 'modification time')}: newest {scored.paths[0]}"
         return Plan(Folders(directory, directory), [*changes], [line])
     step = steps(scored, cuts, cut_by)
     if action == "xmp":

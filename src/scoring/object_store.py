@@ -1,11 +1,12 @@
 """Images in an object store, or wherever else pyarrow reads: s3://, gs://, hdfs://, file://."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from src.errors import DataError, MissingExtra, first_line
-from src.images import EXTENSIONS, ImageFile, UnreadableImage, read_file, scan_images
+from src.images import EXTENSIONS, ImageFile, UnreadableImage, open_file, scan_images
 from src.images.decode import MAX_FILE_BYTES
 
 
@@ -29,17 +30,17 @@ def scan(place: str) -> list[ImageFile]:
     return sorted(found)
 
 
-def reader(place: str) -> Callable[[str], bytes]:
-    """What reads an image by its path below a folder or URI."""
+def reader(place: str) -> Callable[[str], BinaryIO]:
+    """What opens an image by its path below a folder or URI."""
     if "://" not in place:
-        return lambda path: read_file(Path(place) / path)
+        return lambda path: open_file(Path(place) / path)
     system, root = _open(place)
 
-    def read(path: str) -> bytes:
+    def read(path: str) -> BinaryIO:
         with system.open_input_file(f"{root.rstrip('/')}/{path}") as stream:
             if stream.size() > MAX_FILE_BYTES:
                 raise UnreadableImage("file larger than 1 GiB")
-            return bytes(stream.read())
+            return io.BytesIO(stream.read())
 
     return read
 

@@ -9,6 +9,7 @@ import numpy as np
 from src.errors import MissingExtra
 from src.files import replacing, write_csv, write_text
 from src.scoring.scored import Scored
+from src.text import counted
 
 _BARS, _BAR_LENGTH, _SHOWN = 11, 40, 5
 
@@ -54,7 +55,7 @@ def histogram(values: np.ndarray | Sequence[float]) -> str:
 def summary(scored: Scored, place: str) -> str:
     """How the scores lie, and the first and last few images of a place."""
     lines = [
-        f"{len(scored):,} images of {place}, {len(scored.unreadable):,} unreadable",
+        f"{counted(len(scored), 'image')} of {place}, {len(scored.unreadable):,} unreadable",
         histogram(scored.scores),
         "",
     ]

@@ -53,7 +53,11 @@ class FindDuplicates(keys.ScriptSettings, keys.FeatureStore, keys.KeepDelete):
     script = "find_duplicates"
     essentials = ("output", "similarity")
 
-    output: Place = key("duplicates", "The folder for duplicates.csv and .html.", min_length=1)
+    output: Place = key(
+        "duplicates",
+        "The folder for duplicates.csv and .html; 'duplicates': one in it for each image folder.",
+        min_length=1,
+    )
     similarity: float = key(
         0.9,
         "Images whose features have this cosine or more look alike, too, where a vision model's "

@@ -5,8 +5,17 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+
+from src.text import command
 
 
 def key(default: Any, meaning: str, **limits: Any) -> Any:
@@ -55,6 +64,10 @@ Integers = Annotated[tuple[int, ...], BeforeValidator(_as_tuple)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_as_words)]  # "a,b" or a list
 
 _AS_SHIPPED = ("models/my_model", "models/my_classifier")
+_REPEATED = (  # from one command line in the one of another script, which comes next
+    *("arguments", "device", "feature_store", "feature_extractor", "keep_folders"),
+    *("delete_folders", "tag_files", "tag_commas"),
+)
 
 
 class Group(BaseModel):
@@ -84,6 +97,19 @@ class ScriptSettings(Group):
     top_level_image_directory: Place = key(
         "demo/images", "The folder of your images.", min_length=1
     )
+    _words: dict[str, str] = PrivateAttr(default_factory=dict)  # as given on the command line
+
+    def command(self, kind: "type[ScriptSettings] | None" = None, **changes: object) -> str:
+        """The command line that was given, with changes; or one of another script on this folder.
+
+        What was given and means the same in the other script is repeated there.
+        """
+        if kind is None:
+            return command(self.script, **{**self._words, **changes})
+        known = {"arguments", *fields(kind)}
+        given = {key: self._words[key] for key in _REPEATED if key in self._words and key in known}
+        given["top_level_image_directory"] = self.top_level_image_directory
+        return command(kind.script, **{**given, **changes})
 
     @property
     def needs_images(self) -> bool:

@@ -52,6 +52,7 @@ class Reading(Generic[S]):
         self.given: dict[str, Entry] = {}
         self.problems: list[str] = []
         self.notes: list[str] = []
+        self.words: dict[str, str] = {}  # as given on the command line, by key
         self._renamed: dict[str, str] = {}
         self._without_effect: dict[str, None] = {}
 
@@ -124,6 +125,7 @@ def load_settings(kind: type[S], arguments: Path, words: Sequence[str] = ()) -> 
     settings = reading.settings()
     if reading.problems or settings is None:
         raise SettingsError("\n".join(dict.fromkeys(reading.problems)))
+    settings._words = reading.words
     reading.notes += settings.notes()
     reading.say()
     return settings
@@ -244,6 +246,7 @@ def _from_words(words: Sequence[str], reading: Reading[Any]) -> Iterator[Entry]:
         if not equals:
             text = waiting.pop(0) if waiting and not waiting[0].startswith("--") else "True"
         entry = _entry(key, text, COMMAND_LINE)
+        reading.words[entry.key] = text
         yield entry._replace(value=_parse(reading.fields.get(entry.key), text))
 
 

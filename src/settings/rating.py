@@ -23,7 +23,7 @@ class ABScorer(keys.ScriptSettings, keys.Computing, RatingMethod):
     essentials = ("ab_scorer_size", "ab_scorer_goal", "load_model")
 
     ab_scorer_size: int = key(600, "Height of the window, in pixels.", ge=400, le=10_000)
-    ab_scorer_goal: Positive = key(100, "Comparisons in a session; you may go on after them.")
+    ab_scorer_goal: Positive = key(100, "Choices in a session; you may go on after them.")
     ab_scorer_selection: Literal["active", "least_shown", "random"] = key(
         "active", "Which pairs are shown; 'active': those that tell most."
     )

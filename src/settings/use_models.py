@@ -5,6 +5,7 @@ from typing import Literal
 from src.settings import keys
 from src.settings.keys import Floats, Natural, Place, Share, Words, key
 from src.settings.tags import ExistingTags, TagFiles
+from src.text import counted
 
 _TABLE_NAME = r"^[^/\\]+\.(csv|json|parquet)$"
 
@@ -19,7 +20,9 @@ class ScoreImages(keys.ScriptSettings, keys.UsedModel, keys.Computing, keys.File
     )
 
     output: Place = key(
-        "scored", "The folder for the table, the gallery and the undo files.", min_length=1
+        "scored",
+        "The folder for table, gallery and undo files; 'scored': one in it for each image folder.",
+        min_length=1,
     )
     table: str = key("scores.csv", "The table; .csv, .json or .parquet.", pattern=_TABLE_NAME)
     first: Literal["best", "worst"] = key(
@@ -73,8 +76,8 @@ class ScoreImages(keys.ScriptSettings, keys.UsedModel, keys.Computing, keys.File
         arranging = self.action in {"copy", "move", "link"}
         if arranging and len(self.folders) != len(self.cuts) + 1:
             problems.append(
-                f"{len(self.cuts)} cuts make {len(self.cuts) + 1} steps, but there are "
-                f"{len(self.folders)} folders"
+                f"{counted(len(self.cuts), 'cut')} need one more folder: give "
+                f"{counted(len(self.cuts) + 1, 'name')} in folders, not {len(self.folders)}"
             )
         if arranging and not self.into:
             problems.append(f"action {self.action!r} needs into, a folder to put the images in")
@@ -101,7 +104,11 @@ class ClassifyImages(keys.ScriptSettings, keys.UsedModel, keys.Computing, keys.F
         "table",
         "'table': a CSV table. Or 'copy', 'move', 'link' images into a folder each as well.",
     )
-    table: Place = key("classified.csv", "The CSV table that is written.", min_length=1)
+    table: Place = key(
+        "classified.csv",
+        "The CSV table; 'classified.csv': in classified, a folder for each image folder.",
+        min_length=1,
+    )
     rank_by: str = key("", "A category whose most probable images come first in the table.")
     into: Place = key("", "Where the folders of the categories are made.")
     minimum: Share = key(0.0, "Images with a less probable category stay where they are.")

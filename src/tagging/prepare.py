@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from src.features.extract import local_engine
-from src.images import ImageFile, read_file
+from src.images import ImageFile, open_file
 from src.progress import progress_bar
 from src.settings.housekeeping import PrepareTags
 from src.tagging.tag_files import clean_tags, read_tags, scan_sidecars, sidecar_of
@@ -50,7 +50,7 @@ def check_images(
     """Why images cannot be opened, and groups of those with the same bytes."""
     unreadable: dict[str, str] = {}
     same: dict[bytes, list[str]] = {}
-    read = local_engine(lambda path: read_file(directory / path))
+    read = local_engine(lambda path: open_file(directory / path))
     with progress_bar(len(files), "checking images") as bar:
         for batch in read(files, None, set(), _BATCH):
             bar.update(len(batch))

@@ -12,6 +12,7 @@ from src.errors import ModelError
 from src.evaluation.verdicts import tagging_verdicts
 from src.image_models.run import last_lines, train_or_evaluate
 from src.settings.classifier import ClassifierTraining
+from src.settings.use_models import TagImages
 from src.tagging import selected_tags
 from src.tagging.results import measure, thresholds_of, write_results
 from src.tagging.selected_tags import SelectedTag, write_selected_tags
@@ -73,7 +74,7 @@ def run(settings: ClassifierTraining) -> Iterator[str]:
         write_results(folder, predictions, results, settings)
         yield from tagging_verdicts(results.metrics)
         yield from _table(rows)
-    yield from last_lines(settings, model, folder if measured else None, "tag_images")
+    yield from last_lines(settings, model, folder if measured else None, TagImages)
 
 
 def _check_ensemble(folder: Path, models: Sequence[Path]) -> None:

@@ -56,12 +56,12 @@ def read_sidecars(directory: Path, images: Sequence[str], style: TagFiles) -> Ta
             with_commas.append(file)
     empty = [scan.files[image] for image, found in tags.items() if not found]
     notes = [
-        *note(sorted(scan.shared), "images share a tag file with another and are left out"),
-        *note(scan.missing, "images have no tag file and are left out"),
-        *note(scan.orphans, "tag files have no image"),
-        *note(empty, "tag files are empty: their images count as having none of the tags"),
-        *note(unreadable, "tag files cannot be read and are left out"),
-        *note(with_commas, "tag files hold commas: if these separate tags, set tag_commas"),
+        *note(sorted(scan.shared), "Images left out, because they share a tag file"),
+        *note(scan.missing, "Images left out, because they have no tag file"),
+        *note(scan.orphans, "Tag files without an image"),
+        *note(empty, "Empty tag files, whose images count as having none of the tags"),
+        *note(unreadable, "Tag files left out, because they cannot be read"),
+        *note(with_commas, "Tag files with commas; if these separate tags, set tag_commas"),
     ]
     return TagSource("the tag files", tags, notes=notes)
 
@@ -84,8 +84,8 @@ def read_table(file: Path, images: Sequence[str]) -> TagSource:
         file.name,
         {image: tags[image] for image in images if image in tags},
         parts,
-        notes=note(gone, f"images of {file.name} are missing")
-        + note([i for i in images if i not in tags], f"images are not in {file.name}"),
+        notes=note(gone, f"Images of {file.name} that are missing")
+        + note([i for i in images if i not in tags], f"Images that are not in {file.name}"),
     )
 
 
@@ -117,8 +117,8 @@ def read_database(file: Path, images: Sequence[str]) -> TagSource:
         {image: clean_tags(found) for image, found in tags.items()},
         categories=categories,
         ids={name: tag_id for tag_id, name in names.items()},
-        notes=note(without_id, "images are not named by an id and are left out")
-        + note(absent, f"images have no tags in {file.name} and are left out"),
+        notes=note(without_id, "Images left out, because they are not named by an id")
+        + note(absent, f"Images left out, because they have no tags in {file.name}"),
     )
 
 
@@ -142,4 +142,4 @@ def _tag_names(connection: sqlite3.Connection, file: Path) -> tuple[dict[int, st
 
 def note(items: Iterable[str], what: str) -> list[str]:
     listed = list(items)
-    return [f"{len(listed)} {what}: {some(listed)}"] if listed else []
+    return [f"{what} ({len(listed):,}): {some(listed)}"] if listed else []

@@ -15,6 +15,7 @@ from src.file_changes.changes import Folders
 from src.file_changes.plan import Plan
 from src.settings.tags import TagFiles
 from src.tagging.tag_files import read_tags, sidecar_of, tag_changes
+from src.text import counted
 
 _SLACK = 1e-6
 
@@ -67,4 +68,5 @@ def plan_corrections(directory: Path, wrong: Sequence[SuspectedLabel], style: Ta
         elif suspect.label not in tags[file]:
             tags[file].append(suspect.label)
     changes = tag_changes(directory, tags, style)
-    return Plan(Folders(directory, directory), changes, [f"{len(changes):,} tag files to change"])
+    line = f"{counted(len(changes), 'tag file')} to change"
+    return Plan(Folders(directory, directory), changes, [line])

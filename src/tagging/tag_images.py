@@ -15,13 +15,14 @@ from src.errors import DataError
 from src.file_changes.apply import make
 from src.file_changes.changes import Folders
 from src.file_changes.undo_file import UndoFile, new_undo_file
-from src.images import read_file
+from src.images import open_file
 from src.images.read_ahead import read_ahead
 from src.progress import progress_bar
 from src.settings.use_models import TagImages
 from src.tagging.selected_tags import SelectedTag
 from src.tagging.tag_files import clean_tags, read_tags, scan_sidecars, sidecar_of, tag_changes
 from src.tagging.taggers import Tagger
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +52,8 @@ def allowed_tags(
     names = [tag.name for tag in tags]
     for listed, name in ((whitelist, "whitelist"), (blacklist, "blacklist")):
         if unknown := sorted(set(listed) - set(names)):
-            text = "The model does not know %d tags of the %s, such as %r."
-            logger.warning(text, len(unknown), name, unknown[0])
+            text = "The model does not know %s of the %s, such as %r."
+            logger.warning(text, counted(len(unknown), "tag"), name, unknown[0])
     allowed = ~np.isin(names, blacklist) & (np.isin(names, whitelist) | (not whitelist))
     if not allowed.any():
         raise DataError("the whitelist and the blacklist leave no tag that the model knows")
@@ -93,7 +94,7 @@ def tag_images(
         bar = stack.enter_context(progress_bar(len(wanted), "tagging"))
         reading = read_ahead(
             wanted,
-            lambda path: read_file(directory / path),
+            lambda path: open_file(directory / path),
             tagger.prepare,
             min_side=tagger.min_side,
             ahead=_AHEAD * size,
@@ -147,7 +148,7 @@ class _Progress:
         if known == key and undo_name.startswith("undo-"):
             self.done = set(done[:-1])  # the last line may be cut off
             self.undo_file = directory / Path(undo_name).name
-            logger.info("Resuming: %d images were already tagged.", len(self.done))
+            logger.info("Resuming: %s tagged already.", counted(len(self.done), "image"))
         else:
             self.add([key, self.undo_file.name], mode="w")
 

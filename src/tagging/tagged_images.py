@@ -16,6 +16,7 @@ from src.images import scan_images
 from src.settings.classifier import ClassifierTraining
 from src.tagging.selected_tags import SelectedTag, read_selected_tags, select_tags
 from src.tagging.sources import image_id, note, read_source
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = Non
     if not any(found.tags.values()):
         where = settings.tag_source or f"{found.name} of {directory}"
         raise DataError(
-            f"none of the {len(files)} images has a tag in {where}: make tag files with "
+            f"none of the images ({len(files):,}) has a tag in {where}: make tag files with "
             "prepare_tags, or set tag_source"
         )
     if tag_list:
@@ -58,7 +59,7 @@ def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = Non
         least = settings.tag_min_count
         tags = select_tags(found.tags.values(), least, found.categories, found.ids)
         if not tags:
-            raise DataError(f"no tag is on {least} images or more: lower tag_min_count")
+            raise DataError(f"no tag is on {counted(least, 'image')} or more: lower tag_min_count")
     used = tuple(file for file in files if file.path in found.tags)
     names = tuple(tag.name for tag in tags)
     parts = np.array([found.parts.get(file.path, -1) for file in used], np.int8)
@@ -69,16 +70,17 @@ def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = Non
     counts, notes = label_counts(labels, len(names)), found.notes
     notes += note(
         [name for name, count in zip(names, counts.tolist(), strict=True) if not count],
-        f"of the listed tags are on no image in {found.name}",
+        f"Listed tags that are on no image in {found.name}",
     )
     data = TaggedImages(directory, used, labels, names, tuple(notes), tuple(tags), parts)
-    text, mean = "%d images in %s with %d tags, %.1f per image (from %s).", labels.nnz / len(used)
-    logger.info(text, len(used), directory, len(tags), mean, found.name)
+    images, mean = counted(len(used), "image"), labels.nnz / len(used)
+    text = "%s in %s with %s, %.1f per image (from %s)."
+    logger.info(text, images, directory, counted(len(tags), "tag"), mean, found.name)
     for line in notes:
         logger.warning("%s", line)
     if few := int((counts < _LEARNABLE).sum()):
-        text = "%d of the tags are on fewer than %d images and hard to learn: tag_min_count leaves "
-        logger.info(text + "such tags out.", few, _LEARNABLE)
+        text = "On too few images to learn well (below %d): %s. tag_min_count leaves such tags out."
+        logger.info(text, _LEARNABLE, counted(few, "tag"))
     return data
 
 

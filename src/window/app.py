@@ -192,7 +192,9 @@ class Window:
         self._problem.clear()
         if session.pair is None:
             self.view.clear()
-            self._problem.problem(session.problem)
+            (width, height), px = self._problem.space(), self._style.px
+            middle, wrap = (width // 2, height // 2), min(px(680), width - px(60))
+            self._problem.text(*middle, session.problem, 16, anchor="center", width=wrap)
             return
         future = self._pictures.prepare(session.pair, asked[1])
         if not future.done():

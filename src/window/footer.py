@@ -1,7 +1,6 @@
 """The strip at the bottom: how far the session is, and every key."""
 
 import tkinter as tk
-from typing import NamedTuple
 
 from src.rating.statistics import Statistics, of_order
 from src.window import theme
@@ -13,12 +12,7 @@ from src.window.theme import Theme
 _SIZE = 12  # of the text
 
 
-class Status(NamedTuple):
-    progress: str
-    order: str  # how good it is; "" where that is not known
-
-
-_LONGEST = Status("88,888 of 8,888", "order about 88% there; 200 more choices: 88%")
+_LONGEST = "88,888 of 8,888", "order about 88% there; 200 more choices: 88%"
 
 
 class Footer(tk.Canvas):
@@ -28,14 +22,14 @@ class Footer(tk.Canvas):
         super().__init__(parent, background=theme.FOOTER, highlightthickness=0, borderwidth=0)
         px = style.px
         self._progress, self._keys = Panel(self, style, "progress"), Panel(self, style, "keys")
-        self._status, self._share = Status("", ""), 0.0
+        self._status, self._share = ("", ""), 0.0
         self._row, self._pad, self._gap, self._cap = px(28), px(14), px(8), px(20)
         self._line, self._beside = max(2, px(3)), px(5)  # beside: from a cap to its label
         self._middle = self._line + px(2) + self._row // 2  # of the first row
         self._widths = {key: self._width(key) for key in KEYS}
         self.bind("<Configure>", lambda event: self._draw())
 
-    def show(self, status: Status, share: float) -> None:
+    def show(self, status: tuple[str, str], share: float) -> None:
         if (status, share) != (self._status, self._share):
             self._status, self._share = status, share
             self._draw_progress()
@@ -47,19 +41,11 @@ class Footer(tk.Canvas):
             self.configure(height=height)
 
     def _rows(self, width: int) -> list[list[Key]]:
-        """The keys in as few rows as fit, of about one length; the first begins with the status."""
-        rows = narrower = self._fill(width)
-        while 1 < len(narrower) <= len(rows) and width > 0:
-            rows = narrower
-            width -= self._gap
-            narrower = self._fill(width)
-        return rows
-
-    def _fill(self, width: int) -> list[list[Key]]:
+        """The keys in as few rows as fit; the first begins with the status."""
         rows: list[list[Key]] = [[]]
         # Room for the longest status: the keys must not jump while the numbers grow.
-        used = 3 * self._pad + self._keys.measure(_LONGEST.progress, _SIZE, bold=True)
-        used += self._keys.measure(_LONGEST.order, _SIZE) + self._gap
+        used = 3 * self._pad + self._keys.measure(_LONGEST[0], _SIZE, bold=True)
+        used += self._keys.measure(_LONGEST[1], _SIZE) + self._gap
         for key, needed in self._widths.items():
             if rows[-1] and used + needed > width:
                 rows.append([])
@@ -100,7 +86,7 @@ class Footer(tk.Canvas):
             x += self._widths[key] + self._gap
 
 
-def status_text(done: int, goal: int, statistics: Statistics | None) -> Status:
-    """Progress, and how good the order is by now, in words."""
+def status_text(done: int, goal: int, statistics: Statistics | None) -> tuple[str, str]:
+    """Progress, and how good the order is by now, in words; "" where that is not known."""
     order = statistics.order if statistics else None
-    return Status(f"{done:,} of {goal:,}", of_order(order) if order else "")
+    return f"{done:,} of {goal:,}", of_order(order) if order else ""

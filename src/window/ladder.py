@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from src.errors import counted
 from src.images import UnreadableImage, open_image
 from src.rating.session import Ladder, RatingDatabase
 from src.rating.storage.choice_rows import Event
+from src.text import counted
 from src.window import theme
 from src.window.background import when_done
 from src.window.layout import Rect, Size

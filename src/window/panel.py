@@ -30,7 +30,7 @@ class Panel:
 
     def sheet(self, width: int, height: int) -> Rect:
         """Dim what is below, and lay a dark sheet over its middle; returns the sheet's place."""
-        space = self._space()
+        space = self.space()
         self.image(0, 0, Image.new("RGBA", space, theme.VEIL))
         edge = self.style.px(12)
         width, height = min(width, space[0] - 2 * edge), min(height, space[1] - 2 * edge)
@@ -107,19 +107,13 @@ class Panel:
         return self.style.font(size, bold=bold).measure(text)
 
     def note(self, text: str) -> None:
-        """A note near the lower edge."""
-        px, (width, height) = self.style.px, self._space()
+        """Something to read below the pictures."""
+        px, (width, height) = self.style.px, self.space()
         wrap = min(px(900), width - px(80))
         item = self.text(width // 2, height - px(36), text, 14, anchor="s", width=wrap)
         self.ground(item, theme.NOTE)
 
-    def problem(self, text: str) -> None:
-        """Why there is no pair, in the middle of the window."""
-        width, height = self._space()
-        wrap = min(self.style.px(680), width - self.style.px(60))
-        self.text(width // 2, height // 2, text, 16, anchor="center", width=wrap)
-
-    def _space(self) -> Size:
+    def space(self) -> Size:
         return self._canvas.winfo_width(), self._canvas.winfo_height()
 
 

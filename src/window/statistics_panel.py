@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from src.errors import counted
 from src.evaluation.proportion import Proportion
 from src.rating.models.order import OrderQuality
 from src.rating.statistics import FEWEST, ChoiceCounts, OddOneOut, Statistics
+from src.text import counted
 from src.window import theme
 from src.window.layout import Rect
 from src.window.panel import Panel, smooth_line
@@ -93,7 +93,7 @@ def _draw_odd_one_out(panel: Panel, card: Rect, odd: OddOneOut) -> None:
     px = panel.style.px
     *alone, agreed = odd
     total = sum(alone)
-    title = f"Who stood alone, in the {total:,} of {total + agreed:,} choices not all agreed on"
+    title = f"Who stood alone, in the {total:,} of {total + agreed:,} not all agreed on"
     panel.box(card, theme.CARD)
     panel.text(card.x + px(12), card.y + px(9), title, 12, bold=True)
     bar = Rect(card.x + px(12), card.y + px(34), card.width - px(24), px(22))
@@ -136,7 +136,7 @@ def draw_agreement(panel: Panel, card: Rect, counts: ChoiceCounts) -> None:
     across = (choices - choices[0]) / (choices[-1] - choices[0]) * _line_width(panel, plot)
     _draw_line(panel, plot, across, [down(share) for share in shares], theme.ACCENT)
     _draw_tick(panel, plot, 0, f"{choices[0]:,}")
-    _draw_tick(panel, plot, plot.width, f"{choices[-1]:,} choices")
+    _draw_tick(panel, plot, plot.width, counted(choices[-1], "choice"))
 
 
 def draw_order(panel: Panel, card: Rect, order: OrderQuality) -> None:
@@ -152,7 +152,7 @@ def draw_order(panel: Panel, card: Rect, order: OrderQuality) -> None:
     _draw_line(panel, plot, across[-2:], y[-2:], theme.FAINT)
     _draw_line(panel, plot, across[:-1], y[:-1], theme.ACCENT)
     _draw_tick(panel, plot, 0, "0")
-    _draw_tick(panel, plot, now, f"{choices[-2]:,} choices")
+    _draw_tick(panel, plot, now, counted(choices[-2], "choice"))
 
 
 def _draw_levels(

@@ -308,21 +308,6 @@ def test_the_mlp_trains_as_training_args_say_and_goes_on(folder, tmp_path, loss)
     assert near > 0.9  # from these weights, not from others at random
 
 
-def test_meta_tries_every_combination_and_saves_a_model_with_the_best(folder, tmp_path):
-    words = ["--mode=meta", "--meta_epochs=[2,8]", "--meta_lr=[1e-3]", "--meta_batch=[8,16]"]
-    done = run(tmp_path, *settings(folder, *words))
-    assert done.returncode == 0, done.stderr
-    with (tmp_path / "meta.txt").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["epochs", "lr", "batch", "train_loss", "eval_loss", "ab"]
-    assert {(row["epochs"], row["batch"]) for row in rows} == {
-        ("2", "8"), ("2", "16"), ("8", "8"), ("8", "16"),
-    }  # fmt: skip
-    best = max(rows, key=lambda row: float(row["ab"]))
-    assert f"epochs {best['epochs']}, " in done.stderr
-    assert (tmp_path / "model" / "model.safetensors").exists()
-
-
 def test_clip_features_also_give_a_comfyui_file(folder, tmp_path):
     clip = tiny_models.clip(tmp_path / "clip")
     done = run(tmp_path, *settings(folder, f"--feature_extractor={clip}", "--head=ridge"))

@@ -70,7 +70,7 @@ def test_from_folders_to_a_sorted_folder(tmp_path):
                "--cut_by=probability", "--cuts=[0.5]", "--into=sorted",
                '--folders=["to delete", ""]', "--dry_run=False")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    with (tmp_path / "scored" / "scores.csv").open(encoding="utf-8", newline="") as file:
+    with (tmp_path / "scored" / "new" / "scores.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     chances = [float(row["probability"]) for row in rows]
     assert chances == sorted(chances) and 0 < chances[0] < 0.5 < chances[-1] < 1
@@ -79,7 +79,7 @@ def test_from_folders_to_a_sorted_folder(tmp_path):
 
     done = run(tmp_path, "find_duplicates", "--top_level_image_directory=images")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "duplicates" / "duplicates.html").is_file()
+    assert (tmp_path / "duplicates" / "images" / "duplicates.html").is_file()
 
 
 def split_of(folder: Path) -> dict[str, str]:

@@ -71,13 +71,11 @@ def kept_features(folder):
     from src.features import open_store
     from src.images import scan_images
 
-    with open_store(folder) as store:
+    with open_store(folder) as store, closing(sqlite3.connect(store.file)) as connection:
         known = store.known_files(scan_images(folder))
         return {
             identity: dict(zip(known, store.vectors(identity, list(known.values())), strict=True))
-            for (identity,) in sqlite3.connect(store.file).execute(
-                "SELECT identity FROM extractors"
-            )
+            for (identity,) in connection.execute("SELECT identity FROM extractors").fetchall()
         }
 
 

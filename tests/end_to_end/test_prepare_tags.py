@@ -24,7 +24,7 @@ def test_tag_check_and_undo(tmp_path):
     listing = f"--write_tag_list={tmp_path / 'tags.csv'}"
     done = run(folder, "--tags_from_folders=True", "--dry_run=False", listing)
     assert done.returncode == 0, done.stderr
-    assert "4 images: 3 tag files to write, 1 are there and kept" in done.stdout
+    assert "4 images: 3 tag files to write, 1 there and kept" in done.stdout
     assert "unreadable image: dogs/broken.jpg" in done.stdout
     assert (tmp_path / "cats/001.png.txt").read_text() == "cats\n"
     assert (tmp_path / "dogs/000.png.txt").read_text() == "mine\n"

@@ -36,12 +36,15 @@ def confirmed_before_kill(folder: Path, chance: random.Random) -> list[tuple[str
     )
     assert process.stdout is not None
     with process, process.stdout as lines:
-        assert lines.readline() == "open\n"
-        wanted = chance.randrange(60)
-        confirmed = [lines.readline() for _ in range(wanted)]
+        confirmed = []
+        if chance.random() < 0.9:  # else it is killed while it opens the folder
+            assert lines.readline() == "open\n"
+            confirmed = [lines.readline() for _ in range(chance.randrange(60))]
+        else:
+            time.sleep(chance.uniform(0, 1.5))
         time.sleep(chance.uniform(0, 0.03))
         process.kill()
-        confirmed += [line for line in lines if line.endswith("\n")]
+        confirmed += [line for line in lines if line.endswith("\n") and line != "open\n"]
     pairs = [tuple(line.split()) for line in confirmed]
     return [(left, right) for left, right in pairs]
 

@@ -256,7 +256,9 @@ def test_corrections_from_the_list_and_back(trained, tmp_path):
     ]
     (tmp_path / "chosen.csv").write_text("\n".join([heading, *rows]) + "\n", encoding="utf-8")
     words = f"--decisions={tmp_path / 'chosen.csv'}", f"--top_level_image_directory={images}"
-    assert "1 tag files" in run("review_labels", *words).stdout and tagged(images) == before
+    assert (
+        "1 tag file to change" in run("review_labels", *words).stdout and tagged(images) == before
+    )
     done = run("review_labels", *words, "--dry_run=False")
     changed = tagged(images)
     assert changed["004.png.txt"] == [*before["004.png.txt"], "new"]

@@ -24,7 +24,7 @@ def test_combinations_differ_in_the_table_and_reach_the_settings(epochs, rates, 
     for setting in found:
         mlp = combination(Mlp(), setting).mlp
         assert mlp.training_args.num_train_epochs == setting["epochs"]
-        assert mlp.aesthetic_model_hidden == setting["hidden"]
+        assert mlp.aesthetic_model_hidden == tuple(setting["hidden"])
         assert float(text(setting["lr"])) == mlp.training_args.learning_rate
 
 

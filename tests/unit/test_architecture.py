@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,15 +16,16 @@ SOURCES = sorted((ROOT / "src").rglob("*.py"))
 SCRIPTS = sorted(path for path in ROOT.glob("*.py") if path.name not in {"arguments.py", "run.py"})
 
 # Who may use whom inside src: a package uses the packages named here and nothing else.
-LOWEST = {"errors", "files", "progress", "devices"}
+LOWEST = {"errors", "files", "progress", "devices", "text"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
-    "files": {"errors"},
+    "text": set(),
+    "files": {"errors", "text"},
     "progress": set(),
     "devices": {"errors"},
-    "images": {"errors"},
-    "settings": {"errors"},
-    "script": {"errors", "settings"},
+    "images": {"errors", "text"},
+    "settings": {"errors", "text"},
+    "script": {"errors", "settings", "text"},
     "features": LOWEST | {"images"},
     "evaluation": LOWEST,
     "rating": LOWEST | {"images", "evaluation"},
@@ -105,6 +107,22 @@ def test_nothing_is_unpickled_and_weights_are_only_weights(path):
     text = path.read_text(encoding="utf-8").replace("from pickle import UnpicklingError\n", "")
     assert not re.search(r"^\s*(import|from) (pickle|dill|joblib|shelve|marshal)\b", text, re.M)
     assert text.count("torch.load(") == text.count("weights_only=True")
+
+
+NOUNS = r"(images|choices|labels|tags|pairs|groups|copies|combinations|categories|files|folders)"
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *SCRIPTS], ids=lambda path: path.name)
+def test_numbers_agree_with_their_nouns(path):
+    """`counted` writes them: "1 images" cannot be."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            assert not re.search(rf"%[,.\d]*[df] ([a-z]+ )?{NOUNS}\b", node.value)
+        parts = node.values if isinstance(node, ast.JoinedStr) else []
+        for value, text in pairwise(parts):
+            if isinstance(text, ast.Constant) and isinstance(value, ast.FormattedValue):
+                between = "counted(" in ast.unparse(value)  # "3 choices between images"
+                assert between or not re.match(rf" ([a-z]+ )?{NOUNS}\b", str(text.value)), text
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -13,7 +13,7 @@ from tests.unit.test_architecture import imports
 
 ROOT = Path(__file__).parents[2]
 BENCH = sorted((ROOT / "bench").glob("*.py"))
-MEASUREMENTS = [path.stem for path in BENCH if "__main__" in path.read_text("utf-8")]
+MEASUREMENTS = [path.stem for path in BENCH if '== "__main__"' in path.read_text("utf-8")]
 
 
 def test_bench_and_tests_do_not_import_each_other():

@@ -1,14 +1,25 @@
 """Files are written whole or not at all."""
 
+import csv
 import json
 import os
 import stat
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from src.errors import DataError
-from src.files import evaluation_folder, is_writable, replacing, write_text
+from src.files import (
+    evaluation_folder,
+    is_writable,
+    output_folder,
+    read_csv,
+    replacing,
+    write_csv,
+    write_text,
+)
 
 
 def test_text_is_written_as_it_is(tmp_path):
@@ -23,6 +34,27 @@ def test_a_failure_keeps_the_old_file_and_leaves_no_rubbish(tmp_path):
         raise ZeroDivisionError
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "old"
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path):
+    for name, age in ((".a.txt.0123abcd.tmp", 100), (".a.txt.4567abcd.tmp", 1), ("b.tmp", 100)):
+        (tmp_path / name).write_text("half")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    write_text(tmp_path / "a.txt", "whole")
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [".a.txt.4567abcd.tmp", "a.txt", "b.tmp"]  # one may still be written
+
+
+CELLS = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "-a.png", "'quoted", "a=b", ""]
+
+
+def test_cells_that_a_spreadsheet_would_compute_are_quoted_and_come_back(tmp_path):
+    write_csv(tmp_path / "a.csv", [CELLS, CELLS, ["-1.5", "-2e-05", "+3", -4.5, "-inf", *"abcd"]])
+    with (tmp_path / "a.csv").open(newline="") as stream:
+        _, row, numbers = csv.reader(stream)
+    assert row == [f"'{cell}" for cell in CELLS[:6]] + CELLS[6:]
+    assert numbers[:4] == ["-1.5", "-2e-05", "+3", "-4.5"]
+    assert [*read_csv(tmp_path / "a.csv")[0][1].values()] == CELLS
 
 
 def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
@@ -51,6 +83,18 @@ def test_files_can_be_read_as_the_user_allows(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644
+
+
+def test_each_image_folder_has_its_own_results(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    a, b = tmp_path / "a" / "photos", tmp_path / "b" / "photos"
+    first = output_folder("scored", "scored", str(a))
+    assert first == output_folder("scored", "scored", "a/photos/") == Path("scored/photos")
+    namesake = output_folder("scored", "scored", str(b))
+    assert namesake != first and namesake.name.startswith("photos-")
+    assert output_folder("scored", "scored", "s3://x/photos").name.startswith("photos-")
+    assert output_folder("mine", "scored", str(a)) == output_folder("mine", "scored", str(b))
+    assert caplog.messages == [f"mine held results for {a}; they are replaced."]
 
 
 def test_results_of_an_evaluation_never_replace_a_models_own(tmp_path):

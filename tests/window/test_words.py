@@ -30,7 +30,7 @@ def test_the_status_says_how_good_the_order_is(statistics):
     text = "order about 84% there; 60 more choices: 88%"
     assert status_text(12, 20, replace(statistics, order=order)) == ("12 of 20", text)
     enough = replace(statistics, order=order._replace(expected=np.array([0.91, 0.915])))
-    assert status_text(12, 20, enough).order == "order about 91% there: you can stop"
+    assert status_text(12, 20, enough)[1] == "order about 91% there: you can stop"
     assert status_text(21, 20, None) == ("21 of 20", "")
 
 

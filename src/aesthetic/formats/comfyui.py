@@ -7,6 +7,7 @@ imitates them best.
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,12 @@ from src.aesthetic.formats.tensors import write_tensors
 from src.aesthetic.heads import EnsembleHead, Head, LinearHead, MlpHead, ResidualHead, fit_head
 from src.aesthetic.heads.base import Array, FloatArray
 from src.aesthetic.predictor import Predictor
-from src.errors import ModelError
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.files import replacing
 
 STOCK_SUFFIX = "_stock"
-Layers = list[tuple[FloatArray, FloatArray]]  # weight (outputs, inputs), bias (outputs,)
+Layer = tuple[FloatArray, FloatArray]  # weight (outputs, inputs), bias (outputs,)
+Layers = list[Layer]
 
 
 def export(
@@ -36,21 +37,16 @@ def export(
     """Write the model twice: for the newer nodes, and with `_stock` in its name for the older.
 
     The model is on features of CLIP models, named as on the hub, in order. Where it must be
-    imitated, that is done on the `features` of training images, (n, d) as extracted.
-
-    Returns:
-        1 if what is written is the same function; otherwise the share of pairs of held-out images
-        that it orders as the model does, None with fewer than two of them.
+    imitated, that is done on the `features` of training images, (n, d) as extracted. Returned is 1
+    if what is written is the same function; otherwise the share of pairs of held-out images that
+    it orders as the model does, None with fewer than two of them.
     """
-    if not clip_models:
-        raise ModelError("the ComfyUI nodes need CLIP features: name the CLIP model")
     agreement: float | None = 1.0
     layers = _exact(predictor)
     if layers is None:
         layers, agreement = _imitation(predictor, features, held_out)
     extractor = "___".join(clip_models)
     newer = {
-        "feature_extractor_model": extractor,
         "number_of_features": str(predictor.n_features),
         "output_channels": "1",
         "final_layer_bias": "True",
@@ -58,13 +54,10 @@ def export(
         "weight_n_output_layers": "0",
         "agreement_with_model": "unknown" if agreement is None else f"{agreement:.4f}",
     }
-    older = {
-        "feature_extractor_model": extractor,
-        "mean_predicted_score": "0",
-        "stdev_predicted_score": "1",
-    }
-    _write(path, "main_process", layers, newer)
+    older = {"mean_predicted_score": "0", "stdev_predicted_score": "1"}
+    _write(path, "main_process", layers, newer | {"feature_extractor_model": extractor})
     stock = path.with_stem(path.stem + STOCK_SUFFIX)
+    older |= {"feature_extractor_model": extractor}
     _write(stock, "layers", _deepened(layers, 2), older)  # those need a hidden layer
     return agreement
 
@@ -81,8 +74,7 @@ def _write(path: Path, name: str, layers: Layers, metadata: dict[str, str]) -> N
 
 def _exact(predictor: Predictor) -> Layers | None:
     """The same function in the units of the predictor's scores, or None if there is none."""
-    layers = None if predictor.unit_length else _network(predictor.head)
-    if layers is None:
+    if predictor.unit_length or (layers := _network(predictor.head)) is None:
         return None
     weight, bias = layers[-1]
     return [*layers[:-1], (weight / predictor.std, (bias - predictor.mean) / predictor.std)]
@@ -106,10 +98,9 @@ def _network(head: Head) -> Layers | None:
     match head:
         case LinearHead():
             return _of_linear(head)
-        case MlpHead(relu=True):
-            return list(zip(head.weights, head.biases, strict=True))
         case MlpHead():
-            return _of_linear(head.collapsed())
+            layers = list(zip(head.weights, head.biases, strict=True))
+            return layers if head.relu else [reduce(_joined, layers)]
         case EnsembleHead():
             return _sum(head.members, [1 / len(head.members)] * len(head.members))
         case ResidualHead():
@@ -118,7 +109,6 @@ def _network(head: Head) -> Layers | None:
 
 
 def _sum(heads: Sequence[Head], factors: Sequence[float]) -> Layers | None:
-    """Networks side by side, their outputs added up."""
     found = [_network(head) for head in heads]
     depth = max(len(layers or ()) for layers in found)
     networks = [_deepened(layers, depth) for layers in found if layers is not None]
@@ -143,6 +133,11 @@ def _deepened(layers: Layers, depth: int) -> Layers:
         both = np.vstack([weight, -weight]), np.concatenate([bias, -bias])
         layers = [*layers[:-1], both, (np.array([[1.0, -1.0]]), np.zeros(1))]
     return layers
+
+
+def _joined(first: Layer, second: Layer) -> Layer:
+    """Two layers without ReLU between them as one."""
+    return second[0] @ first[0], second[0] @ first[1] + second[1]
 
 
 def _of_linear(head: LinearHead) -> Layers:

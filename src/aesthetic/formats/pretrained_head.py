@@ -8,13 +8,11 @@ import urllib.request
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlparse
 
-import numpy as np
-
 from src.aesthetic.heads import LinearHead, MlpHead
-from src.aesthetic.heads.base import Array, take
+from src.aesthetic.heads.base import Array, Stored, take_number
 from src.aesthetic.heads.mlp import PUBLISHED_DROPOUTS, check_dropouts
 from src.errors import ModelError
 from src.files import replacing
@@ -25,53 +23,44 @@ _TIMEOUT = 30  # seconds
 _log = logging.getLogger(__name__)
 
 
-class PublishedFile(NamedTuple):
-    """A file on the web, and the name it gets here."""
-
-    name: str
-    url: str
-    sha256: str
-
-
-PUBLISHED_HEAD = (
-    PublishedFile(
-        "sac+logos+ava1-l14-linearMSE.safetensors",
+# Where to fetch the published head by its name here, and the sha256 of its content.
+PUBLISHED_HEAD = {
+    "sac+logos+ava1-l14-linearMSE.safetensors": (
         "https://github.com/chrisgoringe/Custom-classifier-training/raw/main/models/"
         "sac%2Blogos%2Bava1-l14-linearMSE.safetensors",
         "69d9f732fe8a054622d470f13c29e629267211eef91d18056c48db0120d388ea",
     ),
-    PublishedFile(
-        "sac+logos+ava1-l14-linearMSE.pth",
+    "sac+logos+ava1-l14-linearMSE.pth": (
         "https://github.com/christophschuhmann/improved-aesthetic-predictor/raw/main/"
         "sac%2Blogos%2Bava1-l14-linearMSE.pth",
         "21dd590f3ccdc646f0d53120778b296013b096a035a2718c9cb0d511bff0f1e0",
     ),
-)
+}
 
 
 def published_head(folder: Path) -> Path:
     """The published aesthetic head in a folder, in one of several formats; fetched if need be."""
-    for file in PUBLISHED_HEAD:
-        if (folder / file.name).is_file():
-            return folder / file.name
+    for name in PUBLISHED_HEAD:
+        if (folder / name).is_file():
+            return folder / name
     problems = []
-    for file in PUBLISHED_HEAD:
+    for name, (url, sha256) in PUBLISHED_HEAD.items():
         try:
-            content = _download(file.url)
+            content = _download(url)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            problems.append(f"{urlparse(file.url).hostname}: {error}")
+            problems.append(f"{urlparse(url).hostname}: {error}")
             continue
-        if hashlib.sha256(content).hexdigest() != file.sha256:
-            problems.append(f"{file.url}: not the expected content")
+        if hashlib.sha256(content).hexdigest() != sha256:
+            problems.append(f"{url}: not the expected content")
             continue
-        with replacing(folder / file.name) as temporary:
+        with replacing(folder / name) as temporary:
             temporary.write_bytes(content)
-        _log.info("fetched %s", folder / file.name)
-        return folder / file.name
+        _log.info("fetched %s", folder / name)
+        return folder / name
     raise ModelError(
         f"the published head could not be fetched ({'; '.join(dict.fromkeys(problems))}): put "
-        f"{PUBLISHED_HEAD[0].name} into the folder {folder}, or set base_model to '' to start from "
-        "scratch"
+        f"{next(iter(PUBLISHED_HEAD))} into the folder {folder}, or set base_model to '' to start "
+        "from scratch"
     )
 
 
@@ -84,11 +73,11 @@ def read_pretrained(arrays: Mapping[str, Array], metadata: Mapping[str, str]) ->
     extractor and are for features as it gives them, before for features of unit length.
     """
     prefix, numbers = _layers(arrays)
-    layers = []
+    stored, layers = Stored(arrays, {}), []
     for number in numbers:
         key = f"{prefix}.{number}." if prefix else ""
-        weight = take(arrays, f"{key}weight", None, None)
-        layers.append((weight, take(arrays, f"{key}bias", len(weight))))
+        weight = stored.array(f"{key}weight", None, None)
+        layers.append((weight, stored.array(f"{key}bias", len(weight))))
     for (before, _), (after, _) in pairwise(layers):
         if after.shape[1] != len(before):
             raise ModelError("the layers of the model file do not fit together: it is damaged")
@@ -105,12 +94,13 @@ def read_pretrained(arrays: Mapping[str, Array], metadata: Mapping[str, str]) ->
     extractor = metadata.get("feature_extractor_model", CLIP)
     # With activations the first hidden layer is followed by ReLU and dropout, without by dropout.
     relu = prefix == "main_process" or metadata.get("relu") == "True"
+    scaling = {"mean_predicted_score": 0, "stdev_predicted_score": 1, **metadata}
     return {
         "head": _head(layers, relu or (len(numbers) > 1 and numbers[1] - numbers[0] > 2)),
         "extractors": tuple({"name": part} for part in extractor.split("___")),
         "unit_length": prefix != "main_process" and "feature_extractor_model" not in metadata,
-        "mean": _number(metadata, "mean_predicted_score", 0),
-        "std": _number(metadata, "stdev_predicted_score", 1),
+        "mean": take_number(scaling, "mean_predicted_score"),
+        "std": take_number(scaling, "stdev_predicted_score", low=1e-30),
     }
 
 
@@ -125,7 +115,6 @@ def _head(layers: list[tuple[Any, Any]], relu: bool) -> MlpHead | LinearHead:
 
 
 def _layers(arrays: Mapping[str, Array]) -> tuple[str, list[int]]:
-    """The common prefix of the layers and their numbers, in order."""
     if set(arrays) == {"weight", "bias"}:
         return "", [0]
     found = [re.fullmatch(r"(layers|main_process)\.(\d{1,3})\.(weight|bias)", k) for k in arrays]
@@ -137,16 +126,6 @@ def _layers(arrays: Mapping[str, Array]) -> tuple[str, list[int]]:
             f"(it holds {len(arrays)} tensors, such as {', '.join(sorted(arrays)[:3]) or 'none'})"
         )
     return names.pop(), numbers
-
-
-def _number(metadata: Mapping[str, str], name: str, default: float) -> float:
-    try:
-        value = float(metadata.get(name, default))
-    except ValueError:
-        value = float("nan")
-    if not np.isfinite(value) or (name.startswith("stdev") and value <= 0):
-        raise ModelError(f"the metadata {name!r} of the model file is not a usable number")
-    return value
 
 
 def _download(url: str) -> bytes:

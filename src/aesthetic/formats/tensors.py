@@ -20,11 +20,7 @@ _LARGEST = 4 * 1024**3  # bytes; a head of thousands of images has some hundred 
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """Tensors and string metadata of a .safetensors file, or of a .pth state dict (no metadata).
-
-    Raises:
-        ModelError: no such file, or not a whole and harmless one.
-    """
+    """Tensors and string metadata of .safetensors, or of a .pth state dict (no metadata)."""
     try:
         size = path.stat().st_size
     except OSError as error:

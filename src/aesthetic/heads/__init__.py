@@ -4,11 +4,12 @@
 plain numpy; see `base.Head`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from numpy.typing import ArrayLike
 
-from src.aesthetic.heads.base import Arrays, Config, Head
+from src.aesthetic.heads.base import Array, Head, Stored, take_value
 from src.aesthetic.heads.combined import EnsembleHead, ResidualHead, fit_residual
 from src.aesthetic.heads.kernel import KernelHead, fit_kernel
 from src.aesthetic.heads.linear import LinearHead
@@ -53,11 +54,12 @@ def fit_head(
     return fit(data) if prior is None else fit_residual(prior, data, fit)
 
 
-def restore(kind: str, arrays: Arrays, config: Config) -> Head:
-    """The head of a model file; ModelError where it is unknown or damaged."""
+def restore(entry: Mapping[str, Any], arrays: Mapping[str, Array]) -> Head:
+    """The head of a model file, from its "kind" and "config"; a ModelError where it is damaged."""
+    kind = take_value(entry, "kind", str)
     if kind not in KINDS:
         raise ModelError(
             f"the model file holds a head of the kind {kind!r}, which this version does not have "
             f"(known: {', '.join(KINDS)}): use a later version, or train it again"
         )
-    return KINDS[kind].from_arrays(arrays, config)
+    return KINDS[kind].restore(Stored(arrays, take_value(entry, "config", dict)))

@@ -6,7 +6,7 @@ needs numpy alone, so that scoring images never waits for a training library.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,11 +15,59 @@ from src.errors import ModelError
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float64]
-Arrays = Mapping[str, Array]
-Config = Mapping[str, Any]
 T = TypeVar("T")
 
 _ROWS_AT_ONCE = 4_096
+_ABSURD = 1e30  # no weight, and nothing else in a model file, is as large
+
+
+class Stored(NamedTuple):
+    """A head as it is in a model file, foreign until checked."""
+
+    arrays: Mapping[str, Array]
+    config: Mapping[str, Any]  # JSON values
+
+    def array(self, name: str, *shape: int | None) -> FloatArray:
+        """One array, of this shape (None: any length)."""
+        if name not in self.arrays:
+            raise ModelError(f"the model file lacks the tensor {name!r}: it is damaged or foreign")
+        array = np.asarray(self.arrays[name])
+        fits = array.ndim == len(shape) and all(
+            want is None or want == have for want, have in zip(shape, array.shape, strict=True)
+        )
+        if not fits or array.dtype.kind not in "fiu":
+            wanted = " × ".join("any" if want is None else str(want) for want in shape)
+            raise ModelError(
+                f"the tensor {name!r} of the model file has the shape {array.shape} "
+                f"where ({wanted}) is needed: it is damaged or foreign"
+            )
+        array = array.astype(np.float64)
+        if not (np.abs(array) < _ABSURD).all():
+            raise ModelError(f"the tensor {name!r} of the model file holds impossible values")
+        return array
+
+    def std(self) -> float | None:
+        if self.config.get("residual_std") is None:
+            return None
+        return take_number(self.config, "residual_std", low=0)
+
+
+def take_value(config: Mapping[str, Any], name: str, kind: Callable[[Any], T]) -> T:
+    """One value of a model file's configuration, converted; a ModelError if that fails."""
+    try:
+        return kind(config[name])
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
+        raise ModelError(
+            f"the configuration of the model file has no usable {name!r}: it is damaged or foreign"
+        ) from None
+
+
+def take_number(config: Mapping[str, Any], name: str, *, low: float = -_ABSURD) -> float:
+    """A number not below `low`, and not absurdly large."""
+    number = take_value(config, name, float)
+    if not low <= number < _ABSURD:
+        raise ModelError(f"the model file has an impossible {name}, {number:g}: it is damaged")
+    return number
 
 
 class Head(ABC):
@@ -51,17 +99,12 @@ class Head(ABC):
         return np.full(len(self.check(features)), self.residual_std)
 
     @abstractmethod
-    def to_arrays(self) -> Arrays:
-        """The numbers to save; with `config` they restore the head."""
-
-    @abstractmethod
-    def config(self) -> Config:
-        """What is not an array: plain values that JSON can hold."""
+    def store(self) -> Stored: ...
 
     @classmethod
     @abstractmethod
-    def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
-        """Restore a head; ModelError where something is missing or cannot be."""
+    def restore(cls, stored: Stored) -> Self:
+        """ModelError where something is missing or cannot be."""
 
     def check(self, features: ArrayLike) -> FloatArray:
         """The features as float64 (n, d), or a ModelError that says what does not fit."""
@@ -78,41 +121,3 @@ class Head(ABC):
                 "extract them again"
             )
         return array
-
-
-def take(arrays: Arrays, name: str, *shape: int | None) -> FloatArray:
-    """One array of a model file, checked: finite, and of this shape (None: any length)."""
-    if name not in arrays:
-        raise ModelError(f"the model file lacks the tensor {name!r}: it is damaged or foreign")
-    array = np.asarray(arrays[name])
-    fits = array.ndim == len(shape) and all(
-        want is None or want == have for want, have in zip(shape, array.shape, strict=True)
-    )
-    if not fits or array.dtype.kind not in "fiu":
-        wanted = " × ".join("any" if want is None else str(want) for want in shape)
-        raise ModelError(
-            f"the tensor {name!r} of the model file has the shape {array.shape} "
-            f"where ({wanted}) is needed: it is damaged or foreign"
-        )
-    array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        raise ModelError(f"the tensor {name!r} of the model file holds values that are not finite")
-    return array
-
-
-def take_value(config: Config, name: str, kind: Callable[[Any], T]) -> T:
-    """One value of a model file's configuration, converted; a ModelError if that fails."""
-    try:
-        return kind(config[name])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"the configuration of the model file has no usable {name!r}: it is damaged or foreign"
-        ) from error
-
-
-def take_std(config: Config) -> float | None:
-    """`residual_std` of a configuration: a finite number not below zero, or None."""
-    std = None if config.get("residual_std") is None else take_value(config, "residual_std", float)
-    if std is not None and not 0 <= std < np.inf:
-        raise ModelError(f"the model file has an impossible residual_std, {std}")
-    return std

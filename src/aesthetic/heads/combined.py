@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from src.aesthetic.heads.base import Arrays, Config, FloatArray, Head, take_std, take_value
+from src.aesthetic.heads.base import FloatArray, Head, Stored, take_number, take_value
 from src.aesthetic.heads.linear import LinearHead
 from src.aesthetic.heads.training_set import TrainingSet
 from src.errors import ModelError
@@ -35,20 +35,17 @@ class EnsembleHead(Head):
         disagreement = np.var([member.predict(features) for member in self.members], axis=0)
         return np.asarray(np.sqrt(disagreement + self.residual_std**2))
 
-    def to_arrays(self) -> Arrays:
-        return _arrays({str(i): head for i, head in enumerate(self.members)})
-
-    def config(self) -> Config:
-        members = _configs({str(i): head for i, head in enumerate(self.members)})
-        return {"members": members, "residual_std": self.residual_std}
+    def store(self) -> Stored:
+        members = {str(i): head for i, head in enumerate(self.members)}
+        return _stored("members", members, {"residual_std": self.residual_std})
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
-        members = _restored(arrays, take_value(config, "members", dict))
+    def restore(cls, stored: Stored) -> Self:
+        members = _restored(stored, "members")
         heads = tuple(members[str(i)] for i in range(len(members)) if str(i) in members)
         if not heads or len({head.n_features for head in heads}) != 1:
             raise ModelError("the ensemble in the model file is empty or its members do not agree")
-        return cls(heads, take_std(config))
+        return cls(heads, stored.std())
 
 
 @dataclass(frozen=True)
@@ -71,31 +68,22 @@ class ResidualHead(Head):
     def predict_std(self, features: ArrayLike) -> FloatArray | None:
         return self.residual.predict_std(features)
 
-    def to_arrays(self) -> Arrays:
-        return _arrays({"prior": self.prior, "residual": self.residual})
-
-    def config(self) -> Config:
-        heads = _configs({"prior": self.prior, "residual": self.residual})
-        return {"heads": heads, "share": self.share}
+    def store(self) -> Stored:
+        heads = {"prior": self.prior, "residual": self.residual}
+        return _stored("heads", heads, {"share": self.share})
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
-        heads = _restored(arrays, take_value(config, "heads", dict))
-        if set(heads) != {"prior", "residual"}:
-            raise ModelError("the model file lacks the prior or the residual: it is damaged")
-        share = take_value(config, "share", float)
-        if heads["prior"].n_features != heads["residual"].n_features or not np.isfinite(share):
+    def restore(cls, stored: Stored) -> Self:
+        heads = _restored(stored, "heads")
+        if heads.keys() != {"prior", "residual"} or len({h.n_features for h in heads.values()}) > 1:
             raise ModelError("prior and residual of the model file do not fit together")
-        return cls(heads["prior"], share, heads["residual"])
+        return cls(heads["prior"], take_number(stored.config, "share"), heads["residual"])
 
 
 def fit_residual(
     prior: Head, data: TrainingSet, fit: Callable[[TrainingSet], Head]
 ) -> ResidualHead:
-    """Scale a prior head to the scores, then fit another to the rest.
-
-    The scale is never negative: a prior that says the opposite is ignored.
-    """
+    """Scale a prior head to the scores, then fit another to the rest; never with a minus."""
     expected = prior.predict(data.features)
     deviation = expected - np.average(expected, weights=data.weights)
     variance = float(data.weights @ deviation**2)
@@ -109,25 +97,21 @@ def fit_residual(
     return ResidualHead(prior, share, head)
 
 
-def _arrays(heads: Mapping[str, Head]) -> Arrays:
-    return {
-        f"{name}/{key}": array
-        for name, head in heads.items()
-        for key, array in head.to_arrays().items()
+def _stored(name: str, heads: Mapping[str, Head], config: Mapping[str, Any]) -> Stored:
+    parts = {key: head.store() for key, head in heads.items()}
+    arrays = {
+        f"{key}/{k}": array for key, part in parts.items() for k, array in part.arrays.items()
     }
+    configs = {key: {"kind": heads[key].kind, "config": parts[key].config} for key in heads}
+    return Stored(arrays, {name: configs, **config})
 
 
-def _configs(heads: Mapping[str, Head]) -> Config:
-    return {name: {"kind": head.kind, "config": head.config()} for name, head in heads.items()}
-
-
-def _restored(arrays: Arrays, configs: Config) -> dict[str, Head]:
+def _restored(stored: Stored, name: str) -> dict[str, Head]:
     from src.aesthetic.heads import restore
 
     heads: dict[str, Head] = {}
-    for name, entry in configs.items():
-        kind, config = take_value(entry, "kind", str), take_value(entry, "config", dict)
-        prefix = f"{name}/"
-        mine = {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
-        heads[name] = restore(kind, mine, config)
+    for key, entry in take_value(stored.config, name, dict).items():
+        prefix = f"{key}/"
+        mine = {k.removeprefix(prefix): a for k, a in stored.arrays.items() if k.startswith(prefix)}
+        heads[key] = restore(entry, mine)
     return heads

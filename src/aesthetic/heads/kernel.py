@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from src.aesthetic.heads.base import Arrays, Config, FloatArray, Head, take, take_std, take_value
+from src.aesthetic.heads.base import FloatArray, Head, Stored, take_number, take_value
 from src.aesthetic.heads.ridge import RidgePath
 from src.aesthetic.heads.scaling import Scaler
 from src.aesthetic.heads.training_set import TrainingSet
@@ -23,6 +23,7 @@ _LENGTH = 0.7  # times the typical distance; the kernel mixes all length scales 
 _SEARCH_ON = 400  # images: the scaling needs no more to be found
 _JITTER = 1e-6  # of k(x, x), which is 1: keeps equal images from making it singular
 _FAMILY = "rational_quadratic"
+_SHORTEST = 1e-7  # length that a fit can give
 
 
 @dataclass(frozen=True)
@@ -46,31 +47,29 @@ class KernelHead(Head):
         similar = _similarity(_squared(self.scaler(x), self.landmarks), self.length)
         return similar @ self.coefficients + self.bias
 
-    def to_arrays(self) -> Arrays:
-        return {
+    def store(self) -> Stored:
+        arrays = {
             "landmarks": self.landmarks.astype(np.float32),
             **self.scaler.to_arrays(),
             "coefficients": self.coefficients,
             "bias": np.array([self.bias]),
         }
-
-    def config(self) -> Config:
-        return {"residual_std": self.residual_std, "family": _FAMILY, "length": self.length}
+        config = {"residual_std": self.residual_std, "family": _FAMILY, "length": self.length}
+        return Stored(arrays, config)
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
-        scaler = Scaler.from_arrays(arrays)
-        landmarks = take(arrays, "landmarks", None, len(scaler.mean))
-        length = take_value(config, "length", float)
-        if take_value(config, "family", str) != _FAMILY or not 0 < length < np.inf:
+    def restore(cls, stored: Stored) -> Self:
+        if take_value(stored.config, "family", str) != _FAMILY:
             raise ModelError("the model file has a kernel that is not known here: train again")
+        scaler = Scaler.restore(stored)
+        landmarks = stored.array("landmarks", None, len(scaler.mean))
         return cls(
             scaler,
-            length,
+            take_number(stored.config, "length", low=_SHORTEST),
             landmarks,
-            take(arrays, "coefficients", len(landmarks)),
-            float(take(arrays, "bias", 1)[0]),
-            take_std(config),
+            stored.array("coefficients", len(landmarks)),
+            float(stored.array("bias", 1)[0]),
+            stored.std(),
         )
 
 
@@ -131,7 +130,6 @@ def _accuracy_and_length(scaler: Scaler, data: TrainingSet) -> tuple[float, floa
 
 
 def _squared(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Squared distances (len(a), len(b))."""
     squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * (a @ b.T)
     return np.asarray(np.maximum(squared, 0))
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from src.aesthetic.heads.base import Arrays, Config, FloatArray, Head, take, take_std, take_value
+from src.aesthetic.heads.base import FloatArray, Head, Stored, take_value
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,17 @@ class LinearHead(Head):
     def _scores(self, x: FloatArray) -> FloatArray:
         return x @ self.weight + self.bias
 
-    def to_arrays(self) -> Arrays:
-        return {"weight": self.weight, "bias": np.array([self.bias])}
-
-    def config(self) -> Config:
-        return {
-            "residual_std": self.residual_std,
-            "fitted_as": self.fitted_as,
-            "penalty": self.penalty,
-        }
+    def store(self) -> Stored:
+        notes = {"fitted_as": self.fitted_as, "penalty": self.penalty}
+        arrays = {"weight": self.weight, "bias": np.array([self.bias])}
+        return Stored(arrays, {"residual_std": self.residual_std, **notes})
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays, config: Config) -> Self:
+    def restore(cls, stored: Stored) -> Self:
         return cls(
-            take(arrays, "weight", None),
-            float(take(arrays, "bias", 1)[0]),
-            take_std(config),
-            take_value(config, "fitted_as", str),
-            None if config.get("penalty") is None else take_value(config, "penalty", float),
+            stored.array("weight", None),
+            float(stored.array("bias", 1)[0]),
+            stored.std(),
+            take_value(stored.config, "fitted_as", str),
+            stored.config.get("penalty"),
         )

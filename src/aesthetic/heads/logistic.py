@@ -70,7 +70,6 @@ def _best_penalty(data: TrainingSet, seed: int) -> float:
 
 
 def _folds(y: FloatArray, groups: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows to fit on and rows to measure on; none where a kind has too few images."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     count = min(_FOLDS, *(len(np.unique(groups[y == label])) for label in (0, 1)))

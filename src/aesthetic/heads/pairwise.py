@@ -23,10 +23,7 @@ _COMPONENTS = 256  # of the features: hardly anything lies in the others
 def fit_pairwise(
     features: ArrayLike, choices: Choices, *, variance: float = TASTE_VARIANCE
 ) -> LinearHead:
-    """A linear head in log-odds units: sigmoid of a difference is the chance to be preferred.
-
-    The choices name images by row of the features (n, d); `variance` is σ².
-    """
+    """A head in log-odds; the choices name images by row of the features; `variance` is σ²."""
     differ = choices.winners != choices.losers
     if not differ.any():
         raise ModelError("there are no choices to learn from: compare some images first")

@@ -27,8 +27,6 @@ _NEGLIGIBLE = 1e-10  # relative to the largest eigenvalue
 
 @dataclass(frozen=True)
 class RidgePath:
-    """The decomposed problem."""
-
     basis: FloatArray  # (n, r) orthonormal columns, all orthogonal to √w
     eigenvalues: FloatArray  # (r,) of the weighted, centred Gram matrix
     data: TrainingSet
@@ -59,7 +57,6 @@ class RidgePath:
 
     @property
     def mean(self) -> float:
-        """The weighted mean of the scores."""
         return float(np.average(self.data.scores, weights=self.data.weights))
 
     @property
@@ -81,7 +78,6 @@ class RidgePath:
         return float(alphas[np.argmin(squared @ self.data.weights)])
 
     def left_out_std(self, alpha: float) -> float:
-        """Root mean squared leave-out residual."""
         residuals = self.left_out_residuals(np.array([alpha]))[0]
         return float(np.sqrt(np.average(residuals**2, weights=self.data.weights)))
 
@@ -128,10 +124,7 @@ def _kept(eigenvalues: FloatArray) -> np.ndarray:
 
 
 def _of_equal_size(groups: np.ndarray) -> list[np.ndarray]:
-    """The rows of all groups of several images, (groups, images) for each size there is.
-
-    None if all images are of one group: without it nothing would be left.
-    """
+    """The rows of all groups of several images, (groups, images) for each size."""
     number, counts = np.unique(groups, return_inverse=True, return_counts=True)[1:]
     if len(counts) < 2:
         return []

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from src.aesthetic.heads.base import Arrays, FloatArray, take
+from src.aesthetic.heads.base import Array, FloatArray, Stored
 from src.errors import ModelError
 
 
@@ -58,10 +58,9 @@ class Scaler:
 
     @classmethod
     def identity(cls, features: FloatArray) -> Self:
-        """Leaves features as they are."""
         return cls(np.zeros(features.shape[1]), np.ones(features.shape[1]))
 
-    def to_arrays(self) -> Arrays:
+    def to_arrays(self) -> dict[str, Array]:
         return {
             "scaler.mean": self.mean,
             "scaler.factor": self.factor,
@@ -69,12 +68,12 @@ class Scaler:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Self:
-        mean = take(arrays, "scaler.mean", None)
-        blocks = tuple(int(size) for size in take(arrays, "scaler.unit_blocks", None))
+    def restore(cls, stored: Stored) -> Self:
+        mean = stored.array("scaler.mean", None)
+        blocks = tuple(int(size) for size in stored.array("scaler.unit_blocks", None))
         if blocks and (min(blocks) < 1 or sum(blocks) != len(mean)):
             raise ModelError("the feature blocks of the model file do not fit: it is damaged")
-        return cls(mean, take(arrays, "scaler.factor", len(mean)), blocks)
+        return cls(mean, stored.array("scaler.factor", len(mean)), blocks)
 
 
 def _unit_length(features: FloatArray, blocks: Sequence[int]) -> FloatArray:

@@ -25,33 +25,21 @@ class TrainingSet(NamedTuple):
         weights: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Self:
-        """Without weights all count alike, without groups each is alone.
-
-        Raises:
-            ModelError: fewer than two images, all scores equal, or lengths that do not agree.
-        """
+        """Without weights all count alike, without groups each is alone."""
         x = np.asarray(features, dtype=np.float64)
         y = np.asarray(scores, dtype=np.float64)
         w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
         g = np.arange(len(y)) if groups is None else np.asarray(groups)
-        if x.ndim != 2 or not len(x) == len(y) == len(w) == len(g):
-            raise ModelError(
-                f"features {x.shape}, scores {y.shape}, weights {w.shape} and groups {g.shape} "
-                "do not belong together"
-            )
         if len(y) < 2 or np.all(y == y[0]):
             raise ModelError(
-                f"nothing can be learnt from {len(y)} rated images that all have the same score: "
+                f"nothing can be learnt from images that all have the same score ({len(y):,}): "
                 "rate more images, or check the scores"
             )
         if not (np.isfinite(x).all() and np.isfinite(y).all()):
             raise ModelError("features or scores hold values that are not finite: extract again")
-        if not (np.isfinite(w).all() and (w >= 0).all() and w.sum() > 0):
-            raise ModelError("the weights of images must be finite, not negative, not all zero")
         return cls(x, y, w / w.mean(), g)
 
     def only(self, rows: np.ndarray) -> Self:
-        """Some of the images."""
         return self.of(*(part[rows] for part in self))
 
 

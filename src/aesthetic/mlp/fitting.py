@@ -31,8 +31,6 @@ _log = logging.getLogger(__name__)
 
 
 class MlpFit(NamedTuple):
-    """What came of training."""
-
     head: Head  # an mlp, or the mean of several
     history: "Sequence[HistoryRow]"
     problem: str | None = None  # a sentence for the user
@@ -62,7 +60,7 @@ def fit_mlp(data: RatedFeatures, mlp: Mlp, prior: Predictor | None) -> MlpFit:
 
 
 def mlp_out_of_fold(images: TrainingSet, mlp: Mlp, start: Head | None) -> FloatArray:
-    """Scores of the images, each by a network trained without it, in three parts."""
+    """Scores of the images, each by one of three networks that was trained without it."""
     seed = mlp.training_args.seed
     fold = assign_folds(images.groups, _FOLDS, seed)
     sets = [images.only(fold != number) for number in range(_FOLDS)]
@@ -81,10 +79,9 @@ def fit_ensemble(
     """Train `mlp_members` networks, each without another part of the images, and join them.
 
     A cross-validation committee (Krogh and Vedelsby, "Neural network ensembles, cross validation,
-    and active learning", 1995): the members differ in what they have seen, their mean is steadier
-    than any of them, and every training image has a member that has never seen it. A single one is
-    trained on all images. In every further round as many are trained with other parts
-    left out. Seeds count up from that of the settings. Ctrl-C joins the networks there are.
+    and active learning", 1995): their mean is steadier than any of them, and every training image
+    has a member that has never seen it. A single one is trained on all images. Every further round
+    leaves out other parts. Seeds count up from that of the settings. Ctrl-C joins those there are.
     """
     members, first = mlp.mlp_members, mlp.training_args.seed
     seeds = range(first, first + rounds * members)
@@ -94,18 +91,18 @@ def fit_ensemble(
     folds = [assign_folds(data.groups, members, seeds[members * r]) for r in range(rounds)]
     sets = [data.only(fold != member) for fold in folds for member in range(members)]
     fit, heads = train_members(sets, mlp, seeds, start, evaluate)
-    joined, out_of_fold = [], []
-    for number, fold in enumerate(folds):
-        mine = {i % members: heads[i] for i in sorted(heads) if i // members == number}
-        if mine:
-            head, unseen = _join(mine, data, fold, mlp)
-            joined.append(head)
-            out_of_fold.append(unseen)
-    stds = [head.residual_std for head in joined if head.residual_std is not None]
+    in_rounds = [
+        {i % members: heads[i] for i in sorted(heads) if i // members == number}
+        for number in range(rounds)
+    ]
+    joined = [
+        _join(mine, data, fold, mlp) for mine, fold in zip(in_rounds, folds, strict=True) if mine
+    ]
+    stds = [head.residual_std for head, _ in joined if head.residual_std is not None]
     std = float(np.sqrt(np.mean(np.square(stds)))) if stds else None
-    mean = np.mean(out_of_fold, axis=0)
+    mean = np.mean([unseen for _, unseen in joined], axis=0)
     return fit._replace(
-        head=EnsembleHead(tuple(member for head in joined for member in head.members), std),
+        head=EnsembleHead(tuple(member for head, _ in joined for member in head.members), std),
         out_of_fold=mean if np.isfinite(mean).all() else None,
     )
 
@@ -177,13 +174,11 @@ def _stacks(mlp: Mlp, inputs: int, networks: int, workers: int) -> list[list[int
 def _join(
     heads: Mapping[int, MlpHead], data: TrainingSet, fold: np.ndarray, mlp: Mlp
 ) -> tuple[EnsembleHead, FloatArray]:
-    """The mean of the members by fold, in the units of the scores (with "bce", log odds).
-
-    And of each image the score by the member that has not seen it; NaN where there is none.
-    """
+    """The mean of the members by fold, and what the one said of each image that has not seen it."""
     x, y = data.features, data.scores
     if mlp.loss_model == "ranking":  # which says nothing about where a member's scores lie
-        heads = {number: _standardised(head, x) for number, head in heads.items()}
+        scores = {number: head.predict(x) for number, head in heads.items()}
+        heads = {n: heads[n].rescaled(s.mean(), float(s.std()) or 1.0) for n, s in scores.items()}
     out_of_fold = _out_of_fold(heads, x, fold)
     known = np.isfinite(out_of_fold)
     std = None
@@ -214,14 +209,7 @@ def score_line(out_of_fold: FloatArray, scores: FloatArray) -> tuple[float, floa
     return slope, float(np.mean(scores - slope * out_of_fold))
 
 
-def _standardised(head: MlpHead, features: FloatArray) -> MlpHead:
-    """The head with scores of mean 0 and deviation 1 over these images."""
-    scores = head.predict(features)
-    return head.rescaled(float(scores.mean()), float(scores.std()) or 1.0)
-
-
 def mean_row(rows: "Sequence[HistoryRow]") -> "HistoryRow":
-    """The mean of each figure that all rows have."""
     names = [name for name in rows[0] if all(name in row for row in rows)]
     return {name: float(np.mean([row[name] for row in rows])) for name in names}
 

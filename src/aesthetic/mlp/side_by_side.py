@@ -62,7 +62,6 @@ def side_by_side(
 
 @contextmanager
 def _set_by_interrupt(event: threading.Event) -> Iterator[None]:
-    """Let Ctrl-C set an event instead of raising KeyboardInterrupt."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

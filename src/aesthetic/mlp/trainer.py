@@ -14,9 +14,16 @@ from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.mlp import MlpHead
 from src.aesthetic.heads.scaling import Scaler
 from src.aesthetic.heads.training_set import TrainingSet
-from src.aesthetic.mlp.adamw import AdamW, learning_rate_at, shorten
-from src.aesthetic.mlp.batches import batch_loss, image_batches, pair_batches, steps_per_epoch
 from src.aesthetic.mlp.network import Network
+from src.aesthetic.mlp.steps import (
+    AdamW,
+    batch_loss,
+    image_batches,
+    learning_rate_at,
+    pair_batches,
+    shorten,
+    steps_per_epoch,
+)
 from src.devices import choose_device
 from src.errors import SettingsError
 from src.settings.mlp import Mlp
@@ -32,13 +39,11 @@ class Diverged(SettingsError):
 
 
 class Trained(NamedTuple):
-    """What came of it."""
-
     heads: list[MlpHead]
-    # One row per epoch: epoch, step, loss (mean over epoch and networks), learning_rate, and on
-    # evaluated epochs what the evaluation returned.
+    # One row per epoch: epoch, step, loss (mean over epoch and networks), and on evaluated epochs
+    # what the evaluation returned.
     history: list[HistoryRow]
-    problem: str | None  # a sentence for the user: a head gives every image the same score
+    problem: str | None  # a sentence: a head gives every image the same score
 
 
 def train_mlps(
@@ -54,18 +59,14 @@ def train_mlps(
 
     All take the same number of steps: where sets differ in size, that of the largest. The layers
     of a head to `start` from are taken as well. `progress` is called after each epoch with the
-    steps done and in total; a KeyboardInterrupt that it raises ends training like Ctrl-C.
-
-    Raises:
-        Diverged: the loss of a network became infinite.
+    steps done and in total; a KeyboardInterrupt that it raises ends training like Ctrl-C. Where the
+    loss of a network becomes infinite, that is a `Diverged`.
     """
-    for data in sets:
-        _check(data, mlp, start)
-    seeds = seeds or [mlp.training_args.seed] * len(sets)
-    place = choose_device(mlp.device)
+    if start is not None:
+        start.check(sets[0].features[:1])
+    every = mlp.eval_every_n_epochs
     with torch.no_grad():
-        run = _Run(sets, mlp, seeds, start, place)
-        every = mlp.eval_every_n_epochs
+        run = _Run(sets, mlp, seeds or [mlp.training_args.seed] * len(sets), start)
         with suppress(KeyboardInterrupt):
             for epoch in run.epochs():
                 if progress:
@@ -86,9 +87,8 @@ class _Run:
         mlp: Mlp,
         seeds: Sequence[int],
         start: MlpHead | None,
-        place: torch.device,
     ) -> None:
-        self._mlp, args = mlp, mlp.training_args
+        self._mlp, args, place = mlp, mlp.training_args, choose_device(mlp.device)
         generators = [torch.Generator(place).manual_seed(seed) for seed in seeds]
         hidden = start.hidden if start else mlp.aesthetic_model_hidden
         standardise = mlp.aesthetic_model_standardise and start is None
@@ -131,7 +131,13 @@ class _Run:
                 numbers = torch.stack(parts, dim=1) + self._first
                 for start in range(0, len(numbers), _STEPS_AT_ONCE):
                     losses += self._some_steps(numbers[start : start + _STEPS_AT_ONCE])
-            self._record(epoch, float(torch.stack(losses).mean()))
+            loss, rate = float(torch.stack(losses).mean()), self._mlp.training_args.learning_rate
+            if not math.isfinite(loss):
+                raise Diverged(
+                    f"training diverged in epoch {epoch}: the loss is no longer a number; lower "
+                    f"learning_rate (now {rate:g}) or raise warmup_ratio"
+                )
+            self.history.append({"epoch": epoch, "step": self.step, "loss": loss})
             yield epoch
 
     def _some_steps(self, numbers: Tensor) -> Iterator[Tensor]:
@@ -151,17 +157,6 @@ class _Run:
             self.step += 1
             yield loss.detach()
 
-    def _record(self, epoch: int, loss: float) -> None:
-        args = self._mlp.training_args
-        if not math.isfinite(loss):
-            raise Diverged(
-                f"training diverged in epoch {epoch}: the loss is no longer a number; lower "
-                f"learning_rate (now {args.learning_rate:g}) or raise warmup_ratio"
-            )
-        rate = learning_rate_at(args, self.step - 1, self.total)
-        row = {"epoch": epoch, "step": self.step, "loss": loss, "learning_rate": rate}
-        self.history.append(row)
-
     def heads(self) -> list[MlpHead]:
         """The members as they are now, for features as they come."""
         heads = self._network.to_heads()
@@ -169,8 +164,6 @@ class _Run:
 
 
 class _Inputs(NamedTuple):
-    """From features as they come to what a network is given."""
-
     scaler: Scaler
     directions: FloatArray | None  # (r, d) orthonormal
 
@@ -179,7 +172,6 @@ class _Inputs(NamedTuple):
         return scaled if self.directions is None else scaled @ self.directions.T
 
     def folded_into(self, head: MlpHead) -> MlpHead:
-        """The head for features as they come."""
         first = head.weights[0]
         first = (first if self.directions is None else first @ self.directions) * self.scaler.factor
         bias = head.biases[0] - first @ self.scaler.mean
@@ -188,11 +180,7 @@ class _Inputs(NamedTuple):
 
 
 def _inputs(parts: Sequence[FloatArray], *, standardise: bool) -> list[_Inputs]:
-    """As they are, or standardised, and turned to principal components where these are few.
-
-    Images that are few span few directions of their features: nothing can be learnt in the others,
-    whose weights would be most of the work.
-    """
+    """Few images span few directions; weights in the others would be most of the work."""
     if not standardise:
         return [_Inputs(Scaler.identity(x), None) for x in parts]
     scalers = [Scaler.fit(x) for x in parts]
@@ -210,17 +198,6 @@ def principal_directions(features: FloatArray) -> FloatArray:
     kept = eigenvalues >= 1e-6 * eigenvalues[-1]
     directions = (vectors[:, kept] / np.sqrt(eigenvalues[kept])).T @ features
     return np.asarray(directions[::-1])
-
-
-def _check(data: TrainingSet, mlp: Mlp, start: MlpHead | None) -> None:
-    low, high = data.scores.min(), data.scores.max()
-    if mlp.loss_model == "bce" and (low < 0 or high > 1):
-        raise SettingsError(
-            f"loss_model 'bce' needs scores from 0 to 1, but they reach from {low:g} to {high:g}: "
-            "use 'ranking' or 'mse'"
-        )
-    if start is not None:
-        start.check(data.features[:1])
 
 
 def _collapse(data: TrainingSet, mlp: Mlp, head: MlpHead) -> str | None:

@@ -9,9 +9,9 @@ import numpy as np
 from src.aesthetic.heads import Head, fit_head
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.training_set import assign_folds
-from src.aesthetic.mlp.batches import MARGIN, Loss
 from src.aesthetic.mlp.fitting import mlp_start
 from src.aesthetic.mlp.side_by_side import Stopped
+from src.aesthetic.mlp.steps import MARGIN, Loss
 from src.aesthetic.mlp.trainer import Diverged, train_mlps
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
@@ -32,10 +32,7 @@ class Score(NamedTuple):
 
 
 class InnerFolds:
-    """Training images cut into folds, each left out once.
-
-    Combinations with an mlp go on from the prior, others correct it.
-    """
+    """Training images cut into folds, each left out once."""
 
     def __init__(self, data: RatedFeatures, prior: Predictor | None, seed: int) -> None:
         self.images = data.training_set(data.train, prior)
@@ -65,7 +62,7 @@ class InnerFolds:
         else:
             options: dict[str, Any] = {"seed": mlp.training_args.seed, "blocks": self._blocks}
             if combination.head == "auto":
-                head = fit_auto(*inside, prior=self.start, **options).head
+                head = fit_auto(inside, prior=self.start, **options).head
             else:
                 head = fit_head(combination.head, *inside, prior=self.start, **options)
             train_loss = mean_loss(loss, inside.scores, head.predict(inside.features))
@@ -79,8 +76,6 @@ def mean_loss(kind: Loss, given: FloatArray, predicted: FloatArray) -> float:
     given, predicted = given[:_LARGEST_LOSS_SET], predicted[:_LARGEST_LOSS_SET]
     if kind == "mse":
         return float(np.mean((given - predicted) ** 2))
-    if kind == "bce":
-        return float(np.mean(np.logaddexp(0, predicted) - given * predicted))
     order = np.sign(given[:, None] - given)
     short = np.maximum(MARGIN - order * (predicted[:, None] - predicted), 0)
     pairs = np.abs(order).sum()

@@ -5,7 +5,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-from optuna import Trial
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from pydantic import ValidationError
 
 from src.aesthetic.heads import FITS
@@ -14,13 +19,14 @@ from src.settings.keys import fields
 from src.settings.mlp import Mlp
 from src.settings.several_values import SEARCHED, with_value
 
-USUAL = {
+KEYS = {
     "epochs": "training_args.num_train_epochs",
     "lr": "training_args.learning_rate",
     "batch": "training_args.per_device_train_batch_size",
+    **{name: key for key, name in SEARCHED.items() if key != "head"},
 }
-KEYS = USUAL | {name: key for key, name in SEARCHED.items() if key != "head"}
 HEADS = ("mlp", "auto", *(name for name in FITS if name != "logistic"))
+Lists = Mapping[str, Sequence[Any]]  # values by name: epochs, lr and batch first
 Setting = Mapping[str, Any]  # {"epochs": 100, "lr": 1e-4, "batch": 8, "relu": True}; None: unused
 
 
@@ -44,45 +50,32 @@ def combination(mlp: Mlp, setting: Setting) -> Combination:
         raise SettingsError(f"mode 'meta': {described(setting)}: {wrong}") from None
 
 
-def all_lists(mlp: Mlp, values: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-    """The lists of values by name, the usual three first, with one value if they are not given."""
-    args = mlp.training_args
-    present = {name: [getattr(args, key.partition(".")[2])] for name, key in USUAL.items()}
-    return present | {name: list(given) for name, given in values.items()}
-
-
-def combinations(lists: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Every combination, the last list varying fastest.
-
-    A head other than the mlp comes once: nothing else concerns it.
-    """
+def combinations(lists: Lists) -> list[dict[str, Any]]:
+    """Every combination as JSON values; a head other than the mlp comes once."""
     found: list[dict[str, Any]] = []
     for chosen in itertools.product(*lists.values()):
-        setting = dict(zip(lists, chosen, strict=True))
-        if setting.get("head", "mlp") != "mlp":
-            setting = dict.fromkeys(setting) | {"head": setting["head"]}
+        setting = _used(dict(zip(lists, map(_plain, chosen), strict=True)))
         if setting not in found:
             found.append(setting)
     return found
 
 
-def suggest(trial: Trial, lists: Mapping[str, Sequence[Any]], *, ranges: bool) -> Setting:
-    """A value of everything: within the ranges of the lists, or as the trial was enqueued."""
-    setting = dict.fromkeys(lists)
-    if "head" in lists:
-        setting["head"] = _suggest(trial, "head", lists["head"], ranges=ranges, even=False)
-    if setting.get("head", "mlp") == "mlp":
-        pairs = "ranking" in lists.get("loss", ["ranking"])
-        for name, given in lists.items():
-            if name != "head":
-                even = name == "batch" and pairs
-                setting[name] = _suggest(trial, name, given, ranges=ranges, even=even)
-    return setting
+def distributions(lists: Lists, *, ranges: bool) -> dict[str, BaseDistribution]:
+    """What Optuna may choose from: between the ends of each list, or what the list holds."""
+    pairs = "ranking" in lists.get("loss", ["ranking"])
+    return {
+        name: _distribution(name, values, ranges, even=name == "batch" and pairs)
+        for name, values in lists.items()
+    }
 
 
-def parameter(value: Any) -> Any:
-    """A value as Optuna keeps it: numbers as they are, others as JSON."""
-    return value if _is_number(value) else json.dumps(value)
+def to_parameters(setting: Setting) -> dict[str, Any]:
+    """A setting as Optuna keeps it: numbers as they are, others as JSON."""
+    return {k: v if _is_number(v) else json.dumps(v) for k, v in setting.items() if v is not None}
+
+
+def from_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return _used({k: v if _is_number(v) else json.loads(v) for k, v in parameters.items()})
 
 
 def described(setting: Setting) -> str:
@@ -95,29 +88,30 @@ def described(setting: Setting) -> str:
 
 
 def text(value: Any) -> str:
-    """A value as it stands in meta.txt."""
-    if value is None:
+    """A value as it stands in meta.txt; "" for none, and for NaN."""
+    if value is None or value != value:
         return ""
-    if isinstance(value, float):
-        return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     if isinstance(value, (list, tuple)):
         return " ".join(text(item) for item in value) or "none"
-    return str(value)
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _suggest(trial: Trial, name: str, given: Sequence[Any], *, ranges: bool, even: bool) -> Any:
+def _used(setting: Setting) -> dict[str, Any]:
+    head = setting.get("head", "mlp")
+    return dict(setting) if head == "mlp" else dict.fromkeys(setting) | {"head": head}
+
+
+def _distribution(name: str, given: Sequence[Any], ranges: bool, *, even: bool) -> BaseDistribution:
     if not all(map(_is_number, given)):
         # A study keeps the choices of a name for good: a longer list must not change them.
         choices = given if ranges else dict.fromkeys([*_all_choices(name), *given])
-        return json.loads(trial.suggest_categorical(name, [json.dumps(v) for v in choices]))
+        return CategoricalDistribution([json.dumps(value) for value in choices])
     low, high = min(given), max(given)
     if ranges and even:
-        low, high = 2 * max(low // 2, 1), 2 * max(high // 2, 1)
-        return trial.suggest_int(name, low, high, step=2)
+        return IntDistribution(2 * max(low // 2, 1), 2 * max(high // 2, 1), step=2)
     wide = ranges and low > 0 and high / low >= 10
-    if all(isinstance(value, int) for value in given):
-        return trial.suggest_int(name, low, high, log=wide)
-    return trial.suggest_float(name, low, high, log=wide)
+    whole = all(isinstance(value, int) for value in given)
+    return (IntDistribution if whole else FloatDistribution)(low, high, log=wide)
 
 
 def _all_choices(name: str) -> tuple[Any, ...]:
@@ -128,6 +122,10 @@ def _all_choices(name: str) -> tuple[Any, ...]:
     if annotation is bool:
         return (False, True)
     return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _is_number(value: Any) -> bool:

@@ -3,10 +3,9 @@
 import hashlib
 import json
 import logging
-import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,17 @@ import optuna
 from optuna.trial import TrialState
 
 from src.aesthetic.search.folds import InnerFolds, Score
-from src.aesthetic.search.space import KEYS, Setting, text
+from src.aesthetic.search.space import KEYS, Lists, Setting, text
 from src.errors import SettingsError, first_line
-from src.files import csv_text, write_text
+from src.files import csv_text
 from src.settings.aesthetic_training import AestheticTraining
 from src.settings.mlp import Mlp
 
-_DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 _log = logging.getLogger(__name__)
 
 
-def open_study(
-    images: InnerFolds, settings: AestheticTraining, lists: Mapping[str, Sequence[Any]]
-) -> optuna.Study:
+def open_study(images: InnerFolds, settings: AestheticTraining, lists: Lists) -> optuna.Study:
     """The study of this question, found again in the storage by what it is about.
 
     Runs with the same images, folds and settings work on one study, one after another or at once
@@ -62,9 +59,7 @@ def open_study(
     return study
 
 
-def _about(
-    images: InnerFolds, settings: AestheticTraining, lists: Mapping[str, Sequence[Any]]
-) -> dict[str, Any]:
+def _about(images: InnerFolds, settings: AestheticTraining, lists: Lists) -> dict[str, Any]:
     """What is the same in all trials, as JSON values."""
     fixed = settings.model_dump(mode="json", include=set(Mlp.model_fields) - {"device"})
     for name in lists:
@@ -72,7 +67,7 @@ def _about(
         (fixed[group] if group else fixed).pop(inner, None)
     start = hashlib.sha256()
     if images.start is not None:
-        for name, array in sorted(images.start.to_arrays().items()):
+        for name, array in sorted(images.start.store().arrays.items()):
             start.update(name.encode() + array.astype("<f4").tobytes())
     ranges = settings.meta_search == "optuna"
     searched = {
@@ -88,7 +83,7 @@ def _about(
 def finished(study: optuna.Study) -> list[tuple[Setting, Score]]:
     """What was measured, in the order of finishing, each setting once; NaN where it diverged."""
     found: list[tuple[Setting, Score]] = []
-    trials = study.get_trials(deepcopy=False, states=_DONE)
+    trials = study.get_trials(deepcopy=False, states=DONE)
     for trial in sorted(trials, key=lambda trial: str(trial.datetime_complete)):
         setting = trial.user_attrs["setting"]
         if "score" in trial.user_attrs and all(setting != other for other, _ in found):
@@ -96,33 +91,24 @@ def finished(study: optuna.Study) -> list[tuple[Setting, Score]]:
     return found
 
 
-def table_rows(study: optuna.Study, names: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of meta.txt: settings and results by name; "" where there is none."""
-    rows = []
-    for setting, score in finished(study):
-        results = {k: "" if math.isnan(v) else text(v) for k, v in score._asdict().items()}
-        rows.append({name: text(setting[name]) for name in names} | results)
-    return rows
+def table(study: optuna.Study, names: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of meta.txt: epochs, lr, batch, the results, then the other settings."""
+    columns = (*names[:3], *Score._fields, *names[3:])
+    rows = ({**setting, **score._asdict()} for setting, score in finished(study))
+    return [{name: text(row[name]) for name in columns} for row in rows]
 
 
 def table_text(study: optuna.Study, names: Sequence[str]) -> str:
-    """meta.txt: epochs, lr, batch, the results, then the other settings that are searched."""
-    columns = (*names[:3], *Score._fields, *names[3:])
-    rows = [[row[name] for name in columns] for row in table_rows(study, names)]
-    return csv_text([columns, *rows])
+    heading = (*names[:3], *Score._fields, *names[3:])
+    return csv_text([heading, *(row.values() for row in table(study, names))])
 
 
-def write_table(path: Path, study: optuna.Study, names: Sequence[str]) -> None:
-    """Write meta.txt as a whole."""
-    write_text(path, table_text(study, names))
-
-
-def put_aside(path: Path, study: optuna.Study, names: Sequence[str]) -> None:
-    """Give a meta.txt that holds anything else than this study another name."""
+def put_aside(path: Path, text: str) -> None:
+    """Give a meta.txt that holds other lines than these another name."""
     if not path.exists():
         return
-    ours = set(table_text(study, names).splitlines())
-    if set(path.read_text(encoding="utf-8", errors="replace").splitlines()) <= ours:
+    there = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    if set(there) <= set(text.splitlines()):
         return
     number = 1
     while (aside := path.with_name(f"{path.stem}-{number}.txt")).exists():

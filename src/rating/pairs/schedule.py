@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -66,55 +66,47 @@ class PairSchedule:
     ) -> Shown:
         """The pair of a number, of two images of the sorted `allowed`.
 
-        `current` is the pair that will have been shown just before; None for the last noted.
+        `current` is the pair that will have been shown just before; None for the last noted. Its
+        images are passed over where at least two others remain.
         """
         rng = np.random.default_rng([self._seed, number])
         if current is None and self._past:
             current = self._past[-1][:2]
-        avoid, chance, kind = current or (), rng.random(), "audit"
-        pair = random_pair(allowed, rng, avoid) if chance < AUDIT_SHARE else None
-        if AUDIT_SHARE <= chance < AUDIT_SHARE + REPEAT_SHARE:
-            kind, pair = "repeat", self._repeat(allowed, rng, avoid)
-        if pair is None:
-            kind = self.selection
-            if kind == "active":
-                pair = active_pair(allowed, scoring.expected_gains, self._showings, rng, avoid)
-            elif kind == "least_shown":
-                pair = least_shown_pair(allowed, self._shown, rng, avoid)
-            else:
-                pair = random_pair(allowed, rng, avoid)
+        rest = allowed[~np.isin(allowed, current or ())]
+        pool, chance = rest if len(rest) >= 2 else allowed, rng.random()
+        kind: str = self.selection
+        if chance < AUDIT_SHARE:
+            kind, pair = "audit", random_pair(pool, rng)
+        elif chance < AUDIT_SHARE + REPEAT_SHARE and (repeat := self._repeat(rest, rng)):
+            kind, pair = "repeat", repeat
+        elif kind == "active":
+            pair = active_pair(pool, scoring.expected_gains, self._showings, rng)
+        elif kind == "least_shown":
+            pair = least_shown_pair(pool, self._shown, rng)
+        else:
+            pair = random_pair(pool, rng)
         return Shown(*pair, kind, scoring.prediction(*pair))
 
-    def _repeat(
-        self, allowed: Ints, rng: np.random.Generator, avoid: Collection[int]
-    ) -> IndexPair | None:
+    def _repeat(self, allowed: Ints, rng: np.random.Generator) -> IndexPair | None:
         """An audit pair of earlier, sides swapped, that was shown once."""
         before = self._past[: max(len(self._past) - REPEAT_GAP + 1, 0)]
         audits = [(left, right) for left, right, kind in before if kind == "audit"]
         for at in rng.permutation(len(audits)).tolist():
             left, right = audits[at]
             shown = self._showings[min(left, right), max(left, right)]
-            near = {left, right}.intersection(avoid)
-            if shown == 1 and not near and np.isin([left, right], allowed).all():
+            if shown == 1 and np.isin([left, right], allowed).all():
                 return right, left
         return None
 
 
-def random_pair(allowed: Ints, rng: np.random.Generator, avoid: Collection[int] = ()) -> IndexPair:
-    """Two different images, every pair equally likely.
-
-    Here and below, images to avoid are passed over where at least two others remain.
-    """
-    pool = _without(allowed, avoid)
+def random_pair(pool: Ints, rng: np.random.Generator) -> IndexPair:
+    """Two different images, every pair equally likely."""
     left, right = rng.choice(len(pool), 2, replace=False)
     return int(pool[left]), int(pool[right])
 
 
-def least_shown_pair(
-    allowed: Ints, shown: Ints, rng: np.random.Generator, avoid: Collection[int] = ()
-) -> IndexPair:
+def least_shown_pair(pool: Ints, shown: Ints, rng: np.random.Generator) -> IndexPair:
     """One of the images that were shown least often, beside one chosen with weight 1/(1+shown)."""
-    pool = _without(allowed, avoid)
     counts = shown[pool]
     first = int(rng.choice(np.flatnonzero(counts == counts.min())))
     weights = 1.0 / (1.0 + counts)
@@ -125,23 +117,22 @@ def least_shown_pair(
 
 
 def active_pair(
-    allowed: Ints,
+    pool: Ints,
     gains: Callable[[Ints, Ints], Floats],
     showings: Mapping[IndexPair, int],
     rng: np.random.Generator,
-    avoid: Collection[int] = (),
 ) -> IndexPair:
-    """The pair among random candidates of the greatest expected gain (`expected_gain.py`)."""
-    pool = _without(allowed, avoid)
-    i, j = _candidate_pairs(len(pool), rng)
-    i, j = pool[i], pool[j]
+    """The pair among random candidates of the greatest expected gain (`expected_gain.py`).
+
+    Of pairs shown as often as they may be, only where there are no others.
+    """
+    i, j = (pool[ends] for ends in _candidate_pairs(len(pool), rng))
     gain = gains(i, j)
-    best = int(gain.argmax())
-    at = best
+    best = at = int(gain.argmax())
     while showings.get((min(i[at], j[at]), max(i[at], j[at])), 0) >= MOST_SHOWINGS:
         gain[at] = -math.inf
         at = int(gain.argmax())
-        if gain[at] == -math.inf:  # all candidates were shown as often as they may
+        if gain[at] == -math.inf:
             at = best
             break
     return int(i[at]), int(j[at])
@@ -157,8 +148,3 @@ def _candidate_pairs(count: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
         return np.where(swap, j, i), np.where(swap, i, j)
     i = rng.integers(0, count, CANDIDATES)
     return i, (i + rng.integers(1, count, CANDIDATES)) % count
-
-
-def _without(allowed: Ints, avoid: Collection[int]) -> Ints:
-    rest = allowed[~np.isin(allowed, list(avoid))] if avoid else allowed
-    return rest if len(rest) >= 2 else allowed

@@ -26,8 +26,9 @@ from pathlib import Path
 
 from src.errors import DataError
 from src.rating.storage import choice_rows as rows
-from src.rating.storage.choice_rows import Event, Start, as_count
+from src.rating.storage.choice_rows import Event, Start
 from src.rating.storage.score_file import is_score, read_bytes, set_aside
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +55,7 @@ class _Damaged(Exception):
 
 
 class ChoiceLog:
-    """The open log of one folder, owned by one process.
-
-    Raises a DataError where the folder cannot be written, or the log is open elsewhere, damaged
-    beyond reading, or made by a newer version of this program.
-    """
+    """The open log of one folder, owned by one process."""
 
     events: list[Event]  # that still stand, in the order they happened
     starts: dict[str, Start]  # the score each image began with, where it had one
@@ -119,6 +116,9 @@ class ChoiceLog:
 
     def close(self) -> None:
         """Release the folder; merges the write-ahead log into the file. May be called twice."""
+        if self.state.get("rows") != str(self._last):
+            with suppress(DataError):  # it is closed already, or the disk is full
+                self.set_state(rows=str(self._last))
         self._connection.close()
         if not self._wal.exists():
             self._count.unlink(missing_ok=True)
@@ -164,7 +164,7 @@ class ChoiceLog:
         rows.add_checksums(self._connection)
         ((verdict, *_), *_) = run("PRAGMA quick_check(1)").fetchall()
         if verdict != "ok":
-            raise _Damaged(verdict)
+            raise _Damaged(verdict.splitlines()[-1])
         self._read()
 
     def _read(self) -> None:
@@ -193,7 +193,7 @@ class ChoiceLog:
         if not all(map(rows.is_whole, state)):
             raise _Damaged("what it says about score.json is changed")
         self.state = {key: value for key, value, _ in state}
-        if self._last < max(self._counted(), as_count(self.state.get("last_event"))):
+        if self._last < max(self._counted(), rows.known_by(self.state.items())):
             raise _Damaged("the last choices are missing")
         self.session += 1
 
@@ -215,8 +215,9 @@ class ChoiceLog:
             copy.with_name(f"{copy.name}-wal").write_bytes(left_in_wal)
         if not kept:
             fresh.unlink()
+            count = f"none of its {counted(written, 'choice')}" if written else "no choice in it"
             raise DataError(
-                f"{self.path} is damaged ({damage}), and no choice in it can be read; a copy is "
+                f"{self.path} is damaged ({damage}), and {count} can be read; a copy is "
                 f"{copy.name}. Put a backup in its place, or delete it to continue from the scores "
                 "in score.json"
             ) from damage
@@ -226,8 +227,8 @@ class ChoiceLog:
         self._connect()
         self._prepare()
         notice = (
-            f"{self.path} was damaged ({damage}): {kept:,} choices are intact and kept, "
-            f"{written - kept:,} are lost; the damaged file is {copy.name}"
+            f"{self.path} was damaged ({damage}): {kept:,} of its {counted(written, 'choice')} "
+            f"are intact and kept; the damaged file is {copy.name}"
         )
         logger.warning(notice)
         self.notices.append(notice)

@@ -52,6 +52,7 @@ _COLUMNS = {
     "starts": "id, time, path, score, source, checksum",
     "state": "key, value, checksum",
 }
+_NUMBERS = ("last_event", "rows")  # of events, in the state: the last in score.json, and the last
 _GAP = 1000  # numbers without a row after which a rescue looks for no more
 
 
@@ -82,6 +83,11 @@ def as_count(value: object) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
+def known_by(state: Iterable[tuple[str, str]]) -> int:
+    """How many events there are at least, by what is noted of them."""
+    return max((as_count(value) for key, value in state if key in _NUMBERS), default=0)
+
+
 def select(table: str, where: str = "") -> str:
     return f"SELECT {_COLUMNS[table]} FROM {table} {where}"
 
@@ -106,12 +112,12 @@ def with_checksum(row: Row) -> Row:
 
 
 def is_whole(row: Row) -> bool:
-    """Whether a row is as it was written; an event without a checksum only has to make sense."""
+    """Whether a row is as it was written; one without a checksum only has to make sense."""
     *written, checksum = row
     if checksum is not None:
         return row == with_checksum(tuple(written))
     if len(written) < 10:  # of another table
-        return True
+        return [*map(type, written)] in ([int, str, str, float, str], [str, str])
     number, _, session, left, right, outcome, _, kind, prediction, undoes = written
     of_one = outcome in ("exclude", "undo")  # right is empty where only an image was excluded
     return (
@@ -134,8 +140,7 @@ def rescue(damaged: sqlite3.Connection, file: Path, written: int) -> tuple[int, 
         damaged.execute("PRAGMA writable_schema = ON")
         add_checksums(damaged)
     found = {table: [*_whole(damaged, select(table))] for table in ("starts", "state")}
-    for key, value, _ in found["state"]:
-        written = max(written, as_count(value) if key == "last_event" else 0)
+    written = max(written, known_by(row[:2] for row in found["state"]))
     events: list[Row] = []
     number, last = 1, written
     while number <= last + _GAP:  # by number, since a damaged page ends every scan
@@ -143,7 +148,7 @@ def rescue(damaged: sqlite3.Connection, file: Path, written: int) -> tuple[int, 
         last = max(last, events[-1][0] if events else 0)
         number += 1
     # score.json is to be written again
-    found["state"] = [row for row in found["state"] if row[0] != "last_event"]
+    found["state"] = [row for row in found["state"] if row[0] not in _NUMBERS]
     found["events"] = [*_renumbered(events)]
     scores = enumerate(found["starts"], start=1)
     found["starts"] = [with_checksum((number, *row[1:-1])) for number, row in scores]

@@ -9,22 +9,19 @@ import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from src.errors import DataError, counted
+from src.errors import DataError
 from src.files import write_text
 from src.rating.storage import choice_log, score_file
 from src.rating.storage.choice_log import ChoiceLog
 from src.rating.storage.choice_rows import ANSWERS, Start, as_count
 from src.rating.storage.score_file import DamagedScoreFile, ScoreFile, read_bytes, set_aside
+from src.text import counted
 
 logger = logging.getLogger(__name__)
 
 
 class RatingStore:
-    """The open records of one folder.
-
-    Raises a DataError where the log cannot be opened (see `ChoiceLog`), or `score.json` is damaged
-    and there are no choices to rebuild it from.
-    """
+    """The open records of one folder."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / score_file.NAME

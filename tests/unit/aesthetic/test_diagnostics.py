@@ -26,10 +26,6 @@ def test_a_random_taste_has_a_flat_curve():
     assert all(abs(point.ab - 0.5) < 0.12 for point in learning_curve(noise))
 
 
-def test_few_images_have_no_curve():
-    assert learning_curve(rated(n=20)) == []
-
-
 def test_copies_in_a_group_are_never_learnt_and_tested():
     # Each image twice, with features that say nothing about other images.
     rng = np.random.default_rng(0)

@@ -148,7 +148,7 @@ def test_without_unseen_images_there_is_no_figure_and_a_reason(tmp_path):
     assert any("trained on all of these" in note for note in results.notes)
     lines = [line.split() for line in results.table.splitlines()[1:]]
     assert [line[:2] for line in lines] == [["train", "120"], ["test", "0"], ["all", "120"]]
-    assert lines[1][2:] == ["–", "–", "–"] and lines[2][2].endswith("%")
+    assert set(lines[1][2:]) == {"–"} and lines[2][2].endswith("%")
 
 
 def test_parts_of_the_features_are_named_and_cover_all_columns():

@@ -70,7 +70,7 @@ def test_a_table_of_ones_and_zeros(tmp_path):
 
 def test_one_kind_alone_is_refused(tmp_path):
     make_images(tmp_path / "keep", 4)
-    with pytest.raises(DataError, match=r"4 images .* kept and 0 deleted"):
+    with pytest.raises(DataError, match=r"4 images that you kept and 0 that you deleted"):
         labelled_images(tmp_path, *FOLDERS)
 
 
@@ -78,8 +78,8 @@ def test_copies_and_conflicts():
     contents = [b"a", b"b", b"a", b"c", b"b", b"b"]
     kept, (conflicts, copies) = distinct("012345", contents, np.array([1, 0, 1, 1, 1, 0]))
     assert kept.tolist() == [0, 3]
-    assert conflicts.endswith("not used: 1 = 4 = 5.")
-    assert copies == "1 copies of other images are left out: 2."
+    assert conflicts.endswith("(1): 1 = 4 = 5.")
+    assert copies == "Copies of other images, left out (1): 2."
 
 
 @pytest.mark.parametrize(("images", "features"), [(300, 6), (60, 200)])

@@ -14,7 +14,6 @@ from src.aesthetic.formats import pretrained_head
 from src.aesthetic.formats.pretrained_head import (
     CLIP,
     PUBLISHED_HEAD,
-    PublishedFile,
     published_head,
 )
 from src.aesthetic.heads import LinearHead, MlpHead
@@ -148,10 +147,10 @@ def test_foreign_files_are_refused(tmp_path, tensors):
 
 
 CONTENT = b"weights"
-FILES = (
-    PublishedFile("a.safetensors", "https://one.example/a", hashlib.sha256(CONTENT).hexdigest()),
-    PublishedFile("b.pth", "https://two.example/b", hashlib.sha256(b"other").hexdigest()),
-)
+FILES = {
+    "a.safetensors": ("https://one.example/a", hashlib.sha256(CONTENT).hexdigest()),
+    "b.pth": ("https://two.example/b", hashlib.sha256(b"other").hexdigest()),
+}
 
 
 def offline(url):
@@ -206,8 +205,8 @@ def test_the_published_files(real_assets):
     second = Predictor.load(heads / "sac+logos+ava1-l14-linearMSE.pth")
     assert first.head.hidden == second.head.hidden == (1024, 128, 64, 16)
     assert not first.head.relu
-    for file in PUBLISHED_HEAD:
-        assert hashlib.sha256((heads / file.name).read_bytes()).hexdigest() == file.sha256
+    for name, (_, sha256) in PUBLISHED_HEAD.items():
+        assert hashlib.sha256((heads / name).read_bytes()).hexdigest() == sha256
     ratings = np.stack(
         [np.load(heads / f"vit_l_14_rating_embeddings/rating{i}.npy").ravel() for i in range(10)]
     )

@@ -12,10 +12,10 @@ from src.aesthetic.mlp.side_by_side import Stopped
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.search import folds as folds_module
-from src.aesthetic.search import study
+from src.aesthetic.search import run
 from src.aesthetic.search.folds import InnerFolds, mean_loss
 from src.aesthetic.search.run import search_settings
-from src.aesthetic.search.space import combination, combinations, described
+from src.aesthetic.search.space import combination, combinations
 from src.dataset.scores import DataHolder
 from src.errors import ModelError, SettingsError
 from src.settings.aesthetic_training import AestheticTraining
@@ -86,22 +86,6 @@ def test_every_combination_once_and_a_head_without_settings_once():
     assert ridge == {"epochs": None, "lr": None, "head": "ridge", "relu": None}
 
 
-def test_a_setting_reaches_the_settings_of_the_mlp():
-    setting = {"epochs": 3, "weight_decay": 0.5, "hidden": [4, 2], "loss": "mse", "lr": None}
-    found = combination(Mlp(), setting)
-    assert found.head == "mlp"
-    assert found.mlp.training_args.num_train_epochs == 3
-    assert found.mlp.training_args.weight_decay == 0.5
-    assert found.mlp.training_args.learning_rate == 1e-4
-    assert (found.mlp.aesthetic_model_hidden, found.mlp.loss_model) == ((4, 2), "mse")
-    assert combination(Mlp(), {"head": "ridge", "epochs": None}).head == "ridge"
-
-
-def test_combinations_in_words():
-    setting = {"epochs": 5, "lr": 1e-4, "batch": None, "dropouts": (), "hidden": (8, 4)}
-    assert described(setting) == "epochs 5, lr 0.0001, dropouts none, hidden 8 4"
-
-
 # --- losses and folds --------------------------------------------------------------------------
 
 
@@ -112,14 +96,6 @@ def test_mean_losses_by_hand():
     assert math.isnan(mean_loss("ranking", np.ones(2), predicted[:2]))
     given, predicted = np.array([1.0, 0.0]), np.array([0.0, 2.0])
     assert mean_loss("mse", given, predicted) == pytest.approx((1 + 4) / 2)
-    expected = (math.log(2) + math.log(1 + math.exp(2))) / 2
-    assert mean_loss("bce", given, predicted) == pytest.approx(expected)
-
-
-def test_groups_stay_on_one_side():
-    data = rated_features(groups=np.arange(64) // 8)
-    fold = InnerFolds(data, None, 0).fold.reshape(8, 6)
-    assert (fold == fold[:, :1]).all()
 
 
 @pytest.mark.parametrize("head", ["mlp", "ridge"])
@@ -175,18 +151,6 @@ def test_the_test_images_have_no_say(tmp_path):
     assert sorted(map(str, first)) == sorted(map(str, second))
 
 
-def test_what_wins_is_what_is_trained_and_further_settings_become_columns(tmp_path):
-    found = search(
-        tmp_path, meta_epochs=[1], meta_lr=[1e-2], loss_model=["mse"],
-        aesthetic_model_hidden=[[4, 4]], training_args={"weight_decay": [0.5]},
-        aesthetic_model_dropouts=[[], [0.1]], head=["mlp"],
-    )  # fmt: skip
-    mlp = found.mlp
-    assert (mlp.loss_model, mlp.aesthetic_model_relu) == ("mse", True)
-    assert mlp.aesthetic_model_hidden == (4, 4) and mlp.training_args.weight_decay == 0.5
-    assert lines(tmp_path / "meta.txt")[0] == HEADER + ",head,loss,hidden,dropouts,weight_decay"
-
-
 def test_an_impossible_combination_is_found_before_anything_is_trained(tmp_path):
     with pytest.raises(SettingsError, match="make it even"):
         search(tmp_path, loss_model=["mse", "ranking"], meta_batch=[8, 7])
@@ -203,7 +167,7 @@ def test_diverged_combinations_are_rows_without_figures_and_never_win(tmp_path):
 
 
 def test_an_interrupted_search_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    original, written = study.write_table, []
+    original, written = run.write_text, []
 
     def interrupt(*given):
         original(*given)
@@ -211,12 +175,12 @@ def test_an_interrupted_search_goes_on_where_it_stopped(tmp_path, monkeypatch):
         if len(written) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(study, "write_table", interrupt)
+    monkeypatch.setattr(run, "write_text", interrupt)
     with pytest.raises(KeyboardInterrupt):
         search(tmp_path)
     before = lines(tmp_path / "meta.txt")
     assert len(before) == 3
-    monkeypatch.setattr(study, "write_table", original)
+    monkeypatch.setattr(run, "write_text", original)
     trained = spy_on(monkeypatch, InnerFolds, "score")
     found = search(tmp_path)
     assert len(trained) == 2 * 3  # two combinations, three folds each
@@ -226,14 +190,6 @@ def test_an_interrupted_search_goes_on_where_it_stopped(tmp_path, monkeypatch):
     trained.clear()
     assert search(tmp_path).setting == found.setting
     assert not trained
-
-
-def test_what_a_stopped_run_left_waiting_takes_no_place(tmp_path):
-    only = settings(tmp_path)
-    images = InnerFolds(rated_features(), None, 42)
-    lists = {name: list(values) for name, values in only.meta_values.items()}
-    study.open_study(images, only, lists).enqueue_trial({"epochs": 2, "lr": 1e-5, "batch": 8})
-    assert len(search(tmp_path).rows) == 4
 
 
 def test_longer_lists_repeat_nothing(tmp_path, monkeypatch):

@@ -1,6 +1,5 @@
 """Hand-made features: values worked out by hand, order under graded damage, odd images, use."""
 
-import csv
 import io
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-from sklearn.linear_model import Ridge, RidgeCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.linear_model import Ridge
 
 from examples.demo_images import make_demo_images
 from src.evaluation.rank_metrics import pairwise_accuracy
@@ -219,32 +216,3 @@ def test_resolution_hardly_matters(photograph):
     small, halved = features(large.reduce(2)), features(large)
     for name in names():
         assert halved[name] == pytest.approx(small[name], abs=0.15), name
-
-
-@pytest.mark.parametrize("size", [(1, 1), (700, 1), (20_000, 3), (1, 6000)])
-def test_any_size_gives_finite_values(size):
-    rng = np.random.default_rng(0)
-    noise = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
-    for image in (noise, flat(0, 0, 0, size), flat(255, 255, 255, size), flat(9, 200, 77, size)):
-        assert np.isfinite(builtin.image_features(image)).all()
-
-
-@pytest.mark.real_assets
-def test_rated_photographs_are_ordered(real_assets):
-    folder = real_assets / "rated-photos"
-    with open(folder / "scores.csv", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    files = [folder / row["relative_path"] for row in rows]
-    images = (open_image(file, min_side=builtin.WORKING_SIDE) for file in files)
-    with ThreadPoolExecutor(2) as pool:
-        matrix = np.stack(list(pool.map(builtin.image_features, images)))
-    scores = np.array([float(row["score"]) for row in rows])
-    results = []
-    for seed in range(5):
-        order = np.random.default_rng(seed).permutation(len(scores))
-        train, test = order[:240], order[240:]
-        model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 6, 15)))
-        model.fit(matrix[train].astype(np.float64), scores[train])
-        predicted = model.predict(matrix[test].astype(np.float64))
-        results.append(pairwise_accuracy(scores[test], predicted))
-    assert np.mean(results) >= 0.64

@@ -13,7 +13,9 @@ from PIL import Image
 
 from src.errors import DataError
 from src.features import compute_features, open_store
+from src.features.extract import UNREADABLE
 from src.features.store import FILE_NAME, FeatureStore
+from src.files import read_csv
 from src.images import scan_images
 from src.images.perceptual_hash import HASH_BYTES
 
@@ -95,31 +97,17 @@ def test_only_new_and_changed_images_are_computed(folder):
     Image.new("RGB", (12, 9), (0, 99, 0)).save(folder / "3.png")
     Image.new("RGB", (12, 9), (0, 0, 77)).save(folder / "new.png")
     (folder / "0.png").unlink()
-    extractor = MeanColour()
-    table = run(folder, extractor)
-    assert extractor.seen == 2
-    assert table.vectors[table.paths.index("3.png")].tolist() == [0, 99, 0]
-    assert "0.png" not in table.paths
-
-
-def test_renamed_and_moved_images_keep_their_features(folder):
-    run(folder)
     (folder / "sub").mkdir()
     (folder / "1.png").rename(folder / "sub" / "x.png")
-    shutil.copy(folder / "2.png", folder / "copy.png")
+    for copy in range(5):
+        shutil.copy(folder / "new.png", folder / f"copy{copy}.png")
     extractor = MeanColour()
-    table = run(folder, extractor)
-    assert extractor.seen == 0
-    assert table.vectors[table.paths.index("sub/x.png")].tolist() == [20, 0, 0]
-    assert table.vectors[table.paths.index("copy.png")].tolist() == [40, 0, 0]
-
-
-def test_copies_are_computed_once(folder):
-    for index in range(5):
-        shutil.copy(folder / "0.png", folder / f"copy{index}.png")
-    extractor = MeanColour()
-    assert len(run(folder, extractor, batch_size=2).paths) == 15
-    assert extractor.seen == 10
+    table = run(folder, extractor, batch_size=2)
+    assert extractor.seen == 2  # each content once
+    found = dict(zip(table.paths, table.vectors.tolist(), strict=True))
+    assert (found["3.png"], found["sub/x.png"]) == ([0, 99, 0], [20, 0, 0])
+    assert found["new.png"] == found["copy4.png"] == [0, 0, 77]
+    assert "0.png" not in found and len(found) == 15
 
 
 def test_features_of_several_extractors_are_joined_in_order(folder):
@@ -160,7 +148,7 @@ def test_vectors_of_zeros_that_finding_duplicates_once_left_are_no_features(fold
         assert store.vectors("mean|v1", table.sha256s) == pytest.approx(table.vectors)
 
 
-def test_what_cannot_be_read_is_left_out_and_named(folder):
+def test_what_cannot_be_read_is_left_out_and_named(folder, caplog):
     (folder / "empty.png").write_bytes(b"")
     noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
     Image.fromarray(noise).save(folder / "cut.png")
@@ -170,6 +158,14 @@ def test_what_cannot_be_read_is_left_out_and_named(folder):
     assert len(table.paths) == 10
     assert set(table.unreadable) == {"empty.png", "cut.png", "text.jpg"}
     assert table.unreadable["empty.png"] == "empty file"
+    assert not (folder / UNREADABLE).exists()  # three can be read in the terminal
+    for index in range(9):
+        (folder / f"empty {index}.png").write_bytes(b"")
+    table = run(folder)
+    listed = {row["path"]: row["problem"] for _, row in read_csv(folder / UNREADABLE)}
+    assert listed == table.unreadable
+    assert "Left out: 12 images" in caplog.text
+    assert str(folder / UNREADABLE) in caplog.text
 
 
 def test_an_interruption_keeps_what_is_done(folder):
@@ -178,20 +174,6 @@ def test_an_interruption_keeps_what_is_done(folder):
     extractor = MeanColour()
     run(folder, extractor)
     assert extractor.seen == 4
-
-
-def test_the_store_tells_whose_features_it_holds(folder):
-    run(folder, MeanColour("a"))
-    (folder / "0.png").unlink()
-    Image.new("RGB", (12, 9), (1, 2, 3)).save(folder / "new.png")
-    (folder / "1.png").unlink()
-    run(folder, MeanColour("b"))
-    with open_store(folder) as store:
-        known = store.known_files(scan_images(folder)).values()
-        assert {name: len(found) for name, found in store.described(known).items()} == {
-            "a": 8,
-            "b": 9,
-        }
 
 
 def test_a_store_that_is_no_database_is_set_aside_and_made_again(folder, caplog):

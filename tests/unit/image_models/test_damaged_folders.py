@@ -83,7 +83,7 @@ def use(folder):
     json.dumps(_made_with(folder, training()), ensure_ascii=False).encode()
 
 
-@pytest.mark.parametrize("seed", range(8)))
+@pytest.mark.parametrize("seed", range(8))
 def test_every_damage_to_a_model_is_one_line(whole, tmp_path, seed):
     rng, refused = random.Random(seed), 0
     use(whole)

@@ -99,13 +99,3 @@ def test_images_with_little_in_them_match_only_themselves(one, other):
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (700, 2), (5000, 4)])
 def test_any_size_has_a_hash(size):
     assert len(perceptual_hash(make_image(0, size))) == HASH_BYTES
-
-
-@pytest.mark.real_assets
-def test_no_two_of_the_rated_photographs_are_joined(real_assets):
-    files = sorted((real_assets / "rated-photos" / "images").iterdir())
-    hashes = b"".join(perceptual_hash(Image.open(file).convert("RGB")) for file in files)
-    bits = np.unpackbits(np.frombuffer(hashes, np.uint8).reshape(len(files), -1), axis=1)
-    apart = (bits[:, None] != bits).sum(axis=2)
-    np.fill_diagonal(apart, 256)
-    assert apart.min() > DISTANCE + 30

@@ -1,8 +1,11 @@
 """The append-only choice log: durable, exclusive, honest about what is wrong."""
 
+import random
+import shutil
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -160,17 +163,54 @@ def test_a_damaged_log_is_set_aside_and_what_is_whole_is_kept(tmp_path, damage):
         kept = [int(event.left.removesuffix(".png")) for event in log.events]
         assert kept == sorted(kept)
         assert 20 < len(kept) < 60
-        lost = f"{len(kept)} choices are intact and kept, {60 - len(kept)} are lost"
-        assert lost in notice
+        assert f"{len(kept)} of its 60 choices are intact and kept" in notice
         assert {event.outcome for event in log.events} == {"left"}
         assert log.starts == {"old.png": Start("old.png", 0.5, "file")}
-        assert log.state == {"old_evaluations": "7"}
+        assert log.state["old_evaluations"] == "7"
         log.append(FIRST)
     (copy,) = tmp_path.glob(f"{NAME}.damaged-*")
     assert copy.read_bytes() == damaged
     with closing(ChoiceLog(tmp_path)) as again:
         assert again.notices == []
         assert len(again.events) == len(kept) + 1
+
+
+def test_no_cut_and_no_changed_bit_is_silent(tmp_path):
+    """Of a log that was closed, and of one as it lies there after a kill."""
+    closed, killed, damaged = (tmp_path / name for name in ("closed", "killed", "damaged"))
+    for folder in (closed, killed):
+        folder.mkdir()
+    filled(closed)
+    open_still = ChoiceLog(closed)
+    for _ in range(20):
+        open_still.append(SECOND)
+    for file in closed.iterdir():
+        shutil.copy(file, killed)
+    before = open_still.events
+    open_still.close()
+    chance, told = random.Random(0), Counter()
+    for number in range(150):
+        shutil.copytree((closed, killed)[number % 2], damaged)
+        file = chance.choice(sorted(damaged.iterdir()))
+        content = bytearray(file.read_bytes())
+        at = min(chance.choice([chance.randrange(len(content)), 4096 * chance.randrange(20)]),
+                 chance.randrange(len(content)))  # fmt: skip
+        content[at] ^= 1 << chance.randrange(8)
+        file.write_bytes(content[:at] if number % 3 == 0 else content)
+        try:
+            with closing(ChoiceLog(damaged)) as log:
+                if log.notices:
+                    told["lost"] += 1
+                    assert f"{len(log.events)} of its 80 choices are intact" in log.notices[0]
+                    assert {event[:6] for event in log.events} <= {event[:6] for event in before}
+                else:
+                    told["whole"] += 1
+                    assert log.events == before
+        except DataError as error:
+            told["refused"] += 1
+            assert "\n" not in str(error)
+        shutil.rmtree(damaged)
+    assert min(told.values()) > 5
 
 
 def test_a_lost_choice_takes_the_undo_of_it_along(tmp_path, log):

@@ -28,7 +28,6 @@ def test_active_takes_the_most_informative_pair_that_is_allowed():
     assert set(active_pair(images, gains, {}, rng)) == {10, 11}
     shown = {(10, 11): 2}
     assert set(active_pair(images, gains, shown, rng)) == {0, 10}
-    assert set(active_pair(images, gains, {}, rng, avoid=(10, 50))) == {0, 11}
 
 
 def test_active_goes_on_when_every_pair_was_shown_often():

@@ -82,17 +82,6 @@ def test_every_method_finds_the_order(folder, method, selection):
     assert saved(folder)["#meta#"] == {"evaluations": 120, "model_evals": 0, "unrated": []}
 
 
-def test_a_seed_repeats_the_pairs(folder, tmp_path_factory):
-    sessions = []
-    for seed in (4, 4, 5):
-        fresh = tmp_path_factory.mktemp("fresh")
-        make_folder(fresh, 12)
-        with RatingDatabase(fresh, seed=seed) as database:
-            sessions.append(rate(database, 30))
-    assert sessions[0] == sessions[1]
-    assert sessions[0] != sessions[2]
-
-
 def test_pairs_computed_ahead_are_the_ones_that_come(folder):
     with RatingDatabase(folder, seed=3) as database:
         assert database.next_pair() == database.next_pair()
@@ -180,16 +169,6 @@ def test_an_excluded_image_never_comes_back(folder):
     assert out not in saved(folder)
     with RatingDatabase(folder) as database:
         assert out not in database.images
-
-
-def test_an_exclusion_can_be_taken_back(folder):
-    with RatingDatabase(folder, seed=0) as database:
-        rate(database, 3)
-        pair, scores = database.next_pair(), database.scores()
-        database.exclude(pair[1])
-        database.next_pair()
-        assert database.undo() == pair
-        assert database.scores() == scores
 
 
 def test_unknown_images_and_outcomes_are_refused(folder):
@@ -375,15 +354,6 @@ def test_choices_are_kept_while_the_score_file_is_written(folder, monkeypatch):
     assert saved(folder)["#meta#"]["evaluations"] == 3
     database.close()
     assert saved(folder)["#meta#"]["evaluations"] == 4
-
-
-def test_after_a_crash_the_score_file_catches_up(folder):
-    database = RatingDatabase(folder, seed=0)
-    made = rate(database, 7)
-    database._log.close()  # as when the process ends: the lock goes, nothing is saved
-    assert not (folder / "score.json").exists()
-    RatingDatabase(folder).close()
-    assert saved(folder)["#meta#"]["evaluations"] == len(made)
 
 
 def test_model_scores_are_a_start_and_no_rating(folder):

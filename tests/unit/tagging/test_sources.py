@@ -73,11 +73,11 @@ def test_tag_files_with_every_kind_of_fault(tmp_path):
     assert source.tags == {"a.jpg": ["cat"], "b.jpg": [], "d.jpg": ["cat, dog"]}
     notes = "\n".join(source.notes)
     for part in (
-        "1 images have no tag file and are left out: e.jpg",
-        "1 tag files have no image: gone.jpg.txt",
-        "1 tag files are empty",
+        "Images left out, because they have no tag file (1): e.jpg",
+        "Tag files without an image (1): gone.jpg.txt",
+        "Empty tag files",
         "c.jpg.txt is not UTF-8 text",
-        "1 tag files hold commas",
+        "Tag files with commas",
     ):
         assert part in notes
 

@@ -25,7 +25,7 @@ BUILTIN_AT_A_TIME = 128  # images; between them the work can be stopped
 def main(settings: ABScorer) -> None:
     """Open the window on the image folder; report when it is closed."""
     from src.rating.session import RatingDatabase
-    from src.window.app import rate
+    from src.window.app import Window
     from src.window.background import BackgroundTask
 
     directory = Path(settings.top_level_image_directory)
@@ -47,7 +47,7 @@ def main(settings: ABScorer) -> None:
             model = partial(use_model, database, predictor, settings.device, store_folder)
             behind.append(model)
         database.next_pair()  # with fewer than two images no window is opened
-        rate(database, height=settings.ab_scorer_size, report=print, behind=behind)
+        Window(database, height=settings.ab_scorer_size, report=print, behind=behind).run()
         statistics = database.statistics()
     print(statistics.report())
     print(f"\nSaved in {directory / 'score.json'}.")

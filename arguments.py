@@ -38,7 +38,7 @@ args = {
     "aesthetic_model_hidden": [1024, 128, 64, 16],  # head "mlp": units in its hidden layers
     "aesthetic_model_dropouts": [0.2, 0.2, 0.1],  # head "mlp": dropout after these layers
     "aesthetic_model_relu": False,  # head "mlp": True puts a ReLU after each hidden layer
-    "eval_every_n_epochs": 10,  # head "mlp": measured every so many epochs; 0: never
+    "eval_every_n_epochs": 10,  # head "mlp": epochs between measurements; 0: never
     "text_features": False,  # True: what the file names say counts, too
     "meta_epochs": [50, 100, 200],  # mode "meta" tries every combination of these three,
     "meta_lr": [5e-5, 1e-4, 2e-4],  # the learning rates,

@@ -25,7 +25,7 @@ def main(settings: ClassifyImages) -> None:
     if not settings.load_model:
         raise SettingsError("set load_model to the folder of a trained classifier")
     if settings.action != "table" and into is None:
-        raise SettingsError("set into to the folder in which the category folders are made")
+        raise SettingsError("set 'into' to the folder in which the category folders are made")
     from src.image_models.backbone import open_classifier
 
     classifier = open_classifier(settings.load_model, device=settings.device)

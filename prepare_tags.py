@@ -3,21 +3,16 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from src.errors import DataError
-from src.file_changes.apply import carry_out, undo
-from src.file_changes.changes import Folders
-from src.file_changes.plan import Plan
-from src.images import ImageFile, scan_images
 from src.script import run
 from src.settings.classifier import ClassifierTraining
 from src.settings.housekeeping import PrepareTags
-from src.tagging.dotenv import write_arguments
-from src.tagging.prepare import check_images, plan_tags
-from src.tagging.selected_tags import select_tags, write_selected_tags
-from src.tagging.sources import read_sidecars
-from src.tagging.tag_files import tag_changes
 from src.text import command, counted, first_of
+
+if TYPE_CHECKING:
+    from src.images import ImageFile
 
 SHOWN = 20
 
@@ -27,6 +22,8 @@ def main(settings: PrepareTags) -> None:
     if settings.convert_env:
         convert(Path(settings.convert_env))
     elif settings.undo:
+        from src.file_changes.apply import undo
+
         print(undo(Path(settings.undo)).report())
     else:
         prepare(settings)
@@ -34,6 +31,13 @@ def main(settings: PrepareTags) -> None:
 
 def prepare(settings: PrepareTags) -> None:
     """Write the tags that were asked for, then report."""
+    from src.file_changes.apply import carry_out
+    from src.file_changes.changes import Folders
+    from src.file_changes.plan import Plan
+    from src.images import scan_images
+    from src.tagging.prepare import plan_tags
+    from src.tagging.tag_files import tag_changes
+
     directory = Path(settings.top_level_image_directory)
     images = scan_images(directory)
     if not images:
@@ -52,8 +56,12 @@ def prepare(settings: PrepareTags) -> None:
     report(settings, directory, images)
 
 
-def report(settings: PrepareTags, directory: Path, images: Sequence[ImageFile]) -> None:
+def report(settings: PrepareTags, directory: Path, images: "Sequence[ImageFile]") -> None:
     """Counts, files without their counterpart, images that are damaged or there twice."""
+    from src.tagging.prepare import check_images
+    from src.tagging.selected_tags import select_tags, write_selected_tags
+    from src.tagging.sources import read_sidecars
+
     source = read_sidecars(directory, [image.path for image in images], settings)
     unreadable, copies = check_images(directory, images)
     tags = select_tags(source.tags.values())
@@ -74,6 +82,8 @@ def report(settings: PrepareTags, directory: Path, images: Sequence[ImageFile]) 
 
 def convert(file: Path) -> None:
     """A .env of multitag-trainer becomes an arguments file here."""
+    from src.tagging.dotenv import write_arguments
+
     out = write_arguments(file, Path("arguments_from_env.py"))
     print(f"Wrote {out}.\nNext: {command('custom_classifier_training', arguments=out)}")
 

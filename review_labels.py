@@ -3,19 +3,24 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from src.dataset.suspected_labels import SuspectedLabel, read_suspected
 from src.errors import SettingsError
-from src.file_changes.apply import carry_out, undo
-from src.file_changes.plan import Plan
 from src.script import run
 from src.settings.aesthetic_training import AestheticTraining
 from src.settings.classifier import ClassifierTraining
 from src.settings.housekeeping import ReviewLabels
 
+if TYPE_CHECKING:
+    from src.dataset.suspected_labels import SuspectedLabel
+    from src.file_changes.plan import Plan
+
 
 def main(settings: ReviewLabels) -> None:
     """Read the decisions, then move images, change the table or the tag files; or undo that."""
+    from src.dataset.suspected_labels import read_suspected
+    from src.file_changes.apply import carry_out, undo
+
     if settings.undo:
         print(undo(Path(settings.undo)).report())
         return
@@ -39,7 +44,7 @@ def main(settings: ReviewLabels) -> None:
         print(f"Next: {train_again(settings, wrong[0].kind, decisions.parent)}")
 
 
-def corrections(settings: ReviewLabels, wrong: Sequence[SuspectedLabel]) -> Plan:
+def corrections(settings: ReviewLabels, wrong: "Sequence[SuspectedLabel]") -> "Plan":
     """What is to be changed; a list is of one kind of label."""
     from src.file_changes.plan import move_to_folders, other_folders, relabel_wrong
 

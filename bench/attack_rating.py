@@ -3,29 +3,30 @@
     python -m bench.attack_rating [DAMAGES [KILLS]]
 
 Truncations and bit flips at every kind of place of choice logs, of sessions that were closed and of
-such that were killed: none may be silent. Then the test with sessions that are killed (-9) while
-they open the folder, record choices and write `score.json`, so many times: no choice that was
-confirmed may be lost.
+such that were killed: none may be silent. Then sessions that are killed (-9) while they open the
+folder, record choices and write `score.json`: no choice that was confirmed may be lost.
 """
 
 import json
 import logging
 import os
 import random
-import re
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
+import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+from bench import needs
 from src.errors import DataError
+from src.rating.session import RatingDatabase
 from src.rating.storage.choice_log import NAME, ChoiceLog
 from src.rating.storage.choice_rows import Event, Start
+from src.rating.storage.score_file import read_score_file
 
-ROOT = Path(__file__).parents[1]
 PAGE, FRAME = 4096, 4096 + 24
 
 
@@ -126,21 +127,56 @@ def attack_logs(count: int, seed: int = 0) -> dict[str, int]:
     return dict(found)
 
 
+def rate(folder: Path, confirmed: int) -> None:
+    """Rate until killed; the pairs are written to a pipe once they are kept."""
+    with RatingDatabase(folder) as database:
+        while True:
+            left, right = database.next_pair()
+            database.following_pairs()  # also fits and writes score.json now and then
+            database.record(left, right, "left" if left < right else "right")
+            os.write(confirmed, f"{left} {right}\n".encode())
+
+
+def attack_sessions(times: int, seed: int = 0) -> dict[str, int]:
+    """Kill sessions one after the other; what was confirmed, and what was lost."""
+    chance, confirmed, lost = random.Random(seed), 0, 0
+    with tempfile.TemporaryDirectory() as name:
+        for session in range(times):
+            if session % 50 == 0:  # a folder of its own, since a long log takes long to open
+                known: list[str] = []
+                folder = Path(name) / str(session)
+                folder.mkdir()
+                for number in range(40):
+                    (folder / f"{number:02d}.png").touch()
+            read, write = os.pipe()
+            process = os.fork()
+            if not process:
+                rate(folder, write)
+            os.close(write)
+            before = len(known)
+            with os.fdopen(read) as lines:
+                known += [lines.readline() for _ in range(chance.randrange(60))]
+                time.sleep(chance.uniform(0, 0.05))
+                os.kill(process, signal.SIGKILL)
+                known += lines.readlines()
+            os.waitpid(process, 0)
+            if (folder / "score.json").exists():
+                read_score_file(folder / "score.json")  # raises an error where it is damaged
+            with closing(ChoiceLog(folder)) as log:
+                assert not log.notices, log.notices
+                written = [f"{event.left} {event.right}\n" for event in log.events]
+            confirmed += len(known) - before
+            lost += len(set(enumerate(known)) - set(enumerate(written)))
+            known = written  # with one that was written and not yet confirmed
+    return {"kills": times, "confirmed": confirmed, "lost": lost}
+
+
 def main() -> None:
+    needs.linux()
     damages = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     kills = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     result: dict[str, object] = {"bench": "attack_rating", "damages": attack_logs(damages)}
-    test = [*("-m", "pytest", "-q", "-s", "--timeout=0"), "tests/end_to_end/test_rating_kill.py"]
-    done = subprocess.run(
-        [sys.executable, *test],
-        cwd=ROOT,
-        env=os.environ | {"RATING_KILLS": str(kills)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found = re.search(r"\{.*\}", done.stdout)
-    result["sessions"] = json.loads(found[0].replace("'", '"')) if found else done.stdout
+    result["sessions"] = attack_sessions(kills)
     print(json.dumps(result))
 
 

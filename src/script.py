@@ -1,7 +1,9 @@
 """The wrapper of every script: settings, logging, exit codes, one-line errors."""
 
+import atexit
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +25,8 @@ def run(main: Callable[[S], None], kind: type[S], script: str, words: Sequence[s
     `main` gets settings of this kind, from the words of the command line and from arguments.py
     beside the file `script`.
     """
+    # Python may take a while to end; Ctrl-C has nothing to stop any more.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     sys.exit(exit_code(main, kind, script, words))
 
 

@@ -24,6 +24,11 @@ def command(script: str, **settings: object) -> str:
     return windows_line(words) if os.name == "nt" else shlex.join(words)
 
 
+def without_password(text: str) -> str:
+    """The same, but what stands before the @ of a database URL is hidden, even of a broken one."""
+    return re.sub(r"(\w[\w+]*:/+)?[^\s'\"]*:.*@", r"\1***@", text)
+
+
 def windows_line(words: Sequence[str]) -> str:
     """Words quoted for cmd as well as for PowerShell."""
     quoted = []

@@ -175,5 +175,5 @@ def prepared(features: ArrayLike, *, unit_length: bool) -> FloatArray:
 def _json(metadata: Mapping[str, str], name: str, kind: type[Any]) -> Any:
     value = take_value(metadata, name, json.loads)
     if not isinstance(value, kind):
-        raise ModelError(f"the model file has no usable {name!r}: it is damaged or foreign")
+        raise ModelError(f"the model file has no usable {name!r}: it is damaged, or from elsewhere")
     return value

@@ -30,11 +30,11 @@ def read_categories(
     """
     placed = [(*file.path.partition("/")[:2], file) for file in scan_images(directory)]
     loose = [file.path for _, slash, file in placed if not slash]
-    _warn(f"Not used, because outside the category folders: {counted(len(loose), 'image')}", loose)
+    _warn(f"Outside the category folders and not used: {counted(len(loose), 'image')}", loose)
     folders = {folder for folder, slash, _ in placed if slash}
     below = {entry.name for entry in directory.iterdir() if entry.is_dir()}
     empty = sorted(name for name in below - folders if not name.startswith("."))
-    _warn("Folders without images are passed over", empty)
+    _warn("Folders without images are skipped", empty)
     gone = [name for name in known if name not in folders]
     new = sorted(folders - set(known))
     if only_known:
@@ -54,7 +54,7 @@ def read_categories(
                 f"{directory}: at least two folders must hold images, one for each category, and "
                 f"{found}. Images are files that end in {', '.join(sorted(EXTENSIONS))}."
             )
-        lost = "load_model knows categories that have no images any more"
+        lost = "load_model knows categories that no longer have images"
         _warn(f"{lost}; the new model will not know them", gone)
         _warn("load_model did not know these categories, which are added", new if known else [])
     index = {name: position for position, name in enumerate(classes)}
@@ -69,9 +69,9 @@ def check_counts(data: LabelledImages) -> None:
     lacking = [f"{name!r} ({count})" for name, count in counts.items() if count < 2]
     if lacking:
         raise DataError(
-            f"{data.directory}: a category needs two usable images, one to train on and one to "
-            f"test on, and better twenty. Too few in: {some(lacking)}. Add images, or take the "
-            "folder away (a name that begins with a dot is passed over)."
+            f"{data.directory}: a category needs at least two usable images, one to train on "
+            f"and one to test on; twenty are better. Too few in: {some(lacking)}. Add images, or "
+            "remove the folder (folders whose names begin with a dot are skipped)."
         )
     few = [f"{name!r} ({count})" for name, count in counts.items() if count < _FEW]
     _warn("Very few images, so the results will be poor, in", few)

@@ -24,8 +24,8 @@ def distinct(
     conflicts = [" = ".join(paths[index] for index in group) for group in torn]
     copies = [paths[index] for group in usable for index in group[1:]]
     return np.array([group[0] for group in usable], np.intp), [
-        *_logged("Images not used, because they lie in folders of different labels", conflicts),
-        *_logged("Copies of other images, left out", copies),
+        *_logged("Images in folders with different labels, not used", conflicts),
+        *_logged("Copies of other images, not used", copies),
     ]
 
 

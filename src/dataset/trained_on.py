@@ -76,7 +76,7 @@ class TrainedOn:
 
         folder = model if model.is_dir() else model.parent
         path = folder / FILE_NAME
-        if not path.is_file():
+        if not path.exists():
             return cls(unknown=(model.name,))
         try:
             with safe_open(path, "numpy") as file:
@@ -84,6 +84,7 @@ class TrainedOn:
                 unknown = (file.metadata() or {}).get("unknown", "")
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{path} is damaged ({error}): train the model again") from None
-        if any(a.dtype != np.uint8 or a.shape != (len(hashes), _BYTES) for a in (sha256s, hashes)):
+        shapes = {(array.dtype.name, *array.shape) for array in (sha256s, hashes)}
+        if shapes != {("uint8", len(sha256s.reshape(-1, 1)) // _BYTES, _BYTES)}:
             raise ModelError(f"{path} is damaged: train the model again")
         return cls(sha256s, hashes, tuple(name for name in unknown.split("\n") if name))

@@ -188,8 +188,8 @@ def learning(curve: Sequence[CurvePoint], measure: str = "AB") -> list[str]:
     line, variance = np.polyfit(doublings, accuracies, 1, w=weights, cov="unscaled")
     gain, half = float(line[0]), 1.96 * float(variance[0, 0]) ** 0.5
     said = (
-        f"From {last[0].images:,} to {counted(last[-1].images, 'rated image')} {measure} went from "
-        f"{last[0].ab:.1%} to {last[-1].ab:.1%}, in cross-validation"
+        f"In cross-validation, {measure} (pairs ordered right) went from {last[0].ab:.1%} with "
+        f"{counted(last[0].images, 'rated image')} to {last[-1].ab:.1%} with {last[-1].images:,}"
     )
     if gain - half > 0:
         more = "rating more images would still help"

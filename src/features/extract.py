@@ -23,14 +23,13 @@ from src.text import counted
 
 logger = logging.getLogger(__name__)
 
-_SLOW_SECONDS = 600
+_LONG_SECONDS, _SLOW_SECONDS = 60, 600
 _SLOW = (
-    "About %.0f minutes left with %s. Faster: a GPU, a smaller model such as "
-    "openai/clip-vit-base-patch32, or 'builtin'. You can stop with Ctrl-C at "
-    "any time: finished work is kept."
+    " Faster: a GPU, or a smaller model such as ViT-B/32. Ctrl-C stops it, and the next run goes on"
+    " from there."
 )
 UNREADABLE, _NAMED = "unreadable.csv", 10
-_WARM_UP_SECONDS = 8
+_WARM_UP_SECONDS, _MEASURED_SECONDS = 30, 3
 _LEAST_BATCH = 4
 
 
@@ -159,10 +158,10 @@ def _fill(
     if not missing:
         return {}
     unreadable: dict[str, str] = {}
-    name = extractor.name if extractor else ""
-    start, told, finished = time.monotonic(), name in ("", "builtin"), 0
-    with progress_bar(len(missing), f"features {name}" if name else "checking images") as bar:
-        for batch in engine(missing, extractor, done, batch_size):
+    what = f"features {extractor.name}" if extractor else "checking images"
+    with progress_bar(len(missing), what) as bar:
+        batches = engine(missing, extractor, done, batch_size)
+        for batch in _with_estimate(batches, len(missing), extractor.name if extractor else ""):
             unreadable |= {c.file.path: c.problem for c in batch if c.problem is not None}
             store.put(
                 files=[(c.file, c.sha256) for c in batch if c.sha256 and not c.problem],
@@ -173,13 +172,29 @@ def _fill(
                 vectors={c.sha256: c.vector for c in batch if c.sha256 and c.vector is not None},
             )
             bar.update(len(batch))
-            finished += len(batch)
-            seconds = time.monotonic() - start
-            left = seconds / finished * (len(missing) - finished)
-            if not told and seconds > _WARM_UP_SECONDS and left > _SLOW_SECONDS:
-                told = True
-                logger.info(_SLOW, left / 60, name)
     return unreadable
+
+
+def _with_estimate(
+    batches: Iterable[Sequence[Computed]], images: int, name: str
+) -> Iterator[Sequence[Computed]]:
+    """The same; says how long all images will take as soon as the first ones tell."""
+    since, before, finished, told = time.monotonic(), 0, 0, False
+    for batch in batches:
+        yield batch
+        finished += len(batch)
+        seconds = time.monotonic() - since
+        if not before and seconds < _WARM_UP_SECONDS:  # much of it was loading the model
+            since, before = time.monotonic(), finished
+        elif not told and seconds >= _MEASURED_SECONDS:
+            told = True
+            total = seconds / (finished - before) * images
+            if total > _LONG_SECONDS:
+                model = f" with {name}" if name else ""
+                minutes = counted(round(total / 60), "minute")
+                hint = _SLOW if total > _SLOW_SECONDS and name not in ("", "builtin") else ""
+                image = counted(images, "image")
+                logger.info("%s%s on this computer: about %s.%s", image, model, minutes, hint)
 
 
 def compute_batches(

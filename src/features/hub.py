@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ def resolve_model(name: str) -> ModelFiles:
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise ModelError(f"{name!r} holds no config.json: it is not a transformers model")
+            raise ModelError(f"{name!r} has no config.json: it is not a transformers model")
         return ModelFiles(name, folder, _model_type(folder), folder_identity(folder))
     if not _HUB_NAME.fullmatch(name):
         raise ModelError(f"there is no model folder {name!r}, and no model of that name on the hub")
@@ -78,7 +79,7 @@ def _sample(file: Path, digest: "hashlib._Hash") -> None:
 
 
 def _hub_folder(name: str) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, hf_hub_download, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
@@ -87,18 +88,30 @@ def _hub_folder(name: str) -> Path:
             return folder
     except LocalEntryNotFoundError:
         pass
-    logger.info("Fetching the model %s, once; it is kept in the hub's cache folder.", name)
     try:
         for weights in ("*.safetensors", "pytorch_model*.bin"):
-            folder = Path(snapshot_download(name, allow_patterns=[*_TEXT_FILES, weights]))
-            if _has_weights(folder):
-                return folder
+            files = snapshot_download(name, allow_patterns=[*_TEXT_FILES, weights], dry_run=True)
+            if not any(fnmatch(file.filename, weights) for file in files):
+                continue
+            size = sum(file.file_size or 0 for file in files if file.will_download)
+            say_download(name, size, Path(constants.HF_HUB_CACHE))
+            for file in files:  # not in threads, which Ctrl-C would wait for
+                path = Path(hf_hub_download(name, file.filename, revision=file.commit_hash))
+            return path.parents[file.filename.count("/")]
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, ValueError):
         raise ModelError(
             f"the model {name!r} could not be fetched (no network, or no such model): check the "
             "name, or give the folder of a model that is on this computer"
         ) from None
     raise ModelError(f"the model {name!r} has no weights that transformers can load")
+
+
+def say_download(name: str, size: int, folder: Path) -> None:
+    """What is going to be fetched, how much that is, and where it goes."""
+    logger.info(
+        "Fetching %s, once: %s into %s. Ctrl-C stops it; the next run fetches the rest.",
+        name, f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB", folder,
+    )  # fmt: skip
 
 
 def _has_weights(folder: Path) -> bool:

@@ -62,7 +62,7 @@ class OnnxExtractor(PixelExtractor):
             self.preprocessing = Preprocessing.from_json(entry["preprocessing"])
         except (KeyError, TypeError, ValueError):
             raise ModelError(
-                f"light.json says nothing usable of {file.name}: export the model again"
+                f"light.json has nothing usable about {file.name}: export the model again"
             ) from None
 
     def load(self) -> None:

@@ -1,11 +1,16 @@
 """Features through OpenAI's own clip package, where it is installed."""
 
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
 from src.devices import choose_device
 from src.errors import MissingExtra, ModelError, loading
 from src.features.extractor import PixelExtractor
+from src.features.hub import say_download
 from src.features.torch_runner import TorchRunner
 from src.images.preprocess import Preprocessing
 
@@ -33,6 +38,10 @@ class OpenAIClipExtractor(PixelExtractor):
         """Load the weights; the clip package fetches them and checks their sha256."""
         import clip
 
+        url, folder = clip.clip._MODELS[self._clip_name], Path("~/.cache/clip").expanduser()
+        if not (folder / url.rpartition("/")[2]).is_file():
+            with suppress(OSError, ValueError), urllib.request.urlopen(url, timeout=9) as answer:
+                say_download(self.name, int(answer.headers["Content-Length"]), folder)
         with loading(self.name):
             model, _ = clip.load(self._clip_name, device=choose_device(self._device_name))
         side = int(model.visual.input_resolution)

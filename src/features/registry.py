@@ -12,7 +12,7 @@ def open_extractors(
     """The extractors that a `feature_extractor` setting names, joined with `+`, each once."""
     parts = [part.strip() for part in names.split("+")]
     if not all(parts):
-        raise SettingsError(f"feature_extractor {names!r}: a name is missing beside the '+'")
+        raise SettingsError(f"feature_extractor {names!r}: a name is missing next to the '+'")
     if all(part.startswith("text:") for part in parts):
         raise SettingsError(
             f"feature_extractor {names!r} uses no image features: add an extractor with '+'"

@@ -108,7 +108,7 @@ class FeatureStore:
         if _code(error) in _BUSY:
             return DataError(f"{self.file} is in use by another program: try again later")
         if _code(error) in _NOT_DAMAGED:
-            return DataError(f"features cannot be kept in {self.file}: {error}")
+            return DataError(f"features cannot be stored in {self.file}: {error}")
         return DataError(f"{self._set_aside()}. Run this again")
 
     def _set_aside(self) -> str:
@@ -242,7 +242,7 @@ def open_store(images: Path, elsewhere: Path | str = "") -> FeatureStore:
     folder = Path(elsewhere or images)
     if not elsewhere and not is_writable(images):
         folder = user_cache(images)
-        logger.info("%s cannot be written: its features are kept in %s", images, folder)
+        logger.info("%s cannot be written: its features are stored in %s", images, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:

@@ -70,7 +70,7 @@ class TorchRunner:
         if error > _DISAGREEMENT:
             self._half = None
         else:
-            logger.info("Computing in 16 bits: faster, and off by %.1f%% at most", 100 * error)
+            logger.info("Computing in 16 bits: faster, and at most %.1f%% off", 100 * error)
 
     def _run(self, images: np.ndarray, half: "torch.dtype | None") -> np.ndarray:
         import torch

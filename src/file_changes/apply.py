@@ -40,11 +40,13 @@ class Outcome:
         """What was done; a DataError that says it too, if something was not."""
         text = f"{self.done:,} {'change' if self.done == 1 else 'changes'} {self.verb}"
         if self.nothing_to_do:
-            text += f"; {self.nothing_to_do:,} needed nothing"
+            text += f"; {self.nothing_to_do:,} needed no change"
         if not self.problems:
             return text
         lines = [f"  {path}: {why}" for path, why in self.problems.items()]
-        raise DataError("\n".join([f"{text}; {len(lines):,} not:", *first_of(lines, _SHOWN)]))
+        raise DataError(
+            "\n".join([f"{text}; {len(lines):,} could not be:", *first_of(lines, _SHOWN)])
+        )
 
 
 class Settings(Protocol):

@@ -61,9 +61,9 @@ def place(
     plan.lines.extend(f"{how} {_images(n)} into {into / name}" for name, n in counts.items() if n)
     placed = sum(counts.values())
     if with_them := len(plan.changes) - placed:
-        plan.lines.append(f"Files beside them (.xmp, .txt) that go with them: {with_them:,}")
+        plan.lines.append(f"Sidecar files (.xmp, .txt) that go with them: {with_them:,}")
     if there := len(targets) - placed:
-        plan.lines.append(f"{_images(there)} left out: the same content is there already")
+        plan.lines.append(f"{_images(there)} skipped: the same content already exists there")
     return plan
 
 
@@ -73,9 +73,9 @@ def move_to_folders(directory: Path, folders: Mapping[str, str]) -> Plan:
     for path, folder in folders.items():
         _, _, rest = path.partition("/")
         if not folder or not rest or ".." in Path(path).parts:
-            problems.append(f"{path} stays: it is in no folder that stands for a label")
+            problems.append(f"{path} stays: it is not in a folder that stands for a label")
         elif not (directory / path).is_file():
-            problems.append(f"{path} is not there any more")
+            problems.append(f"{path} is no longer there")
         else:
             targets[path] = f"{folder}/{rest}"
     plan = place(directory, targets, directory, "move")

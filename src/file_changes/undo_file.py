@@ -72,7 +72,7 @@ class UndoFile:
                 return
             self._stream = file.open("xb", buffering=0)
         except FileExistsError:
-            raise DataError(f"{file} is there already: an undo file is never overwritten") from None
+            raise DataError(f"{file} already exists: an undo file is never overwritten") from None
         except OSError as error:
             raise DataError(f"{file} cannot be written: {error.strerror or error}") from None
         header = _Header(

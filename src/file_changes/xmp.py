@@ -45,7 +45,7 @@ def rate(directory: Path, stars: Mapping[str, int], naming: Naming) -> Plan:
         file, shared = directory / sidecar, owners[sidecar.lower()]
         try:
             if len(shared) > 1:
-                raise ValueError(f"it would stand for {' and '.join(shared)}")
+                raise ValueError(f"it would belong to {' and '.join(shared)}")
             before = file.read_bytes() if file.exists() else None
             after = with_rating(before, stars[path])
         except (OSError, ValueError) as error:
@@ -76,7 +76,7 @@ def with_rating(content: bytes | None, rating: int) -> bytes | None:
     document = _parse(_NEW.encode() if content is None else content)
     roots = document.getElementsByTagNameNS(RDF, "RDF")
     if not roots:
-        raise ValueError("it holds no rdf:RDF, so it is not an XMP file")
+        raise ValueError("it has no rdf:RDF, so it is not an XMP file")
     descriptions = [
         node for root in roots for node in root.childNodes if _is(node, RDF, "Description")
     ]

@@ -70,7 +70,7 @@ def _evaluate(
     for folder in folders:
         trained_on |= TrainedOn.load(folder)
     seen = trained_on.seen(images.sha256s, images.hashes, images.groups)
-    text = "%s: %d that the model was trained on, as far as it says."
+    text = "%s; by its own record, the model was trained on %d of them."
     logger.info(text, counted(len(seen), "image"), seen.sum())
     found = []
     for folder in folders:

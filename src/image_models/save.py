@@ -101,7 +101,7 @@ def read_classes(folder: Path) -> list[str]:
     except (ValueError, KeyError, AttributeError, TypeError):
         raise ModelError(f"{folder}: config.json or {CATEGORIES} is damaged") from None
     if ours != labels:
-        raise ModelError(f"{file} and config.json name other categories: the model is damaged")
+        raise ModelError(f"{file} and config.json name different categories: the model is damaged")
     return labels
 
 

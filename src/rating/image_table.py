@@ -25,9 +25,6 @@ class ImageTable:
         self.excluded, self.unavailable = np.zeros((2, len(self.names)), dtype=bool)
         self._allowed: Ints | None = None
 
-    def __len__(self) -> int:
-        return len(self.names)
-
     def number(self, path: str) -> int:
         if path not in self.index:
             raise DataError(f"{path!r} is not among the images in {self._directory}")

@@ -79,7 +79,7 @@ class RatingDatabase:
             events = self._log.events
             logged = {path for event in events for path in event[:2]} - {""}
             self._images = ImageTable(self.directory, found, logged.union(self._log.starts))
-            count = len(self._images)
+            count = len(self._images.names)
             self._schedule = PairSchedule(
                 count, selection, secrets.randbits(32) if seed is None else seed
             )

@@ -156,11 +156,11 @@ def advise(statistics: Statistics) -> str:
         you, model = counted(odd.person, "time"), counted(odd.model, "time")
         if odd.person > odd.model:
             return (
-                f"Rate more: you stood alone {you}, the model {model}, "
-                "so the scores follow the model more than you."
+                f"Rate more: you were the odd one out {you}, the model {model}, "
+                "so the scores follow the model more closely than you."
             )
         return (
-            f"Train: the model stood alone {model}, you {you}, "
+            f"Train: the model was the odd one out {model}, you {you}, "
             "so it has yet to learn what the scores know."
         )
     if order is not None:

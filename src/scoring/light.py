@@ -96,7 +96,7 @@ def _export_extractor(extractor: Extractor, file: Path, entry: dict[str, Any]) -
         difference = float(np.abs(expected - copy.extract(list(pixels))).max()) / spread
         if not difference <= TOLERANCE:
             raise ModelError(
-                f"the exported {extractor.name!r} gives other features (by {difference:.2g} of "
+                f"the exported {extractor.name!r} gives different features (by {difference:.2g} of "
                 "their spread): nothing was written"
             )
     return difference

@@ -26,7 +26,7 @@ from src.scoring.object_store import reader
 from src.scoring.scored import open_model
 
 _RETRIES = 3  # a file that brings the worker down each time is given up then, with its list
-_LOST = f"the worker died {_RETRIES + 1} times at it, or at an image computed with it"
+_LOST = f"the worker died {_RETRIES + 1} times on it, or on an image in the same batch"
 _LOCAL_OBJECT_STORE = 256 * 1024**2  # bytes; only lists and vectors pass through it
 _PATIENCE = 10.0  # seconds, for a cluster's first answer
 _BATCHES = 8  # in a list of files at most: what an interruption loses of each worker's work

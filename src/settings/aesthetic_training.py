@@ -47,7 +47,8 @@ class AestheticTraining(
         "on training images left out. With loss_model 'bce', 'logistic' takes the networks' place.",
     )
     text_features: bool = key(
-        False, "True: file names count, too; the report compares the model with and without them."
+        False,
+        "True: file names count as well; the report compares the model with and without them.",
     )
     base_model: Place = key(
         "auto",
@@ -107,7 +108,7 @@ class AestheticTraining(
         if binary and self.head == "pairwise":
             problems.append("head 'pairwise' learns from choices, not with loss_model 'bce'")
         if binary and {"meta", "spotlight"} & set(self.mode):
-            problems.append("modes 'meta' and 'spotlight' do not know loss_model 'bce'")
+            problems.append("modes 'meta' and 'spotlight' do not work with loss_model 'bce'")
         return problems
 
     def notes(self) -> list[str]:

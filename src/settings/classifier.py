@@ -32,7 +32,8 @@ class Augmenting(Group):
     """How training images are varied while the whole model is trained."""
 
     augment: Literal["off", "light", "strong"] = key(
-        "light", "How much images are varied with train_backbone; augment_... are its parts."
+        "light",
+        "How strongly images are augmented with train_backbone; augment_... change its parts.",
     )
     augment_flip: bool = key(True, "Mirror half of the images, left to right.")
     augment_crop: float = key(0.6, "Smallest share of the area cut out; 1: all.", gt=0, le=1)
@@ -87,17 +88,20 @@ class ClassifierTraining(
     )
     train_backbone: bool = key(
         False,
-        "True: train the whole model, with varied images (hours on a processor, minutes on a "
+        "True: train the whole model, with augmented images (hours on a processor, minutes on a "
         "GPU). False: only its last layer, on features that are computed once (seconds).",
     )
     fraction_for_validation: float = key(
-        0.15, "Share of the training images that choose the best epoch; 0: the last.", ge=0, lt=1
+        0.15,
+        "Share of the training images that the best epoch is chosen on; 0: keep the last.",
+        ge=0,
+        lt=1,
     )
     eval_every_n_epochs: Natural = key(
         10, "Epochs between measurements on the validation images; 0: never measure."
     )
     early_stopping_patience: Natural = key(
-        0, "Stop after this many measurements without a better one; 0: never."
+        0, "Stop after this many measurements without improvement; 0: never."
     )
     weight_category_loss: bool = key(False, "Rare categories weigh as much as common ones.")
     ema_decay: float = key(
@@ -106,7 +110,7 @@ class ClassifierTraining(
     freeze_batch_norm: bool = key(
         True, "Keep the base model's batch statistics; False for random weights."
     )
-    resume: bool = key(True, "Go on where a run with the same settings was stopped.")
+    resume: bool = key(True, "Continue a run with the same settings that was stopped.")
 
     training_args: TrainerArgs = Field(default_factory=TrainerArgs)
     evaluation_args: keys.EvaluationArgs = Field(default_factory=keys.EvaluationArgs)

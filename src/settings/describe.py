@@ -15,6 +15,7 @@ from src.settings.keys import ScriptSettings, fields
 from src.settings.load import Reading, read
 from src.settings.scripts import SCRIPTS
 from src.settings.several_values import SEARCHED, get_value
+from src.text import without_password
 
 _INTRODUCTION = """# Settings
 
@@ -49,7 +50,8 @@ def help_text(
         value = given.value if given else keys[key].default
         value = get_value(settings, key) if settings else value
         source = given.source if given else "default"
-        lines.append(f"  --{key}={_spelled(value)}   ({_type_name(key, keys[key])}; {source})")
+        spelled = without_password(_spelled(value)) if key == "meta_storage" else _spelled(value)
+        lines.append(f"  --{key}={spelled}   ({_type_name(key, keys[key])}; {source})")
         indent = " " * 6
         lines += [indent + line for line in textwrap.wrap(keys[key].description or "", 92)]
     lines += [

@@ -17,7 +17,7 @@ class PrepareTags(keys.ScriptSettings, TagFiles, ExistingTags):
     tags_to_write: str = key("", "Tags for every image, separated by commas: 'cat, indoors'.")
     tags_from_folders: bool = key(False, "True: tag each image with the names of its folders.")
     write_tag_list: Place = key(
-        "", "Write all tags with their counts to this file (selected_tags.csv); '' for none."
+        "", "Write all tags with their counts to this file (selected_tags.csv); '': none."
     )
     convert_env: Place = key(
         "", "A multitag-trainer .env: make an arguments file of it, and do nothing else."

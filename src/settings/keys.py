@@ -105,7 +105,8 @@ class ScriptSettings(Group):
         What was given and means the same in the other script is repeated there.
         """
         if kind is None:
-            return command(self.script, **{**self._words, **changes})
+            words = {key: text for key, text in self._words.items() if key != "meta_storage"}
+            return command(self.script, **{**words, **changes})  # no password is repeated
         known = {"arguments", *fields(kind)}
         given = {key: self._words[key] for key in _REPEATED if key in self._words and key in known}
         given["top_level_image_directory"] = self.top_level_image_directory
@@ -139,7 +140,7 @@ class Training(Group):
         "the results in Spotlight); for models of your taste also meta (search training settings).",
     )
     load_model: Place = key(
-        "", "The folder of a model you trained, to start from or to use; '' for none."
+        "", "The folder of a model you trained, to start from or to use; '': none."
     )
     save_model: Place = key(
         "models/my_model", "The folder for the model, its figures and the report.", min_length=1
@@ -168,7 +169,7 @@ class Split(Group):
     """Which images are kept back to test the model on."""
 
     fraction_for_test: float = key(0.25, "Share of the images kept back for testing.", ge=0, lt=1)
-    test_pick_seed: Natural = key(42, "Which images those are; another number picks others.")
+    test_pick_seed: Natural = key(42, "Another number picks other test images.")
 
 
 class FeatureStore(Group):
@@ -202,7 +203,7 @@ class KeepDelete(Group):
         min_length=1,
     )
     delete_folders: Words = key(
-        ("delete", "rejected"), "The same, of images that you deleted.", min_length=1
+        ("delete", "rejected"), "The same for images that you deleted.", min_length=1
     )
 
 

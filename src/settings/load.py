@@ -22,6 +22,7 @@ from src.settings.old_names import (
     training_argument_names,
 )
 from src.settings.scripts import SCRIPTS
+from src.text import without_password
 
 S = TypeVar("S", bound=ScriptSettings)
 logger = logging.getLogger(__name__)
@@ -112,7 +113,9 @@ class Reading(Generic[S]):
             if "meta_lr" in self.fields:
                 message += "; mode 'meta' tries those in meta_epochs, meta_lr and meta_batch"
         source = self.given[key].source if key in self.given else "settings"
-        return f"{source}: {key} is {detail['input']!r}: {message}"
+        value = repr(detail["input"])
+        value = without_password(value) if key == "meta_storage" else value
+        return f"{source}: {key} is {value}: {message}"
 
 
 def load_settings(kind: type[S], arguments: Path, words: Sequence[str] = ()) -> S:

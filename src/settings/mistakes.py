@@ -129,7 +129,7 @@ def _code(line: str) -> str:
 def _forward(line: str) -> str:
     """The first path in a line, with forward slashes."""
     match = re.search(r"[A-Za-z]:\\[^\"',]*|[^\s\"':,]*\\[^\"',]*", line)
-    path = match[0] if match else "C:/Users/me"
+    path = match[0] if match and "@" not in match[0] else "C:/Users/me"
     return re.sub(r"[\\/]+", "/", path).rstrip("/ ")
 
 

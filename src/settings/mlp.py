@@ -11,7 +11,7 @@ class PredictorTrainingArgs(Group):
     """Names and meanings of transformers' TrainingArguments; the mlp head is trained so."""
 
     num_train_epochs: float = key(100, "Passes through the training images.", gt=0)
-    max_steps: int = key(-1, "Stop after this many steps; -1: after the epochs.", ge=-1)
+    max_steps: int = key(-1, "Stop after this many steps; -1: when all epochs are done.", ge=-1)
     learning_rate: float = key(1e-4, "Highest step size of the optimiser.", gt=0)
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = key(
         "linear", "How the learning rate falls."
@@ -19,9 +19,9 @@ class PredictorTrainingArgs(Group):
     warmup_ratio: Share = key(0.0, "Share of the steps in which the learning rate rises.")
     warmup_steps: Natural = key(0, "The same as a number of steps.")
     per_device_train_batch_size: Positive = key(8, "Images in one step.")
-    gradient_accumulation_steps: Positive = key(1, "2: as if the batch were twice as large.")
+    gradient_accumulation_steps: Positive = key(1, "2 works like a batch twice as large.")
     weight_decay: float = key(0.0, "Pull of the weights towards zero.", ge=0)
-    max_grad_norm: float = key(1.0, "Gradients longer than this are cut.", ge=0)
+    max_grad_norm: float = key(1.0, "Longer gradients are clipped to this norm.", ge=0)
     adam_beta1: float = key(0.9, "Momentum of AdamW.", ge=0, lt=1)
     adam_beta2: float = key(0.999, "Memory of AdamW's step scaling.", ge=0, lt=1)
     adam_epsilon: float = key(1e-8, "Smallest divisor of AdamW.", gt=0)
@@ -56,7 +56,7 @@ class Mlp(Device):
     )
     aesthetic_model_relu: bool = key(False, "Put a ReLU after each hidden layer of the mlp.")
     aesthetic_model_standardise: bool = key(
-        False, "Bring features to mean 0 and deviation 1 before an mlp trained from scratch."
+        False, "Standardise the features for an mlp trained from scratch."
     )
     mlp_members: int = key(
         1,
@@ -81,7 +81,7 @@ class Mlp(Device):
                 "images in pairs: make it even"
             )
         if any(units < 1 for units in self.aesthetic_model_hidden):
-            problems.append("aesthetic_model_hidden must hold whole numbers from 1 on")
+            problems.append("aesthetic_model_hidden must hold whole numbers of 1 or more")
         if self.mlp_members == 2:
-            problems.append("mlp_members must be 1 (a single mlp), or 3 and more")
+            problems.append("mlp_members must be 1 (a single mlp), or 3 or more")
         return problems

@@ -23,12 +23,12 @@ class ABScorer(keys.ScriptSettings, keys.Computing, RatingMethod):
     essentials = ("ab_scorer_size", "ab_scorer_goal", "load_model")
 
     ab_scorer_size: int = key(600, "Height of the window, in pixels.", ge=400, le=10_000)
-    ab_scorer_goal: Positive = key(100, "Choices in a session; you may go on after them.")
+    ab_scorer_goal: Positive = key(100, "Choices in a session; you can go on afterwards.")
     ab_scorer_selection: Literal["active", "least_shown", "random"] = key(
-        "active", "Which pairs are shown; 'active': those that tell most."
+        "active", "Which pairs are shown; 'active': those that teach most."
     )
     feature_extractor: Place = key(
-        "ViT-L/14", "Whose features help the scores, if there are any; or others.", min_length=1
+        "ViT-L/14", "Whose stored features help the scores; others if there are none.", min_length=1
     )
     load_model: Place = key(
         "", "A model you trained: the statistics then say where it and you disagree; '' for none."
@@ -36,7 +36,7 @@ class ABScorer(keys.ScriptSettings, keys.Computing, RatingMethod):
 
 
 class ScoreFromModel(keys.ScriptSettings, keys.Computing, RatingMethod, keys.UsedModel):
-    """Give images that you have not rated yet the score of a model, as a start."""
+    """Give images that you have not rated yet a first score from a model."""
 
     script = "aesthetic_score_from_model"
     essentials = ("load_model", "dry_run")

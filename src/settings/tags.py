@@ -35,16 +35,20 @@ class TagTraining(TagFiles):
     split_by_id: str = key(
         "",
         "Ranges of the image id (the file name's number) modulo 1000 for validation and testing, "
-        "such as '900-949,950-999'; '' draws by the fractions.",
+        "such as '900-949,950-999'; '': drawn at random, by the fractions.",
     )
     tag_loss: Literal["bce", "focal", "asl"] = key(
         "bce", "What is minimised: binary cross-entropy, focal loss, asymmetric loss."
     )
-    focal_alpha: Share = key(0.25, "Weight of present tags in focal.")
-    focal_gamma: float = key(2.0, "How little easy decisions count in focal.", ge=0)
-    asl_gamma_neg: float = key(0.0, "How little easy absent tags count in asl; often 4.", ge=0)
+    focal_alpha: Share = key(0.25, "Focal loss: weight of the tags that are present.")
+    focal_gamma: float = key(2.0, "Focal loss: the higher, the less easy decisions count.", ge=0)
+    asl_gamma_neg: float = key(
+        0.0, "Asymmetric loss: the higher, the less easy absent tags count; often 4.", ge=0
+    )
     asl_gamma_pos: float = key(0.0, "The same for present tags; 0 or 1.", ge=0)
-    asl_clip: float = key(0.0, "Absent tags less probable than this do not count.", ge=0, lt=1)
+    asl_clip: float = key(
+        0.0, "Asymmetric loss: absent tags less probable than this do not count.", ge=0, lt=1
+    )
     tag_head_epochs: Positive = key(30, "With train_backbone False: epochs of training.")
     tag_head_learning_rate: float = key(
         1e-2, "With train_backbone False: highest step size of the optimiser.", gt=0
@@ -53,10 +57,11 @@ class TagTraining(TagFiles):
         (), "With train_backbone True: sides in pixels to train at in turn: [320, 384]."
     )
     threshold_scope: Literal["global", "category", "tag"] = key(
-        "global", "Where a threshold makes precision equal to recall: over all, or for each."
+        "global", "What gets a threshold: all tags together, each category, or each tag."
     )
     threshold_min_support: Positive = key(
-        20, "Validation images that a tag's own threshold takes; rarer tags use their category's."
+        20,
+        "Validation images a tag needs for its own threshold; rarer ones use their category's.",
     )
     tag_ranks: Integers = key(
         (), "Also report on the tags from these popularity ranks down: [1000]; []: the rarer half."

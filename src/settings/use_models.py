@@ -38,7 +38,7 @@ class ScoreImages(keys.ScriptSettings, keys.UsedModel, keys.Computing, keys.File
     )
     cuts: Floats = key(
         (0.1, 0.35, 0.65, 0.9),
-        "Where scores are cut, rising: four cuts make five stars or folders.",
+        "Where scores are cut, in rising order: four cuts make five stars or folders.",
     )
     cut_by: Literal["quantile", "score", "percentile", "probability"] = key(
         "quantile",
@@ -56,7 +56,7 @@ class ScoreImages(keys.ScriptSettings, keys.UsedModel, keys.Computing, keys.File
         "", "A folder: only write a light copy of the model there, which runs without torch."
     )
     engine: Literal["local", "ray"] = key(
-        "local", "Who computes: this process, or the workers of a Ray cluster (ray)."
+        "local", "What computes: this process, or the workers of a Ray cluster (ray)."
     )
     ray_address: str = key(
         "", "A Ray cluster: 'auto' or 'HOST:6379'; '': one on this computer, for this run."
@@ -80,7 +80,7 @@ class ScoreImages(keys.ScriptSettings, keys.UsedModel, keys.Computing, keys.File
                 f"{counted(len(self.cuts) + 1, 'name')} in folders, not {len(self.folders)}"
             )
         if arranging and not self.into:
-            problems.append(f"action {self.action!r} needs into, a folder to put the images in")
+            problems.append(f"action {self.action!r} needs 'into', a folder to put the images in")
         if self.action == "xmp" and len(self.cuts) != 4:
             problems.append("five stars need four cuts")
         unsafe = [name for name in self.folders if {"/", "\\"} & set(name) or name == ".."]
@@ -134,13 +134,13 @@ class TagImages(keys.ScriptSettings, keys.UsedModel, keys.Device, TagFiles, Exis
     whitelist: Place = key(
         "whitelist.txt", "A file of the only tags that may be given, if there is such a file."
     )
-    blacklist: Place = key("", "A file of tags that are never given; '' for none.")
+    blacklist: Place = key("", "A file of tags that are never given; '': none.")
     threshold_scope: Literal["global", "category", "tag"] = key(
         "global", "Which of the model's thresholds count."
     )
-    threshold: Share = key(0.0, "One threshold instead of the model's own; 0 for those.")
+    threshold: Share = key(0.0, "One threshold for all tags; 0: the model's own.")
     top_k: Natural = key(0, "Give each image this many tags, the most probable; 0: by threshold.")
-    probabilities: Place = key("", "Write every tag's probability to this CSV table; '' for none.")
+    probabilities: Place = key("", "Write every tag's probability to this CSV table; '': none.")
     port: int = key(8765, "Port on 127.0.0.1 for 'serve'; 0 takes a free one.", ge=0, le=65535)
 
     @property

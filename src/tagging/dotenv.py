@@ -47,7 +47,7 @@ def write_arguments(file: Path, out: Path) -> Path:
     counterpart: the model folder knows its tags.
     """
     if out.exists():
-        raise DataError(f"{out} is there already: rename or delete it first")
+        raise DataError(f"{out} already exists: rename or delete it first")
     lines = filter(None, map(_LINE.fullmatch, read_text(file).splitlines()))
     values = {line["name"]: line["quoted"] or line["plain"] for line in lines}
     training = values.get("TRAINING")

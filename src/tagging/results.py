@@ -55,7 +55,7 @@ def thresholds_of(predictions: Predictions, min_support: int) -> Thresholds:
         if labels.nnz:
             scores = predictions.probabilities[parts == part]
             return choose_thresholds(scores, labels, data.tags, min_support, name)
-    raise DataError("no tagged images are left to choose thresholds by: add images")
+    raise DataError("no tagged images are left to choose thresholds on: add images")
 
 
 def measure(

@@ -56,11 +56,11 @@ def read_sidecars(directory: Path, images: Sequence[str], style: TagFiles) -> Ta
             with_commas.append(file)
     empty = [scan.files[image] for image, found in tags.items() if not found]
     notes = [
-        *note(sorted(scan.shared), "Images left out, because they share a tag file"),
-        *note(scan.missing, "Images left out, because they have no tag file"),
+        *note(sorted(scan.shared), "Images that share a tag file with another, not used"),
+        *note(scan.missing, "Images without a tag file, not used"),
         *note(scan.orphans, "Tag files without an image"),
         *note(empty, "Empty tag files, whose images count as having none of the tags"),
-        *note(unreadable, "Tag files left out, because they cannot be read"),
+        *note(unreadable, "Tag files that cannot be read, not used"),
         *note(with_commas, "Tag files with commas; if these separate tags, set tag_commas"),
     ]
     return TagSource("the tag files", tags, notes=notes)
@@ -117,8 +117,8 @@ def read_database(file: Path, images: Sequence[str]) -> TagSource:
         {image: clean_tags(found) for image, found in tags.items()},
         categories=categories,
         ids={name: tag_id for tag_id, name in names.items()},
-        notes=note(without_id, "Images left out, because they are not named by an id")
-        + note(absent, f"Images left out, because they have no tags in {file.name}"),
+        notes=note(without_id, "Images not named by an id, not used")
+        + note(absent, f"Images without tags in {file.name}, not used"),
     )
 
 

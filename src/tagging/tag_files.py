@@ -61,7 +61,7 @@ def read_text(file: Path) -> str:
     except UnicodeDecodeError:
         raise DataError(f"{file} is not UTF-8 text: save it as UTF-8") from None
     if "\0" in text:
-        raise DataError(f"{file} is no text file")
+        raise DataError(f"{file} is not a text file")
     return text.removeprefix("\ufeff")
 
 

@@ -29,35 +29,25 @@ _HEARTBEAT_MS = 200  # how soon Ctrl-C in the terminal is noticed
 _SHAPE = 2.0  # width of the new window to its height
 
 
-def rate(
-    database: RatingDatabase,
-    *,
-    height: int = 600,
-    report: Callable[[str], None] = lambda text: None,
-    behind: Sequence[BackgroundTask] = (),
-) -> None:
-    """Open a window, `height` pixels of a 96-dpi screen high; return when the person is done.
-
-    `report` is given the console report whenever the statistics are opened; the work `behind` is
-    done in the background, one after the other, once the first pair is shown.
-    """
-    root, scale = open_root()
-    Window(root, scale, Session(database, report=report), height=height, behind=behind).run()
-
-
 class Window:
-    """One window with its session; all Tk calls are made by the thread that made it."""
+    """One window with its session; all Tk calls are made by the thread that made it.
+
+    `height` is in pixels of a 96-dpi screen. `report` is given the console report whenever the
+    statistics are opened; the work `behind` is done in the background, one after the other, once
+    the first pair is shown.
+    """
 
     def __init__(
         self,
-        root: tk.Tk,
-        scale: float,
-        session: Session,
+        database: RatingDatabase,
         *,
         height: int = 600,
+        report: Callable[[str], None] = lambda text: None,
         behind: Sequence[BackgroundTask] = (),
     ) -> None:
-        self.root, self.session = root, session
+        self.root, scale = open_root()
+        root, session = self.root, Session(database, report=report)
+        self.session = session
         self._behind = behind
         self._style = Theme(root, scale)
         self._pictures = Pictures(session.folder)
@@ -81,6 +71,7 @@ class Window:
         self.canvas.bind("<Configure>", self._resized)
 
     def run(self) -> None:
+        """Until the person is done."""
         self.start()
         self.root.mainloop()
         self.finish()

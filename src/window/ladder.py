@@ -46,20 +46,25 @@ class LadderView:
         self._thumbnails: dict[tuple[str, Size], Future[Image.Image]] = {}
         self._place: Rect | None = None
         self._cells: list[tuple[Rect, str]] = []
-        self._first, self._chosen = 0, ""
-        self._ladder = Ladder([], np.zeros(0), np.zeros(0))
+        self._first, self._left_at, self._chosen = 0, 0, ""
+        self._ladder: Ladder | None = None
 
     @property
     def is_open(self) -> bool:
         return self._place is not None
 
     def open(self, place: Rect) -> None:
-        self._place, self._first, self._chosen = place, 0, ""
-        self._ladder = self._database.ladder()
-        self._draw()
+        """Show the ladder in a place, as soon as it is computed."""
+        self._place, self._first, self._left_at, self._chosen = place, 0, 0, ""
+        when_done(self._canvas, [self._pool.submit(self._database.ladder)], self._show)
+
+    def _show(self, made: list[Future[Ladder]]) -> None:
+        if self.is_open:
+            self._ladder = made[0].result()
+            self._draw(self._ladder)
 
     def close(self) -> None:
-        self._place, self._cells = None, []
+        self._place, self._ladder, self._cells = None, None, []
         self._panel.clear()
         for waiting in self._thumbnails.values():
             waiting.cancel()
@@ -68,16 +73,18 @@ class LadderView:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def turn(self, pages: int) -> None:
-        if self.is_open:
+        if self._ladder is not None:
             self._first += pages * len(self._cells)
-            self._draw()
+            self._draw(self._ladder)
 
     def click(self, x: int, y: int) -> None:
         """Show the choices of the picture at a point; beside the pictures, the ladder again."""
-        self._chosen = next((path for cell, path in self._cells if cell.contains(x, y)), "")
-        self._first = 0
-        if self.is_open:
-            self._draw()
+        chosen = next((path for cell, path in self._cells if cell.contains(x, y)), "")
+        if chosen and not self._chosen:
+            self._left_at = self._first
+        self._chosen, self._first = chosen, 0 if chosen else self._left_at
+        if self._ladder is not None:
+            self._draw(self._ladder)
 
     def back(self) -> bool:
         """From the choices of an image to the ladder; False if it is there already."""
@@ -86,7 +93,7 @@ class LadderView:
             self.click(-1, -1)
         return was_chosen
 
-    def _draw(self) -> None:
+    def _draw(self, ladder: Ladder) -> None:
         assert self._place is not None
         panel, px, place = self._panel, self._panel.style.px, self._place
         panel.clear()
@@ -95,17 +102,18 @@ class LadderView:
         )
         columns, rows = (max(inner.size[side] // px(_CELL[side]), 1) for side in (0, 1))
         choices = self._database.choices_of(self._chosen) if self._chosen else []
-        total = len(choices) if self._chosen else len(self._ladder.paths)
+        total = len(choices) + 1 if self._chosen else len(ladder.paths)
         self._first = max(min(self._first, total - 1), 0) // (columns * rows) * (columns * rows)
         last = min(self._first + columns * rows, total)
         here = f"{self._first + 1:,} to {last:,} of {total:,}; arrow keys or wheel for more"
         if self._chosen:
-            title = f"{counted(total, 'choice')} with {self._chosen}"
+            title = f"{counted(len(choices), 'choice')} with {self._chosen}"
             aside = "click beside the pictures to go back"
-            rungs = [self._choice(event) for event in choices[self._first : last]]
+            this = Rung(self._chosen, "this picture", theme.TEXT)
+            rungs = [this, *map(self._choice, choices)][self._first : last]
         else:
             title, aside = "From best to worst", f"line: 90% band, amber: the least sure · {here}"
-            rungs = self._rungs(range(self._first, last))
+            rungs = _rungs(ladder, range(self._first, last))
         panel.card(place, title, aside)
         cells = inner.grid(columns, rows, 0)
         self._cells = [(cell, rung.path) for cell, rung in zip(cells, rungs, strict=False)]
@@ -114,22 +122,6 @@ class LadderView:
         wanted = [self._thumbnail(path, cell) for cell, path in self._cells]
         for (cell, path), made in zip(self._cells, wanted, strict=True):
             when_done(self._canvas, [made], partial(self._fill, cell, path))
-
-    def _rungs(self, numbers: Sequence[int]) -> list[Rung]:
-        _, scores, deviations = self._ladder
-        if not len(scores):
-            return []
-        reach = _BAND * deviations
-        lowest, width = (scores - reach).min(), np.ptp([scores - reach, scores + reach])
-        unsure = np.quantile(deviations, _UNSURE) + 1e-9
-        rungs = []
-        for at in numbers:
-            ends = (scores[at] - reach[at], scores[at], scores[at] + reach[at])
-            low, middle, high = (float((end - lowest) / max(width, 1e-9)) for end in ends)
-            text = f"{scores[at]:+.2f} ± {reach[at]:.2f}".replace("-", "−")
-            colour = theme.ACCENT_2 if deviations[at] > unsure else theme.ACCENT
-            rungs.append(Rung(self._ladder.paths[at], text, colour, (low, middle, high)))
-        return rungs
 
     def _choice(self, event: Event) -> Rung:
         other = event.right if event.left == self._chosen else event.left
@@ -179,3 +171,18 @@ class LadderView:
         x = cell.x + (cell.width - image.width) // 2
         room = cell.height - px(_BELOW)
         self._panel.image(x, cell.y + max(room - image.height, 0) // 2, image)
+
+
+def _rungs(ladder: Ladder, numbers: Sequence[int]) -> list[Rung]:
+    paths, scores, deviations = ladder
+    reach = _BAND * deviations
+    lowest, width = (scores - reach).min(), np.ptp([scores - reach, scores + reach])
+    unsure = np.quantile(deviations, _UNSURE) + 1e-9
+    rungs = []
+    for at in numbers:
+        ends = (scores[at] - reach[at], scores[at], scores[at] + reach[at])
+        low, middle, high = (float((end - lowest) / max(width, 1e-9)) for end in ends)
+        text = f"{scores[at]:+.2f} ± {reach[at]:.2f}".replace("-", "−")
+        colour = theme.ACCENT_2 if deviations[at] > unsure else theme.ACCENT
+        rungs.append(Rung(paths[at], text, colour, (low, middle, high)))
+    return rungs

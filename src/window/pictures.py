@@ -130,7 +130,7 @@ class Pictures:
         file = self._directory / path
         stamp = stamp_of(file)
         if stamp is None:
-            raise Unavailable(path, "is not there any more")
+            raise Unavailable(path, "is no longer there")
         try:
             # A JPEG comes at the next of its own scales that is no smaller than what is shown.
             image = open_image(file, min_side=-(-min(shown) // 2) if shown else None)

@@ -65,7 +65,7 @@ class Session:
         """An image of the pair cannot be shown: leave it out and take another pair."""
         if not self.folder.is_dir():
             kept = "All choices so far are kept. Bring it back, then press Space."
-            self._show(None, f"The folder {self.folder} is not there any more.\n{kept}")
+            self._show(None, f"The folder {self.folder} is no longer there.\n{kept}")
             return
         self.database.set_unavailable(path, reason)
         self._next()
@@ -107,7 +107,7 @@ class Session:
         try:
             change()
         except DataError as error:
-            self.notice = f"Not kept: {error}"
+            self.notice = f"Not saved: {error}"
 
     def _answer(self, outcome: Outcome) -> None:
         if self.pair is None:

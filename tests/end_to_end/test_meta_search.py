@@ -148,7 +148,7 @@ def test_a_search_that_was_stopped_goes_on(folder, tmp_path, how):
 
     done = run(tmp_path, folder, *words)
     assert done.returncode == 0, done.stderr
-    assert f"In the storage already: {kept} combination" in done.stderr
+    assert f"Already in the storage: {kept} combination" in done.stderr
     after = (tmp_path / "meta.txt").read_text(encoding="utf-8")
     assert after.startswith(before)
     rows = table(tmp_path)
@@ -167,7 +167,7 @@ def test_optuna_searches_ranges_in_a_database_and_goes_on(folder, tmp_path):
     assert 1 <= len(table(tmp_path)) <= 4
     more = run(tmp_path, folder, *words, "--meta_trials=7")
     assert more.returncode == 0, more.stderr
-    assert "In the storage already: 4 trials" in more.stderr
+    assert "Already in the storage: 4 trials" in more.stderr
     with sqlite3.connect(tmp_path / "meta.db") as connection:
         states = [state for (state,) in connection.execute("SELECT state FROM trials")]
     connection.close()

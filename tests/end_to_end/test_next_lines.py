@@ -3,6 +3,7 @@
 import shlex
 import shutil
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -32,7 +33,7 @@ def place(tmp_path, monkeypatch):
     base = str(tiny_models.convnext(tmp_path / "backbone"))
     (tmp_path / "my arguments.py").write_text(ARGUMENTS.format(base=base))
     (tmp_path / ".env").write_text("TRAINING=tagged images\nMODEL=multitag.pth\n")
-    monkeypatch.setattr("src.window.app.rate", lambda *_, **__: None)  # no window
+    monkeypatch.setattr("src.window.app.Window", MagicMock())
     return tmp_path
 
 

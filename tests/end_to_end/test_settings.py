@@ -72,6 +72,19 @@ def test_the_first_trainers_file_trains_a_model_of_taste(place):
     assert (place / "model" / "report.html").is_file()
 
 
+def test_its_real_file_trains_both(place, tmp_path, real_assets):
+    """Unedited; where its folders and models are not on this computer, the command line says so."""
+    file = real_assets / "old-settings" / "first_trainer_arguments.py"
+    words = ("--top_level_image_directory=images", "--load_model=", "--device=cpu")
+    taste = ("--feature_extractor=builtin", "--base_model=", f"--save_model={tmp_path / 'taste'}")
+    notes = run(place, "aesthetic_predictor_training", *words, *taste, file=file)
+    assert "No longer in use" in notes and "training_args.save_strategy" in notes
+    base = f"--base_model={tiny_models.convnext(tmp_path / 'backbone')}"
+    classes = (base, f"--save_model={tmp_path / 'classes'}")
+    run(place, "custom_classifier_training", *words, *classes, file=file)
+    assert all((tmp_path / name / "report.html").is_file() for name in ("taste", "classes"))
+
+
 def test_version_0s_file_trains_both(place, tmp_path):
     file = ROOT / "tests" / "fixtures" / "version_0" / "arguments.txt"
     words = ("--top_level_image_directory=images", "--mode=train", "--device=cpu")

@@ -16,8 +16,7 @@ from src.rating.session import RatingDatabase
 from src.window.app import Window
 from src.window.background import BackgroundTask
 from src.window.controls import Action
-from src.window.screen import open_root
-from src.window.session import SHORTEST_LOOK, Session
+from src.window.session import SHORTEST_LOOK
 from tests.window.x_input import XInput
 
 COLOURS = {
@@ -46,9 +45,8 @@ class Driver:
         self.reports: list[str] = []
         self._finished = False
         self.database = RatingDatabase(folder, seed=seed, goal=goal)
-        self.root, scale = open_root()
-        self.session = Session(self.database, report=self.reports.append)
-        self.window = Window(self.root, scale, self.session, height=600, behind=behind)
+        self.window = Window(self.database, report=self.reports.append, behind=behind)
+        self.root, self.session = self.window.root, self.window.session
         self.input = XInput(display)
         self.window.start()
         self.resize(self.root.geometry())

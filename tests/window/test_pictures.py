@@ -78,7 +78,7 @@ def test_missing_and_damaged_files_are_named(tmp_path, pictures):
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     with pytest.raises(Unavailable) as gone:
         pictures.prepare(("a.png", "gone.png"), FRAME).result()
-    assert (gone.value.path, gone.value.reason) == ("gone.png", "is not there any more")
+    assert (gone.value.path, gone.value.reason) == ("gone.png", "is no longer there")
     with pytest.raises(Unavailable) as broken:
         pictures.prepare(("broken.jpg", "a.png"), FRAME).result()
     assert broken.value.path == "broken.jpg"

@@ -166,9 +166,9 @@ def test_a_folder_that_vanishes_and_comes_back(sitting):
     pair = sitting.pair
     away = sitting.folder.with_name("away")
     sitting.folder.rename(away)
-    sitting.session.unavailable(pair[0], "is not there any more")
+    sitting.session.unavailable(pair[0], "is no longer there")
     assert sitting.session.pair is None
-    assert "is not there any more" in sitting.session.problem
+    assert "is no longer there" in sitting.session.problem
     away.rename(sitting.folder)
     sitting.press(Action.SKIP)
     assert sitting.session.pair == pair

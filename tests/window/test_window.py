@@ -213,6 +213,7 @@ def test_names_help_and_statistics_come_and_go(colours, open_window):
     driver.press("Escape")
     assert "This page" not in driver.text()
     driver.press("2", "1", "r")
+    driver.wait(lambda: "From best to worst" in driver.text(), "the ladder is shown")
     text = driver.text()
     for words in ("Statistics", "Agreement over time", "From best to worst"):
         assert words in text
@@ -235,6 +236,7 @@ def test_the_ladder_shows_the_pictures_and_a_click_the_choices(colours, open_win
     asked.append(set(driver.session.pair))
     driver.press("t", "r")
     ladder = driver.window._ladder
+    driver.wait(lambda: ladder._cells, "the ladder is shown")
     paths = [path for _, path in ladder._cells]
     assert paths == driver.database.ladder().paths
     driver.idle(0.5)
@@ -247,8 +249,7 @@ def test_the_ladder_shows_the_pictures_and_a_click_the_choices(colours, open_win
     driver.input.click(*driver.on_screen(cell.x + 20, cell.y + 20))
     driver.wait(lambda: f"with {clicked}" in driver.text(), "the choices are shown")
     assert "equally good" in driver.text()
-    others = {path for _, path in ladder._cells}
-    assert asked[1] - {clicked} <= others and clicked not in others
+    assert asked[1] <= {path for _, path in ladder._cells}
     driver.press("Escape")
     assert "From best to worst" in driver.text()
     assert driver.session.done == 3
@@ -268,6 +269,7 @@ def test_pages_stay_inside_the_window_and_no_words_overlap(colours, open_window,
         driver.resize(size)
         for keysym in ("r", "h"):
             driver.press(keysym)
+            driver.idle(0.2)
             left, upper, right, lower = canvas.bbox("overlay", "ladder")
             assert min(left, upper) >= 0
             assert right <= canvas.winfo_width()

@@ -30,7 +30,9 @@ class Stored(NamedTuple):
     def array(self, name: str, *shape: int | None) -> FloatArray:
         """One array, of this shape (None: any length)."""
         if name not in self.arrays:
-            raise ModelError(f"the model file lacks the tensor {name!r}: it is damaged or foreign")
+            raise ModelError(
+                f"the model file lacks the tensor {name!r}: it is damaged, or from elsewhere"
+            )
         array = np.asarray(self.arrays[name])
         fits = array.ndim == len(shape) and all(
             want is None or want == have for want, have in zip(shape, array.shape, strict=True)
@@ -39,7 +41,7 @@ class Stored(NamedTuple):
             wanted = " × ".join("any" if want is None else str(want) for want in shape)
             raise ModelError(
                 f"the tensor {name!r} of the model file has the shape {array.shape} "
-                f"where ({wanted}) is needed: it is damaged or foreign"
+                f"where ({wanted}) is needed: it is damaged, or from elsewhere"
             )
         array = array.astype(np.float64)
         if not (np.abs(array) < _ABSURD).all():
@@ -58,7 +60,7 @@ def take_value(config: Mapping[str, Any], name: str, kind: Callable[[Any], T]) -
         return kind(config[name])
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         raise ModelError(
-            f"the configuration of the model file has no usable {name!r}: it is damaged or foreign"
+            f"the model file has no usable setting {name!r}: it is damaged, or from elsewhere"
         ) from None
 
 

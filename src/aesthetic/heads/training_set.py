@@ -32,7 +32,7 @@ class TrainingSet(NamedTuple):
         g = np.arange(len(y)) if groups is None else np.asarray(groups)
         if len(y) < 2 or np.all(y == y[0]):
             raise ModelError(
-                f"nothing can be learnt from images that all have the same score ({len(y):,}): "
+                f"nothing can be learned from images that all have the same score ({len(y):,}): "
                 "rate more images, or check the scores"
             )
         if not (np.isfinite(x).all() and np.isfinite(y).all()):

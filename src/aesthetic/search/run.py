@@ -97,7 +97,7 @@ class _Search:
         self.known = self._count() if self._ranges else self.total - len(self._todo)
         if self.known:
             tried = "trial" if self._ranges else "combination"
-            _log.info("In the storage already: %s", counted(self.known, tried))
+            _log.info("Already in the storage: %s", counted(self.known, tried))
 
     def attempts(self) -> Iterator[_Attempt]:
         """What is to be tried, each begun when it is asked for."""

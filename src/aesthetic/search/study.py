@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from src.errors import SettingsError, first_line
 from src.files import csv_text
 from src.settings.aesthetic_training import AestheticTraining
 from src.settings.mlp import Mlp
+from src.text import without_password
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 _log = logging.getLogger(__name__)
@@ -48,10 +48,10 @@ def open_study(images: InnerFolds, settings: AestheticTraining, lists: Lists) ->
             pruner=optuna.pruners.MedianPruner() if ranges else optuna.pruners.NopPruner(),
         )
     except Exception as error:  # of any database driver
-        reason = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", first_line(error))  # no password
+        reason = without_password(first_line(error))
         raise SettingsError(
             f"meta_storage cannot be opened ({reason}): it must be a database URL such as "
-            "sqlite:///meta.db, with the database there and its driver installed"
+            "sqlite:///meta.db; the database must exist, and its driver must be installed"
         ) from None
     # Whoever works on a study draws points of its own: those that go on, and those beside them.
     seed = settings.training_args.seed if storage is None else None
@@ -114,4 +114,4 @@ def put_aside(path: Path, text: str) -> None:
     while (aside := path.with_name(f"{path.stem}-{number}.txt")).exists():
         number += 1
     os.replace(path, aside)
-    _log.warning("%s was about other data or settings: kept as %s", path, aside.name)
+    _log.warning("%s was for other data or settings: renamed to %s", path, aside.name)

@@ -22,12 +22,13 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 
 from src.errors import DataError
 from src.rating.storage import choice_rows as rows
 from src.rating.storage.choice_rows import Event, Start
-from src.rating.storage.score_file import is_score, read_bytes, set_aside
+from src.rating.storage.score_file import read_bytes, set_aside
 from src.text import counted
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ _REMEDIES = {
     ),
     ("SQLITE_FULL",): "{file}: the disk is full. Free some space, then answer again",
     ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"): (
-        "{folder} cannot be written ({error}), so choices could not be kept: "
+        "{folder} cannot be written ({error}), so choices could not be saved: "
         "correct the folder's permissions or copy the images elsewhere"
     ),
     ("SQLITE_IOERR", "SQLITE_NOMEM"): (
@@ -67,6 +68,7 @@ class ChoiceLog:
     def __init__(self, directory: Path) -> None:
         self.path = directory / NAME
         self._wal, self._count = (self.path.with_name(NAME + end) for end in ("-wal", "-count"))
+        self._counter: FileIO | None = None
         self.notices: list[str] = []  # what the user should know about the file
         left_in_wal = read_bytes(self._wal)  # opening the file takes it in, as far as it is whole
         size = self.path.stat().st_size if self.path.exists() else None
@@ -120,6 +122,8 @@ class ChoiceLog:
             with suppress(DataError):  # it is closed already, or the disk is full
                 self.set_state(rows=str(self._last))
         self._connection.close()
+        if self._counter:
+            self._counter.close()
         if not self._wal.exists():
             self._count.unlink(missing_ok=True)
 
@@ -135,8 +139,9 @@ class ChoiceLog:
             self._connection.execute(rows.insert("events"), row)
         self._last = event.id
         with suppress(OSError):
-            count = " ".join(map(str, rows.with_checksum((self._last,))))
-            self._count.write_text(count, encoding="ascii")
+            self._counter = self._counter or self._count.open("wb", buffering=0)
+            self._counter.seek(0)
+            self._counter.write(b"%12d %12d" % rows.with_checksum((self._last,)))
         return event
 
     def _connect(self) -> None:
@@ -186,9 +191,7 @@ class ChoiceLog:
             number, _, path, score, source, _ = row
             if not rows.is_whole(row) or number != self._starts + 1:
                 raise _Damaged(f"starting score {self._starts + 1:,} is missing or changed")
-            self._starts = number
-            if is_score(score):
-                self.starts[path] = Start(path, score, source)
+            self._starts, self.starts[path] = number, Start(path, score, source)
         state = run(rows.select("state")).fetchall()
         if not all(map(rows.is_whole, state)):
             raise _Damaged("what it says about score.json is changed")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 VERSION = 1
+LARGEST = 1e6  # no score is larger, in Elo/400
 ANSWERS = ("left", "right", "tie")
 Row = tuple[Any, ...]
 
@@ -88,6 +89,10 @@ def known_by(state: Iterable[tuple[str, str]]) -> int:
     return max((as_count(value) for key, value in state if key in _NUMBERS), default=0)
 
 
+def is_score(value: float) -> bool:
+    return abs(value) <= LARGEST  # not NaN either
+
+
 def select(table: str, where: str = "") -> str:
     return f"SELECT {_COLUMNS[table]} FROM {table} {where}"
 
@@ -117,12 +122,14 @@ def is_whole(row: Row) -> bool:
     if checksum is not None:
         return row == with_checksum(tuple(written))
     if len(written) < 10:  # of another table
-        return [*map(type, written)] in ([int, str, str, float, str], [str, str])
+        kinds = [*map(type, written)]
+        is_start = kinds == [int, str, str, float, str] and is_score(written[3])
+        return is_start or kinds == [str, str]
     number, _, session, left, right, outcome, _, kind, prediction, undoes = written
     of_one = outcome in ("exclude", "undo")  # right is empty where only an image was excluded
     return (
         all(isinstance(text, str) for text in (left, right, kind))
-        and isinstance(session, int)
+        and session in range(2**31)
         and outcome in (*ANSWERS, "skip", "exclude", "undo")
         and left not in ("", right)
         and (right != "" or of_one)

@@ -114,20 +114,11 @@ class RatingStore:
     def _take_over(self, content: ScoreFile, digest: str) -> None:
         """Take what another program wrote about images without choices into the log."""
         compared = {path for event in self.log.events for path in event[:2]}
-        evaluated = content.count("model_evals")
-        filled = evaluated > self._model_evals()  # by a model, meanwhile
-        taken = content.scores if filled else content.rated()
-        starts = self._new_starts(content, taken.keys() - compared)
+        starts = self._new_starts(content, content.rated().keys() - compared)
         copy = set_aside(self.path, "changed")
         self.log.add_starts(starts)
-        self.log.set_state(
-            sha256=digest,
-            last_event="",
-            old_evaluations=str(
-                max(self.old_evaluations, content.count("evaluations") - self._answered())
-            ),
-            model_evals=str(max(evaluated, self._model_evals())),
-        )
+        old = max(self.old_evaluations, content.count("evaluations") - self._answered())
+        self.log.set_state(sha256=digest, last_event="", old_evaluations=str(old))
         self._notice(
             f"{self.path} was changed by another program: {counted(len(starts), 'score')} taken "
             f"from it, for images with choices the choices count; a copy is {copy.name}"

@@ -14,9 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from src.errors import DataError
-from src.rating.storage.choice_rows import as_count
+from src.rating.storage.choice_rows import LARGEST, as_count, is_score
 
-LARGEST = 1e6  # no score is larger, in Elo/400
 NAME = "score.json"
 META = "#meta#"
 
@@ -52,10 +51,6 @@ class ScoreFile:
 
     def count(self, key: str) -> int:
         return as_count(self.meta.get(key))
-
-
-def is_score(value: float) -> bool:
-    return abs(value) <= LARGEST  # not NaN either
 
 
 def posix(path: str) -> str:
@@ -106,15 +101,15 @@ def read_score_file(path: Path) -> ScoreFile:
     except (ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(content, dict):
-        raise _damaged(path, "it holds no object of paths and scores")
+        raise _damaged(path, "it is not an object of paths and scores")
     for key, value in content.items():
         if key == META:
             if not isinstance(value, dict):
-                raise _damaged(path, f"{META} is no object")
+                raise _damaged(path, f"{META} is not an object")
             result.meta = value
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             if not is_score(value):
-                raise _damaged(path, f"the score of {key!r} is no number up to {LARGEST:,.0f}")
+                raise _damaged(path, f"the score of {key!r} is not a number up to {LARGEST:,.0f}")
             name = posix(key)
             # Both spellings of one path can only come from a hand merge: the system-free one wins.
             if name == key or name not in content:

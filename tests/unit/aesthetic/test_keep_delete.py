@@ -79,7 +79,7 @@ def test_copies_and_conflicts():
     kept, (conflicts, copies) = distinct("012345", contents, np.array([1, 0, 1, 1, 1, 0]))
     assert kept.tolist() == [0, 3]
     assert conflicts.endswith("(1): 1 = 4 = 5.")
-    assert copies == "Copies of other images, left out (1): 2."
+    assert copies == "Copies of other images, not used (1): 2."
 
 
 @pytest.mark.parametrize(("images", "features"), [(300, 6), (60, 200)])

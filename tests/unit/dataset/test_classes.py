@@ -104,7 +104,7 @@ def test_copies_are_left_out_and_contradictions_are_used_nowhere(tmp_path, caplo
     assert cleaned.kept.tolist() == [0, 4]
     conflicts, copies = cleaned.data.notes
     assert "c0/002.png = c1/003.png" in conflicts
-    assert copies == "Copies of other images, left out (1): c0/001.png."
+    assert copies == "Copies of other images, not used (1): c0/001.png."
     assert conflicts in caplog.text
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from src.dataset.split import split
 from src.dataset.trained_on import FILE_NAME, TrainedOn
@@ -53,7 +54,17 @@ def test_a_model_without_the_file_does_not_say(tmp_path):
 
 
 def test_a_damaged_file_is_refused_in_a_line(tmp_path):
-    (tmp_path / FILE_NAME).write_bytes(b"12345678{}")
+    file = tmp_path / FILE_NAME
+    file.mkdir()
+    for shape in (None, (), (3,), (2, 31)):
+        if shape is not None:
+            array = np.zeros(shape, np.uint8)
+            save_file({"sha256s": array, "perceptual_hashes": array}, file)
+        with pytest.raises(ModelError, match="damaged"):
+            TrainedOn.load(tmp_path)
+        if shape is None:
+            file.rmdir()
+    file.write_bytes(b"12345678{}")
     with pytest.raises(ModelError, match="damaged"):
         TrainedOn.load(tmp_path)
 

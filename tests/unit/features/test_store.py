@@ -13,10 +13,10 @@ from PIL import Image
 
 from src.errors import DataError
 from src.features import compute_features, open_store
-from src.features.extract import UNREADABLE
+from src.features.extract import UNREADABLE, Computed, _with_estimate
 from src.features.store import FILE_NAME, FeatureStore
 from src.files import read_csv
-from src.images import scan_images
+from src.images import ImageFile, scan_images
 from src.images.perceptual_hash import HASH_BYTES
 
 
@@ -90,6 +90,27 @@ def test_the_model_begins_before_the_last_image_of_a_small_folder_is_decoded(fol
 
     assert len(run(folder, Watched(), workers=1).paths) == 30
     assert at_first[0] < 20
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.1, ""), (1, "1,000 images with ViT-L/14 on this computer: about 2 minutes.\n"),
+     (5, "about 8 minutes.\n"), (50, "about 90 minutes. Faster: a GPU")],
+)  # fmt: skip
+def test_long_work_is_estimated_from_the_first_images(monkeypatch, caplog, seconds, said):
+    """Each batch of ten takes so many seconds; loading the model, before the first, takes four."""
+    caplog.set_level("INFO")
+    clock = [0.0]
+    monkeypatch.setattr("src.features.extract.time.monotonic", lambda: clock[0])
+
+    def batches():
+        clock[0] = 4.0
+        for _ in range(100):
+            clock[0] += seconds
+            yield [Computed(ImageFile("a", 1, 1))] * 10
+
+    assert sum(map(len, _with_estimate(batches(), 1000, "ViT-L/14"))) == 1000
+    assert said in caplog.text and bool(said) == bool(caplog.text)
 
 
 def test_only_new_and_changed_images_are_computed(folder):

@@ -64,7 +64,7 @@ def test_every_image_arrives_whole_and_doing_it_again_changes_nothing(images, tm
     assert len(contents(images)) == (0 if how == "move" else 5)
     if how != "move":
         again = place(images, TARGETS, into, how)
-        assert again.changes == [] and again.lines[0].startswith("5 images left out")
+        assert again.changes == [] and again.lines[0].startswith("5 images skipped")
 
 
 @pytest.mark.parametrize(

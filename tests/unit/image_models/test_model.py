@@ -128,5 +128,5 @@ def test_files_that_contradict_each_other_are_noticed(tmp_path):
     model, head_name = load(folder, ["a", "b"])
     save_classifier(tmp_path / "saved", model, ["a", "b"], folder, head_name)
     (tmp_path / "saved" / "categories.json").write_text('{"categories": ["b", "a"]}', "utf-8")
-    with pytest.raises(ModelError, match="other categories"):
+    with pytest.raises(ModelError, match="different categories"):
         open_classifier(str(tmp_path / "saved"))

@@ -236,6 +236,27 @@ def test_a_log_of_the_version_before_checksums_is_read_and_gone_on_with(tmp_path
     assert checksums == [(1,), (1,), (1,), (0,)]
 
 
+EVENT = "INSERT INTO events VALUES ({}, '', {}, {}, 'b.png', 'left', {}, 'active', {}, NULL, NULL)"
+ABSURD = {
+    "number": EVENT.format(-5, 1, "'a'", 1, 0.5),
+    "session": EVENT.format(4, 2**63 - 1, "'a'", 1, 0.5),
+    "half a character": EVENT.format(4, 1, "CAST(x'eda080' AS TEXT)", 1, 0.5),
+    "probability": EVENT.format(4, 1, "'a'", 1, 1e308),
+    "score": "INSERT INTO starts VALUES (2, '', 'a.png', 1e308, 'file', NULL)",
+    "endless score": "INSERT INTO starts VALUES (2, '', 'a.png', 9e999, 'file', NULL)",
+}
+
+
+@pytest.mark.parametrize("absurd", ABSURD)
+def test_rows_of_absurd_values_are_told_in_a_line_and_left_out(tmp_path, absurd):
+    change(filled(tmp_path, count=3), ABSURD[absurd])
+    with closing(ChoiceLog(tmp_path)) as log:
+        (notice,) = log.notices
+        assert "3 of its 3 choices are intact and kept" in notice and "\n" not in notice
+        assert len(log.events) == 3 and [*log.starts] == ["old.png"]
+        log.append(FIRST)
+
+
 def test_a_damaged_log_is_named_and_left_alone(tmp_path):
     (tmp_path / NAME).write_bytes(b"no database" * 100)
     with pytest.raises(DataError, match="damaged"):

@@ -84,19 +84,6 @@ def test_starting_scores_stay_until_something_is_chosen(method):
     )
 
 
-@pytest.mark.parametrize("make", [EloScoring.begin, None])
-def test_what_was_compared_before_is_surer(make):
-    begin = starts(3, old=[0.5], played=4.0)
-    scoring = make(begin) if make else PosteriorScoring.begin(begin, without_features(3))
-    first, _, last = scoring.deviations(np.arange(3))
-    if make:
-        assert first < last
-    else:  # the own part is surer; how far old scores can be believed is itself unknown
-        assert scoring.belief.u_var[0] < scoring.belief.u_var[2]
-    moved = abs(scoring.after(Answer(0, 2, "right")).scores() - scoring.scores())
-    assert moved[2] > 0
-
-
 def test_a_good_start_is_believed_more_and_a_bad_one_less():
     count = 40
     start = np.linspace(-3, 3, count)

@@ -13,11 +13,9 @@ import pytest
 
 from src.errors import DataError
 from src.files import write_text
-from src.rating.models.initial_scores import rescale
 from src.rating.session import RatingDatabase
 from src.rating.storage import rating_store
 from src.rating.storage.choice_log import NAME
-from src.rating.storage.score_file import as_text, read_score_file
 
 ROOT = Path(__file__).parents[3]
 
@@ -377,38 +375,6 @@ def test_model_scores_are_a_start_and_no_rating(folder):
         assert after["04.png"] - after["sub/03.png"] > -1.0
         assert "04.png" not in database.unrated()
     assert saved(folder)["#meta#"]["model_evals"] == 2
-
-
-def fill_in(folder, predicted):
-    """As score_images of version bc9c4d7 gave unrated images a model's scores."""
-    content = read_score_file(folder / "score.json")
-    rated = content.rated()
-    filled = rescale(predicted, rated, predicted.keys() - rated.keys())
-    content.scores.update(filled)
-    content.meta["unrated"] = sorted(content.unrated() | filled.keys())
-    content.meta["model_evals"] = content.count("model_evals") + len(filled)
-    (folder / "score.json").write_text(as_text(content), encoding="utf-8")
-    return len(filled)
-
-
-def test_a_model_that_filled_in_the_file_meanwhile_is_the_start_of_unrated_images(folder):
-    with RatingDatabase(folder, seed=0) as database:
-        database.record("01.png", "02.png", "left")
-    before = saved(folder)
-    for number in (1, 2):  # the second time with another model
-        predicted = {path: 0.0 for path in before if path != "#meta#"}
-        count = fill_in(folder, predicted | {"sub/03.png": 3.0, "04.png": -number})
-        given = saved(folder)
-        with RatingDatabase(folder, seed=0) as database:
-            scores, unrated = database.scores(), set(database.unrated())
-        assert count == len(unrated) == len(before) - 3
-        assert {"sub/03.png", "04.png"} <= unrated
-        gap = given["sub/03.png"] - given["04.png"]
-        assert scores["sub/03.png"] - scores["04.png"] == pytest.approx(gap)
-        assert scores["01.png"] > scores["02.png"]
-    with RatingDatabase(folder, seed=0) as database:
-        database.record("01.png", "02.png", "left")
-    assert saved(folder)["#meta#"]["model_evals"] == 2 * count
 
 
 def test_features_carry_what_was_learned_to_images_never_shown(folder):

@@ -187,8 +187,14 @@ def advice(**changes):
             "Rate more: the scores predict 75% of 100 random pairs (66–82%); with your "
             "consistency, about 100% (98–100%) is possible",
         ),
-        ({"odd_one_out": OddOneOut(30, 5, 10, 200)}, "Rate more: you stood alone 30 times"),
-        ({"odd_one_out": OddOneOut(10, 5, 30, 200)}, "Train: the model stood alone 30 times"),
+        (
+            {"odd_one_out": OddOneOut(30, 5, 10, 200)},
+            "Rate more: you were the odd one out 30 times",
+        ),
+        (
+            {"odd_one_out": OddOneOut(10, 5, 30, 200)},
+            "Train: the model was the odd one out 30 times",
+        ),
         ({"odd_one_out": OddOneOut(20, 5, 18, 200)}, "Train: the scores predict"),
         ({"odd_one_out": OddOneOut(3, 1, 9, 20), "choices": 0}, "it usually takes about 300"),
     ],

@@ -102,7 +102,7 @@ def test_wrong_labels_move_to_the_other_folder_and_back(folder, tmp_path):
     assert [change.to for change in plan.changes] == [
         "rejected/000 (2).png", "rejected/000 (2).xmp", "Keep/005 (2).png", "rejected/001 (2).png"
     ]  # fmt: skip
-    assert "Keep/gone.png is not there any more" in plan.lines
+    assert "Keep/gone.png is no longer there" in plan.lines
     assert any(line.startswith("loose.png stays") for line in plan.lines)
     apply(plan.folders, plan.changes, tmp_path / "undo.jsonl").report()
     assert (folder / "rejected/000 (2).png").read_bytes() == before[folder / "Keep/000.png"]

@@ -148,6 +148,12 @@ def test_exit_codes_and_messages(tmp_path, capsys):
         exit_code(Mock(side_effect=ZeroDivisionError), _Settings, script, [])
 
 
+def test_ctrl_c_before_a_script_has_begun_is_one_line():
+    program = "import src.files; raise KeyboardInterrupt"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "\nStopped.\n")
+
+
 def test_a_reader_that_goes_away_is_no_fault():
     command = [sys.executable, str(ROOT / "prune_features.py"), "--help"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as script:
@@ -204,7 +210,7 @@ ODD = "training_args = {'per_device_train_batch_size': 7}"
         (f"{META}, 'meta_storage': 'meta.db'}}", ["meta_storage is 'meta.db'"]),
         (f"{META}, 'loss_model': ['mse', 'ranking']}}\n{ODD}", ["make it even"]),
         ("args = {'mlp_members': 2}", ["mlp_members must be 1"]),
-        ("args = {'aesthetic_model_hidden': [0]}", ["from 1 on"]),
+        ("args = {'aesthetic_model_hidden': [0]}", ["of 1 or more"]),
     ],
 )
 def test_lists_that_cannot_be_searched_are_explained(tmp_path, text, parts):

@@ -6,7 +6,9 @@ import pytest
 
 from src.errors import SettingsError
 from src.script import exit_code
+from src.settings.aesthetic_training import AestheticTraining
 from src.settings.classifier import ClassifierTraining
+from src.settings.describe import help_text
 from src.settings.load import load_settings
 from src.settings.use_models import ScoreImages
 
@@ -93,6 +95,16 @@ def test_every_comma_that_is_missing_from_the_arguments_file_is_found(tmp_path):
                 SettingsError, match=f"line {number}: a comma is missing at its end"
             ):
                 load_settings(ScoreImages, file)
+
+
+@pytest.mark.parametrize("value", ["postgresql:/me:secret@host/db", "me:a secret@x"])
+def test_no_password_is_shown(tmp_path, value):
+    file = tmp_path / "arguments.py"
+    file.write_text(f"args = {{'meta_storage': {value!r}}}")
+    with pytest.raises(SettingsError, match=r"meta_storage is .*@") as caught:
+        load_settings(AestheticTraining, file, [])
+    assert "secret" not in str(caught.value)
+    assert "secret" not in help_text(AestheticTraining, file, [], everything=True)
 
 
 def test_all_problems_are_told_together(tmp_path):

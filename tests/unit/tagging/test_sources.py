@@ -73,7 +73,7 @@ def test_tag_files_with_every_kind_of_fault(tmp_path):
     assert source.tags == {"a.jpg": ["cat"], "b.jpg": [], "d.jpg": ["cat, dog"]}
     notes = "\n".join(source.notes)
     for part in (
-        "Images left out, because they have no tag file (1): e.jpg",
+        "Images without a tag file, not used (1): e.jpg",
         "Tag files without an image (1): gone.jpg.txt",
         "Empty tag files",
         "c.jpg.txt is not UTF-8 text",

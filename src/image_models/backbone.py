@@ -1,6 +1,7 @@
 """What an image classifier's last layer sees of each image, as features in the store."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from src.features.hub import resolve_model
 from src.features.torch_runner import TorchRunner
 from src.image_models.head import LinearHead
 from src.image_models.model import find_head, from_pretrained, no_linear_head
-from src.image_models.save import read_classes, read_record
+from src.image_models.save import finish_saving, read_classes, read_record
 from src.images.preprocess import Preprocessing
 from src.images.processors import load_preprocessing
 from src.text import counted
@@ -31,6 +32,7 @@ class HeadInputs(PixelExtractor):
     """
 
     def __init__(self, name: str, *, device: str = "auto") -> None:
+        finish_saving(Path(name))
         self.files = resolve_model(name)
         self.name, self._device = self.files.name, device
         record = read_record(self.files.folder)

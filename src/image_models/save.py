@@ -5,7 +5,7 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from src.images.processors import timm_processor
 logger = logging.getLogger(__name__)
 
 CATEGORIES = "categories.json"
-MODEL_FILES = ("config.json", "model.safetensors", PROCESSOR, CATEGORIES)
+MODEL_FILES = (CATEGORIES, "config.json", "model.safetensors", PROCESSOR)
 RESULT_FILES = (
     *("metrics.json", "report.html", "predictions.csv", "confusion_matrix.csv"),
     *("suspected_labels.csv", "suspects.html", TRAINED_ON),
@@ -27,11 +27,13 @@ _OF_TAGGERS = (
     *("model.onnx", "ensemble.json", "selected_tags.csv", "thresholds.json", "tags.csv"),
     *("label_errors.csv", "tag_errors.json"),  # of version bc9c4d7
 )
+_STAGED = ".new-model"  # in a model's folder: a new one, whole, that is to take its place
 _RECORD = "image_taste"  # our part of config.json
 
 
 def check_target(folder: Path) -> None:
     """Make sure, before training, that the model may be saved there."""
+    finish_saving(folder)
     if (folder / CATEGORIES).is_file():
         logger.info("The classifier in %s will be replaced.", folder)
     elif (folder / "model.safetensors").is_file():
@@ -50,13 +52,16 @@ def save_classifier(
     *,
     features: str | None = None,
     trained_here: bool = False,
+    also: Callable[[Path], None] = lambda folder: None,
 ) -> None:
-    """Save a model so that each file is there as a whole, and results of an older one are not.
+    """Save a model, without the results of an older one; what is interrupted leaves either model.
 
     Where only the head was trained, `features` and `trained_here` are those of its `HeadInputs`.
+    `also` writes what else belongs to the model.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        finish_saving(folder)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
             temporary = Path(name)
             model.save_pretrained(temporary, max_shard_size="1TB")
@@ -69,12 +74,25 @@ def save_classifier(
             _write_json(temporary / "config.json", config | {_RECORD: record})
             # safetensors gives its file to the owner alone; all four are to be as readable.
             shutil.copymode(temporary / CATEGORIES, temporary / "model.safetensors")
-            for file in (*RESULT_FILES, *_OF_TAGGERS):
-                (folder / file).unlink(missing_ok=True)
-            for file in MODEL_FILES:
-                (temporary / file).replace(folder / file)
+            also(temporary)
+            temporary.rename(folder / _STAGED)
+            temporary.mkdir()  # for the end of the block
+        finish_saving(folder)
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error.strerror or error}") from None
+
+
+def finish_saving(folder: Path) -> None:
+    """Let a new model take the place of the old one, if it is there as a whole."""
+    staged = folder / _STAGED
+    if not staged.is_dir():
+        return
+    files = sorted(staged.iterdir())
+    for old in (*RESULT_FILES, *_OF_TAGGERS) if MODEL_FILES[0] in {f.name for f in files} else ():
+        (folder / old).unlink(missing_ok=True)
+    for file in files:
+        file.replace(folder / file.name)
+    staged.rmdir()
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -90,6 +108,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def read_classes(folder: Path) -> list[str]:
     """The classes of a saved classifier, in the order of its outputs."""
+    finish_saving(folder)
     file = folder / CATEGORIES
     try:
         config = read_json(folder / "config.json")

@@ -1,6 +1,8 @@
 """Heads of the right size on any architecture; what is known by name is kept."""
 
+import contextlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,3 +132,39 @@ def test_files_that_contradict_each_other_are_noticed(tmp_path):
     (tmp_path / "saved" / "categories.json").write_text('{"categories": ["b", "a"]}', "utf-8")
     with pytest.raises(ModelError, match="different categories"):
         open_classifier(str(tmp_path / "saved"))
+
+
+@pytest.mark.parametrize("moved", range(7))
+def test_what_a_kill_leaves_of_saving_is_the_old_model_or_the_new(tmp_path, monkeypatch, moved):
+    folder, base = tmp_path / "saved", tiny_models.vit(tmp_path / "base", 2)
+
+    def save(classes):
+        model, head_name = load(base, classes)
+        save_classifier(folder, model, classes, base, head_name, also=lambda to: tags(to, classes))
+
+    def tags(to, classes):
+        (to / "selected_tags.csv").write_text("name\n" + "\n".join(classes), encoding="utf-8")
+
+    save(["a", "b"])
+    (folder / "metrics.json").write_text("{}")
+    moves = iter(range(9))
+
+    def die(method):
+        def instead(*arguments):
+            if next(moves) == moved:
+                raise KeyboardInterrupt
+            return method(*arguments)
+
+        return instead
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", die(Path.rename))
+        patch.setattr(Path, "replace", die(Path.replace))
+        with contextlib.suppress(KeyboardInterrupt):
+            save(["c", "d", "e"])
+    found = read_classes(folder)
+    assert found == (["c", "d", "e"] if moved else ["a", "b"])
+    assert list(open_classifier(str(folder)).classes) == found
+    assert (folder / "selected_tags.csv").read_text("utf-8").split()[1:] == found
+    assert (folder / "metrics.json").is_file() is (not moved)
+    assert not list(folder.glob(".new*"))

@@ -22,7 +22,8 @@ def main(settings: PrepareTags) -> None:
     if settings.convert_env:
         convert(Path(settings.convert_env))
     elif settings.undo:
-        from src.file_changes.apply import undo
+        from src.features.extract import report_unreadable
+from src.file_changes.apply import undo
 
         print(undo(Path(settings.undo)).report())
     else:
@@ -70,7 +71,7 @@ def report(settings: PrepareTags, directory: Path, images: "Sequence[ImageFile]"
     show("tag", [f"{tag.count:>7}  {tag.name}" for tag in tags])
     for note in source.notes:
         print(note)
-    show("unreadable image", [f"{path}: {why}" for path, why in unreadable.items()])
+    report_unreadable(unreadable, directory)
     show("the same image more than once", [" = ".join(group) for group in copies])
     if settings.write_tag_list:
         file = Path(settings.write_tag_list)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from src.errors import DataError, ModelError
 from src.script import run
 from src.settings.housekeeping import PrepareTags
-from src.settings.use_models import TagImages
+from src.settings.use_models import ClassifyImages, TagImages
 from src.text import counted
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def tag(settings: TagImages) -> None:
         tagger.tags, listed, read_tags(black, TagFiles()) if settings.blacklist else []
     )
     if listed:
-        print(f"Given are only those tags of {white} that the model knows ({allowed.sum():,}).")
+        print(f"Only tags in {white} that the model knows are given ({allowed.sum():,}).")
     thresholds = tagger.thresholds.of(tagger.tags, settings.threshold_scope)
     if settings.threshold:
         thresholds = np.full(len(tagger.tags), settings.threshold)
@@ -107,6 +107,8 @@ def export(settings: TagImages) -> None:
     print(export_onnx(folder))
     if (folder / FILE_NAME).is_file():  # not a classifier
         print("Next:", settings.command(TagImages, load_model=folder, backend="onnx"))
+    else:
+        print("Next:", settings.command(ClassifyImages, load_model=folder))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """The folder of a trained classifier: four files that transformers and the ComfyUI nodes load."""
 
+import glob
 import hashlib
 import json
 import logging
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ _OF_TAGGERS = (
     *("model.onnx", "ensemble.json", "selected_tags.csv", "thresholds.json", "tags.csv"),
     *("label_errors.csv", "tag_errors.json"),  # of version bc9c4d7
 )
+_ABANDONED = 3600  # seconds after which nobody writes a temporary folder any more
 _STAGED = ".new-model"  # in a model's folder: a new one, whole, that is to take its place
 _RECORD = "image_taste"  # our part of config.json
 
@@ -34,6 +37,11 @@ _RECORD = "image_taste"  # our part of config.json
 def check_target(folder: Path) -> None:
     """Make sure, before training, that the model may be saved there."""
     finish_saving(folder)
+    for left in folder.parent.glob(
+        f".{glob.escape(folder.name)}.new-*"
+    ):  # by a run that was killed
+        if time.time() - left.stat().st_mtime > _ABANDONED:
+            shutil.rmtree(left, ignore_errors=True)
     if (folder / CATEGORIES).is_file():
         logger.info("The classifier in %s will be replaced.", folder)
     elif (folder / "model.safetensors").is_file():
@@ -62,7 +70,7 @@ def save_classifier(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         finish_saving(folder)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.new-", dir=folder.parent) as name:
             temporary = Path(name)
             model.save_pretrained(temporary, max_shard_size="1TB")
             _save_processor(processor_from, temporary)

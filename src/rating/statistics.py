@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from src.evaluation.proportion import NONE, Proportion, ceiling
+from src.evaluation.proportion import NONE, Proportion
 from src.rating.models.graph import Floats, Ints
 from src.rating.models.order import OrderQuality
 from src.rating.storage.choice_rows import ANSWERS, Event
@@ -125,8 +125,8 @@ class Statistics:
             f"Repeated pairs answered the same way: {_in_words(self.total.repeats)}",
         ]
         if self.order is not None:
-            low, high = (round(100 * bound) for bound in (self.order.low, self.order.high))
-            lines.append(f"{of_order(self.order).capitalize()} (now {low} to {high}%)")
+            band = f"{100 * self.order.low:.0f} to {self.order.high:.0%}"
+            lines.append(f"{of_order(self.order).capitalize()} (now {band})")
         if self.odd_one_out is not None:
             *alone, agreed = self.odd_one_out
             total = sum(alone)
@@ -166,8 +166,8 @@ def advise(statistics: Statistics) -> str:
     if order is not None:
         if not order.can_stop:
             return f"Rate more: {of_order(order)}."
-        now = f"{100 * order.now:.0f}%"
-        return f"Train: the order is about {now} there, and more choices would hardly improve it."
+        now = f"the order is about {order.now:.0%} there"
+        return f"Train: {now}, and more choices would hardly improve it."
     if (more := ENOUGH * images - statistics.choices) > 0:
         choices, order_of = counted(more, "more choice"), counted(images, "image")
         return f"Rate more: it usually takes about {choices} to put {order_of} in good order."
@@ -176,39 +176,28 @@ def advise(statistics: Statistics) -> str:
             f"Rate more: {counted(audit.trials, 'random pair')} cannot tell how well the scores "
             f"predict you; {FEWEST} are the least."
         )
-    if audit.interval[0] <= 0.5:
-        return f"Rate more: {verdict}."
-    most = ceiling(statistics.total.repeats)
-    if most is None:
-        return f"Train: {verdict}. Ten repeated pairs will show how much more is possible."
-    estimate, low, high = (100 * share for share in most)
-    limit = f"about {estimate:.0f}% ({low:.0f}–{high:.0f}%)"
-    if 100 * audit.interval[1] < low:
-        return f"Rate more: {verdict}; with your consistency, {limit} is possible."
-    return f"Train: {verdict}; with your consistency, at most {limit} is possible."
+    return f"{'Train' if audit.interval[0] > 0.5 else 'Rate more'}: {verdict}."
 
 
 def of_order(order: OrderQuality) -> str:
     """How good the order is, in words: 100% would be the order of the person's own taste."""
-    now, later = (round(100 * value) for value in (order.now, order.later))
+    now = f"order about {order.now:.0%} there"
     if order.can_stop:
-        return f"order about {now}% there: you can stop"
-    return f"order about {now}% there; {counted(order.more, 'more choice')}: {later}%"
+        return f"{now}: you can stop"
+    return f"{now}; {counted(order.more, 'more choice')}: {order.later:.0%}"
 
 
 def against_a_coin(audit: Proportion) -> str:
     """How well the scores predict the person, against a coin; "" below ten random pairs."""
     if audit.trials < FEWEST or audit.value is None:
         return ""
-    value, pairs = f"{100 * audit.value:.0f}%", counted(audit.trials, "random pair")
-    low, high = audit.interval
-    bounds = f"({100 * low:.0f}–{100 * high:.0f}%)"
+    (low, high), pairs = audit.interval, counted(audit.trials, "random pair")
+    share = f"{audit.value:.0%} of {pairs} ({100 * low:.0f}–{high:.0%})"
     if low > 0.5:
-        return f"the scores predict {value} of {pairs} {bounds}"
+        return f"the scores predict {share}"
     if audit.value <= 0.5:
-        return f"the scores predict you no better than a coin so far: {value} of {pairs} {bounds}"
-    few = f"{pairs} are too few to tell whether the scores predict you better than a coin"
-    return f"{few}: {value} {bounds}"
+        return f"the scores predict you no better than a coin so far: {share}"
+    return f"too few to tell whether the scores predict you better than a coin: {share}"
 
 
 def matches(event: Event) -> bool | None:

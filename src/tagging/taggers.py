@@ -75,8 +75,8 @@ class Tagger:
 def open_tagger(folder: Path, *, backend: Backend = "auto", device: str = "auto") -> Tagger:
     """Open a tagging model's folder, as custom_classifier_training saved it.
 
-    `auto` takes model.onnx if there is one and ONNX Runtime is installed. For the device see `src.devices.choose_device`; ONNX
-    Runtime takes a GPU unless it is `cpu`.
+    `auto` takes model.onnx if there is one and ONNX Runtime is installed. For the device see
+    `src.devices.choose_device`; ONNX Runtime takes a GPU unless it is `cpu`.
     """
     if not folder.is_dir():
         raise ModelError(f"there is no model folder {str(folder)!r}: correct load_model")

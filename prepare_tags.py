@@ -22,8 +22,7 @@ def main(settings: PrepareTags) -> None:
     if settings.convert_env:
         convert(Path(settings.convert_env))
     elif settings.undo:
-        from src.features.extract import report_unreadable
-from src.file_changes.apply import undo
+        from src.file_changes.apply import undo
 
         print(undo(Path(settings.undo)).report())
     else:
@@ -59,6 +58,7 @@ def prepare(settings: PrepareTags) -> None:
 
 def report(settings: PrepareTags, directory: Path, images: "Sequence[ImageFile]") -> None:
     """Counts, files without their counterpart, images that are damaged or there twice."""
+    from src.features.extract import report_unreadable
     from src.tagging.prepare import check_images
     from src.tagging.selected_tags import select_tags, write_selected_tags
     from src.tagging.sources import read_sidecars

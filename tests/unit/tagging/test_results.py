@@ -47,7 +47,7 @@ def test_without_onnx_runtime_the_weights_are_used(tmp_path, monkeypatch):
     save_thresholds(tmp_path, Thresholds(0.5))
     (tmp_path / "model.onnx").write_bytes(b"x")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ModelError, match=r"holds no config\.json"):  # which torch reads
+    with pytest.raises(ModelError, match=r"has no config\.json"):  # which torch reads
         open_tagger(tmp_path)
     with pytest.raises(MissingExtra, match="onnxruntime"):
         open_tagger(tmp_path, backend="onnx")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from src.files import evaluation_folder, replacing_together
 from src.script import run
 from src.settings.aesthetic_training import AestheticTraining
 from src.settings.rating import ABScorer
@@ -58,7 +59,6 @@ def measure(settings: AestheticTraining) -> None:
     from src.aesthetic.choices import read_choice_data
     from src.aesthetic.lineage import Ancestor
     from src.aesthetic.train import Fitted
-    from src.files import evaluation_folder
     from src.scoring.scored import reopen_extractors
 
     holder, path = ratings(settings), Path(settings.load_model)
@@ -99,9 +99,7 @@ def load(settings: AestheticTraining, holder: "DataHolder", extractors: Any) -> 
     )
 
 
-def fit(
-    settings: AestheticTraining, start: "Start", descriptions: list[dict[str, Any]]
-) -> "Fitted":
+def fit(settings: AestheticTraining, start: "Start", descriptions: list[Any]) -> "Fitted":
     """Search the settings if asked for, then train."""
     from src.aesthetic.train import fit_predictor
 
@@ -149,14 +147,16 @@ def publish(
     args = settings.evaluation_args
     evaluate = evaluate_labels if data.binary else evaluate_scores
     results = evaluate(data, fitted, args.bootstrap_samples, unknown, previous)
-    results.save(folder)
     report = keep_delete_report if data.binary else aesthetic_report
-    page = folder / report.REPORT
-    report.write_report(page, results, images=args.report_images)
+    with replacing_together(folder) as temporary:
+        results.save(temporary)
+        report.write_report(temporary / report.REPORT, results, images=args.report_images)
     for note in results.notes:
         logger.info(note)
     print(results.table)
-    print(f"Saved {'the model and ' if settings.trains else ''}the report: {page}")
+    print(
+        f"Saved {'the model and ' if settings.trains else ''}the report: {folder / report.REPORT}"
+    )
     following = settings.command(ScoreImages, load_model=model)
     if not results.useful:
         print("This model is no better than a coin so far: give it more images, and train again.")

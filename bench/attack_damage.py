@@ -73,9 +73,9 @@ class Kind(NamedTuple):
     words: tuple[str, ...]
 
 
-SCORING = Kind("", "score_images", ("--load_model=taste", "--gallery=off", *USE))
+SCORING = Kind("", "score_images", ("--load_model=taste", "--gallery=off", "--output=out", *USE))
 TAGGING = Kind("", "tag_images", ("--load_model=tagger", *USE))
-SORTING = Kind("", "classify_images", ("--load_model=classifier", *USE))
+SORTING = Kind("", "classify_images", ("--load_model=classifier", "--table=classes.csv", *USE))
 OWN = (*TASTE, "--head=ridge", "--save_model=new")
 KINDS = {
     "feature_store": SCORING._replace(file="images/.features.sqlite"),
@@ -307,7 +307,7 @@ def is_kept(before: Path, content: bytes | None) -> bool:
 
 def not_numbers(root: Path) -> str:
     """The first figure in the tables of a run that is none."""
-    for table in ("scored/scores.csv", "classified.csv", "p.csv"):
+    for table in ("out/scores.csv", "classes.csv", "p.csv"):
         if (root / table).is_file():
             text = (root / table).read_text("utf-8").lower()
             for word in (",nan", ",inf", ",-inf"):

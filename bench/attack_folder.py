@@ -92,7 +92,6 @@ def bad_contents(chance: random.Random) -> list[tuple[str, bytes]]:
     made += [("png", icon + huge), ("jpg", icon + huge)]
     made.append(("png", b"icns" + struct.pack(">I", len(huge) + 16) + b"ic07" +
                  struct.pack(">I", len(huge) + 8) + huge))  # fmt: skip
-    made.append(("png", one[:33] + chunk(b"IDAT", bomb[:9000])))
     made += [("png", png_with(kind, b"x\0\0" + bomb)) for kind in (b"iCCP", b"zTXt")]
     return made
 
@@ -104,6 +103,8 @@ def odd_contents() -> list[tuple[str, bytes]]:
         if file not in FOREIGN.values():
             kind = Image.open(io.BytesIO(file)).format or ""
             made += [(TYPES[kind], file)] if kind in TYPES else []
+    one = encoded(Image.new("1", (64, 64)), "PNG")  # with far more pixels than it says, and no end
+    made.append(("png", one[:33] + chunk(b"IDAT", zlib.compress(bytes(1 << 28), 9)[:9000])))
     made += [("jpg", encoded(picture(), "PNG")), ("PNG", encoded(picture(), "PNG"))]  # wrong ending
     for size in ((1, 3000), (1, 30_000), (30_000, 1), (3000, 1), (1, 1), (2, 1), (7000, 3)):
         made += [("png", encoded(Image.new("RGB", size, "red"), "PNG"))]
@@ -139,13 +140,14 @@ def write_folder(images: Path, seed: int) -> None:
         put("odd", number, f"{name}.jpg", encoded(picture(side), "JPEG"))
     for number, (ending, content) in enumerate(bad_contents(chance)):
         put("bad", number, f".{ending}", content)
-    with (images / "scores.csv").open("a", newline="", encoding="utf-8") as stream:
-        csv.writer(stream, lineterminator="\n").writerows(rows)
     links = {"nowhere": "nothing", "itself": "bad902qitself.jpg", "proc": "/proc/kmsg"}
     for number, (name, target) in enumerate(links.items(), start=901):
         named(folders[0], "bad", number, f"{name}.jpg").symlink_to(target)
     with named(folders[0], "bad", 950, ".jpg").open("wb") as stream:
         stream.truncate(3 << 30)  # takes no room on the disk
+    rows += [[f"{folders[0].name}/{name}", "5"] for name in ("bad903qproc.jpg", "bad950q.jpg")]
+    with (images / "scores.csv").open("a", newline="", encoding="utf-8") as table:
+        csv.writer(table, lineterminator="\n").writerows(rows)
     bytes_name = os.fsencode(named(folders[0], "bad", 951, "")) + b"\xff\xfe.jpg"
     Path(os.fsdecode(bytes_name)).write_bytes(encoded(picture(), "JPEG"))
     for number, device in enumerate(("/dev/zero", "/dev/random", "/dev/stdin"), start=990):
@@ -162,28 +164,60 @@ def write_folder(images: Path, seed: int) -> None:
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "prepare_tags": ("--tags_to_write=seen", "--existing=append", "--dry_run=False"),
     "find_duplicates": (),
-    "score_images": ("--load_model=taste", "--device=cpu"),
-    "score_images copy": ("--load_model=taste", "--device=cpu", "--action=copy", "--into=into",
-                          "--dry_run=False"),
-    "score_images xmp": ("--load_model=taste", "--device=cpu", "--action=xmp", "--dry_run=False",
-                         "--xmp_naming=image.jpg.xmp"),
-    "score_images touch": ("--load_model=taste", "--device=cpu", "--action=touch",
-                           "--dry_run=False"),
-    "classify_images": ("--load_model=classifier", "--device=cpu", "--action=link", "--into=sorted",
-                        "--dry_run=False"),
-    "tag_images": ("--load_model=tagger", "--device=cpu", "--existing=overwrite",
-                   "--dry_run=False", "--probabilities=p.csv"),
+    "score_images": ("--load_model=taste", "--device=cpu", "--output=out"),
+    "score_images copy": (
+        "--load_model=taste",
+        "--device=cpu",
+        "--output=out",
+        "--action=copy",
+        "--into=into",
+        "--dry_run=False",
+    ),
+    "score_images xmp": (
+        "--load_model=taste",
+        "--device=cpu",
+        "--output=out",
+        "--action=xmp",
+        "--dry_run=False",
+        "--xmp_naming=image.jpg.xmp",
+    ),
+    "score_images touch": (
+        "--load_model=taste",
+        "--device=cpu",
+        "--output=out",
+        "--action=touch",
+        "--dry_run=False",
+    ),
+    "classify_images": (
+        "--load_model=classifier",
+        "--device=cpu",
+        "--table=classes.csv",
+        "--action=link",
+        "--into=sorted",
+        "--dry_run=False",
+    ),
+    "tag_images": (
+        "--load_model=tagger",
+        "--device=cpu",
+        "--existing=overwrite",
+        "--dry_run=False",
+        "--probabilities=p.csv",
+    ),
     "aesthetic_predictor_training": (*TASTE, "--save_model=new"),
     "aesthetic_predictor_training backbone": (
-        "--feature_extractor=backbone", *TASTE[1:], "--head=ridge", "--save_model=new"),
+        "--feature_extractor=backbone",
+        *TASTE[1:],
+        "--head=ridge",
+        "--save_model=new",
+    ),
     "custom_classifier_training": (*CLASSIFIER, "--save_model=new"),
     "custom_classifier_training tags": (*TAGS, "--save_model=new"),
     "aesthetic_score_from_model": ("--load_model=taste", "--device=cpu"),
     "prune_features": (),
-}  # fmt: skip
+}
 TABLES = {  # where each image must be found that was processed
-    "score_images": "scored/scores.csv",
-    "classify_images": "classified.csv",
+    "score_images": "out/scores.csv",
+    "classify_images": "classes.csv",
     "tag_images": "p.csv",
     "aesthetic_predictor_training": "new/predictions.csv",
     "custom_classifier_training": "new/predictions.csv",
@@ -196,10 +230,13 @@ def tokens(text: str, kind: str) -> set[str]:
 
 
 def texts_in(root: Path, *names: str) -> str:
-    """Tables and lists that a script wrote outside the image folder."""
+    """Tables and lists that a script wrote, inside the image folder only that of the unreadable."""
     files = [path for name in names or ("*.csv", "*.txt", "*.json") for path in root.rglob(name)]
     own = [
-        path for path in files if path.is_file() and "images" not in path.parts[len(root.parts) :]
+        path
+        for path in files
+        if path.is_file()
+        and (path.name == "unreadable.csv" or "images" not in path.parts[len(root.parts) :])
     ]
     return "\n".join(path.read_text("utf-8", "replace") for path in own)
 
@@ -223,7 +260,9 @@ def attack(name: str, plain: Place, full: Place, room: Path) -> dict[str, object
         tags = [path for path in now.images.glob("*/*.txt") if "seen" in path.read_text("utf-8")]
         done = tokens("\n".join(path.name for path in tags), "odd")
     else:
-        done = odd - tokens(ended.errors + texts_in(now.root, "*unreadable*"), "odd")
+        done = odd - tokens(ended.errors + texts_in(now.root, "unreadable.csv"), "odd")
+    if script == "custom_classifier_training":  # the same picture in folders of two classes
+        done |= tokens(ended.errors, "odd")
     if script == "score_images" and "copy" in name:
         done &= tokens("\n".join(p.name for p in (now.root / "into").rglob("*.*")), "odd")
     found["odd"], found["bad"] = len(odd), len(bad)

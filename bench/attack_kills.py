@@ -26,6 +26,7 @@ from bench.attack_tools import (
     TASTE,
     Place,
     Script,
+    call,
     chance_of,
     differences,
     import_all,
@@ -34,7 +35,7 @@ from bench.attack_tools import (
     snapshot,
 )
 
-SCORE = ("--load_model=taste", "--device=cpu", "--gallery=off", "--cut_by=score")
+SCORE = ("--load_model=taste", "--device=cpu", "--gallery=off", "--cut_by=score", "--output=out")
 SORT = (*SCORE, "--cuts=[0]", '--folders=["low","high"]')
 CHANGES: dict[str, tuple[str, ...]] = {
     "copy": ("score_images", *SORT, "--action=copy", "--into=into"),
@@ -228,14 +229,23 @@ class Training:
             if ended.code:
                 wrong.append(f"the next run: {ended.code} {ended.errors[-300:]}")
             wrong.append(self.use(chance))
-            known = (".csv", "scored/", "meta", "cached_results")
-            left = [n for n in set(self.names()) - self.whole if not n.startswith(known)]
-            left = [name for name in left if not name.endswith(known)]
+            new = sorted(set(self.names()) - self.whole)
+            left = [n for n in new if Path(n).name.startswith(".") or "checkpoint" in n]
             if left:
                 wrong.append(f"left over: {left[:4]}")
         if other := differences(images, state(self.place, self.place.root / "none")):
             wrong.append(f"images changed: {other[:4]}")
         return 1, [problem for problem in wrong if problem]
+
+
+def write_choices(place: Place) -> None:
+    """What a person chose in the rating window: the image whose name is later."""
+    from src.rating.session import RatingDatabase
+
+    with RatingDatabase(place.images) as database:
+        for _ in range(150):
+            left, right = database.next_pair()
+            database.record(left, right, "left" if left > right else "right")
 
 
 def decisions(place: Place) -> None:
@@ -266,8 +276,11 @@ def main() -> None:
             raise SystemExit("/tmp and /dev/shm must be two file systems")
         base = make_place(room / "base", 90)
         decisions(base)
+        chosen = base.copy(room / "chosen")
+        call(write_choices, chosen)
         for kind in names:
-            case = kinds[kind](kind, base, room, elsewhere)
+            given = chosen if kind == "pairwise" else base
+            case = kinds[kind](kind, given, room, elsewhere)
             done, problems = 0, []
             while done < kills / len(names):
                 killed, wrong = case.attempt(chance_of(seed, kind, done))

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import secrets
+import shutil
 import sys
 import tempfile
 import time
@@ -17,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import Any
 
-from src.errors import DataError
+from src.errors import DataError, loading
 
 logger = logging.getLogger(__name__)
 
@@ -49,18 +50,62 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing_together(folder: Path, *, instead_of: Iterable[str] = ()) -> Iterator[Path]:
+    """A temporary folder in `folder`; when the block ends well, its files take their places.
+
+    Before the first does, files named in `instead_of` are removed: what is left after a power cut
+    never belongs to anything else.
+    """
+    temporary = folder / f".new.{secrets.token_hex(4)}.tmp"
+    try:
+        temporary.mkdir(parents=True)
+        _clean_up(folder / "new")
+        yield temporary
+        for name in instead_of:
+            (folder / name).unlink(missing_ok=True)
+        for path in sorted(temporary.iterdir()):
+            os.replace(path, folder / path.name)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def _clean_up(path: Path) -> None:
     """Remove what killed runs left that were writing a file."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > _ABANDONED:
-                left.unlink()
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file as a whole, with line ends as they are in the text."""
+    """Write a UTF-8 text file as a whole, with line ends as they are in the text.
+
+    What UTF-8 does not know, in names of files that are not Unicode, is escaped.
+    """
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Arrays and texts of a safetensors file; a ModelError where it is not a whole one."""
+    from safetensors import safe_open
+
+    what = f"{path}, which must be a whole safetensors file,"
+    with loading(what), safe_open(path, "numpy") as file:
+        names = file.keys()
+        return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+
+
+def write_safetensors(path: Path, arrays: Mapping[str, Any], texts: Mapping[str, str]) -> None:
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    with replacing(path) as temporary:
+        save_file(whole, temporary, metadata=dict(texts))
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
@@ -179,6 +224,6 @@ def _results_of(folder: Path) -> object:
     """The image folder that the results in a folder are for; None if they do not say."""
     with suppress(OSError, ValueError):
         return (folder / _SOURCE).read_text(encoding="utf-8")
-    with suppress(OSError, ValueError, AttributeError):
+    with suppress(OSError, ValueError, AttributeError, RecursionError):
         return json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("images")
     return None

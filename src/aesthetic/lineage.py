@@ -11,14 +11,24 @@ import numpy as np
 from src.aesthetic.choices import ChoiceData, read_choice_data
 from src.aesthetic.formats import comfyui
 from src.aesthetic.formats.pretrained_head import CLIP, PUBLISHED_HEAD, published_head
+from src.aesthetic.heads.base import take_number
 from src.aesthetic.predictor import FILE_NAME, Predictor
 from src.aesthetic.rated_features import RatedFeatures
+from src.dataset.trained_on import FILE_NAME as TRAINED_ON
 from src.dataset.trained_on import TrainedOn
 from src.errors import ModelError
+from src.files import replacing_together
 
 logger = logging.getLogger(__name__)
 
-COMFYUI_FILE = "comfyui.safetensors"
+COMFYUI = "comfyui"
+FIGURES = (
+    "metrics.json",
+    "predictions.csv",
+    "report.html",
+    "suspected_labels.csv",
+    "suspects.html",
+)
 
 
 @dataclass(frozen=True)
@@ -44,9 +54,8 @@ class Ancestor:
         seen = self.trained_on.seen(data.sha256s, data.hashes, data.groups)
         made = self.predictor.provenance
         if self.name in self.trained_on.unknown and "test_pick_seed" in made:
-            seen |= ~data.test_mask(
-                float(made.get("fraction_for_test") or 0), int(made["test_pick_seed"])
-            )
+            seed = int(take_number(made, "test_pick_seed", low=0)) % 2**64
+            seen |= ~data.test_mask(take_number(made, "fraction_for_test", low=0), seed)
         return seen
 
 
@@ -143,21 +152,27 @@ def check_extractors(predictor: Predictor, extractors: Sequence[Mapping[str, Any
 def save_model(
     folder: Path, predictor: Predictor, trained_on: TrainedOn, data: RatedFeatures
 ) -> None:
-    """Write the model, what it has seen, and for CLIP features the file for the ComfyUI nodes."""
-    trained_on.save(folder)  # first: a model without it would claim to have seen nothing known
-    predictor.save(folder)
-    extractors = predictor.extractors
-    if all(e.get("model_type") == "clip" and not e.get("hidden_states") for e in extractors):
+    """Write the model, what it has seen, and for CLIP features the files for the ComfyUI nodes.
+
+    Where there was a model, its figures go: they are not those of this one.
+    """
+    others = {TRAINED_ON, *FIGURES, *(file.name for file in folder.glob(f"{COMFYUI}*.safetensors"))}
+    with replacing_together(folder, instead_of=others) as temporary:
+        trained_on.save(temporary)
+        predictor.save(temporary)
+        extractors = predictor.extractors
+        if any(e.get("model_type") != "clip" or e.get("hidden_states") for e in extractors):
+            return
         agreement = comfyui.export(
             predictor,
-            folder / COMFYUI_FILE,
+            temporary / f"{COMFYUI}.safetensors",
             clip_models=[str(extractor["name"]) for extractor in extractors],
             features=data.features[data.train],
             held_out=data.features[data.test],
         )
+    if agreement != 1:
         share = "an unknown share" if agreement is None else f"{agreement:.1%}"
-        if agreement != 1:
-            logger.info(
-                f"{COMFYUI_FILE} for the ComfyUI nodes, which know no such head, imitates the "
-                f"model: it orders {share} of the pairs of test images as the model does."
-            )
+        logger.info(
+            f"{COMFYUI}.safetensors for the ComfyUI nodes, which know no such head, imitates the "
+            f"model: it orders {share} of the pairs of test images as the model does."
+        )

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from src.aesthetic.calibration import Calibration
-from src.aesthetic.formats.tensors import read_tensors, write_tensors
+from src.aesthetic.formats.tensors import read_tensors
 from src.aesthetic.heads import Head, restore
 from src.aesthetic.heads.base import Array, FloatArray, take_number, take_value
 from src.errors import ModelError
-from src.files import replacing
+from src.files import write_safetensors
 
 FORMAT = "image-taste aesthetic predictor"
 VERSION = 1
@@ -78,7 +78,10 @@ class Predictor:
     def predict(self, features: ArrayLike) -> FloatArray:
         """Scores (n,) of features (n, d) as extracted."""
         raw = self.head.predict(prepared(features, unit_length=self.unit_length))
-        return (raw - self.mean) / self.std
+        scores = (raw - self.mean) / self.std
+        if not np.isfinite(scores).all():
+            raise ModelError("the model gives scores that are not finite: it is damaged")
+        return scores
 
     def predict_std(self, features: ArrayLike) -> FloatArray | None:
         """Standard deviation (n,) of a person's own score around each prediction, if known."""
@@ -118,8 +121,7 @@ class Predictor:
             "scaling": json.dumps(scaling),
             "provenance": json.dumps(dict(self.provenance)),
         }
-        with replacing(path) as temporary:
-            write_tensors(temporary, stored.arrays, metadata)
+        write_safetensors(path, stored.arrays, metadata)
         return path
 
     @classmethod
@@ -146,9 +148,11 @@ class Predictor:
         scaling = _json(metadata, "scaling", dict)
         percentiles = take_value(scaling, "percentiles", lambda given: np.array(given, float))
         extractors = _json(metadata, "extractors", list)
-        shaped = percentiles.shape in ((0,), (101,)) and (np.diff(percentiles) >= 0).all()
-        if not shaped or not all(isinstance(extractor, dict) for extractor in extractors):
-            raise ModelError("the scaling of the model file is impossible: it is damaged")
+        shaped = percentiles.shape in ((0,), (101,)) and np.isfinite(percentiles).all()
+        if not shaped or (np.diff(percentiles) < 0).any():
+            raise ModelError("the percentiles of the model file are impossible: it is damaged")
+        if not all(_is_description(extractor) for extractor in extractors):
+            raise ModelError("the extractors of the model file are impossible: it is damaged")
         forecast = scaling.get("forecast_std")
         calibration = scaling.get("calibration")
         return cls(
@@ -170,6 +174,16 @@ def prepared(features: ArrayLike, *, unit_length: bool) -> FloatArray:
     if unit_length and array.ndim == 2:
         array = array / np.maximum(np.linalg.norm(array, axis=1, keepdims=True), 1e-12)
     return array
+
+
+def _is_description(extractor: Any) -> bool:
+    """Whether that can be what an extractor says of itself, as far as it is read."""
+    known: dict[str, Any] = {"name": str, "identity": (str, type(None)), "hidden_states": list}
+    return (
+        isinstance(extractor, dict)
+        and all(isinstance(extractor[key], kind) for key, kind in known.items() if key in extractor)
+        and all(type(layer) is int for layer in extractor.get("hidden_states", ()))
+    )
 
 
 def _json(metadata: Mapping[str, str], name: str, kind: type[Any]) -> Any:

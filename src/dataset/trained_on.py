@@ -13,7 +13,7 @@ import numpy as np
 
 from src.dataset.duplicates import near_duplicate_groups
 from src.errors import ModelError
-from src.files import replacing
+from src.files import read_safetensors, write_safetensors
 
 FILE_NAME = "trained_on.safetensors"
 _BYTES = 32  # of a sha256, and of a perceptual hash
@@ -63,28 +63,20 @@ class TrainedOn:
 
     def save(self, folder: Path) -> None:
         """Write `trained_on.safetensors` into a model's folder."""
-        from safetensors.numpy import save_file
-
-        with replacing(folder / FILE_NAME) as temporary:
-            images = {"sha256s": self.sha256s, "perceptual_hashes": self.hashes}
-            save_file(images, temporary, {"unknown": "\n".join(self.unknown)})
+        images = {"sha256s": self.sha256s, "perceptual_hashes": self.hashes}
+        write_safetensors(folder / FILE_NAME, images, {"unknown": "\n".join(self.unknown)})
 
     @classmethod
     def load(cls, model: Path) -> "TrainedOn":
         """What a model (its folder, or a file in it) has seen; without the file it does not say."""
-        from safetensors import SafetensorError, safe_open
-
-        folder = model if model.is_dir() else model.parent
-        path = folder / FILE_NAME
+        path = (model if model.is_dir() else model.parent) / FILE_NAME
         if not path.exists():
             return cls(unknown=(model.name,))
-        try:
-            with safe_open(path, "numpy") as file:
-                sha256s, hashes = file.get_tensor("sha256s"), file.get_tensor("perceptual_hashes")
-                unknown = (file.metadata() or {}).get("unknown", "")
-        except (SafetensorError, OSError) as error:
-            raise ModelError(f"{path} is damaged ({error}): train the model again") from None
-        shapes = {(array.dtype.name, *array.shape) for array in (sha256s, hashes)}
-        if shapes != {("uint8", len(sha256s.reshape(-1, 1)) // _BYTES, _BYTES)}:
+        arrays, texts = read_safetensors(path)
+        missing = np.empty(0)
+        sha256s, hashes = (arrays.get(name, missing) for name in ("sha256s", "perceptual_hashes"))
+        shape = (sha256s.size // _BYTES, _BYTES)
+        if any(array.dtype != np.uint8 or array.shape != shape for array in (sha256s, hashes)):
             raise ModelError(f"{path} is damaged: train the model again")
-        return cls(sha256s, hashes, tuple(name for name in unknown.split("\n") if name))
+        unknown = texts.get("unknown", "").split("\n")
+        return cls(sha256s, hashes, tuple(name for name in unknown if name))

@@ -102,7 +102,8 @@ def _hub_folder(name: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, ValueError):
         raise ModelError(
             f"the model {name!r} could not be fetched (no network, or no such model): check the "
-            "name, or give the folder of a model that is on this computer"
+            "name, give the folder of a model that is on this computer, or (for scores) set "
+            "feature_extractor to 'builtin'"
         ) from None
     raise ModelError(f"the model {name!r} has no weights that transformers can load")
 

@@ -349,7 +349,7 @@ def test_damaged_images_are_left_out_and_named(folder, tmp_path):
     (copy / "a" / "004.png").write_bytes((copy / "a" / "004.png").read_bytes()[:700])
     done = run(tmp_path, *settings(copy, "--head=ridge"))
     assert done.returncode == 0, done.stderr
-    assert "2 images cannot be read" in done.stderr and "a/003.png" in done.stderr
+    assert "2 images that cannot be read" in done.stderr and "a/003.png" in done.stderr
     metrics = read(tmp_path / "model")
     assert metrics["all"]["n"] == 78
 

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import block_diag
 
-from src.aesthetic.formats.tensors import write_tensors
 from src.aesthetic.heads import EnsembleHead, Head, LinearHead, MlpHead, ResidualHead, fit_head
 from src.aesthetic.heads.base import Array, FloatArray
 from src.aesthetic.predictor import Predictor
 from src.evaluation.rank_metrics import pairwise_accuracy
-from src.files import replacing
+from src.files import write_safetensors
 
 STOCK_SUFFIX = "_stock"
 Layer = tuple[FloatArray, FloatArray]  # weight (outputs, inputs), bias (outputs,)
@@ -68,8 +67,7 @@ def _write(path: Path, name: str, layers: Layers, metadata: dict[str, str]) -> N
         arrays[f"{name}.{3 * number + 1}.weight"] = weight.astype(np.float32)
         arrays[f"{name}.{3 * number + 1}.bias"] = bias.astype(np.float32)
     hidden = [len(bias) for _, bias in layers[:-1]]
-    with replacing(path) as temporary:
-        write_tensors(temporary, arrays, metadata | {"layers": str(hidden)})
+    write_safetensors(path, arrays, metadata | {"layers": str(hidden)})
 
 
 def _exact(predictor: Predictor) -> Layers | None:

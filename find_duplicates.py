@@ -34,7 +34,7 @@ def main(settings: FindDuplicates) -> None:
         "unreadable"
     )
     if conflicts:
-        print(f"With both kept and deleted images: {counted(len(conflicts), 'group')}:")
+        print(f"Both kept and deleted images are in {counted(len(conflicts), 'group')}:")
         for group in conflicts[:10]:
             print("  " + " = ".join(image.path for image in group[:4]))
     print(f"Table: {output / 'duplicates.csv'}\nPage: {output / 'duplicates.html'}")

@@ -59,7 +59,7 @@ def tag(settings: TagImages) -> None:
         tagger.tags, listed, read_tags(black, TagFiles()) if settings.blacklist else []
     )
     if listed:
-        print(f"Given are only those tags of {white} that the model knows ({allowed.sum():,}).")
+        print(f"Only tags in {white} that the model knows are given ({allowed.sum():,}).")
     thresholds = tagger.thresholds.of(tagger.tags, settings.threshold_scope)
     if settings.threshold:
         thresholds = np.full(len(tagger.tags), settings.threshold)

@@ -122,14 +122,14 @@ class DataHolder(FolderImages):
             seen=seen,
         )
         test = np.asarray(parts == TEST)
-        told = f"%s that {self.source} puts into"
+        text = f"Put into %s by {self.source}, but used for %s, because %s: %s."
         if torn := int((test & (given == TRAIN)).sum()):
-            copies = "training, used for testing: copied from test images."
-            logger.warning(f"{told} {copies}", counted(torn, "image"))
+            why = "they are copies of test images"
+            logger.warning(text, "training", "testing", why, counted(torn, "image"))
         known = np.isin(groups, groups[given == TEST]) & ~test  # only `seen` overrides the file
         if known.any():
-            seen_before = "the test, used for training: seen by a model that this one builds on."
-            logger.warning(f"{told} {seen_before}", counted(int(known.sum()), "image"))
+            why = "a model that this one builds on has seen them"
+            logger.warning(text, "the test", "training", why, counted(int(known.sum()), "image"))
         return test
 
     def report(self) -> None:
@@ -141,10 +141,12 @@ class DataHolder(FolderImages):
             self.source,
         )
         if self.unscored:
-            logger.info("Not used, for want of a score: %s.", counted(len(self.unscored), "image"))
+            logger.info(
+                "Without a score, and so not used: %s.", counted(len(self.unscored), "image")
+            )
         if self.missing:
             entries = counted(len(self.missing), "entry")
-            text = "Without an image: %s of %s: %s"
+            text = "%s in %s without an image: %s"
             logger.warning(text, entries, self.source, some(self.missing))
 
 

@@ -235,7 +235,7 @@ def suspected(n: int, expected_wrong: float | None) -> list[str]:
     number = round(expected_wrong or 0)
     expected = f"; about {number:,} of them probably {'is' if number == 1 else 'are'}"
     labels = f"{counted(n, 'label')} may be wrong{expected if expected_wrong else ''}"
-    return [f"{labels}: to be decided on the page suspects.html."]
+    return [f"{labels}: decide on the page suspects.html."]
 
 
 _HEADS = {

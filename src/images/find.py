@@ -66,8 +66,8 @@ def scan_images(directory: Path) -> list[ImageFile]:
                     strange.append(path)
     if strange and sorted(strange) != _named.get(directory):
         _named[directory] = sorted(strange)
-        what = "files are passed over, because their names are not text or they lead nowhere"
-        logger.warning("%d %s: %s", len(strange), what, ", ".join(map(ascii, sorted(strange))))
+        what = "Skipped, because their names are not text or they are broken links"
+        logger.warning("%s (%d): %s", what, len(strange), ", ".join(map(ascii, sorted(strange))))
     return sorted(found)
 
 

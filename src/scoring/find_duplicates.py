@@ -78,7 +78,7 @@ def _alike(store: FeatureStore, sha256s: Sequence[bytes], similarity: float) -> 
     compared = sorted(described.get(chosen, ()), key=position.__getitem__)
     if len(compared) < 2:
         return []
-    logger.info("Compared, too: the stored features of %s", counted(len(compared), "image"))
+    logger.info("Also compared: the stored features of %s", counted(len(compared), "image"))
     positions = np.array([position[sha256] for sha256 in compared])
     pairs = similar_pairs(store.vectors(chosen, compared), similarity=similarity)
     return [(positions[left], positions[right]) for left, right in pairs]

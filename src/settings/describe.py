@@ -56,7 +56,7 @@ def help_text(
         lines += [indent + line for line in textwrap.wrap(keys[key].description or "", 92)]
     lines += [
         *("", "To keep a value, write it into arguments.py; docs/settings.md describes every key."),
-        'Quote a value that holds spaces, and a list: --top_level_image_directory="my pictures" '
+        'Put quotes around lists and values with spaces: --top_level_image_directory="my pictures" '
         '--hidden_states="[-2]"',
         *reading.problems,
     ]

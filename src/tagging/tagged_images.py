@@ -79,7 +79,7 @@ def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = Non
     for line in notes:
         logger.warning("%s", line)
     if few := int((counts < _LEARNABLE).sum()):
-        text = "On too few images to learn well (below %d): %s. tag_min_count leaves such tags out."
+        text = "On fewer than %d images, and so hard to learn: %s (tag_min_count drops such tags)"
         logger.info(text, _LEARNABLE, counted(few, "tag"))
     return data
 

@@ -93,7 +93,7 @@ def _draw_odd_one_out(panel: Panel, card: Rect, odd: OddOneOut) -> None:
     px = panel.style.px
     *alone, agreed = odd
     total = sum(alone)
-    title = f"Odd one out in {total:,} of {total + agreed:,}"
+    title = f"Odd one out in {total:,} of {counted(total + agreed, 'choice')}"
     panel.box(card, theme.CARD)
     panel.text(card.x + px(12), card.y + px(9), title, 12, bold=True)
     bar = Rect(card.x + px(12), card.y + px(34), card.width - px(24), px(22))

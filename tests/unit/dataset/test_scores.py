@@ -119,4 +119,4 @@ def test_given_parts_go_before_the_draw_and_copies_follow(folder, caplog):
     with caplog.at_level(logging.WARNING):
         mask = holder.test_mask(contents, groups, fraction=0, seed=1)
     assert mask.tolist() == [True, True, False, True]
-    assert "1 image that scores.csv puts into training" in caplog.text
+    assert "Put into training by scores.csv, but used for testing" in caplog.text

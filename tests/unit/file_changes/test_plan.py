@@ -65,6 +65,8 @@ def test_every_image_arrives_whole_and_doing_it_again_changes_nothing(images, tm
     if how != "move":
         again = place(images, TARGETS, into, how)
         assert again.changes == [] and again.lines[0].startswith("5 images skipped")
+        (images / "000.xmp").write_text("stars")  # as if a kill had come before it
+        assert [change.to for change in place(images, TARGETS, into, how).changes] == ["a/000.xmp"]
 
 
 @pytest.mark.parametrize(

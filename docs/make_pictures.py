@@ -84,7 +84,7 @@ def show_rating(folder: Path) -> None:
     driver.press("r")
     driver.resize("1200x800")
     driver.idle(1)
-    driver.screenshot().quantize(64).save(IMAGES / "statistics.png", optimize=True)
+    driver.screenshot().quantize(256).save(IMAGES / "statistics.png", optimize=True)
     driver.close()
     frames[0][0].save(
         IMAGES / "rating.gif",

@@ -150,7 +150,7 @@ def test_a_head_alone_leaves_the_rest_and_is_measured_and_continued(digits, conv
              "--action=move", f"--into={tmp_path / 'sorted'}", "--device=cpu",
              f"--table={tmp_path / 'classified.csv'}"]  # fmt: skip
     advice = run_here("tag_images.py", f"--load_model={saved}", "--action=export").stdout
-    assert "classify_images --load_model=" in advice
+    assert "run.py classify_images" in advice and f"--load_model={saved}" in advice
     assert "would move" in run_here(*words).stdout and contents(new).keys() >= given.keys()
     done = run_here(*words, "--dry_run=False")
     found = [path.parent / path.stem for path in (tmp_path / "sorted").rglob(f"{sidecar.stem}.*")]

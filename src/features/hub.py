@@ -39,7 +39,10 @@ def resolve_model(name: str) -> ModelFiles:
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise ModelError(f"{name!r} has no config.json: it is not a transformers model")
+            raise ModelError(
+                f"{name!r} has no config.json: it is not a transformers model "
+                "(score_images uses models of your taste)"
+            )
         return ModelFiles(name, folder, _model_type(folder), folder_identity(folder))
     if not _HUB_NAME.fullmatch(name):
         raise ModelError(f"there is no model folder {name!r}, and no model of that name on the hub")

@@ -92,6 +92,13 @@ class ImageTrainer(Trainer):
     def _load_best_model(self) -> None:
         super()._load_best_model()
         self._load_again(str(self.state.best_model_checkpoint))
+        best, said = (
+            self.state.best_global_step,
+            "Kept: epoch %g, the best on the validation images.",
+        )
+        for entry in self.state.log_history if self.is_world_process_zero() else []:
+            if entry["step"] == best and "eval_loss" in entry:
+                logger.info(said, round(entry["epoch"], 2))
 
     def _load_again(self, checkpoint: str) -> None:
         """Load a checkpoint's weights and average, whatever names they have in the files.

@@ -56,7 +56,7 @@ def fit_head(
     steps = math.ceil(len(features) / batch) * epochs
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, steps)
     shuffle = torch.Generator().manual_seed(int(given.get("seed", 42)))
-    best, since_best, history = (math.inf, head), 0, list[dict[str, Any]]()
+    best, since_best, history = (math.inf, head, 0), 0, list[dict[str, Any]]()
     with (
         few_threads(batch * head.weight.size),
         progress_bar(epochs, "training the head", "epoch") as bar,
@@ -86,12 +86,15 @@ def fit_head(
             logger.info("epoch %d: training loss %.4f, %s", epoch, entry["loss"], said)
             since_best += 1
             if measured["loss"] < best[0]:
-                best, since_best = (measured["loss"], head), 0
+                best, since_best = (measured["loss"], head, epoch), 0
             if since_best and since_best == settings.early_stopping_patience:
                 break
-    kept = best[1] if math.isfinite(best[0]) else head
     details = {"loss": settings.tag_loss, "epochs trained": str(epoch)}
-    return HeadFit(whitening.outwards(kept), history, details)
+    if math.isfinite(best[0]):
+        _, head, kept = best
+        details["epoch kept"] = str(kept)
+        logger.info("Kept: epoch %d, the best on the validation images.", kept)
+    return HeadFit(whitening.outwards(head), history, details)
 
 
 def _measured(

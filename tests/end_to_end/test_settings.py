@@ -9,6 +9,7 @@ import pytest
 
 from tests import tiny_models
 from tests.conftest import make_images
+from tests.scripts import run_script
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,13 +76,14 @@ def test_the_first_trainers_file_trains_a_model_of_taste(place):
 def test_its_real_file_trains_both(place, tmp_path, real_assets):
     """Unedited; where its folders and models are not on this computer, the command line says so."""
     file = real_assets / "old-settings" / "first_trainer_arguments.py"
-    words = ("--top_level_image_directory=images", "--load_model=", "--device=cpu")
+    words = (f"--arguments={file}", "--top_level_image_directory=images", "--load_model=")
     taste = ("--feature_extractor=builtin", "--base_model=", f"--save_model={tmp_path / 'taste'}")
-    notes = run(place, "aesthetic_predictor_training", *words, *taste, file=file)
+    script = "aesthetic_predictor_training"
+    notes = run_script(script, *words, *taste, "--head=ridge", cwd=place, check=True).stderr
     assert "No longer in use" in notes and "training_args.save_strategy" in notes
     base = f"--base_model={tiny_models.convnext(tmp_path / 'backbone')}"
     classes = (base, f"--save_model={tmp_path / 'classes'}")
-    run(place, "custom_classifier_training", *words, *classes, file=file)
+    run_script("custom_classifier_training", *words, *classes, cwd=place, check=True)
     assert all((tmp_path / name / "report.html").is_file() for name in ("taste", "classes"))
 
 

@@ -73,6 +73,7 @@ def test_the_best_epoch_by_validation_loss_is_what_is_kept():
     losses = [entry["eval_loss"] for entry in found.history]
     assert min(losses) < losses[-1]  # otherwise this would show nothing
     assert bce(found.head, features[160:], labels[160:]) == pytest.approx(min(losses), rel=1e-3)
+    assert found.details["epoch kept"] == str(int(np.argmin(losses)) + 1)
     patient = fit(
         features, nonsense, 160, validation_labels=labels, early_stopping_patience=1, **settings
     )

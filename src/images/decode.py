@@ -124,10 +124,21 @@ def _upright_rgb(image: Image.Image, min_side: int | None, max_pixels: int) -> I
         image.load()
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
         if pixels > _LARGE and not (plain and factor == 1):
-            image = _shrunk(image, factor)
+            rgb = _shrunk(image, factor)
         else:
-            image = _to_rgb(image, _white(image))
-    return image if turn is None else image.transpose(turn)
+            rgb = _to_rgb(image, _white(image))
+        rgb = rgb if turn is None else rgb.transpose(turn)
+        if rgb is not image:
+            image.close()  # in some formats it refers to itself, and would stay in memory
+            if pixels > _LARGE:
+                _give_back_memory()
+    return rgb
+
+
+def _give_back_memory() -> None:
+    """What glibc would keep for each thread that decoded something large."""
+    with suppress(AttributeError, OSError, TypeError):  # another system
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _is_plain(image: Image.Image) -> bool:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from src.text import counted
+
 TILE = 8  # pixels; tiles lie on a grid of this width
 CELLS = 8  # to a side
 SIDE = TILE * CELLS
@@ -123,7 +125,7 @@ def main(folder: Path) -> None:
     """Make both and say what to do with them."""
     made = make_tag_set(folder / "images", images=900, tags=40, copies=30)
     backbone = tile_backbone(folder / "backbone")
-    print(f"{len(made.shown)} images with tag files: {folder / 'images'}")
+    print(f"{counted(len(made.shown), 'image')} with tag files: {folder / 'images'}")
     print(
         "Next: python run.py custom_classifier_training --label_source=tags "
         f"--top_level_image_directory={folder / 'images'} --base_model={backbone} "

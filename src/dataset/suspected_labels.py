@@ -43,7 +43,7 @@ def read_suspected(file: Path) -> list[SuspectedLabel]:
             f"{FILE_NAME} and {PAGE}"
         )
     try:
-        return [_suspect(row) for _, row in read_csv(file)]
+        return [_suspect(row) for _, row in read_csv(file, "label", "decision")]
     except (KeyError, ValueError):
         raise DataError(
             f"{file} is not a list of suspected labels, or damaged: save it from {PAGE}"

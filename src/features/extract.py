@@ -94,7 +94,8 @@ def compute_features(
     known = store.known_files(files)
     paths = [file.path for file in files if file.path not in unreadable and file.path in known]
     if not paths:
-        raise DataError(f"no image in {directory} can be read")
+        what = "none of the images can be read" if files else "there are no images"
+        raise DataError(f"{what} in {directory}: set top_level_image_directory to your images")
     sha256s = [known[path] for path in paths]
     hashes = store.perceptual_hashes()
     looks = np.frombuffer(b"".join([hashes[sha256] for sha256 in sha256s]), np.uint8)

@@ -1,7 +1,6 @@
 """Where a model's files are: a folder of the user's, or the hub's local cache, filled on demand."""
 
 import hashlib
-import json
 import logging
 import re
 from fnmatch import fnmatch
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from src.errors import ModelError
+from src.files import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,10 @@ def resolve_model(name: str) -> ModelFiles:
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise ModelError(f"{name!r} has no config.json: it is not a transformers model")
+            raise ModelError(
+                f"{name!r} has no config.json: it is not a transformers model "
+                "(score_images uses models of your taste)"
+            )
         return ModelFiles(name, folder, _model_type(folder), folder_identity(folder))
     if not _HUB_NAME.fullmatch(name):
         raise ModelError(f"there is no model folder {name!r}, and no model of that name on the hub")
@@ -61,9 +64,8 @@ def folder_identity(folder: Path) -> str:
 
 def _model_type(folder: Path) -> str:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return str(config.get("model_type", "model"))
-    except (OSError, ValueError, AttributeError, RecursionError):
+        return str(read_json(folder / "config.json").get("model_type", "model"))
+    except (OSError, ValueError):
         raise ModelError(f"{folder / 'config.json'} is damaged: fetch the model again") from None
 
 

@@ -74,7 +74,9 @@ class Reading(Generic[S]):
                 group = f" in the group {script!r}" if script and source != COMMAND_LINE else ""
                 self._renamed[entry.written] = f"{key!r}{group}"
         elif source == COMMAND_LINE and key in _all_keys():
-            self.problems.append(f"{source}: {self.kind.script} has no setting {entry.written!r}")
+            there = " and ".join(other.script for other in SCRIPTS if key in fields(other))
+            message = f"{self.kind.script} has no setting {entry.written!r}; {there or 'none'} has"
+            self.problems.append(f"{source}: {message}")
         elif script == self.kind.script or (not script and key not in _all_keys()):
             near = hint(entry.written, [*self.fields, *_all_keys(), *NAMES])
             self.problems.append(f"{source}: unknown key {entry.written!r}{near}")
@@ -241,10 +243,10 @@ def _from_words(words: Sequence[str], reading: Reading[Any]) -> Iterator[Entry]:
         key, equals, text = word.lstrip("-–—").partition("=")
         key = key.replace("-", "_").removeprefix(f"{reading.kind.script}.")
         if word[:1] not in ("-", "–", "—") or not key:
-            reading.problems.append(
-                f"{COMMAND_LINE}: {word!r} should read --key=value, with quotation marks around a "
-                f'value that holds spaces: --key="my value"'
-            )
+            mend = 'put quotation marks around a value that holds spaces: --key="my value"'
+            if "=" in word:
+                mend = f"write --{word}"
+            reading.problems.append(f"{COMMAND_LINE}: {word!r} is no setting; {mend}")
             continue
         if not equals:
             text = waiting.pop(0) if waiting and not waiting[0].startswith("--") else "True"

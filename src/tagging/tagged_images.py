@@ -79,8 +79,8 @@ def read_tagged_images(settings: ClassifierTraining, tag_list: Path | None = Non
     for line in notes:
         logger.warning("%s", line)
     if few := int((counts < _LEARNABLE).sum()):
-        text = "On fewer than %d images, and so hard to learn: %s (tag_min_count drops such tags)"
-        logger.info(text, _LEARNABLE, counted(few, "tag"))
+        text = "On fewer than %s, and so hard to learn: %s (tag_min_count drops such tags)"
+        logger.info(text, counted(_LEARNABLE, "image"), counted(few, "tag"))
     return data
 
 

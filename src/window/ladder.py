@@ -146,7 +146,8 @@ class LadderView:
         panel.text(middle, below + px(13), rung.text, 10, colour=colour, anchor="n")
 
     def _thumbnail(self, path: str, cell: Rect) -> Future[Image.Image]:
-        size = cell.width - self._panel.style.px(12), cell.height - self._panel.style.px(_BELOW)
+        px = self._panel.style.px
+        size = cell.width - px(12), cell.height - px(_BELOW + 8)
         made = self._thumbnails.get((path, size))
         if made is None or made.cancelled():
             if len(self._thumbnails) >= _KEPT:

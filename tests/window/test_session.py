@@ -198,7 +198,7 @@ def test_a_choice_that_cannot_be_kept_is_said_and_asked_again(sitting, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(sitting.database, "record", full)
         sitting.press(Action.LEFT)
-    assert sitting.session.notice == "Not kept: the disk is full"
+    assert sitting.session.notice == "Not saved: the disk is full"
     assert (sitting.session.pair, sitting.session.done) == (pair, 0)
     sitting.press(Action.LEFT)
     assert sitting.session.done == 1

@@ -49,6 +49,7 @@ class _Attempt(NamedTuple):
     score: Score | None = None  # None where it was given up early
 
 
+@study.telling_damage()
 def search_settings(
     data: RatedFeatures,
     settings: AestheticTraining,

@@ -4,7 +4,9 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from optuna.trial import TrialState
 
 from src.aesthetic.search.folds import InnerFolds, Score
 from src.aesthetic.search.space import KEYS, Lists, Setting, text
-from src.errors import SettingsError, first_line
+from src.errors import SettingsError, UserError, first_line
 from src.files import csv_text
 from src.settings.aesthetic_training import AestheticTraining
 from src.settings.mlp import Mlp
@@ -85,17 +87,46 @@ def finished(study: optuna.Study) -> list[tuple[Setting, Score]]:
     found: list[tuple[Setting, Score]] = []
     trials = study.get_trials(deepcopy=False, states=DONE)
     for trial in sorted(trials, key=lambda trial: str(trial.datetime_complete)):
-        setting = trial.user_attrs["setting"]
-        if "score" in trial.user_attrs and all(setting != other for other, _ in found):
-            found.append((setting, Score(**trial.user_attrs["score"])))
+        if "score" in trial.user_attrs:
+            setting, score = trial.user_attrs.get("setting", {}), trial.user_attrs["score"]
+            try:
+                measured = Score(**{name: float(value) for name, value in score.items()})
+                unknown = setting.keys() - {*KEYS, "head"}
+            except (AttributeError, TypeError, ValueError):
+                raise damaged(f"trial {trial.number}") from None
+            if unknown:
+                raise damaged(f"trial {trial.number}")
+            if all(setting != other for other, _ in found):
+                found.append((setting, measured))
     return found
+
+
+def damaged(what: str) -> SettingsError:
+    return SettingsError(
+        f"the database of meta_storage is damaged or cannot be used ({without_password(what)}): "
+        "move it away to start afresh, or name another"
+    )
+
+
+@contextmanager
+def telling_damage() -> Iterator[None]:
+    """Whatever Optuna raises over what is in its storage becomes one line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        frames = traceback.walk_tb(error.__traceback__)
+        if not any(f.f_globals.get("__name__", "").startswith("optuna.") for f, _ in frames):
+            raise
+        raise damaged(first_line(error)) from None
 
 
 def table(study: optuna.Study, names: Sequence[str]) -> list[dict[str, str]]:
     """The rows of meta.txt: epochs, lr, batch, the results, then the other settings."""
     columns = (*names[:3], *Score._fields, *names[3:])
     rows = ({**setting, **score._asdict()} for setting, score in finished(study))
-    return [{name: text(row[name]) for name in columns} for row in rows]
+    return [{name: text(row.get(name)) for name in columns} for row in rows]
 
 
 def table_text(study: optuna.Study, names: Sequence[str]) -> str:

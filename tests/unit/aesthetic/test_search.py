@@ -2,7 +2,9 @@
 
 import csv
 import math
+import sqlite3
 import threading
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -275,3 +277,36 @@ def test_a_storage_that_cannot_be_opened_is_named_without_its_password(tmp_path)
     with pytest.raises(SettingsError, match="meta_storage cannot be opened") as caught:
         search(tmp_path, meta_storage="nothing://me:secret@host/db")
     assert "secret" not in str(caught.value)
+
+
+def refused(tmp_path, **values):
+    """Whether a search ends with a line about its database, where it does not just work."""
+    try:
+        search(tmp_path, **values)
+    except SettingsError as error:
+        assert "\n" not in str(error) and "meta_storage" in str(error)
+        return True
+    return False
+
+
+def test_a_damaged_database_is_one_line(tmp_path):
+    values = {"meta_epochs": [1], "meta_lr": [1e-3]}
+    search(tmp_path, **values)
+    whole, rng, told = (tmp_path / "study.db").read_bytes(), np.random.default_rng(0), 0
+    for column, value in (
+        ("trials", "datetime_complete = 'yesterday'"), ("trials", "number = 99"),
+        ("trials", "state = 'DONE'"), ("trial_user_attributes", "value_json = '[1]'"),
+        ("trial_user_attributes", "value_json = '{\"ab\": \"x\"}'"),
+    ):  # fmt: skip
+        (tmp_path / "study.db").write_bytes(whole)
+        with closing(sqlite3.connect(tmp_path / "study.db")) as database, database:
+            database.execute(f"UPDATE {column} SET {value}")
+        told += refused(tmp_path, **values)
+    assert told >= 4
+    for _ in range(5):
+        damaged = bytearray(whole)
+        for place in rng.integers(100, len(whole), 400):
+            damaged[place] = rng.integers(256)
+        (tmp_path / "study.db").write_bytes(damaged)
+        told += refused(tmp_path, **values)
+    assert told > 5

@@ -161,12 +161,13 @@ def test_the_list_is_read_as_it_was_written(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"a,b\n1,2\n", b"\xff\xfe", b"path,decision\nx\n", b"path,kind,label,decision\na,b,c,d\n",
+    [b"hello\n", b"a,b\n1,2\n", b"\xff\xfe", b"path,decision\nx\n",
+     b"path,kind,label,decision\na,b,c,d\n",
      b"path,kind,label,suggested,probability,surprise,decision\na,tag,x,y,0,0,\n"],
 )  # fmt: skip
 def test_something_else_than_a_list(tmp_path, content):
     (tmp_path / "l.csv").write_bytes(content)
-    with pytest.raises(DataError, match=r"l\.csv is not a (list|CSV)"):
+    with pytest.raises(DataError, match=r"l\.csv(:| is not a)"):
         read_suspected(tmp_path / "l.csv")
     with pytest.raises(DataError, match="earlier version: evaluate the model again"):
         read_suspected(tmp_path / "tag_errors.json")

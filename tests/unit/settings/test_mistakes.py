@@ -56,9 +56,12 @@ FILES = [
     ("per_script = {'score_image': {}}", "no script is called 'score_image'. Did you mean"),
 ]
 WORDS = [
-    (["--top_level_image_directory=my", "pictures"], "quotation marks around a value"),
-    (["mode=train"], "'mode=train' should read --key=value"),
-    (["--cuts=[0.5]"], "custom_classifier_training has no setting 'cuts'"),
+    (
+        ["--top_level_image_directory=my", "pictures"],
+        "'pictures' is no setting; put quotation marks around",
+    ),
+    (["mode=train"], "'mode=train' is no setting; write --mode=train"),
+    (["--cuts=[0.5]"], "has no setting 'cuts'; score_images has"),
     (["--evaluation_args.report_image=3"], "Did you mean 'evaluation_args.report_images'?"),
     (["--mode=evaluate"], "needs load_model"),
     (["--mode=meta"], "'meta' is not one of"),

@@ -110,7 +110,7 @@ def test_a_model_keeps_its_calibration(tmp_path):
 @pytest.mark.parametrize("entry", [{}, {"slope": 1}, {"slope": float("nan"), "offset": 0}])
 def test_a_damaged_calibration_is_refused(entry):
     with pytest.raises(ModelError, match="damaged"):
-        Calibration.from_json(entry)
+        Calibration.restore(entry)
 
 
 @pytest.fixture(scope="module")

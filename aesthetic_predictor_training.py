@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.files import evaluation_folder, replacing_together
+from src.files import evaluation_folder, replacing_together, warn_of_replacing
 from src.script import run
 from src.settings.aesthetic_training import AestheticTraining
 from src.settings.rating import ABScorer
@@ -33,6 +33,7 @@ def train(settings: AestheticTraining) -> None:
     from src.features import open_extractors
 
     holder = ratings(settings)  # before a model is fetched: the folder may be wrong
+    warn_of_replacing(Path(settings.save_model), str(holder.directory.resolve()))
     extractors = open_extractors(
         settings.extractor_names, device=settings.device, hidden_states=settings.hidden_states
     )

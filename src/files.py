@@ -218,10 +218,16 @@ def output_folder(given: str, shipped: str, images: str) -> Path:
     folder = Path(given)
     if given == shipped:
         folder = _free_for(folder / (PurePath(source).name or "images"), source)
-    elif _results_of(folder) not in (None, source):
-        logger.warning("%s held results for %s; they are replaced.", folder, _results_of(folder))
+    else:
+        warn_of_replacing(folder, source)
     write_text(folder / _SOURCE, source)
     return folder
+
+
+def warn_of_replacing(folder: Path, source: str) -> None:
+    """Say so where a folder holds what was made from other images."""
+    if (other := _results_of(folder)) not in (None, source):
+        logger.warning("%s holds results for %s, which will be replaced.", folder, other)
 
 
 def evaluation_folder(model: Path, images: Path, save_model: Path | None) -> Path:

@@ -94,7 +94,7 @@ def test_each_image_folder_has_its_own_results(tmp_path, monkeypatch, caplog):
     assert namesake != first and namesake.name.startswith("photos-")
     assert output_folder("scored", "scored", "s3://x/photos").name.startswith("photos-")
     assert output_folder("mine", "scored", str(a)) == output_folder("mine", "scored", str(b))
-    assert caplog.messages == [f"mine held results for {a}; they are replaced."]
+    assert caplog.messages == [f"mine holds results for {a}, which will be replaced."]
 
 
 def test_results_of_an_evaluation_never_replace_a_models_own(tmp_path):

@@ -4,7 +4,9 @@ import csv
 import os
 import shutil
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,3 +114,20 @@ def test_a_killed_run_leaves_one_whole_model(work, mode):
         os.utime(left, (0, 0))  # long ago
     run(work, *words)
     assert not list(folder.rglob(".*.tmp"))
+
+
+@pytest.mark.parametrize("module", ["src.errors", "pydantic", "matplotlib.figure"])
+def test_ctrl_c_during_imports_and_plotting_is_one_line(work, module):
+    script = Path(__file__).parents[2] / "aesthetic_predictor_training.py"
+    words = ["--top_level_image_directory=images", "--feature_extractor=builtin", "--head=ridge"]
+    said = []
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", script, *words, "--save_model=stopped"], cwd=work,
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
+        for line in process.stderr:
+            said += [] if line.startswith("import time:") else [line]
+            if line.endswith(f" {module}\n"):
+                process.send_signal(signal.SIGINT)
+    assert process.returncode == 130
+    assert said[-1].startswith("Stopped.") and "Traceback" not in "".join(said)

@@ -178,7 +178,8 @@ class Change:
                 wrong.append("files that are not whole while it is undone")
         for file in reversed(self.undo_files()):
             ended = self.undo_script(file).end()
-            if ended.code:
+            begun = file.read_bytes().count(b"\n") > 1
+            if ended.fault or (ended.code and begun):
                 wrong.append(f"undoing: {ended.code} {ended.output[-200:]} {ended.errors[-300:]}")
         if other := differences(self.before, state(self.place, self.elsewhere)):
             wrong.append(f"not as it was after undoing: {other[:4]}")

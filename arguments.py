@@ -23,7 +23,7 @@ args = {
     "use_score_file": True,
     # ---- the rating window -----------------------------------------------------------------
     "ab_scorer_size": 600,  # its height in pixels
-    "ab_scorer_goal": 100,  # comparisons that one session aims at
+    "ab_scorer_goal": 100,  # choices that one session aims at
     # ---- training a model of your taste ----------------------------------------------------
     # Where training starts: "auto" (the published aesthetic head if it fits the features), "" for
     # from scratch, or a model: "models/sac+logos+ava1-l14-linearMSE.safetensors".
@@ -39,7 +39,7 @@ args = {
     "aesthetic_model_dropouts": [0.2, 0.2, 0.1],  # head "mlp": dropout after these layers
     "aesthetic_model_relu": False,  # head "mlp": True puts a ReLU after each hidden layer
     "eval_every_n_epochs": 10,  # head "mlp": epochs between measurements; 0: never
-    "text_features": False,  # True: what the file names say counts, too
+    "text_features": False,  # True: what the file names say counts as well
     "meta_epochs": [50, 100, 200],  # mode "meta" tries every combination of these three,
     "meta_lr": [5e-5, 1e-4, 2e-4],  # the learning rates,
     "meta_batch": [4, 8, 16],  # the batch sizes, and lists of other values (docs/meta-search.md)
@@ -48,7 +48,7 @@ args = {
     "test_pick_seed": 42,  # another number picks other test images
     "device": "auto",  # what computes: "auto", "cpu", "cuda", "cuda:1", "mps" (Apple)
     "feature_store": "",  # a folder for computed features; "": beside the images
-    # ---- a group for each script; what stands here counts for this script alone ----------------
+    # ---- a group for each script; what is set here is for that script alone ----------------------
     # Scripts that change files only say what they would do until dry_run is False; then they print
     # the command that undoes it. Images are never deleted or overwritten.
     "score_images": {

@@ -58,6 +58,7 @@ def prepare(settings: PrepareTags) -> None:
 
 def report(settings: PrepareTags, directory: Path, images: "Sequence[ImageFile]") -> None:
     """Counts, files without their counterpart, images that are damaged or there twice."""
+    from src.features.extract import report_unreadable
     from src.tagging.prepare import check_images
     from src.tagging.selected_tags import select_tags, write_selected_tags
     from src.tagging.sources import read_sidecars
@@ -70,7 +71,7 @@ def report(settings: PrepareTags, directory: Path, images: "Sequence[ImageFile]"
     show("tag", [f"{tag.count:>7}  {tag.name}" for tag in tags])
     for note in source.notes:
         print(note)
-    show("unreadable image", [f"{path}: {why}" for path, why in unreadable.items()])
+    report_unreadable(unreadable, directory)
     show("the same image more than once", [" = ".join(group) for group in copies])
     if settings.write_tag_list:
         file = Path(settings.write_tag_list)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from src.errors import DataError, ModelError
 from src.script import run
 from src.settings.housekeeping import PrepareTags
-from src.settings.use_models import TagImages
+from src.settings.use_models import ClassifyImages, TagImages
 from src.text import counted
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ def export(settings: TagImages) -> None:
     print(export_onnx(folder))
     if (folder / FILE_NAME).is_file():  # not a classifier
         print("Next:", settings.command(TagImages, load_model=folder, backend="onnx"))
+    else:
+        print("Next:", settings.command(ClassifyImages, load_model=folder))
 
 
 if __name__ == "__main__":

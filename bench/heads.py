@@ -1,13 +1,12 @@
 """How well the heads order rated photographs: the table of docs/heads.md.
 
-    REAL_ASSETS=... python -m bench.heads [--cache=FOLDER] [--methods="ridge;auto"] [--raters=100]
-                            [--first=7000] [--splits=20] [--only=heads|taste|speed] [--write]
+    REAL_ASSETS=... python -m bench.heads [--cache=FOLDER] [--methods="ridge;auto"] [--first=7000]
+                            [--splits=20] [--only=heads|speed] [--write]
 
 Features of MobileNetV2, pooled and with the means of all hidden states; random splits of the 330
-photographs with 120 and 240 for training; each method on the same features and splits. Personal
-taste: per rater, five folds of the photographs; a generic head learns the mean of the other raters
-and a personal one what this rater gave, both on the same four folds. Rows are shown as they come.
-With a cache, what was measured once is not measured again; `--write` puts the tables into the page.
+photographs with 120 and 240 for training; each method on the same features and splits. Rows are
+shown as they come. With a cache, what was measured once is not measured again; `--write` puts the
+table into the page.
 """
 
 import argparse
@@ -29,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from bench.aesthetic_training import seed_recipe_steps_per_second
 from bench.needs import real_assets
 from src.aesthetic.heads import Head, fit_head
-from src.aesthetic.heads.training_set import TrainingSet, assign_folds
+from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.rated_features import load_rated_features
 from src.aesthetic.select import fit_auto, fit_networks
 from src.dataset.scores import DataHolder
@@ -154,52 +153,6 @@ def mean_and_interval(values: np.ndarray) -> list[float]:
     return [round(v, 4) for v in (mean, mean - half, mean + half)]
 
 
-def taste_rows(
-    features: np.ndarray, paths: list[str], assets: Path, raters: int, cache: Cache
-) -> Iterator[Row]:
-    """Generic, personal, and generic corrected for the person."""
-    with np.load(assets / "rated-photos" / "rater_matrix.npz") as file:
-        column = {path: number for number, path in enumerate(file["files"].tolist())}
-        given = file["ratings"][:, [column[path] for path in paths]].astype(float)
-    given[given == 0] = np.nan
-    chosen = np.random.default_rng(0).permutation(len(given))[:raters]
-    results = [
-        cache.get(f"taste|{rater}", partial(one_rater, features, given, int(rater)))
-        for rater in chosen
-    ]
-    both = np.array([row["ab"] for row in results if row["ab"]])
-    for number, method in enumerate(TASTE_METHODS):
-        row = {"table": "taste", "method": method, "raters": len(both)}
-        row |= {"ab": mean_and_interval(both[:, number])}
-        if number < 2:
-            gain = both[:, 2] - both[:, number]
-            row["gain of prior + residual"] = mean_and_interval(gain)
-        yield row
-
-
-TASTE_METHODS = ("generic only", "personal only", "prior + residual")
-
-
-def one_rater(features: np.ndarray, given: np.ndarray, rater: int) -> Row:
-    mine = ~np.isnan(given[rater])
-    others = np.nanmean(np.delete(given, rater, axis=0), axis=0)
-    fold = assign_folds(np.arange(len(mine)), 5, seed=0)
-    ab = []
-    for k in range(5):
-        train, own, test = fold != k, (fold != k) & mine, (fold == k) & mine
-        if np.ptp(given[rater][own]) == 0 or np.ptp(given[rater][test]) == 0:
-            continue
-        generic = fit_head("kernel", features[train], others[train])
-        heads = (
-            generic,
-            fit_head("kernel", features[own], given[rater][own]),
-            fit_head("kernel", features[own], given[rater][own], prior=generic),
-        )
-        truth = given[rater][test]
-        ab.append([pairwise_accuracy(truth, h.predict(features[test])) or 0.5 for h in heads])
-    return {"ab": np.mean(ab, axis=0).tolist() if ab else None}
-
-
 def speed_rows() -> Iterator[Row]:
     """`auto` as a whole process, and training steps."""
     program = (
@@ -225,13 +178,12 @@ def speed_rows() -> Iterator[Row]:
 
 
 def write_page(rows: list[Row]) -> None:
-    """Put the tables into docs/heads.md, between its marks."""
+    """Put the table into docs/heads.md, between its marks."""
     path = ROOT / "docs" / "heads.md"
     text = path.read_text(encoding="utf-8")
-    for name, table in (("heads", heads_table(rows)), ("taste", taste_table(rows))):
-        begin, end = f"<!-- {name}: written by bench/heads.py -->\n", f"<!-- end of {name} -->"
-        before, _, rest = text.partition(begin)
-        text = before + begin + table + end + rest.partition(end)[2]
+    begin, end = "<!-- heads: written by bench/heads.py -->\n", "<!-- end of heads -->"
+    before, _, rest = text.partition(begin)
+    text = before + begin + heads_table(rows) + end + rest.partition(end)[2]
     path.write_text(text, encoding="utf-8")
 
 
@@ -252,19 +204,6 @@ def heads_table(rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def taste_table(rows: list[Row]) -> str:
-    gain = "gain of prior + residual"
-    lines = [
-        "| model | raters | test AB (95% interval) | gain of prior + residual over it |",
-        "|---|---|---|---|",
-    ]
-    for row in rows:
-        if row["table"] == "taste":
-            more = shown(row[gain], sign=True) if gain in row else "–"
-            lines.append(f"| {row['method']} | {row['raters']} | {shown(row['ab'])} | {more} |")
-    return "\n".join(lines) + "\n"
-
-
 def shown(value: list[float], *, sign: bool = False) -> str:
     form = "+.3f" if sign else ".3f"
     return f"{value[0]:{form}} ({value[1]:{form}} … {value[2]:{form}})"
@@ -276,11 +215,10 @@ def main() -> None:
     parser.add_argument("--methods", default=";".join(METHODS))
     parser.add_argument("--first", type=int, default=0, help="seed of the first split")
     parser.add_argument("--splits", type=int, default=10)
-    parser.add_argument("--raters", type=int, default=100)
-    parser.add_argument("--only", default="heads,taste,speed")
+    parser.add_argument("--only", default="heads,speed")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
-    wants_photographs = bool({"heads", "taste"} & set(args.only.split(",")))
+    wants_photographs = "heads" in args.only
     assets = real_assets() if wants_photographs else Path()
     cache = Cache(args.cache)
     rows: list[Row] = []
@@ -292,12 +230,10 @@ def main() -> None:
 
     with threadpool_limits(1, "blas"), tempfile.TemporaryDirectory() as temporary:
         if wants_photographs:
-            features, scores, paths = load(assets, args.cache or Path(temporary))
+            features, scores, _ = load(assets, args.cache or Path(temporary))
         if "heads" in args.only:
             splits = range(args.first, args.first + args.splits)
             add(head_rows(features, scores, args.methods.split(";"), splits, cache))
-        if "taste" in args.only:
-            add(taste_rows(features["pooled"], paths, assets, args.raters, cache))
     if "speed" in args.only:
         add(speed_rows())
     if args.write:

@@ -129,7 +129,8 @@ def show_pages(place: Path, model: list[str]) -> None:
     run("aesthetic_predictor_training", place, "--feature_extractor=builtin", "--save_model=taste")
     picture(browser, (place / "taste" / "report.html").as_uri(), 930, 1230, "report.png")
     run("score_images", place, "--load_model=taste")
-    picture(browser, (place / "scored" / "gallery.html").as_uri(), 1240, 756, "gallery.png")
+    gallery = place / "scored" / "images" / "gallery.html"
+    picture(browser, gallery.as_uri(), 1240, 756, "gallery.png")
     if model:
         for example in examples:
             tags = f"{example.photograph}\n{example.damage}\n"

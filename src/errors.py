@@ -34,8 +34,8 @@ class MissingExtra(UserError):
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what another library's error says, or its name."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """The first line of what another library's error says, or its name; 300 letters at most."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from src.errors import DataError, loading
 
 logger = logging.getLogger(__name__)
 
+_LARGEST = 1e15  # number in a JSON file
 _MODEL_FILES = ("model.safetensors", "ensemble.json", "model.onnx")
 _ABANDONED = 60  # seconds after which nobody writes a temporary file any more
 _FORMULA = re.compile(r"[=+\-@\t\r](?![\d.]*(e[+-]?\d+)?$)", re.IGNORECASE)  # but numbers are none
@@ -106,6 +107,30 @@ def write_safetensors(path: Path, arrays: Mapping[str, Any], texts: Mapping[str,
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with replacing(path) as temporary:
         save_file(whole, temporary, metadata=dict(texts))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    OSError if it cannot be read; ValueError for anything else, also for what JSON allows and no
+    file of ours holds: numbers that are none or beyond all measure, and broken characters.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text, parse_int=_sane, parse_float=_sane, parse_constant=_sane)
+        json.dumps(content, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("too many brackets") from None
+    if not isinstance(content, dict):
+        raise ValueError("no JSON object")
+    return content
+
+
+def _sane(number: str) -> float:
+    value = float(number)
+    if not abs(value) <= _LARGEST:
+        raise ValueError(f"a number of {number[:20]}")
+    return int(number) if number.lstrip("-").isdigit() else value
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
@@ -224,6 +249,6 @@ def _results_of(folder: Path) -> object:
     """The image folder that the results in a folder are for; None if they do not say."""
     with suppress(OSError, ValueError):
         return (folder / _SOURCE).read_text(encoding="utf-8")
-    with suppress(OSError, ValueError, AttributeError, RecursionError):
-        return json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("images")
+    with suppress(OSError, ValueError):
+        return read_json(folder / "metrics.json").get("images")
     return None

@@ -134,7 +134,7 @@ def evaluate_scores(
         test,
         entries | {"task": "aesthetic"} | metrics,
         columns,
-        table(metrics, _COLUMNS, ".1%"),
+        table(metrics, _COLUMNS),
         notes,
         model.provenance,
         fitted.history,
@@ -177,16 +177,17 @@ def what_would_help(
     return entries, [*sentences, *([verdicts.compared(**change)] if change else [])]
 
 
-def table(metrics: Mapping[str, Mapping[str, Any]], columns: Mapping[str, str], form: str) -> str:
+def table(metrics: Mapping[str, Mapping[str, Any]], columns: Mapping[str, str]) -> str:
     """For the console: a line for each part; the headings by the names of metrics."""
 
-    def shown(value: Any) -> str:
+    def shown(name: str, value: Any) -> str:
         ends = value if isinstance(value, (list, tuple)) else [value]
-        return " … ".join("–" if end is None else format(end, form) for end in ends)
+        form = ".3f" if name == "spearman" else ".1%"
+        return " to ".join("–" if end is None else format(end, form) for end in ends)
 
     rows = [["", "n", *columns.values()]]
     rows += [
-        [part, f"{m['n']}", *(shown(m.get(k)) for k in columns)] for part, m in metrics.items()
+        [part, f"{m['n']}", *(shown(k, m.get(k)) for k in columns)] for part, m in metrics.items()
     ]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     lines = ([c.rjust(width) for c, width in zip(row, widths, strict=True)] for row in rows)

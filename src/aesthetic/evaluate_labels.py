@@ -100,7 +100,7 @@ def evaluate_labels(
         test,
         entries | {"task": "keep_delete"} | metrics,
         columns,
-        "\n".join([table(metrics, _COLUMNS, ".3f"), *_cuts(cuts), suspected]),
+        "\n".join([table(metrics, _COLUMNS), *_cuts(cuts), suspected]),
         notes,
         predictor.provenance,
         suspects=suspects,

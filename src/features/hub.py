@@ -1,7 +1,6 @@
 """Where a model's files are: a folder of the user's, or the hub's local cache, filled on demand."""
 
 import hashlib
-import json
 import logging
 import re
 from fnmatch import fnmatch
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from src.errors import ModelError
+from src.files import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +64,8 @@ def folder_identity(folder: Path) -> str:
 
 def _model_type(folder: Path) -> str:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return str(config.get("model_type", "model"))
-    except (OSError, ValueError, AttributeError, RecursionError):
+        return str(read_json(folder / "config.json").get("model_type", "model"))
+    except (OSError, ValueError):
         raise ModelError(f"{folder / 'config.json'} is damaged: fetch the model again") from None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from src.errors import MissingExtra, ModelError, loading
+from src.errors import MissingExtra, ModelError, first_line, loading
 from src.features.extractor import PixelExtractor
 from src.images.preprocess import Preprocessing
 
@@ -23,6 +23,7 @@ class OnnxNetwork:
     """
 
     def __init__(self, file: Path, purpose: str, *, device: str = "cpu") -> None:
+        self._file = file
         try:
             import onnxruntime
         except ImportError:
@@ -40,8 +41,14 @@ class OnnxNetwork:
     def __call__(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
         size = len(prepared) if self._on_gpu else _BATCH
         chunks = [np.stack(prepared[i : i + size]) for i in range(0, len(prepared), size)]
-        parts = [self._session.run(None, {"pixels": chunk})[0] for chunk in chunks]
-        return np.concatenate(parts, dtype=np.float32)
+        try:
+            parts = [self._session.run(None, {"pixels": chunk})[0] for chunk in chunks]
+            found = np.concatenate(parts, dtype=np.float32)
+        except Exception as error:  # onnxruntime's own classes have no common one
+            raise ModelError(f"{self._file} cannot process images: {first_line(error)}") from None
+        if not np.isfinite(found).all():
+            raise ModelError(f"{self._file} gives values that are no numbers: it is damaged")
+        return found
 
 
 class OnnxExtractor(PixelExtractor):

@@ -43,8 +43,7 @@ def renamed(sidecar: str, image: str, new_image: str) -> str:
 
 def _look(folder: Path) -> tuple[dict[str, list[str]], Counter[str]]:
     """The sidecars of a folder by what they are called after, and how often others could own it."""
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_file())
+    names = sorted(name for name in os.listdir(folder) if os.path.isfile(folder / name))
     by_base: dict[str, list[str]] = {}
     owners: Counter[str] = Counter()
     for name in names:

@@ -1,17 +1,18 @@
 """What an image classifier's last layer sees of each image, as features in the store."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from src.errors import ModelError
+from src.errors import ModelError, UserError, first_line
 from src.features.extractor import PixelExtractor
 from src.features.hub import resolve_model
 from src.features.torch_runner import TorchRunner
 from src.image_models.head import LinearHead
 from src.image_models.model import find_head, from_pretrained, no_linear_head
-from src.image_models.save import read_classes, read_record
+from src.image_models.save import finish_saving, read_classes, read_record
 from src.images.preprocess import Preprocessing
 from src.images.processors import load_preprocessing
 from src.text import counted
@@ -31,6 +32,7 @@ class HeadInputs(PixelExtractor):
     """
 
     def __init__(self, name: str, *, device: str = "auto") -> None:
+        finish_saving(Path(name))
         self.files = resolve_model(name)
         self.name, self._device = self.files.name, device
         record = read_record(self.files.folder)
@@ -70,7 +72,8 @@ class HeadInputs(PixelExtractor):
             # Convolutions are fastest with the channels last; other layers do not mind.
             model = from_pretrained(self.files.folder, self.name)
             model = model.to(memory_format=torch.channels_last)
-            self.use(model, self._head_name or find_head(model, self.preprocessing, self.name))
+            known = self._head_name if self._head_name in dict(model.named_modules()) else None
+            self.use(model, known or find_head(model, self.preprocessing, self.name))
 
     def use(self, model: Any, head_name: str) -> None:
         """Take a model that is in memory already instead of loading it; it is put to evaluation."""
@@ -82,7 +85,16 @@ class HeadInputs(PixelExtractor):
         self._model, self._head_name = model, head_name
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
-        return self._run(prepared)
+        try:
+            found = self._run(prepared)
+        except UserError:
+            raise
+        except Exception as error:  # whatever the layers of a damaged model raise
+            text = f"{self.name} cannot process images ({first_line(error)})"
+            raise ModelError(f"{text}: fetch the model again, or lower the batch size") from None
+        if not np.isfinite(found).all():
+            raise ModelError(f"{self.name} gives values that are no numbers: it is damaged")
+        return found
 
     def _head_inputs(self, pixels: "torch.Tensor") -> "torch.Tensor":
         self._seen.clear()
@@ -108,6 +120,8 @@ def open_classifier(name: str, *, device: str = "auto") -> Classifier:
     """Open a classifier of ours or any other of transformers: a folder, or a name on the hub."""
     backbone = HeadInputs(name, device=device)
     classes, head = read_classes(backbone.files.folder), backbone.head()
+    if not all(np.isfinite(part).all() for part in head):
+        raise ModelError(f"the weights in {backbone.files.folder} are no numbers: it is damaged")
     if len(head.bias) != len(classes):
         raise ModelError(
             f"the model in {backbone.files.folder} has no head for "

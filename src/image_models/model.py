@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.errors import MissingExtra, ModelError, first_line
-from src.files import write_text
+from src.errors import MissingExtra, ModelError, loading
+from src.files import read_json, write_text
 from src.images.preprocess import Preprocessing
 from src.images.processors import FILE_NAME, is_timm, timm_processor
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
+_LARGEST = 1_000_000  # number in a config.json, of layers, classes, or whatever takes memory
 
 
 def from_pretrained(folder: Path, name: str, **options: Any) -> Any:
@@ -28,13 +29,22 @@ def from_pretrained(folder: Path, name: str, **options: Any) -> Any:
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if is_timm(folder) and not is_timm_available():
         raise MissingExtra("timm", "this model")
-    try:
+    with loading(f"the image classifier {name!r}"):
+        _check_config(folder)
         return transformers.AutoModelForImageClassification.from_pretrained(
-            folder, dtype=torch.float32, trust_remote_code=False, **options
+            folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, **options
         )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        text = f"{name!r} cannot be used as an image classifier: {first_line(error)}"
-        raise ModelError(text) from None
+
+
+def _check_config(folder: Path) -> None:
+    """Raise ValueError if config.json holds a number that no image model has."""
+    parts: list[Any] = [read_json(folder / "config.json")]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, (dict, list)):
+            parts += part.values() if isinstance(part, dict) else part
+        elif isinstance(part, (int, float)) and abs(part) > _LARGEST:
+            raise ValueError(f"config.json holds a number of {part}")
 
 
 def load_classifier(
@@ -155,9 +165,7 @@ def input_size(preprocessing: Preprocessing) -> tuple[int, int]:
 def with_image_size(source: Path, size: int, target: Path) -> Path:
     """Write a model's preprocessing for squares of another size into a folder; returns that."""
     try:
-        config: dict[str, Any] = timm_processor(source) or json.loads(
-            (source / FILE_NAME).read_text(encoding="utf-8")
-        )
+        config = timm_processor(source) or read_json(source / FILE_NAME)
     except (OSError, ValueError):
         raise ModelError(f"{source / FILE_NAME} cannot be read") from None
     cut = config.get("crop_size") or config.get("size")

@@ -1,6 +1,5 @@
 """What custom_classifier_training does, up to the point where classes and tags differ."""
 
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ import numpy as np
 from src.dataset.labelled import order_of
 from src.dataset.split import TEST, TRAIN
 from src.dataset.trained_on import TrainedOn
-from src.files import evaluation_folder
+from src.files import evaluation_folder, read_json
 from src.image_models.backbone import open_classifier
 from src.image_models.target import Predictions, Target, features_of, look_at
 from src.image_models.train import provenance, train
@@ -100,7 +99,6 @@ def _evaluate(
 def _made_with(folder: Path, settings: ClassifierTraining) -> dict[str, Any]:
     """What metrics.json says the model was made with; if it says nothing, what is known now."""
     try:
-        found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["provenance"]
-        return dict(found)
+        return dict(read_json(folder / "metrics.json")["provenance"])
     except (OSError, ValueError, KeyError, TypeError):
         return provenance(settings, "elsewhere", {})

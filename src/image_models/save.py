@@ -1,23 +1,26 @@
 """The folder of a trained classifier: four files that transformers and the ComfyUI nodes load."""
 
+import glob
 import hashlib
 import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from src.dataset.trained_on import FILE_NAME as TRAINED_ON
 from src.errors import DataError, ModelError
+from src.files import read_json
 from src.images.processors import FILE_NAME as PROCESSOR
 from src.images.processors import timm_processor
 
 logger = logging.getLogger(__name__)
 
 CATEGORIES = "categories.json"
-MODEL_FILES = ("config.json", "model.safetensors", PROCESSOR, CATEGORIES)
+MODEL_FILES = (CATEGORIES, "config.json", "model.safetensors", PROCESSOR)
 RESULT_FILES = (
     *("metrics.json", "report.html", "predictions.csv", "confusion_matrix.csv"),
     *("suspected_labels.csv", "suspects.html", TRAINED_ON),
@@ -26,11 +29,19 @@ _OF_TAGGERS = (
     *("model.onnx", "ensemble.json", "selected_tags.csv", "thresholds.json", "tags.csv"),
     *("label_errors.csv", "tag_errors.json"),  # of version bc9c4d7
 )
+_ABANDONED = 3600  # seconds after which nobody writes a temporary folder any more
+_STAGED = ".new-model"  # in a model's folder: a new one, whole, that is to take its place
 _RECORD = "image_taste"  # our part of config.json
 
 
 def check_target(folder: Path) -> None:
     """Make sure, before training, that the model may be saved there."""
+    finish_saving(folder)
+    for left in folder.parent.glob(
+        f".{glob.escape(folder.name)}.new-*"
+    ):  # by a run that was killed
+        if time.time() - left.stat().st_mtime > _ABANDONED:
+            shutil.rmtree(left, ignore_errors=True)
     if (folder / CATEGORIES).is_file():
         logger.info("The classifier in %s will be replaced.", folder)
     elif (folder / "model.safetensors").is_file():
@@ -49,14 +60,17 @@ def save_classifier(
     *,
     features: str | None = None,
     trained_here: bool = False,
+    also: Callable[[Path], None] = lambda folder: None,
 ) -> None:
-    """Save a model so that each file is there as a whole, and results of an older one are not.
+    """Save a model, without the results of an older one; what is interrupted leaves either model.
 
     Where only the head was trained, `features` and `trained_here` are those of its `HeadInputs`.
+    `also` writes what else belongs to the model.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
+        finish_saving(folder)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.new-", dir=folder.parent) as name:
             temporary = Path(name)
             model.save_pretrained(temporary, max_shard_size="1TB")
             _save_processor(processor_from, temporary)
@@ -68,38 +82,52 @@ def save_classifier(
             _write_json(temporary / "config.json", config | {_RECORD: record})
             # safetensors gives its file to the owner alone; all four are to be as readable.
             shutil.copymode(temporary / CATEGORIES, temporary / "model.safetensors")
-            for file in (*RESULT_FILES, *_OF_TAGGERS):
-                (folder / file).unlink(missing_ok=True)
-            for file in MODEL_FILES:
-                (temporary / file).replace(folder / file)
+            also(temporary)
+            temporary.rename(folder / _STAGED)
+            temporary.mkdir()  # for the end of the block
+        finish_saving(folder)
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error.strerror or error}") from None
+
+
+def finish_saving(folder: Path) -> None:
+    """Let a new model take the place of the old one, if it is there as a whole."""
+    staged = folder / _STAGED
+    if not staged.is_dir():
+        return
+    files = sorted(staged.iterdir())
+    for old in (*RESULT_FILES, *_OF_TAGGERS) if MODEL_FILES[0] in {f.name for f in files} else ():
+        (folder / old).unlink(missing_ok=True)
+    for file in files:
+        file.replace(folder / file.name)
+    staged.rmdir()
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """What `save_classifier` noted; empty if other weights are beside it."""
     try:
-        record = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(_RECORD)
-    except (OSError, ValueError, AttributeError):
+        record = read_json(folder / "config.json").get(_RECORD)
+    except (OSError, ValueError):
         return {}
-    if not isinstance(record, dict) or not {"head", "weights"} <= record.keys():
+    if not isinstance(record, dict) or not isinstance(record.get("head"), str):
         return {}
-    return record if record["weights"] == _digest(folder) else {}
+    return record if record.get("weights") == _digest(folder) else {}
 
 
 def read_classes(folder: Path) -> list[str]:
     """The classes of a saved classifier, in the order of its outputs."""
+    finish_saving(folder)
     file = folder / CATEGORIES
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_json(folder / "config.json")
         named = config.get("id2label") or dict(enumerate(config["label_names"]))  # so in timm's
         labels = [str(named[index]) for index in sorted(named, key=int)]
-        ours = json.loads(file.read_text("utf-8"))["categories"] if file.is_file() else labels
+        ours = list(map(str, read_json(file)["categories"])) if file.is_file() else labels
     except OSError:
         raise ModelError(f"there is no classifier in {str(folder)!r}: correct load_model") from None
     except (ValueError, KeyError, AttributeError, TypeError):
         raise ModelError(f"{folder}: config.json or {CATEGORIES} is damaged") from None
-    if list(map(str, ours)) != labels:
+    if ours != labels:
         raise ModelError(f"{file} and config.json name different categories: the model is damaged")
     return labels
 

@@ -95,8 +95,8 @@ class _Run(NamedTuple):
     def save(self, model: Any, processor_from: Path, **record: Any) -> None:
         """Save the model and what belongs to it; `record` as for `save_classifier`."""
         folder, data = Path(self.settings.save_model), self.images.data
+        record["also"] = lambda temporary: self.target.save(temporary, data)
         save_classifier(folder, model.cpu(), data.names, processor_from, self.head_name, **record)
-        self.target.save(folder, data)
 
 
 def _train_head(run: _Run) -> Predictions:
@@ -151,12 +151,12 @@ def _train_whole(run: _Run) -> Predictions | None:
         if not is_main():
             return None
         run.save(model, folders[-1])
-    if "output_dir" not in settings.training_args.given:
-        _remove_checkpoints(checkpoints)
     logger.info("Measuring what was saved.")
     classifier = open_classifier(settings.save_model, device=settings.device)
     images = replace(images, features=features_of(settings, classifier, images))
     probabilities = run.target.probabilities(classifier.head.logits(images.features))
+    if "output_dir" not in settings.training_args.given:
+        _remove_checkpoints(checkpoints)
     details = {"epochs trained": f"{state.epoch:.4g}", "steps": state.global_step}
     return Predictions(
         images=images,

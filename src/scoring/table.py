@@ -43,7 +43,11 @@ def write_table(path: Path, columns: Mapping[str, Sequence[str] | np.ndarray]) -
 
 def histogram(values: np.ndarray | Sequence[float]) -> str:
     """One line for each of eleven equal ranges: its middle, a bar, the count."""
-    counts, edges = np.histogram(values, _BARS)
+    values = np.asarray(values, np.float64)
+    low, high = values.min(), values.max()
+    if high - low < 1e-9 * max(abs(low), abs(high), 1):  # no room for eleven
+        low, high = low - 0.5, high + 0.5
+    counts, edges = np.histogram(values, _BARS, (low, high))
     lengths = np.ceil(counts * _BAR_LENGTH / counts.max()).astype(int)
     middles = (edges[1:] + edges[:-1]) / 2
     return "\n".join(

@@ -8,6 +8,7 @@ from pathlib import Path
 from src.errors import DataError
 from src.files import read_csv, write_csv
 
+_LARGEST = 10**12
 FILE_NAME = "selected_tags.csv"
 COLUMNS = ("tag_id", "name", "category", "count")
 
@@ -60,9 +61,12 @@ def read_selected_tags(file: Path) -> list[SelectedTag]:
         try:
             number = int(row.get("tag_id") or len(tags))
             category, count = int(row.get("category") or 0), int(row.get("count") or 0)
+            if not all(0 <= value <= _LARGEST for value in (number, category, count)):
+                raise ValueError
         except ValueError:
             raise DataError(
-                f"{file}, line {line}: tag_id, category and count must be whole numbers"
+                f"{file}, line {line}: tag_id, category and count must be whole numbers, up to "
+                f"{_LARGEST:,}"
             ) from None
         tags[name] = SelectedTag(number, name, category, count)
     if not tags:

@@ -105,7 +105,7 @@ def read_database(file: Path, images: Sequence[str]) -> TagSource:
             rows = connection.execute(
                 "SELECT imageTags.image_id, tag_id FROM imageTags JOIN wanted USING (image_id)"
             ).fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError, TypeError) as error:
         raise DataError(f"{file} cannot be read as a tag database: {error}") from None
     tags: dict[str, list[str]] = {}
     for number, tag_id in rows:

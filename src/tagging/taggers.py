@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -19,7 +20,8 @@ from src.errors import ModelError
 from src.features.extractor import PixelExtractor
 from src.features.hub import folder_identity
 from src.features.onnx_extractor import OnnxNetwork
-from src.files import write_text
+from src.files import read_json, write_text
+from src.image_models.save import finish_saving
 from src.images.preprocess import Preprocessing
 from src.tagging import selected_tags
 from src.tagging.selected_tags import SelectedTag, read_selected_tags
@@ -73,11 +75,12 @@ class Tagger:
 def open_tagger(folder: Path, *, backend: Backend = "auto", device: str = "auto") -> Tagger:
     """Open a tagging model's folder, as custom_classifier_training saved it.
 
-    `auto` takes model.onnx if there is one. For the device see `src.devices.choose_device`; ONNX
-    Runtime takes a GPU unless it is `cpu`.
+    `auto` takes model.onnx if there is one and ONNX Runtime is installed. For the device see
+    `src.devices.choose_device`; ONNX Runtime takes a GPU unless it is `cpu`.
     """
     if not folder.is_dir():
         raise ModelError(f"there is no model folder {str(folder)!r}: correct load_model")
+    finish_saving(folder)
     tag_list = folder / selected_tags.FILE_NAME
     if not tag_list.is_file():
         raise ModelError(
@@ -86,7 +89,7 @@ def open_tagger(folder: Path, *, backend: Backend = "auto", device: str = "auto"
     tags, thresholds = read_selected_tags(tag_list), load_thresholds(folder)
     networks = []
     for member in members(folder):
-        has_onnx = (member / ONNX_FILE).is_file()
+        has_onnx = (member / ONNX_FILE).is_file() and find_spec("onnxruntime") is not None
         use_onnx = backend == "onnx" or (backend == "auto" and has_onnx)
         network, names = _open_onnx(member, device) if use_onnx else _open_torch(member, device)
         order = order_of([tag.name for tag in tags], names)
@@ -134,7 +137,7 @@ def members(folder: Path) -> list[Path]:
     if not file.is_file():
         return [folder]
     try:
-        names = json.loads(file.read_text(encoding="utf-8"))["models"]
+        names = read_json(file)["models"]
         folders = [folder / str(name) for name in names]
         if not folders:
             raise ValueError

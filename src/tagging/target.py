@@ -15,6 +15,7 @@ from src.errors import DataError
 from src.image_models.fine_tune import Objective
 from src.image_models.head import LinearHead
 from src.image_models.model import MULTI_LABEL
+from src.image_models.save import finish_saving
 from src.image_models.target import HeadFit, Images, Target
 from src.settings.classifier import ClassifierTraining
 from src.tagging import selected_tags
@@ -42,6 +43,7 @@ class Tags(Target):
         named = self._settings.tag_list
         tag_list = Path(named) if named and not only_known else None
         if known and tag_list is None:
+            finish_saving(known)
             own = known / selected_tags.FILE_NAME
             tag_list = own if own.is_file() or only_known else None
         return read_tagged_images(self._settings, tag_list)

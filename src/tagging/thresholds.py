@@ -11,17 +11,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from src.errors import ModelError
 from src.evaluation.multilabel import against, sorted_columns
-from src.files import write_text
+from src.files import read_json, write_text
 from src.tagging.selected_tags import SelectedTag, category_name
 
 FILE_NAME = "thresholds.json"
+Share = Annotated[float, Field(ge=0, le=1)]
 Scope = Literal["global", "category", "tag"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
@@ -51,9 +52,9 @@ def balanced_threshold(scores: np.ndarray, positive: np.ndarray) -> float:
 class Thresholds:
     """Where a score becomes a tag."""
 
-    overall: float  # one threshold for all tags
-    categories: dict[int, float] = field(default_factory=dict)
-    tags: dict[str, float] = field(default_factory=dict)  # of tags that enough images had
+    overall: Share  # one threshold for all tags
+    categories: dict[int, Share] = field(default_factory=dict)
+    tags: dict[str, Share] = field(default_factory=dict)  # of tags that enough images had
     min_support: int = 0  # how many images that is
     chosen_on: str = ""  # the images: "validation" or "train"; "" if unknown
 
@@ -125,7 +126,7 @@ def save_thresholds(folder: Path, thresholds: Thresholds) -> None:
 def load_thresholds(folder: Path) -> Thresholds:
     file = folder / FILE_NAME
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         return TypeAdapter(Thresholds).validate_python(content | {"overall": content["global"]})
     except OSError:
         raise ModelError(

@@ -149,6 +149,8 @@ def test_a_head_alone_leaves_the_rest_and_is_measured_and_continued(digits, conv
     words = ["classify_images.py", f"--load_model={saved}", f"--top_level_image_directory={new}",
              "--action=move", f"--into={tmp_path / 'sorted'}", "--device=cpu",
              f"--table={tmp_path / 'classified.csv'}"]  # fmt: skip
+    advice = run_here("tag_images.py", f"--load_model={saved}", "--action=export").stdout
+    assert "run.py classify_images" in advice and f"--load_model={saved}" in advice
     assert "would move" in run_here(*words).stdout and contents(new).keys() >= given.keys()
     done = run_here(*words, "--dry_run=False")
     found = [path.parent / path.stem for path in (tmp_path / "sorted").rglob(f"{sidecar.stem}.*")]
@@ -288,11 +290,12 @@ def test_two_processes_train_as_one_and_write_once(digits, convnext, tmp_path):
         (["--top_level_image_directory=nowhere"], "there is no folder 'nowhere'"),
         (["--load_model=nowhere"], "there is no classifier in 'nowhere'"),
         (["--mode=evaluate"], "needs load_model"),
-        (["--top_level_image_directory=IMAGES/one"], "at least two folders"),
+        (["--top_level_image_directory=ALONE"], "at least two folders"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line(digits, convnext, tmp_path, words, part):
-    words = [word.replace("IMAGES", str(digits)) for word in words]
+    shutil.copytree(digits / "one", tmp_path / "alone" / "one")
+    words = [word.replace("ALONE", str(tmp_path / "alone")) for word in words]
     given = command(digits, convnext, tmp_path / "x", *words)[1:]
     done = run_script("custom_classifier_training", *given, cwd=ROOT, check=False)
     assert done.returncode == 2 and part in done.stderr

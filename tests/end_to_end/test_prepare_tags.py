@@ -25,7 +25,7 @@ def test_tag_check_and_undo(tmp_path):
     done = run(folder, "--tags_from_folders=True", "--dry_run=False", listing)
     assert done.returncode == 0, done.stderr
     assert "4 images: 3 tag files to write, 1 there and kept" in done.stdout
-    assert "unreadable image: dogs/broken.jpg" in done.stdout
+    assert "dogs/broken.jpg: " in done.stderr
     assert (tmp_path / "cats/001.png.txt").read_text() == "cats\n"
     assert (tmp_path / "dogs/000.png.txt").read_text() == "mine\n"
     assert (tmp_path / "tags.csv").read_text().splitlines() == [
@@ -56,4 +56,4 @@ def test_converting_a_dotenv_once(tmp_path):
     assert (tmp_path / "arguments_from_env.py").is_file()
     again = run("--convert_env=.env", cwd=tmp_path)
     assert again.returncode == 2
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr

@@ -20,9 +20,9 @@ from src.aesthetic.heads.mlp import MlpHead
 class Network:
     """Linear layers, optional ReLU, and dropout after the hidden layers; k of them.
 
-    `sizes` are those of the features, the hidden layers, and 1. Where there are fewer dropouts than
-    hidden layers, the last have none. A member's generator draws its first weights, unless they
-    are those of `start`, and later its dropouts.
+    `sizes` are those of the inputs, the hidden layers, and 1; the inputs may stand for more
+    `features`. Where there are fewer dropouts than hidden layers, the last have none. A member's
+    generator draws its first weights, unless they are those of `start`, and later its dropouts.
     """
 
     weights: list[Tensor]  # per layer (k, inputs, outputs): so laid out that gradients need no copy
@@ -32,6 +32,7 @@ class Network:
         self,
         sizes: Sequence[int],
         *,
+        features: int | None = None,
         relu: bool,
         dropouts: Sequence[float],
         generators: Sequence[torch.Generator],
@@ -45,6 +46,8 @@ class Network:
             weight = torch.empty((members, outputs, inputs), device=self._device)
             bias = torch.empty((members, 1, outputs), device=self._device)
             bound = 1 / math.sqrt(inputs)  # what torch.nn.Linear starts with
+            if layer == 0 and features is not None:  # the first outputs as with all features
+                bound *= inputs / features
             for member, generator in enumerate(generators):
                 weight[member].uniform_(-bound, bound, generator=generator)
                 bias[member].uniform_(-bound, bound, generator=generator)

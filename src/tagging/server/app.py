@@ -8,6 +8,9 @@ import asyncio
 import logging
 import socket
 import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +30,11 @@ logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 MAX_BYTES = 32 << 20  # of one upload
-MAX_PIXELS = 64_000_000  # of one image
-MAX_UPLOADS = 16  # held in memory at once
-BODY_SECONDS = 60
+MAX_HELD = 128 << 20  # of all uploads in memory
+BODY_SECONDS = 10  # for an upload to arrive
+# Images of more pixels wait in a line of their own, so that small ones need not wait for them.
+LINES = 16_000_000, 64_000_000
+MAX_WAITING = 16, 4  # in either line
 _PAGE = Path(__file__).with_name("page.html")
 _MOST_TAGS = 500
 
@@ -41,12 +46,11 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
     with the bytes of an image as its body, answers with the tags at or above their thresholds;
     `?threshold=0.3` sets one threshold for all, `?limit=50` gives the likeliest so many instead.
     What a page of another site sends gets 403, too slow 408, too large 413, no readable image 415,
-    wrong numbers 422, more than `MAX_UPLOADS` at once 503.
+    wrong numbers 422; 503 is for more at once than `MAX_HELD` and `MAX_WAITING` allow.
     """
     try:
         from fastapi import FastAPI, HTTPException, Query, Request
         from fastapi.responses import HTMLResponse
-        from starlette.concurrency import run_in_threadpool
         from starlette.middleware.trustedhost import TrustedHostMiddleware
         from starlette.requests import ClientDisconnect
     except ImportError:
@@ -65,18 +69,31 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
         }
         for tag, threshold in zip(tagger.tags, thresholds, strict=True)
     ]
-    one_at_a_time = threading.Lock()
-    uploads = asyncio.Semaphore(MAX_UPLOADS)
+    model, uploads, waiting = threading.Lock(), _Uploads(), [0 for _ in LINES]
+    lines = [ThreadPoolExecutor(1) for _ in LINES]  # decoding takes the most memory
 
-    def answer(content: bytes, threshold: float | None, limit: int | None) -> dict[str, Any]:
-        with one_at_a_time:  # decoding too: it takes the most memory
-            image = open_image(content, min_side=tagger.min_side, max_pixels=MAX_PIXELS)
-            (found,) = tagger.probabilities([tagger.prepare(image)])
+    def answer(
+        max_pixels: int, content: bytes, threshold: float | None, limit: int | None
+    ) -> dict[str, Any]:
+        image = open_image(content, min_side=tagger.min_side, max_pixels=max_pixels)
+        prepared = tagger.prepare(image)
+        with model:
+            (found,) = tagger.probabilities([prepared])
         given = found >= (thresholds if threshold is None else threshold)
         chosen = np.flatnonzero(np.ones_like(given) if limit is not None else given)
         order = chosen[np.argsort(-found[chosen], kind="stable")][: limit or _MOST_TAGS]
         tags = [known[i] | {"probability": round(float(found[i]), 5)} for i in order.tolist()]
         return {"width": image.width, "height": image.height, "tags": tags}
+
+    async def tagged(line: int, *call: Any) -> dict[str, Any]:
+        if waiting[line] >= MAX_WAITING[line]:
+            raise _BusyError
+        waiting[line] += 1
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(lines[line], answer, LINES[line], *call)
+        finally:
+            waiting[line] -= 1
 
     @app.get("/", response_class=HTMLResponse)
     def show_page() -> HTMLResponse:
@@ -95,13 +112,14 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
         origin = request.headers.get("origin")
         if origin is not None and origin != f"http://{request.headers['host']}":
             raise HTTPException(403, "only the page of this server may post images")
-        if uploads.locked():
-            raise HTTPException(503, "too many images at once: try again in a moment")
         try:
-            async with uploads:
-                async with asyncio.timeout(BODY_SECONDS):
-                    content = await _body(request)
-                return await run_in_threadpool(answer, content, threshold, limit)
+            async with uploads.body(request) as content:
+                try:
+                    return await tagged(0, content, threshold, limit)
+                except TooLarge:
+                    return await tagged(1, content, threshold, limit)
+        except _BusyError:
+            raise HTTPException(503, "too many images at once: try again in a moment") from None
         except (TimeoutError, ClientDisconnect):
             raise HTTPException(408, "the image did not arrive in time") from None
         except TooLarge as error:
@@ -119,18 +137,34 @@ _POLICY = (
 )
 
 
-async def _body(request: Any) -> bytes:
-    """The body of a request, read no further than is allowed."""
-    limit = f"larger than {MAX_BYTES >> 20} MB"
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MAX_BYTES:
-        raise TooLarge(limit)
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > MAX_BYTES:
-            raise TooLarge(limit)
-    return bytes(content)
+class _BusyError(Exception):
+    """More at once than there is room for."""
+
+
+class _Uploads:
+    """The bodies of requests, as far as they are in memory."""
+
+    def __init__(self) -> None:
+        self._held = 0  # bytes
+
+    @asynccontextmanager
+    async def body(self, request: Any) -> AsyncIterator[bytes]:
+        """The body of a request, read no further than is allowed."""
+        declared, content, size = request.headers.get("content-length", ""), bytearray(), 0
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.stream():
+                    content += chunk
+                    size, self._held = size + len(chunk), self._held + len(chunk)
+                    if size > MAX_BYTES or (declared.isdigit() and int(declared) > MAX_BYTES):
+                        raise TooLarge(f"larger than {MAX_BYTES >> 20} MB")
+                    if self._held > MAX_HELD:
+                        raise _BusyError
+            whole = bytes(content)
+            content.clear()
+            yield whole
+        finally:
+            self._held -= size
 
 
 def serve(tagger: Tagger, scope: Scope, port: int) -> None:

@@ -14,7 +14,7 @@ from src.aesthetic.mlp.steps import (
     pair_batches,
     shorten,
 )
-from src.aesthetic.mlp.trainer import Diverged, principal_directions, train_mlps
+from src.aesthetic.mlp.trainer import Diverged, spanning_directions, train_mlps
 from src.errors import ModelError
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.settings.mlp import Mlp, PredictorTrainingArgs
@@ -236,13 +236,29 @@ def test_few_images_are_learnt_from_in_the_directions_that_they_span():
     x, y = rated(n=40, d=4)
     x = np.hstack([x, np.zeros((40, 96))]) @ rotation
     mlp = settings((8,), ()).model_copy(update={"aesthetic_model_standardise": True})
-    directions = principal_directions(x)
+    [directions] = spanning_directions([x])
     assert directions.shape == (4, 100)
-    assert directions @ directions.T == pytest.approx(np.eye(4), abs=1e-9)
-    assert x @ directions.T @ directions == pytest.approx(x)
+    assert directions @ directions.T == pytest.approx(25 * np.eye(4), abs=1e-9)
+    assert x @ directions.T @ directions == pytest.approx(25 * x)
     head = train(x, y, mlp).heads[0]
     assert head.n_features == 100 and pairwise_accuracy(y, head.predict(x)) > 0.95
     assert np.ptp(train(np.ones((40, 100)), y, mlp).heads[0].predict(x)) == 0
+
+
+def test_networks_move_as_fast_in_few_directions_as_with_all_features():
+    """A step of AdamW moves a score by about the learning rate times the sum of |inputs|."""
+    x = np.random.default_rng(0).normal(size=(50, 1000))
+    inputs = x @ spanning_directions([x])[0].T
+    assert np.abs(inputs).sum(axis=1).mean() == pytest.approx(np.abs(x).sum(axis=1).mean(), rel=0.1)
+    first = [
+        Network((n, 400, 1), features=1000, relu=False, dropouts=(), generators=[generator()])
+        for n in (1000, 50)
+    ]
+    spread = [
+        (torch.from_numpy(given).float() @ network.weights[0][0]).std().item()
+        for given, network in zip((x, inputs), first, strict=True)
+    ]
+    assert spread[0] == pytest.approx(spread[1], rel=0.1)
 
 
 def test_weights_of_zero_leave_images_out():

@@ -146,6 +146,7 @@ def test_which_files_belong_to_an_image(tmp_path):
     for name in ("a.jpg", "a.cr2", "a.xmp", "a.jpg.xmp", "b.jpg", "b.XMP", "b.txt", "b.jpg.png",
                  "b.jpg.txt", "c.txt"):  # fmt: skip
         (tmp_path / name).touch()
+    (tmp_path / "itself.txt").symlink_to("itself.txt")
     found = sidecars(tmp_path, ["a.jpg", "b.jpg", "b.jpg.png"])
     assert found == {
         "a.jpg": ["a.jpg.xmp"],  # a.xmp may be that of the raw file

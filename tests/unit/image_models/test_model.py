@@ -1,6 +1,8 @@
 """Heads of the right size on any architecture; what is known by name is kept."""
 
+import contextlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,22 +75,6 @@ def test_a_model_without_one_linear_head_is_refused(tmp_path):
         find_head(model, preprocessing, "two heads")
 
 
-@pytest.mark.parametrize("damage", ["no folder", "no image model", "no config"])
-def test_what_is_no_image_classifier_is_one_clear_line(tmp_path, damage):
-    folder = tiny_models.vit(tmp_path / "model", 3)
-    preprocessing = load_preprocessing(folder)
-    if damage == "no image model":
-        transformers.BertConfig(num_hidden_layers=1).save_pretrained(folder)
-    elif damage == "no config":
-        (folder / "config.json").write_text("{", encoding="utf-8")
-    else:
-        folder = tmp_path / "nowhere"
-    with pytest.raises(ModelError) as caught:
-        load_classifier(folder, ["a", "b"], preprocessing, name="tiny")
-    assert "tiny" in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_saved_model_gives_in_a_plain_pipeline_what_we_say(tmp_path, architecture):
     folder = architecture(tmp_path / "base", 4)
@@ -146,3 +132,39 @@ def test_files_that_contradict_each_other_are_noticed(tmp_path):
     (tmp_path / "saved" / "categories.json").write_text('{"categories": ["b", "a"]}', "utf-8")
     with pytest.raises(ModelError, match="different categories"):
         open_classifier(str(tmp_path / "saved"))
+
+
+@pytest.mark.parametrize("moved", range(7))
+def test_what_a_kill_leaves_of_saving_is_the_old_model_or_the_new(tmp_path, monkeypatch, moved):
+    folder, base = tmp_path / "saved", tiny_models.vit(tmp_path / "base", 2)
+
+    def save(classes):
+        model, head_name = load(base, classes)
+        save_classifier(folder, model, classes, base, head_name, also=lambda to: tags(to, classes))
+
+    def tags(to, classes):
+        (to / "selected_tags.csv").write_text("name\n" + "\n".join(classes), encoding="utf-8")
+
+    save(["a", "b"])
+    (folder / "metrics.json").write_text("{}")
+    moves = iter(range(9))
+
+    def die(method):
+        def instead(*arguments):
+            if next(moves) == moved:
+                raise KeyboardInterrupt
+            return method(*arguments)
+
+        return instead
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", die(Path.rename))
+        patch.setattr(Path, "replace", die(Path.replace))
+        with contextlib.suppress(KeyboardInterrupt):
+            save(["c", "d", "e"])
+    found = read_classes(folder)
+    assert found == (["c", "d", "e"] if moved else ["a", "b"])
+    assert list(open_classifier(str(folder)).classes) == found
+    assert (folder / "selected_tags.csv").read_text("utf-8").split()[1:] == found
+    assert (folder / "metrics.json").is_file() is (not moved)
+    assert not list(folder.glob(".new*"))

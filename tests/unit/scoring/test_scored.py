@@ -48,6 +48,9 @@ def test_the_histogram_counts_every_image():
     assert len(lines) == 11
     assert lines[0].endswith(" 2") and lines[-1].endswith(" 1")
     assert lines[0].count("█") == 40 and lines[-1].count("█") == 20
+    alike = np.array([-8.5, np.nextafter(-8.5, 0, dtype=np.float32)], np.float32)
+    for values in (alike, alike[:1], [3.0, 3.0]):
+        assert sum(int(line.split()[-1]) for line in histogram(values).splitlines()) == len(values)
 
 
 def test_sorting_breaks_ties_by_path(tmp_path):
@@ -107,7 +110,7 @@ def test_a_model_keeps_its_calibration(tmp_path):
 @pytest.mark.parametrize("entry", [{}, {"slope": 1}, {"slope": float("nan"), "offset": 0}])
 def test_a_damaged_calibration_is_refused(entry):
     with pytest.raises(ModelError, match="damaged"):
-        Calibration.from_json(entry)
+        Calibration.restore(entry)
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,14 @@
 """Opening tagging models, their sizes and their report, without training one."""
 
+import sys
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
 from src.dataset.split import TEST, TRAIN, VALIDATION
 from src.dataset.suspected_labels import read_suspected
-from src.errors import ModelError
+from src.errors import MissingExtra, ModelError
 from src.image_models.target import Images, Predictions
 from src.images import scan_images
 from src.tagging.results import epochs, measure, thresholds_of, write_results
@@ -38,6 +40,17 @@ def test_folders_that_are_no_tagging_model(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"model\.onnx cannot be loaded"):
         open_tagger(tmp_path)
+
+
+def test_without_onnx_runtime_the_weights_are_used(tmp_path, monkeypatch):
+    write_selected_tags(tmp_path / "selected_tags.csv", TAGS)
+    save_thresholds(tmp_path, Thresholds(0.5))
+    (tmp_path / "model.onnx").write_bytes(b"x")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ModelError, match=r"has no config\.json"):  # which torch reads
+        open_tagger(tmp_path)
+    with pytest.raises(MissingExtra, match="onnxruntime"):
+        open_tagger(tmp_path, backend="onnx")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from src.tagging.selected_tags import SelectedTag
-from src.tagging.server.app import MAX_UPLOADS, make_app
+from src.tagging.server import app as server
 from src.tagging.thresholds import Thresholds
 
 httpx = pytest.importorskip("httpx")
@@ -35,22 +35,51 @@ class Slow:
         return np.ones((1, 1), np.float32)
 
 
-def test_more_images_than_are_held_at_once_are_sent_away_and_later_ones_answered():
-    tagger = Slow()
-    app = make_app(tagger, "global")
-    content = io.BytesIO()
-    Image.new("RGB", (9, 9)).save(content, "PNG")
+@pytest.fixture
+def post():
+    """Posts to a server whose model is slow."""
+    app = server.make_app(tagger := Slow(), "global")
 
-    async def post() -> int:
+    async def send(content: object) -> int:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            return (await client.post("/api/tag", content=content.getvalue())).status_code
+            return (await client.post("/api/tag", content=content)).status_code
+
+    return tagger, send
+
+
+def png():
+    content = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(content, "PNG")
+    return content.getvalue()
+
+
+def test_more_images_than_wait_at_once_are_sent_away_and_later_ones_answered(post):
+    tagger, send = post
+    most = server.MAX_WAITING[0]
 
     async def scenario() -> tuple[list[int], int]:
-        waiting = [asyncio.create_task(post()) for _ in range(MAX_UPLOADS + 5)]
+        waiting = [asyncio.create_task(send(png())) for _ in range(most + 5)]
         sent_away = [await done for done in asyncio.as_completed(waiting[-5:])]
         tagger.may.set()
-        return sent_away + list(await asyncio.gather(*waiting[:-5])), await post()
+        return sent_away + list(await asyncio.gather(*waiting[:-5])), await send(png())
 
     codes, later = asyncio.run(scenario())
-    assert sorted(codes) == [200] * MAX_UPLOADS + [503] * 5 and later == 200
+    assert sorted(codes) == [200] * most + [503] * 5 and later == 200
+
+
+def test_slow_bodies_and_more_bytes_than_are_held_at_once_are_sent_away(post, monkeypatch):
+    tagger, send = post
+    tagger.may.set()
+    monkeypatch.setattr(server, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(server, "MAX_HELD", 1000)
+
+    async def slow(size):
+        yield bytes(size)
+        await asyncio.sleep(5)
+
+    async def scenario() -> list[int]:
+        first = [asyncio.create_task(send(slow(size))) for size in (600, 600)]
+        return [*await asyncio.gather(*first), await send(png())]
+
+    assert sorted(asyncio.run(scenario())) == [200, 408, 503]

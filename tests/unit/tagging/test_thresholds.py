@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from src.errors import ModelError
 from src.tagging.selected_tags import SelectedTag
 from src.tagging.thresholds import (
     Thresholds,
@@ -84,10 +83,3 @@ def test_thresholds_are_read_as_written(tmp_path):
         "0": "general",
         "4": "character",
     }
-
-
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"global": "x", "categories": {}}'])
-def test_damaged_thresholds(tmp_path, text):
-    (tmp_path / "thresholds.json").write_text(text)
-    with pytest.raises(ModelError, match="damaged"):
-        load_thresholds(tmp_path)

@@ -1,7 +1,6 @@
 """Reading tables, writing files so that nothing is ever half written, and where to write them."""
 
 import csv
-import glob
 import hashlib
 import io
 import json
@@ -15,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _LARGEST = 1e15  # number in a JSON file
 _MODEL_FILES = ("model.safetensors", "ensemble.json", "model.onnx")
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 _ABANDONED = 60  # seconds after which nobody writes a temporary file any more
 _FORMULA = re.compile(r"[=+\-@\t\r](?![\d.]*(e[+-]?\d+)?$)", re.IGNORECASE)  # but numbers are none
 _SOURCE = "image_folder.txt"  # in a folder of results: the images that they are for
@@ -39,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _clean_up(path)
+        _clean_up(path.parent)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -61,7 +62,7 @@ def replacing_together(folder: Path, *, instead_of: Iterable[str] = ()) -> Itera
     temporary = folder / f".new.{secrets.token_hex(4)}.tmp"
     try:
         temporary.mkdir(parents=True)
-        _clean_up(folder / "new")
+        _clean_up(folder)
         yield temporary
         for name in instead_of:
             (folder / name).unlink(missing_ok=True)
@@ -73,11 +74,12 @@ def replacing_together(folder: Path, *, instead_of: Iterable[str] = ()) -> Itera
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _clean_up(path: Path) -> None:
-    """Remove what killed runs left that were writing a file."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+@cache
+def _clean_up(folder: Path) -> None:
+    """Once in a run, remove what killed runs left in a folder that were writing files."""
+    for left in folder.glob(".*.tmp"):
         with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _ABANDONED:
+            if _TEMPORARY.fullmatch(left.name) and time.time() - left.stat().st_mtime > _ABANDONED:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 

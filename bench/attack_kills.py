@@ -11,6 +11,7 @@ problems for each case.
 """
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -163,7 +164,10 @@ class Change:
                     f"the next run: {ended.code} {ended.output[-200:]} {ended.errors[-200:]}"
                 )
             after = state(self.place, self.elsewhere, times=False)
-            if other := differences(self.whole, after):
+            other = differences(self.whole, after)
+            if "--action=move" in self.words:  # a sidecar may stay alone: undoing brings all back
+                other = [name for name in other if not name.endswith(".txt")]
+            if other:
                 wrong.append(f"the next run does not come to the same: {other[:4]}")
         elif files := self.undo_files():
             script = self.undo_script(files[-1])
@@ -175,7 +179,8 @@ class Change:
                 wrong.append("files that are not whole while it is undone")
         for file in reversed(self.undo_files()):
             ended = self.undo_script(file).end()
-            if ended.code:
+            begun = file.read_bytes().count(b"\n") > 1
+            if ended.fault or (ended.code and begun):
                 wrong.append(f"undoing: {ended.code} {ended.output[-200:]} {ended.errors[-300:]}")
         if other := differences(self.before, state(self.place, self.elsewhere)):
             wrong.append(f"not as it was after undoing: {other[:4]}")
@@ -205,13 +210,16 @@ class Training:
         names = snapshot(self.place.root).keys()
         return [name for name in names if not name.startswith(("images/", "backbone"))]
 
-    def use(self, chance: Random) -> str:
-        """What is wrong with the model that is there now, if anything is."""
+    def use(self) -> str:
+        """What is wrong with the model that is there now, if anything is.
+
+        A tagger may have no thresholds yet, and says so.
+        """
         words = self.place.words(f"--load_model={self.model}", "--device=cpu")
         done = run(USES[self.model], *words, cwd=self.place.root)
-        return (
-            "" if done.code == 0 else f"the model does not work: {done.code} {done.errors[-300:]}"
-        )
+        if done.code == 0 or "thresholds.json" in done.errors:
+            return ""
+        return f"the model does not work: {done.code} {done.errors[-300:]}"
 
     def attempt(self, chance: Random) -> tuple[int, list[str]]:
         self.base.copy(self.place.root)
@@ -223,12 +231,14 @@ class Training:
         time.sleep(chance.uniform(0, self.lasts))
         script.kill()
         script.end()
-        wrong = [self.use(chance)] if there else []
+        for left in self.place.root.rglob(".*.tmp"):  # as if it were a day later
+            os.utime(left, (0, 0))
+        wrong = [self.use()] if there else []
         if chance.random() < 0.5:
             ended = self.start().end()
             if ended.code:
                 wrong.append(f"the next run: {ended.code} {ended.errors[-300:]}")
-            wrong.append(self.use(chance))
+            wrong.append(self.use())
             new = sorted(set(self.names()) - self.whole)
             left = [n for n in new if Path(n).name.startswith(".") or "checkpoint" in n]
             if left:

@@ -213,8 +213,8 @@ def damage_tensors(content: bytes, chance: Random) -> bytes:
         number = chance.choice((math.nan, math.inf, 1e38, -1e38))
         for _ in range(chance.choice((1, 50))):
             at = chance.randrange(len(numbers) // 8) * 8
-            numbers[at : at + 8] = struct.pack(
-                *chance.choice([("<ff", number, number), ("<d", number)])
+            numbers[at : at + 8] = chance.choice(
+                [struct.pack("<ff", number, number), struct.pack("<d", number)]
             )
     text = json.dumps(described).encode("utf-8", "replace")
     return struct.pack("<Q", len(text)) + text + bytes(numbers)

@@ -22,6 +22,7 @@ import tempfile
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -241,7 +242,7 @@ def texts_in(root: Path, *names: str) -> str:
     return "\n".join(path.read_text("utf-8", "replace") for path in own)
 
 
-def attack(name: str, plain: Place, full: Place, room: Path) -> dict[str, object]:
+def attack(name: str, plain: Place, full: Place, room: Path) -> dict[str, Any]:
     """One script on the plain pictures and on all of them."""
     script = name.partition(" ")[0]
     before = run(script, *(now := plain.copy(room / "now")).words(*SCRIPTS[name]), cwd=now.root)
@@ -250,7 +251,11 @@ def attack(name: str, plain: Place, full: Place, room: Path) -> dict[str, object
     names = [path.name for path in now.images.glob("*/*") if not path.name.endswith(".txt")]
     odd, bad = (tokens("\n".join(names), kind) for kind in ("odd", "bad"))
     ended = run(script, *now.words(*SCRIPTS[name]), cwd=now.root)
-    found = {"code": ended.code, "plain_code": before.code, "seconds": round(ended.seconds, 1)}
+    found: dict[str, Any] = {
+        "code": ended.code,
+        "plain_code": before.code,
+        "seconds": round(ended.seconds, 1),
+    }
     found |= {"mb_more": ended.mb - before.mb}
     said = ended.output + ended.errors + texts_in(now.root).removeprefix(there)
     if script in TABLES and "--label_source=tags" not in SCRIPTS[name]:
@@ -290,7 +295,7 @@ def main() -> None:
         for script in sys.argv[2:] or SCRIPTS:
             results[script] = found = attack(script, plain, full, room)
             bad = found["fault"] or found["code"] or found["odd_not_processed"] or found["noise"]
-            problems += bool(bad or found.get("bad_not_named") or found["mb_more"] > MOST_MB)  # type: ignore[operator]
+            problems += bool(bad or found.get("bad_not_named") or found["mb_more"] > MOST_MB)
             for key in ("odd_not_processed", "bad_not_named"):
                 found[key] = [len(found.get(key, ())), *found.get(key, ())[:9]]
             print(script, found, file=sys.stderr)

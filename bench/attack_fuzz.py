@@ -197,7 +197,7 @@ def forked(inputs: Iterator[tuple[int, bytes]], counts: Counter[str]) -> int:
     with os.fdopen(reading, "rb") as stream:
         text = stream.read()
     _, status = os.waitpid(pid, 0)
-    (last,) = struct.unpack("<q", place[:8])
+    last = int.from_bytes(place[:8], "little", signed=True)
     if os.WIFSIGNALED(status):
         hung = os.WTERMSIG(status) == signal.SIGALRM
         counts["hung" if hung else "crashed"] += 1

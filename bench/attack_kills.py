@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from bench import needs
 from bench.attack_tools import (
@@ -126,7 +127,7 @@ class Change:
     def undo_script(self, file: Path) -> Script:
         return Script(self.script, [f"--undo={file}"], self.place.root)
 
-    def undo(self):  # type: ignore[no-untyped-def]
+    def undo(self) -> Any:
         for file in reversed(self.undo_files()):
             ended = self.undo_script(file).end()
         return ended
@@ -240,9 +241,9 @@ class Training:
                 wrong.append(f"the next run: {ended.code} {ended.errors[-300:]}")
             wrong.append(self.use())
             new = sorted(set(self.names()) - self.whole)
-            left = [n for n in new if Path(n).name.startswith(".") or "checkpoint" in n]
-            if left:
-                wrong.append(f"left over: {left[:4]}")
+            over = [n for n in new if Path(n).name.startswith(".") or "checkpoint" in n]
+            if over:
+                wrong.append(f"left over: {over[:4]}")
         if other := differences(images, state(self.place, self.place.root / "none")):
             wrong.append(f"images changed: {other[:4]}")
         return 1, [problem for problem in wrong if problem]

@@ -64,7 +64,7 @@ class Script:
             os.setsid()
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.alarm(PATIENCE)  # ends the process, whatever it is doing
-            for number, file in enumerate((os.devnull, self._log / "out", self._log / "err")):
+            for number, file in enumerate((Path(os.devnull), self._log / "out", self._log / "err")):
                 os.dup2(os.open(file, os.O_WRONLY if number else os.O_RDONLY), number)
             os.chdir(cwd)
             sys.argv = [str(ROOT / f"{name}.py"), *words]
@@ -91,9 +91,9 @@ class Script:
         seconds = time.monotonic() - self._start
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        texts = [(self._log / name).read_text("utf-8", "replace") for name in ("out", "err")]
+        out, err = ((self._log / name).read_text("utf-8", "replace") for name in ("out", "err"))
         shutil.rmtree(self._log)
-        return Ended(os.waitstatus_to_exitcode(status), *texts, seconds, used.ru_maxrss // 1024)
+        return Ended(os.waitstatus_to_exitcode(status), out, err, seconds, used.ru_maxrss // 1024)
 
 
 def run(name: str, *words: object, cwd: Path, must: bool = False) -> Ended:
@@ -137,7 +137,7 @@ def import_all() -> None:
             name = ".".join(package.relative_to(ROOT).with_suffix("").parts)
             __import__(name.removesuffix(".__init__"))
     assert matplotlib.pyplot and optuna and pandas and scipy.stats and sklearn.model_selection
-    assert transformers.TrainingArguments and torch.nn
+    assert transformers.TrainingArguments.__name__ and torch.nn
 
 
 def write_pictures(folder: Path, count: int, seed: int = 0) -> None:
@@ -166,7 +166,7 @@ def write_backbone(folder: Path) -> None:
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
     torch.manual_seed(0)
-    config = transformers.ViTConfig(  # type: ignore[call-arg]
+    config = transformers.ViTConfig(
         hidden_size=16,
         intermediate_size=24,
         num_hidden_layers=1,

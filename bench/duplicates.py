@@ -31,6 +31,7 @@ from PIL import Image, ImageOps
 from bench.needs import real_assets
 from src.dataset.duplicates import DISTANCE, SIMILARITY, near_duplicate_groups
 from src.features import open_extractors, open_store
+from src.features.extractor import ImageExtractor
 from src.images import open_image, scan_images
 from src.images.perceptual_hash import HASH_BYTES, perceptual_hash
 
@@ -124,6 +125,7 @@ def features_of_photographs(assets: Path) -> dict[str, object]:
     """Different photographs joined, and altered ones missed, by mobilenet_v2's features."""
     files = sorted((assets / "rated-photos" / "images").iterdir())
     (extractor,) = open_extractors(str(assets / "backbones" / "mobilenet_v2"), device="cpu")
+    assert isinstance(extractor, ImageExtractor)
     extractor.load()
 
     def unit(images: list[Image.Image]) -> np.ndarray:

@@ -26,7 +26,8 @@ import numpy as np
 from bench import needs
 from src.aesthetic.heads import fit_head
 from src.aesthetic.predictor import Predictor
-from src.features import Extractor, open_extractors
+from src.features import open_extractors
+from src.features.extractor import ImageExtractor
 from src.images import find_images, open_image
 from src.scoring.light import export_light, open_light
 
@@ -34,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 IMAGES, ROUNDS = 64, 7
 
 
-def seconds(extractor: Extractor, prepared: list[np.ndarray]) -> float:
+def seconds(extractor: ImageExtractor, prepared: list[np.ndarray]) -> float:
     """Of one pass through all images."""
     start = time.perf_counter()
     extractor.extract(prepared)
@@ -73,6 +74,7 @@ def main() -> None:
     python = sys.argv[1] if len(sys.argv) > 1 else sys.executable
     photographs = assets / "rated-photos"
     (extractor,) = open_extractors(str(assets / "backbones" / "mobilenet_v2"), device="cpu")
+    assert isinstance(extractor, ImageExtractor)
     extractor.load()
     paths = [photographs / path for path in find_images(photographs)[:IMAGES]]
     prepared = [extractor.prepare(open_image(path, min_side=extractor.min_side)) for path in paths]
@@ -84,6 +86,7 @@ def main() -> None:
         predictor.save(cwd / "model")
         export_light(predictor, [extractor], cwd / "light")
         (copy,) = open_light(cwd / "light", Predictor.load(cwd / "light"))
+        assert isinstance(copy, ImageExtractor)
         copy.load()
         difference = np.abs(predictor.predict(copy.extract(prepared)) - predictor.predict(features))
         (cwd / "images").mkdir()

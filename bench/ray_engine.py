@@ -26,8 +26,9 @@ from PIL import Image
 from bench import needs
 from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
-from src.features import Extractor, open_extractors
+from src.features import open_extractors
 from src.features.extract import local_engine
+from src.features.extractor import ImageExtractor
 from src.images import scan_images
 from src.scoring.object_store import reader
 from src.scoring.ray_engine import RayEngine
@@ -36,7 +37,7 @@ PICTURES, COPIES = 4, 36
 SIZE = (6000, 4000)
 
 
-def make(root: Path) -> Extractor:
+def make(root: Path) -> ImageExtractor:
     """Images and a model; returns its extractor."""
     (root / "images").mkdir()
     for number in range(PICTURES):
@@ -48,12 +49,15 @@ def make(root: Path) -> Extractor:
         for copy in range(1, COPIES):  # bytes behind the end: another file, the same picture
             (root / "images" / f"{number}-{copy:02d}.jpg").write_bytes(content + bytes([copy]))
     (builtin,) = open_extractors("builtin")
+    assert isinstance(builtin, ImageExtractor)
     head = LinearHead(np.zeros(510), 0.0)
     Predictor(head, extractors=(builtin.describe(),)).save(root / "model")
     return builtin
 
 
-def run(root: Path, extractor: Extractor, workers: int, *, kill: bool = False) -> dict[str, object]:
+def run(
+    root: Path, extractor: ImageExtractor, workers: int, *, kill: bool = False
+) -> dict[str, object]:
     """All images by so many workers: features by path, and when results came."""
     files = scan_images(root / "images")
     engine = RayEngine(str(root / "images"), str(root / "model"), "cpu", "", workers)

@@ -72,14 +72,15 @@ def choices(
     taste = dict(zip(paths, inside.holder.scores, strict=True))
     everything = np.concatenate([inside.holder.scores, outside.holder.scores])
     factor = steepness(everything, 0.75)
-    vectors = dict(zip(paths, inside.features, strict=True)) if features else None
+    vectors = dict(zip(paths, inside.features, strict=True)) if features else {}
     with tempfile.TemporaryDirectory(dir=FAST_DISK) as name:
         folder = Path(name)
         for path in paths:  # the database looks whether an image is still there
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).touch()
         with RatingDatabase(folder, images=paths, seed=seed) as database:
-            database.set_features(vectors)
+            if vectors:
+                database.set_features(vectors)
             for _ in range(each * len(paths)):
                 left, right = database.next_pair()
                 p = 1 / (1 + np.exp(-factor * (taste[left] - taste[right])))
@@ -104,7 +105,7 @@ def rounds(
     """Train, evaluate under another seed, go on under a third."""
     first = inside.split(0.25, seed)
     model = train(first, head, seed)
-    seen = inside.seen_by(first.trained_on())
+    seen = first.trained_on().seen(inside.sha256s, inside.hashes, inside.groups)
     measured = replace(inside, seen=seen, test=~seen)
     again = replace(inside, seen=seen).split(0.25, seed + 1000)
     second = train(again, head, seed, prior=model.predictor)

@@ -21,6 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def write_model(folder: Path) -> None:
     from src.tagging.thresholds import Thresholds, save_thresholds
 
     names = [f"tag {index}" for index in range(10)]
-    base, config = folder / "base", transformers.ConvNextConfig(num_labels=len(names))
+    base, config = folder / "base", transformers.ConvNextConfig()
     config.id2label = dict(enumerate(names))
     ConvNextImageProcessorPil(size={"shortest_edge": 224}, crop_pct=0.875).save_pretrained(base)
     model = transformers.ConvNextForImageClassification(config)
@@ -146,11 +147,13 @@ def measured(server: "subprocess.Popen[bytes]", log: Path) -> dict[str, object]:
     post(host, encoded(Image.new("RGB", (300, 300)), "PNG"))
     before, waits, stop = memory(server.pid, "VmRSS"), list[float](), threading.Event()
     statuses: Counter[int] = Counter()
-    calls: list[Callable[[], int]] = [lambda body=body: post(host, body) for body in bodies]
-    calls += [lambda seconds=s: unfinished(host, seconds) for s in [SLOW_SECONDS] * 10 + [0] * 8]
-    threads = [
-        threading.Thread(target=lambda call=call: statuses.update([call()])) for call in calls
-    ]
+    calls: list[Callable[[], int]] = [partial(post, host, body) for body in bodies]
+    calls += [partial(unfinished, host, seconds) for seconds in [SLOW_SECONDS] * 10 + [0] * 8]
+
+    def count(call: Callable[[], int]) -> None:
+        statuses.update([call()])
+
+    threads = [threading.Thread(target=count, args=(call,)) for call in calls]
     asking = threading.Thread(target=good_waits, args=(host, stop, waits))
     for thread in (asking, *threads):
         thread.start()

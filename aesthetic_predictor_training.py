@@ -33,7 +33,8 @@ def train(settings: AestheticTraining) -> None:
     from src.features import open_extractors
 
     holder = ratings(settings)  # before a model is fetched: the folder may be wrong
-    warn_of_replacing(Path(settings.save_model), str(holder.directory.resolve()))
+    folder = Path(settings.save_model)
+    warn_of_replacing(folder, str(holder.directory.resolve()))
     extractors = open_extractors(
         settings.extractor_names, device=settings.device, hidden_states=settings.hidden_states
     )
@@ -45,8 +46,7 @@ def train(settings: AestheticTraining) -> None:
         descriptions,
         **settings.model_dump(include={"fraction_for_test", "test_pick_seed"}),
     )
-    folder, data = Path(settings.save_model), start.data
-    fitted = fit(settings, start, descriptions)
+    data, fitted = start.data, fit(settings, start, descriptions)
     previous = previous_model(folder, descriptions, data.binary)
     save_model(folder, fitted.predictor, start.trained_on, data)
     publish(settings, folder, folder, data, fitted, start.trained_on.unknown, previous)
@@ -155,9 +155,8 @@ def publish(
     for note in results.notes:
         logger.info(note)
     print(results.table)
-    print(
-        f"Saved {'the model and ' if settings.trains else ''}the report: {folder / report.REPORT}"
-    )
+    model_and = "the model and " if settings.trains else ""
+    print(f"Saved {model_and}the report: {folder / report.REPORT}")
     following = settings.command(ScoreImages, load_model=model)
     if not results.useful:
         print("This model is no better than a coin so far: give it more images, and train again.")

@@ -143,7 +143,7 @@ def test_only_new_and_changed_images_are_computed(place):
     [
         (["--load_model="], "load_model is empty"),
         (["--load_model=nowhere"], "nowhere"),
-        (["--action=copy"], "needs .into."),
+        (["--action=copy"], "needs 'into'"),
         (["--cuts=[0.5]", "--action=xmp"], "four cuts"),
         (["--table=../x.csv"], "table is"),
         (["--undo=nothing.json"], "nothing.json"),

@@ -34,9 +34,9 @@ def rate(folder, taste, features, choices, seed=0, selection="active"):
     for name in names:
         (folder / name).touch()
     vectors = None if features is None else dict(zip(names, features, strict=True))
-    with RatingDatabase(
-        folder, images=names, features=vectors, seed=seed, selection=selection
-    ) as database:
+    with RatingDatabase(folder, images=names, seed=seed, selection=selection) as database:
+        if vectors:
+            database.set_features(vectors)
         for _ in range(choices):
             left, right = database.next_pair()
             margin = taste[int(left[:3])] - taste[int(right[:3])]

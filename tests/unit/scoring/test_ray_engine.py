@@ -169,7 +169,8 @@ def test_uris_list_what_folders_list(place):
     (images / "notes.txt").write_text("x", encoding="utf-8")
     assert scan(images.as_uri()) == scan(str(images)) == scan_images(images)
     for where in (images.as_uri(), images.as_uri() + "/", str(images)):
-        assert reader(where)("a b/000.png").read() == (images / "a b" / "000.png").read_bytes()
+        with reader(where)("a b/000.png") as stream:
+            assert stream.read() == (images / "a b" / "000.png").read_bytes()
         with pytest.raises(OSError):
             reader(where)("gone.png")
 

@@ -19,6 +19,7 @@ import resource
 import signal
 import struct
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -157,6 +158,11 @@ def attempt(content: bytes) -> bool:
     return True
 
 
+def keep(content: bytes, name: str) -> None:
+    """An input that fell, to try again."""
+    (Path(tempfile.gettempdir()) / f"attack-fuzz-{name}").write_bytes(content)
+
+
 def child(inputs: Iterator[tuple[int, bytes]], place: mmap.mmap, result: int) -> None:
     """Tries inputs one after the other; `place` always holds the number of the present one."""
     warnings.simplefilter("ignore")
@@ -172,11 +178,11 @@ def child(inputs: Iterator[tuple[int, bytes]], place: mmap.mmap, result: int) ->
             counts[
                 f"uncaught {type(error).__name__} {Path(where.filename).name}:{where.lineno}"
             ] += 1
-            Path(f"/tmp/attack-fuzz-{os.getpid()}-{number}").write_bytes(content)
+            keep(content, f"{os.getpid()}-{number}")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         if peak - before > 1024 * MOST_MB:
             counts[f"more than {MOST_MB} MB"] += 1
-            Path(f"/tmp/attack-fuzz-memory-{number}").write_bytes(content)
+            keep(content, f"memory-{number}")
             before = peak
         counts["MB"] = max(counts["MB"], (peak - before) // 1024)
     signal.alarm(0)

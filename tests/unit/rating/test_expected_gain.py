@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from src.rating.models.posterior import Belief, Prior
-from src.rating.pairs.expected_gain import density, expected_curvature, pair_gains
+from src.rating.pairs.expected_gain import SCORE_VARIANCE, density, expected_curvature, pair_gains
 
 
 def dense_value(belief, i, j):
@@ -15,7 +15,7 @@ def dense_value(belief, i, j):
     gain = covariance[:, i] - covariance[:, j]
     variance = gain[i] - gain[j]
     shared = np.einsum("nd,nd->n", x @ belief.w_cov, x).mean()
-    weight = density(belief.mean, shared + belief.u_var, belief.mean.mean())
+    weight = density(belief.mean, shared + belief.u_var + SCORE_VARIANCE, belief.mean.mean())
     q = expected_curvature(belief.mean[i] - belief.mean[j], variance)
     return q / (1 + q * variance) * (weight @ gain**2)
 

@@ -158,7 +158,7 @@ def advice(**changes):
         ),
         (
             {"choices": 0, "order": quality(0.912, 0.918)},
-            "Train: the order is about 91% there, and more choices would hardly improve it.",
+            "Train: order about 91% there, and more choices would hardly improve it.",
         ),
         # 82 coin tosses on 13 images (first-hour review, 2)
         (

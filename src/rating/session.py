@@ -37,6 +37,7 @@ class _Following(NamedTuple):
 class RatingDatabase(RatedFolder):
     """The session in which a person chooses between pairs of a folder's images.
 
+    With a `top`, choices go to finding that many of the best images, instead of the order of all.
     A `seed` makes the choice of pairs repeatable; the `goal`, choices in this session, is only
     reported.
     """
@@ -50,17 +51,18 @@ class RatingDatabase(RatedFolder):
         selection: Selection = "active",
         seed: int | None = None,
         goal: int = 100,
+        top: int = 0,
     ) -> None:
         super().__init__(directory, images=images, method=method)
         self.goal = goal
         events = self._log.events
-        self._schedule = PairSchedule(
-            len(self._images.names), selection, secrets.randbits(32) if seed is None else seed
-        )
+        seed = secrets.randbits(32) if seed is None else seed
+        self._schedule = PairSchedule(len(self._images.names), selection, seed, top)
         for event in events:
             if event.outcome != "exclude":
                 index = self._images.index
                 self._schedule.note(index[event.left], index[event.right], event.kind)
+        self._schedule.aim(self._live.scoring, self._images.allowed)
         self._past = ChoiceCounts().add(events)
         self._first_event = len(events)
         self._model_scores: Mapping[str, float] | None = None
@@ -75,7 +77,7 @@ class RatingDatabase(RatedFolder):
     def next_pair(self) -> Pair:
         """The pair to show now, as (left, right); the same one until it is recorded."""
         if not self._shown and self._live.due:
-            self._live.refit()
+            self._refit()
         with self._lock:
             while True:
                 self._images.check_enough()
@@ -98,13 +100,13 @@ class RatingDatabase(RatedFolder):
         again and brings `score.json` up to date.
         """
         if self._live.due:
-            self._live.refit()
+            self._refit()
             try:
                 self._write()
             except DataError as error:  # only said, since nothing is lost by it
                 with self._lock:
                     self._log.notices.append(str(error))
-        self._live.assess(np.flatnonzero(self._images.rateable))
+        self._live.assess(np.flatnonzero(self._images.rateable), self._schedule.top)
         with self._lock:
             if len(self._shown) > 1:  # after an undo the pair that was put off comes next
                 put_off = self._names(self._shown[-2])
@@ -209,6 +211,10 @@ class RatingDatabase(RatedFolder):
             order=self._live.quality,
             odd_one_out=None if model is None else odd_one_out(session, model),
         )
+
+    def _refit(self) -> None:
+        self._live.refit()
+        self._schedule.aim(self._live.scoring, self._images.allowed)
 
     def _names(self, shown: Shown) -> Pair:
         return self._images.names[shown.left], self._images.names[shown.right]

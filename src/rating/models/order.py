@@ -56,11 +56,12 @@ def order_quality(
 
     Tastes are drawn from the posterior, over every kind of taste that the answers leave open. The
     forecast goes on as the last quarter went: signal to noise is about a power of the number of
-    choices. None below 30 choices or three images, and where all images are at the top.
+    choices. None below 30 choices or three images.
     """
     count = len(answers)
-    if count < FEWEST_CHOICES or len(images) < max(3, top + 1):
+    if count < FEWEST_CHOICES or len(images) < 3:
         return None
+    top = top if top < len(images) else 0
     rng = np.random.default_rng(0)
     images = images if top else rng.permutation(images)[:_SAMPLE]
     drawn = [

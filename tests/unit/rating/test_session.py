@@ -145,6 +145,15 @@ def test_statistics_of_a_session(folder):
         assert statistics.total.repeats.value in (None, 1.0)
 
 
+def test_with_the_best_wanted_the_statistics_are_about_them(folder):
+    with RatingDatabase(folder, seed=0, top=3) as database:
+        rate(database, 45, ahead=True)
+        assert database.statistics().order.top == 3
+    with RatingDatabase(folder, seed=0, top=12) as database:  # all of them
+        rate(database, 1, ahead=True)
+        assert database.statistics().order.top == 0
+
+
 def test_a_choice_that_cannot_be_written_changes_nothing(folder):
     with RatingDatabase(folder, seed=0) as database:
         rate(database, 3)

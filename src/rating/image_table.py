@@ -30,6 +30,9 @@ class ImageTable:
             raise DataError(f"{path!r} is not among the images in {self._directory}")
         return self.index[path]
 
+    def numbers(self, paths: Iterable[str]) -> tuple[int, ...]:
+        return tuple(map(self.number, paths))
+
     def set_excluded(self, number: int, excluded: bool) -> None:
         self.excluded[number], self._allowed = excluded, None
 

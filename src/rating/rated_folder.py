@@ -52,7 +52,7 @@ class RatedFolder:
         self._log = self._store.log
         try:
             events = self._log.events
-            logged = {path for event in events for path in event[:2]} - {""}
+            logged = {path for event in events for path in event.images}
             self._images = ImageTable(self.directory, found, logged.union(self._log.starts))
             self._method, self._space = method, without_features(len(self._images.names))
             answers = self._replay(events)
@@ -116,7 +116,7 @@ class RatedFolder:
         """The choices between an image and others, the last first."""
         with self._lock:
             events = self._log.events[::-1]
-        return [one for one in events if path in one[:2] and one.outcome in ANSWERS]
+        return [one for one in events if path in one.images and one.outcome in ANSWERS]
 
     def take_notices(self) -> list[str]:
         with self._lock:
@@ -125,21 +125,22 @@ class RatedFolder:
 
     # Choices and exclusions, which are on disk when these return.
 
-    def _add(self, event: Event, scoring: Scoring | None = None) -> None:
-        """Keep a choice; `scoring` where what follows from it was computed already."""
-        i, j = self._images.number(event.left), self._images.number(event.right)
+    def _add(self, event: Event) -> None:
+        """Keep a choice."""
+        numbers = self._images.numbers(event.images)
         self._log.append(event)
         if event.outcome in ANSWERS:
-            self._comparisons[[i, j]] += 1
-            self._live.add(Answer(i, j, event.outcome), scoring)
+            self._comparisons[list(numbers)] += 1
+            self._live.add(Answer.of(event.outcome, numbers))
 
     def _take_back(self) -> Event:
         """Undo the last choice or exclusion."""
         event = self._log.take_back()
+        numbers = self._images.numbers(event.images)
         if event.outcome == "exclude":
-            self._images.set_excluded(self._images.number(event.left), False)
+            self._images.set_excluded(numbers[0], False)
         elif event.outcome in ANSWERS:
-            self._comparisons[[self._images.number(path) for path in event[:2]]] -= 1
+            self._comparisons[list(numbers)] -= 1
             self._live.take_back()
         return event
 
@@ -187,15 +188,15 @@ class RatedFolder:
 
     def _replay(self, events: Iterable[Event]) -> list[Answer]:
         """Take in what is in the log; returns the answers among it."""
-        answers, index = [], self._images.index
+        answers = []
         for event in events:
+            numbers = self._images.numbers(event.images)
             if event.outcome == "exclude":
-                self._images.set_excluded(index[event.left], True)
+                self._images.set_excluded(numbers[0], True)
             elif event.outcome in ANSWERS:
-                i, j = index[event.left], index[event.right]
-                answers.append(Answer(i, j, event.outcome))
-        ends = np.array([answer[:2] for answer in answers], dtype=np.intp)
-        self._comparisons = np.bincount(ends.ravel(), minlength=len(index))
+                answers.append(Answer.of(event.outcome, numbers))
+        compared = np.array([image for one in answers for image in one.images], np.intp)
+        self._comparisons = np.bincount(compared, minlength=len(self._images.names))
         return answers
 
     def _never_compared(self) -> np.ndarray:

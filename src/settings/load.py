@@ -74,8 +74,9 @@ class Reading(Generic[S]):
                 group = f" in the group {script!r}" if script and source != COMMAND_LINE else ""
                 self._renamed[entry.written] = f"{key!r}{group}"
         elif source == COMMAND_LINE and key in _all_keys():
-            there = " and ".join(other.script for other in SCRIPTS if key in fields(other))
-            message = f"{self.kind.script} has no setting {entry.written!r}; {there or 'none'} has"
+            there = [other.script for other in SCRIPTS if key in fields(other)]
+            others = f"; {there[0]} has" if len(there) == 1 else ""
+            message = f"{self.kind.script} has no setting {entry.written!r}{others}"
             self.problems.append(f"{source}: {message}")
         elif script == self.kind.script or (not script and key not in _all_keys()):
             group = self.full_key(key).rpartition(".")[0]

@@ -37,7 +37,7 @@ class Choices:
     sets: Sequence[Sets] = ()
 
     def __len__(self) -> int:
-        return len(self.winners) + sum(one.images.shape[1] for one in self.sets)
+        return len(self.winners) + sum(len(one.images.T) for one in self.sets)
 
     def renumbered(self) -> tuple[Ints, "Choices"]:
         """The images that occur, sorted, and the same choices by their places among these."""

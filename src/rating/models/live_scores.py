@@ -41,10 +41,9 @@ class LiveScores:
     def _enough_since(self, last: int) -> bool:
         return len(self.answers) - last >= max(_FIT_AFTER, last // 12)
 
-    def add(self, answer: Answer, scoring: Scoring | None = None) -> None:
-        """Take in an answer; `scoring` where it was computed already."""
+    def add(self, answer: Answer) -> None:
         self._before.append(self.scoring)
-        self.scoring = scoring or self.scoring.after(answer)
+        self.scoring = self.scoring.after(answer)
         self.answers.append(answer)
 
     def take_back(self) -> None:
@@ -70,9 +69,12 @@ class LiveScores:
                 self.scoring = scoring
                 self._fitted = len(self.answers)
 
-    def assess(self, images: Ints) -> None:
+    def assess(self, images: Ints, top: int = 0) -> None:
         """Find out how good the order of these images is, now and then, as `refit` is called."""
         with self._lock:
             answers, scoring = list(self.answers), self.scoring
         if isinstance(scoring, PosteriorScoring) and self._enough_since(self._assessed):
-            self._assessed, self.quality = len(answers), order_quality(scoring, answers, images)
+            self._assessed, self.quality = (
+                len(answers),
+                order_quality(scoring, answers, images, top),
+            )

@@ -33,8 +33,7 @@ from src.rating.models.graph import (
 
 LOGITS = math.log(10)  # per Elo unit
 # The trapezium rule beats Gauss-Hermite here: a logistic has poles near the real axis.
-_SPACING = {1: 0.25, 2: 0.6, 3: 0.8}  # by the number of dimensions, in standard deviations
-_FARTHEST = {1: 8.0, 2: 5.0, 3: 4.0}
+_LATTICES = {1: (0.25, 8.0), 2: (0.6, 5.0), 3: (0.8, 4.0)}  # of so many dimensions
 _AT_A_TIME = 2**21  # nodes of all sets for which there is memory
 _MOST_SWEEPS = 50
 
@@ -157,9 +156,8 @@ class _Effect(NamedTuple):
 
 
 @cache
-def _lattice(dimensions: int) -> tuple[Floats, Floats]:
+def lattice(dimensions: int, spacing: float, farthest: float) -> tuple[Floats, Floats]:
     """Nodes (n, r) of a standard normal distribution and their weights."""
-    spacing, farthest = _SPACING[dimensions], _FARTHEST[dimensions]
     reach = int(farthest / spacing)
     axes = np.meshgrid(*[spacing * np.arange(-reach, reach + 1)] * dimensions)
     nodes = np.stack([axis.ravel() for axis in axes], axis=1)
@@ -176,12 +174,13 @@ def moments(
     d, (r, m) with r = k - 1, are the differences of the first image's score to the others';
     `best` and `worst` are (k, m). Returns (m,) log integrals, (r, m) means, (r, r, m) covariances.
     """
-    nodes, weights = _lattice(len(mean))
+    nodes, weights = lattice(len(mean), *_LATTICES[len(mean)])
     step = max(_AT_A_TIME // len(weights), 1)
     if best.shape[1] > step:
         every = [slice(start, start + step) for start in range(0, best.shape[1], step)]
         parts = [moments(mean[:, p], covariance[..., p], best[:, p], worst[:, p]) for p in every]
-        return tuple(np.concatenate(found, axis=-1) for found in zip(*parts, strict=True))
+        total, mean, covariance = (np.concatenate(p, axis=-1) for p in zip(*parts, strict=True))
+        return total, mean, covariance
     root = np.linalg.cholesky(np.moveaxis(covariance, 2, 0))
     d = mean[..., None] + np.einsum("mab,nb->amn", root, nodes)
     f = np.concatenate([np.zeros((1, *d.shape[1:])), -d])
@@ -252,10 +251,8 @@ def fit(prior: Prior, choices: Choices, start: Sites | None = None) -> Fit:
             mean, covariance = f[one.images[0]] - f[one.images[1:]], _of_differences(covariance)
             covariance += np.einsum("amd,bmd->abm", h @ w_cov, h)
             found.append(_new_sites(one, mean, covariance, block[1:, 1:], shift))
-        new_tau, new_nu, evidences = zip(*found, strict=True)
-        new_tau, new_nu = (
-            np.concatenate([part.ravel() for part in new]) for new in (new_tau, new_nu)
-        )
+        *new, evidences = zip(*found, strict=True)
+        new_tau, new_nu = (np.concatenate([part.ravel() for part in parts]) for parts in new)
         if max(np.abs(new_tau - tau).max(), np.abs(new_nu - nu).max()) < 1e-3:
             break
         step = 1.0 if sweep < 10 else 0.5
@@ -287,7 +284,8 @@ def _first_sites(graph: ComparisonGraph) -> Sites:
 
 def _of_differences(covariance: Floats) -> Floats:
     """Of the first value less each other's, (r, r, m), from that of the values, (k, k, m)."""
-    return covariance[0, 0] - covariance[0, 1:] - covariance[1:, :1] + covariance[1:, 1:]
+    found = covariance[0, 0] - covariance[0, 1:] - covariance[1:, :1] + covariance[1:, 1:]
+    return np.asarray(found)
 
 
 def _new_sites(

@@ -13,12 +13,13 @@ from itertools import combinations
 from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from src.rating.models.feature_space import FeatureSpace
 from src.rating.models.graph import Choices, Floats, Ints, Sets
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.posterior import LOGITS, Belief, Fit, Prior, fit, log_sum, moments
-from src.rating.pairs.expected_gain import SCORE_VARIANCE, pair_gains
+from src.rating.pairs.expected_gain import SCORE_VARIANCE, Aim, expected_gains
 from src.rating.storage.choice_rows import places
 
 K = 0.8  # how far one choice can move an Elo score
@@ -71,6 +72,11 @@ class Answer(NamedTuple):
     outcome: str  # see `choice_rows.ANSWERS`
     others: tuple[int, ...] = ()
 
+    @classmethod
+    def of(cls, outcome: str, images: Sequence[int]) -> Self:
+        left, right, *others = images
+        return cls(left, right, outcome, tuple(others))
+
     @property
     def images(self) -> tuple[int, ...]:
         return (self.left, self.right, *self.others)
@@ -84,6 +90,22 @@ class Answer(NamedTuple):
             each.mean(axis=0) if best is None else each[best],
             nobody if worst is None else each[worst],
         )
+
+    def among(self, known: NDArray[np.bool_]) -> Self | None:
+        """The same choice among those of its images that are known, (n,) bool; None where it says
+        nothing of them. Luce's choice axiom: what else was on show makes no difference."""
+        kept = [image for image in self.images if image < len(known) and known[image]]
+        best, worst = (None if at is None else self.images[at] for at in places(self.outcome))
+        if len(kept) < 2 or (best is not None and best not in kept):
+            return None
+        if len(kept) == len(self.images) or best is None:
+            return self.of(self.outcome, kept)
+        outcome = (
+            ("left", "right")[kept.index(best)] if len(kept) == 2 else f"{kept.index(best) + 1}"
+        )
+        if len(kept) > 2 and worst in kept:
+            outcome += f"/{kept.index(worst) + 1}"
+        return self.of(outcome, kept)
 
     def duels(self) -> list[tuple[int, int, float]]:
         """The pairs of which the answer says something: two images and 1, or 0.5 for a tie."""
@@ -113,23 +135,19 @@ class _Scoring:
         """(k,) standard deviations of the scores of k images."""
         return np.asarray(np.sqrt(self.belief.variance(images)) / LOGITS)
 
-    def expected_gains(self, i: Ints, j: Ints) -> Floats:
-        """(k,) what the answers about k pairs are worth for the order of all images."""
-        return pair_gains(self.belief, i, j)
+    def expected_gains(self, sets: Ints, aim: Aim | None = None) -> Floats:
+        """(m,) what the answers about m sets, (k, m), are worth for the order, or for an aim."""
+        return expected_gains(self.belief, sets, aim)
 
     def predictions(self, images: Sequence[int]) -> tuple[float, ...] | None:
         """How probable each image is to be the best; None where all are equal so far."""
         mean, covariance = self.belief.differences(images)
         if np.abs(mean).max() < 1e-9:
             return None
-        each = np.eye(len(images))
-        means, covariances = (
-            np.tile(mean[:, None], len(images)),
-            covariance[..., None] + 0 * each[0],
-        )
+        each = np.eye(len(images))  # what if this one were chosen
+        means, covariances = (np.stack([one] * len(images), -1) for one in (mean, covariance))
         log_mass, _, _ = moments(means, covariances, each, np.zeros_like(each))
-        shares = np.exp(log_mass - log_sum(log_mass))
-        return tuple(shares.tolist())
+        return tuple(np.exp(log_mass - log_sum(log_mass)).tolist())
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,22 @@ def places(outcome: str) -> tuple[int | None, int | None]:
     return int(best) - 1, int(worst) - 1 if worst else None
 
 
+def predicted(event: Event) -> int | None:
+    """Which image was the most probable to be chosen; None where nothing was predicted."""
+    if event.predictions:
+        return max(range(len(event.predictions)), key=event.predictions.__getitem__)
+    return None if event.prediction is None else int(event.prediction <= 0.5)
+
+
+def is_outcome(outcome: str, count: int) -> bool:
+    """Whether this can be the answer about so many images, or skipping them."""
+    if outcome in ("tie", "skip"):
+        return True
+    best, worst = places(outcome)
+    of_pair = outcome in ("left", "right")
+    return outcome in ANSWERS and of_pair == (count == 2) and max(best or 0, worst or 0) < count
+
+
 def as_count(value: object) -> int:
     """A count, or its text; 0 where there is none that makes sense."""
     text = str(value)

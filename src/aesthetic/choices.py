@@ -38,12 +38,13 @@ def training_choices(directory: Path, paths: Sequence[str], train: np.ndarray) -
     """The choices among training images, (n,) bool; None without a choice log."""
     if not (directory / NAME).is_file():
         return None
-    row = {path: index for index, path in enumerate(paths)}
+    row = {path: index for index, path in enumerate(paths) if train[index]}
     with closing(ChoiceLog(directory)) as log:
         events = [event for event in log.events if event.outcome in ANSWERS]
-    numbers = [[row.get(path, len(row)) for path in event.images] for event in events]
-    answers = [Answer.of(e.outcome, images) for e, images in zip(events, numbers, strict=True)]
-    return as_choices([kept for answer in answers if (kept := answer.among(train))])
+    numbers = [[row.get(path, -1) for path in event.images] for event in events]
+    told = zip(events, numbers, strict=True)
+    found = [Answer.of(event.outcome, images, lambda at: at >= 0) for event, images in told]
+    return as_choices([answer for answer in found if answer])
 
 
 def repeated_pairs(directory: Path) -> Proportion:
@@ -77,7 +78,8 @@ def read_choice_data(data: RatedFeatures) -> ChoiceData | None:
     names = [*paths, *sorted(others - set(paths))]
     row = {path: number for number, path in enumerate(names)}
     given = InitialScores.of(starts.values(), row, as_count(state.get("old_evaluations")))
-    answers = [Answer.of(e.outcome, [row[path] for path in e.images]) for e in events]
+    told = [(Answer.of(e.outcome, [row[path] for path in e.images]), e.kind) for e in events]
+    answers, kinds = zip(*[(answer, kind) for answer, kind in told if answer], strict=True)
     space = feature_space(names, dict(zip(paths, data.features, strict=True)))
 
     def methods(initial: InitialScores) -> list[Scoring]:
@@ -91,4 +93,4 @@ def read_choice_data(data: RatedFeatures) -> ChoiceData | None:
     alike = [np.corrcoef(found, data.holder.scores)[0, 1] for found in scores]
     scoring = methods(replace(given, model=np.zeros(len(names))))[int(np.argmax(alike))]
     rated_before = given.old_comparisons[: len(paths)] > 0
-    return ChoiceData(answers, [event.kind for event in events], scoring, rated_before)
+    return ChoiceData(answers, kinds, scoring, rated_before)

@@ -9,7 +9,7 @@ All methods may be called from any thread.
 
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from src.rating.pairs.schedule import Schedule, Selection, Shown
 from src.rating.rated_folder import Method, RatedFolder
 from src.rating.statistics import ChoiceCounts, Statistics, odd_one_out
 from src.rating.storage.choice_rows import Event, is_outcome
+from src.text import counted
 
 Images = tuple[str, ...]
 
@@ -49,10 +50,6 @@ class RatingDatabase(RatedFolder):
         seed = secrets.randbits(32) if seed is None else seed
         count = len(self._images.names)
         self._schedule = Schedule(count, selection, seed, top=top, at_once=at_once)
-        for event in events:
-            if event.outcome != "exclude":
-                self._schedule.note(self._images.numbers(event.images), event.kind)
-        self._schedule.aim(self._live.scoring, self._images.allowed)
         self._past = ChoiceCounts(at_once).add(events)
         self._first_event = len(events)
         self._model_scores: Mapping[str, float] | None = None
@@ -61,6 +58,7 @@ class RatingDatabase(RatedFolder):
         self._done: list[Shown | None] = []  # of each event of this session: what was on show
         self._following: Shown | None = None  # what comes next, whatever is answered
         self._began = self._ended = 0.0
+        self._note_past()
 
     # What is shown, and answers.
 
@@ -76,7 +74,8 @@ class RatingDatabase(RatedFolder):
                         self._schedule.draw(self._live.scoring, self._images.allowed, self._turn)
                     )
                 shown = self._shown[-1]
-                gone = [number for number in shown.images if not self._images.is_file(number)]
+                numbers = map(self._images.shown_as, shown.images)
+                gone = [number for number in numbers if not self._images.is_file(number)]
                 for number in gone:
                     self._drop(number, "is gone")
                 if not gone:
@@ -97,7 +96,8 @@ class RatingDatabase(RatedFolder):
             except DataError as error:  # only said, since nothing is lost by it
                 with self._lock:
                     self._log.notices.append(str(error))
-        self._live.assess(np.flatnonzero(self._images.rateable), self._schedule.top)
+        rateable = np.unique(self._images.scored_as[self._images.rateable])
+        self._live.assess(rateable, self._schedule.top)
         with self._lock:
             if len(self._shown) > 1:  # after an undo what was put off comes next
                 return self._names(self._shown[-2])
@@ -130,23 +130,18 @@ class RatingDatabase(RatedFolder):
         if not is_outcome(outcome, len(images)) or len(set(images)) < len(images):
             raise ValueError(f"outcome {outcome!r} of {', '.join(images)}")
         with self._lock:
-            numbers = self._images.numbers(images)
+            numbers = self._images.scores_of(images)
             shown, following = Shown(numbers, "given"), self._following
             if on_show := bool(self._shown) and self._shown[-1].images == numbers:
                 shown = self._shown[-1]
-            predicted = self._live.scoring.predictions(numbers) or ()
-            event = Event(left, right, outcome, shown.kind, None, response_time)
-            if others:
-                event = event._replace(others=others, predictions=predicted)
-            elif predicted:
-                event = event._replace(prediction=predicted[0])
-            self._add(event)
+            event = Event(left, right, outcome, shown.kind, None, response_time, others=others)
+            self._add(self._with_predictions(event, numbers))
             self._schedule.note(numbers, shown.kind)
             if on_show:
                 self._shown.pop()
                 if following and not self._shown:
                     self._shown.append(following)
-            self._advance(shown)
+            self._advance(shown if len(set(numbers)) == len(numbers) else None)
             self._ended = time.monotonic()
 
     def undo(self) -> Images | None:
@@ -182,6 +177,18 @@ class RatingDatabase(RatedFolder):
         with self._lock:
             self._drop(self._images.number(path), reason)
 
+    def set_near_duplicates(self, groups: Iterable[Sequence[str]]) -> None:
+        """Rate near duplicates once, in this session and the next ones; from any thread.
+
+        Each group begins with the image that stands for the others, which have its score; where it
+        is excluded or gone, the next one does. The choices about any of them count for all.
+        """
+        with self._lock:
+            if not self._share_scores(groups):
+                return
+            self._note_past()
+        self._live.refit()
+
     def set_model_scores(self, model_scores: Mapping[str, float]) -> None:
         """Scores of a trained model, for the odd-one-out statistics of this session."""
         with self._lock:
@@ -192,9 +199,8 @@ class RatingDatabase(RatedFolder):
         with self._lock:
             model, choices = self._model_scores, self._store.choices
             session = self._log.events[self._first_event :]
-            images, unrated = int(self._images.rateable.sum()), int(self._unrated().sum())
-            compared = int(self._comparisons[self._images.rateable].sum())
-            compared += 2 * self._store.old_evaluations
+            images, unrated = self._images_to_rate(), int(self._unrated().sum())
+            compared = int(self._comparisons.sum()) + 2 * self._store.old_evaluations
             seconds = max(self._ended - self._began, 0.0)
         return Statistics(
             session=ChoiceCounts(self.at_once).add(session),
@@ -209,12 +215,43 @@ class RatingDatabase(RatedFolder):
             odd_one_out=None if model is None else odd_one_out(session, model),
         )
 
+    def _note_past(self) -> None:
+        """Take in which images share a score, and what was shown before."""
+        self._schedule.begin(
+            (self._images.scores_of(event.images), event.kind)
+            for event in self._log.events
+            if event.outcome != "exclude"
+        )
+        self._schedule.aim(self._live.scoring, self._images.allowed)
+        self._shown, self._following, self._done = [], None, [None] * len(self._done)
+        following = self._images.followers & self._images.rateable
+        if count := int(following.sum()):
+            follow = "follows" if count == 1 else "follow"
+            groups = len(np.unique(self._images.scored_as[following]))
+            self._log.notices.append(
+                f"{counted(count, 'near duplicate')} {follow} {counted(groups, 'image')}: "
+                f"{self._images_to_rate():,} to rate"
+            )
+
+    def _images_to_rate(self) -> int:
+        return int((self._images.rateable & ~self._images.followers).sum())
+
     def _refit(self) -> None:
         self._live.refit()
         self._schedule.aim(self._live.scoring, self._images.allowed)
 
+    def _with_predictions(self, event: Event, numbers: Sequence[int]) -> Event:
+        """The event with what was expected of it, before it is learned from."""
+        if len(set(numbers)) < len(numbers) or not (
+            expected := self._live.scoring.predictions(numbers)
+        ):
+            return event
+        if event.others:
+            return event._replace(predictions=expected)
+        return event._replace(prediction=expected[0])
+
     def _names(self, shown: Shown) -> Images:
-        return tuple(self._images.names[number] for number in shown.images)
+        return tuple(self._images.names[self._images.shown_as(one)] for one in shown.images)
 
     def _advance(self, shown: Shown | None) -> None:
         self._done.append(shown)
@@ -222,7 +259,8 @@ class RatingDatabase(RatedFolder):
         self._following = None
 
     def _hide(self, number: int) -> None:
-        self._shown = [shown for shown in self._shown if number not in shown.images]
+        hidden = self._images.scored_as[number]
+        self._shown = [shown for shown in self._shown if hidden not in shown.images]
         self._following = None
 
     def _drop(self, number: int, reason: str) -> None:

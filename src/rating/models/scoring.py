@@ -7,7 +7,7 @@ variances are in logits, scores and deviations in Elo units.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import NamedTuple, Self
@@ -73,8 +73,24 @@ class Answer(NamedTuple):
     others: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, outcome: str, images: Sequence[int]) -> Self:
-        left, right, *others = images
+    def of(
+        cls, outcome: str, images: Sequence[int], known: Callable[[int], bool] = lambda image: True
+    ) -> Self | None:
+        """What the answer says of the known ones among its images, each of which may come twice.
+
+        None where that is nothing. By Luce's axiom the best of all is the best of these, and what
+        else was on show makes no difference.
+        """
+        best, worst = (None if at is None else images[at] for at in places(outcome))
+        kept = [*dict.fromkeys(image for image in images if known(image))]
+        if len(kept) < 2 or (best is not None and best not in kept):
+            return None
+        if best is not None:
+            at = kept.index(best)
+            outcome = ("left", "right")[at] if len(kept) == 2 else f"{at + 1}"
+            if len(kept) > 2 and worst in kept and worst != best:
+                outcome += f"/{kept.index(worst) + 1}"
+        left, right, *others = kept
         return cls(left, right, outcome, tuple(others))
 
     @property
@@ -92,20 +108,8 @@ class Answer(NamedTuple):
         )
 
     def among(self, known: NDArray[np.bool_]) -> Self | None:
-        """The same choice among those of its images that are known, (n,) bool; None where it says
-        nothing of them. Luce's choice axiom: what else was on show makes no difference."""
-        kept = [image for image in self.images if image < len(known) and known[image]]
-        best, worst = (None if at is None else self.images[at] for at in places(self.outcome))
-        if len(kept) < 2 or (best is not None and best not in kept):
-            return None
-        if len(kept) == len(self.images) or best is None:
-            return self.of(self.outcome, kept)
-        outcome = (
-            ("left", "right")[kept.index(best)] if len(kept) == 2 else f"{kept.index(best) + 1}"
-        )
-        if len(kept) > 2 and worst in kept:
-            outcome += f"/{kept.index(worst) + 1}"
-        return self.of(outcome, kept)
+        """What it says of the images that are known, (n,) bool."""
+        return self.of(self.outcome, self.images, lambda at: at < len(known) and bool(known[at]))
 
     def duels(self) -> list[tuple[int, int, float]]:
         """The pairs of which the answer says something: two images and 1, or 0.5 for a tie."""

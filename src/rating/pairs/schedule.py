@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -47,11 +47,17 @@ class Schedule:
         self, images: int, selection: Selection, seed: int, *, top: int = 0, at_once: int = 2
     ) -> None:
         self.selection, self.top, self.at_once = selection, top, at_once
-        self._seed = seed
+        self._seed, self._images = seed, images
         self._aim: Aim | None = None
-        self._shown = np.zeros(images, dtype=np.intp)
+        self.begin([])
+
+    def begin(self, past: Iterable[tuple[IndexSet, str]]) -> None:
+        """Remember the sets that were answered before, and their kinds, instead of all others."""
+        self._shown = np.zeros(self._images, dtype=np.intp)
         self._showings: Counter[IndexSet] = Counter()
         self._past: list[tuple[IndexSet, str]] = []
+        for images, kind in past:
+            self.note(images, kind)
 
     def aim(self, scoring: Scoring, allowed: Ints) -> None:
         """Look where the best images end. It is for after a fit: it takes longer than `draw`."""
@@ -103,7 +109,8 @@ class Schedule:
         audits = [images for images, kind in before if kind == "audit" and len(images) == size]
         for at in rng.permutation(len(audits)).tolist():
             images = audits[at]
-            if self._showings[unordered(images)] == 1 and np.isin(images, allowed).all():
+            different = len(set(images)) == size and np.isin(images, allowed).all()
+            if different and self._showings[unordered(images)] == 1:
                 return tuple(reversed(images))
         return None
 

@@ -1,5 +1,6 @@
 """How good the order is, or how many of the best are found, and what more choices would add."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -77,7 +78,8 @@ def order_quality(
     ]
     signals = np.log([_signal(one) for one in expected])
     growth = np.polyfit(np.log([*made, count]), signals, 1)[0]
-    more = max(20, int(round(top or len(images) / 5, -1)))
+    step = min(len(images) / 5, 4 * top or math.inf)
+    more = max(20, int(round(step, -1)))
     later = _signal(now.mean()) * ((count + more) / count) ** np.clip(growth, 0.2, 2)
     return OrderQuality(
         choices=np.array([*made, count, count + more]),

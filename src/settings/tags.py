@@ -2,7 +2,19 @@
 
 from typing import Literal
 
-from src.settings.keys import FileChanges, Group, Integers, Place, Positive, Share, key
+from src.settings.keys import (
+    FileChanges,
+    Group,
+    Integers,
+    Pairs,
+    Place,
+    Positive,
+    Share,
+    Words,
+    key,
+)
+
+TAG_FORMATS = ("spaces", "underscores", "escaped", "by_category", "by_list")
 
 
 class TagFiles(Group):
@@ -22,6 +34,51 @@ class ExistingTags(FileChanges):
     existing: Literal["skip", "append", "overwrite"] = key(
         "skip", "Images with a tag file: 'skip' them, 'append' tags, or 'overwrite' the file."
     )
+
+
+class TagWriting(Group):
+    """Which of a model's tags are written, and how."""
+
+    existing: Literal["skip", "append", "merge", "overwrite"] = key(
+        "skip",
+        "Images with a tag file: 'skip' them, 'append' tags, 'merge' (append, then spell and order "
+        "all tags as below), or 'overwrite' the file.",
+    )
+    category_thresholds: Pairs = key(
+        (),
+        "Thresholds of categories, {'general': 0.35, 'character': 0.85}; 'best' instead of a "
+        "number: the likeliest tag alone; 'off': none. Others: as threshold says.",
+    )
+    tag_format: Words = key(
+        (),
+        "How tags are written: 'spaces' for underscores, or 'underscores' for spaces; 'escaped': "
+        r"\( \) for brackets; 'by_category' or 'by_list': in this order, not the likeliest first.",
+    )
+    first_tags: Words = key(
+        (), "What every file begins with; a tag that the model knows, only where it is given."
+    )
+    replace_tags: Pairs = key(
+        (), "Tags to write as others, {'1girl': 'woman', 'solo': ''}; '': leave out."
+    )
+
+    def contradictions(self) -> list[str]:
+        words = set(self.tag_format)
+        problems = super().contradictions()
+        problems += [
+            f"tag_format {word!r} is not one of {', '.join(TAG_FORMATS)}"
+            for word in sorted(words - set(TAG_FORMATS))
+        ]
+        problems += [
+            f"tag_format can be {one!r} or {other!r}, not both"
+            for one, other in (("spaces", "underscores"), ("by_category", "by_list"))
+            if {one, other} <= words
+        ]
+        problems += [
+            f"replace_tags: {pair!r} must be of the form 'old=new'"
+            for pair in self.replace_tags
+            if not pair.rpartition("=")[0].strip()
+        ]
+        return problems
 
 
 class TagTraining(TagFiles):

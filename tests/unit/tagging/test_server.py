@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.tagging.choice import TagChoice
 from src.tagging.selected_tags import SelectedTag
 from src.tagging.server import app as server
 from src.tagging.thresholds import Thresholds
@@ -38,7 +39,7 @@ class Slow:
 @pytest.fixture
 def post():
     """Posts to a server whose model is slow."""
-    app = server.make_app(tagger := Slow(), "global")
+    app = server.make_app(tagger := Slow(), TagChoice(np.array([0.5]), np.array([True])))
 
     async def send(content: object) -> int:
         transport = httpx.ASGITransport(app)

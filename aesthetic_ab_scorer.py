@@ -36,6 +36,7 @@ def main(settings: ABScorer) -> None:
         method=settings.ab_scorer_method,
         selection=settings.ab_scorer_selection,
         goal=settings.ab_scorer_goal,
+        top=settings.ab_scorer_top,
     ) as database:
         if settings.ab_scorer_method == "posterior":
             extractor = settings.feature_extractor

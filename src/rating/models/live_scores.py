@@ -70,9 +70,12 @@ class LiveScores:
                 self.scoring = scoring
                 self._fitted = len(self.answers)
 
-    def assess(self, images: Ints) -> None:
+    def assess(self, images: Ints, top: int = 0) -> None:
         """Find out how good the order of these images is, now and then, as `refit` is called."""
         with self._lock:
             answers, scoring = list(self.answers), self.scoring
         if isinstance(scoring, PosteriorScoring) and self._enough_since(self._assessed):
-            self._assessed, self.quality = len(answers), order_quality(scoring, answers, images)
+            self._assessed, self.quality = (
+                len(answers),
+                order_quality(scoring, answers, images, top),
+            )

@@ -31,8 +31,7 @@ def from_pretrained(folder: Path, name: str, **options: Any) -> Any:
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if is_timm(folder) and not is_timm_available():
-        tagger = (folder / TAG_LIST).is_file()
-        raise MissingExtra("timm", f"this model{' (unless its model.onnx is used)' * tagger}")
+        raise MissingExtra("timm", "this model")
     with loading(f"the image classifier {name!r}"):
         _check_config(folder)
         return transformers.AutoModelForImageClassification.from_pretrained(

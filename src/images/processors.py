@@ -77,8 +77,8 @@ def timm_processor(folder: Path) -> dict[str, Any] | None:
         resized = [math.floor(side / share) for side in (height, width)]
         size: dict[str, int]
         if is_wd_tagger := (folder / TAG_LIST).is_file():
-            if (folder / "preprocess.json").is_file():  # another family's, of many kinds
-                raise ModelError(f"{folder}: taggers with a preprocess.json are not supported")
+            if (folder / "preprocess.json").is_file() or own.get("mean") != [0.5] * 3:
+                raise ModelError(f"{folder} holds no tagger of the wd family: choose another model")
             size = {"height": height, "width": width}
         elif way == "center" and height == width:
             size = {"shortest_edge": resized[0]}

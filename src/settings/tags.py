@@ -2,22 +2,13 @@
 
 from typing import Literal
 
-from src.settings.keys import (
-    FileChanges,
-    Group,
-    Integers,
-    Pairs,
-    Place,
-    Positive,
-    Share,
-    Words,
-    key,
-)
+from src.settings import keys
+from src.settings.keys import Integers, Pairs, Place, Positive, Share, Words, key
 
 TAG_FORMATS = ("spaces", "underscores", "escaped", "by_category", "by_list")
 
 
-class TagFiles(Group):
+class TagFiles(keys.Group):
     """How tag files are named and written."""
 
     tag_files: Literal["image1.jpg.txt", "image1.txt"] = key(
@@ -28,7 +19,7 @@ class TagFiles(Group):
     )
 
 
-class ExistingTags(FileChanges):
+class ExistingTags(keys.FileChanges):
     """What becomes of tag files that are there already."""
 
     existing: Literal["skip", "append", "overwrite"] = key(
@@ -36,10 +27,10 @@ class ExistingTags(FileChanges):
     )
 
 
-class TagWriting(Group):
+class TagWriting(ExistingTags):
     """Which of a model's tags are written, and how."""
 
-    existing: Literal["skip", "append", "merge", "overwrite"] = key(
+    existing: Literal["skip", "append", "merge", "overwrite"] = key(  # type: ignore[assignment]
         "skip",
         "Images with a tag file: 'skip' them, 'append' tags, 'merge' (append, then spell and order "
         "all tags as below), or 'overwrite' the file.",
@@ -62,23 +53,15 @@ class TagWriting(Group):
     )
 
     def contradictions(self) -> list[str]:
-        words = set(self.tag_format)
-        problems = super().contradictions()
-        problems += [
-            f"tag_format {word!r} is not one of {', '.join(TAG_FORMATS)}"
-            for word in sorted(words - set(TAG_FORMATS))
+        problems, words = super().contradictions(), set(self.tag_format)
+        if unknown := sorted(words - set(TAG_FORMATS)):
+            problems.append(f"tag_format {unknown[0]!r} is not one of {', '.join(TAG_FORMATS)}")
+        if {"spaces", "underscores"} <= words or {"by_category", "by_list"} <= words:
+            problems.append("tag_format takes one spelling of spaces, and one order")
+        wrong = [pair for pair in self.replace_tags if not pair.rpartition("=")[0].strip()]
+        return problems + [
+            f"replace_tags: {pair!r} must be of the form 'old=new'" for pair in wrong
         ]
-        problems += [
-            f"tag_format can be {one!r} or {other!r}, not both"
-            for one, other in (("spaces", "underscores"), ("by_category", "by_list"))
-            if {one, other} <= words
-        ]
-        problems += [
-            f"replace_tags: {pair!r} must be of the form 'old=new'"
-            for pair in self.replace_tags
-            if not pair.rpartition("=")[0].strip()
-        ]
-        return problems
 
 
 class TagTraining(TagFiles):

@@ -114,9 +114,7 @@ class ClassifyImages(keys.ScriptSettings, keys.UsedModel, keys.Computing, keys.F
     minimum: Share = key(0.0, "Images with a less probable category stay where they are.")
 
 
-class TagImages(
-    keys.ScriptSettings, keys.UsedModel, keys.Device, TagFiles, keys.FileChanges, TagWriting
-):
+class TagImages(keys.ScriptSettings, keys.UsedModel, keys.Device, TagFiles, TagWriting):
     """Let a trained model write the tag files of any folder of images."""
 
     script = "tag_images"

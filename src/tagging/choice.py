@@ -1,14 +1,14 @@
 """Which of a tagger's tags an image gets."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from src.errors import DataError, SettingsError
 from src.settings.use_models import TagImages
-from src.tagging.selected_tags import CATEGORY_NAMES, RATING, SelectedTag, category_name
+from src.tagging.selected_tags import CATEGORY_NAMES, RATING, SelectedTag
 from src.tagging.taggers import Tagger
 from src.tagging.thresholds import USUAL
 from src.text import counted
@@ -46,40 +46,32 @@ def choose(model: Tagger, settings: TagImages, allowed: np.ndarray | None = None
     if settings.threshold:
         thresholds[:] = settings.threshold
     likeliest = {RATING} if usual else set[int]()
-    for category, value in _by_category(settings, kinds.tolist()).items():
+    for category, value in _by_category(settings).items():
         likeliest -= {category}
         if value == _LIKELIEST:
             likeliest |= {category}
         else:
             thresholds[kinds == category] = np.inf if value == _NEVER else float(value)
-    everything = np.ones(len(kinds), bool) if allowed is None else allowed
-    everything = everything & (thresholds < np.inf)
-    groups = [np.flatnonzero(kinds == category) for category in sorted(likeliest)]
-    one_of = tuple(group for group in groups if group.size)
-    return TagChoice(thresholds, everything, settings.top_k, one_of)
+    given = (thresholds < np.inf) & (True if allowed is None else allowed)
+    one_of = [np.flatnonzero(kinds == category) for category in likeliest & {*kinds.tolist()}]
+    return TagChoice(thresholds, given, settings.top_k, tuple(one_of))
 
 
-def _by_category(settings: TagImages, kinds: Iterable[int]) -> dict[int, str]:
+def _by_category(settings: TagImages) -> dict[int, str]:
     """Category -> its threshold, "best" or "off", as the user wants it."""
-    known = {category_name(kind): kind for kind in sorted({*CATEGORY_NAMES, *kinds})}
+    known = {name: category for category, name in CATEGORY_NAMES.items()}
     wanted = {}
     for pair in settings.category_thresholds:
         name, _, value = (part.strip() for part in pair.rpartition("="))
-        if name not in known:
-            listed = ", ".join(known)
-            raise SettingsError(
-                f"category_thresholds: {pair!r} does not begin with a category ({listed}) and '=', "
-                "as in 'general=0.35'"
-            )
         try:
             if value not in (_LIKELIEST, _NEVER) and not 0 <= float(value) <= 1:
                 raise ValueError
-        except ValueError:
+            wanted[known[name]] = value
+        except (KeyError, ValueError):
             raise SettingsError(
-                f"category_thresholds: {pair!r} must end in a number from 0 to 1, "
-                f"'{_LIKELIEST}' or '{_NEVER}'"
+                f"category_thresholds: {pair!r} must be like 'general=0.35': {', '.join(known)}; "
+                f"a number from 0 to 1, '{_LIKELIEST}' or '{_NEVER}'"
             ) from None
-        wanted[known[name]] = value
     return wanted
 
 

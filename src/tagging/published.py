@@ -42,9 +42,10 @@ def fit_network(network: OnnxNetwork, file: Path, tags: int) -> tuple[Preprocess
         and len(outputs) == 2
         and (outputs[1] == tags or not isinstance(outputs[1], int))
     ):
+        what = f"is no wd tagger for {counted(tags, 'tag')} (input {inputs}, output {outputs})"
         raise ModelError(
-            f"{file} was not exported by this program, and is no wd tagger for {counted(tags, 'tag')} "
-            f"(input {inputs}, output {outputs}): export it again, or fetch the model again"
+            f"{file} was not exported by this program, and {what}: export it again, or fetch the "
+            "model again"
         )
     network.convert = lambda pixels: np.ascontiguousarray(pixels.transpose(axes), np.float32)
 

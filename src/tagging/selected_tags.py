@@ -13,17 +13,9 @@ FILE_NAME = TAG_LIST
 _LARGEST = 10**12
 COLUMNS = ("tag_id", "name", "category", "count")
 
-# Danbooru's numbers for kinds of tags, and the wd taggers' for ratings; tags from elsewhere are all
-# of kind 0.
-GENERAL, ARTIST, COPYRIGHT, CHARACTER, META, RATING = 0, 1, 3, 4, 5, 9
-CATEGORY_NAMES = {
-    GENERAL: "general",
-    ARTIST: "artist",
-    COPYRIGHT: "copyright",
-    CHARACTER: "character",
-    META: "meta",
-    RATING: "rating",
-}
+# Danbooru's numbers for kinds of tags; tags from elsewhere are all of kind 0.
+CATEGORY_NAMES = {0: "general", 1: "artist", 3: "copyright", 4: "character", 5: "meta", 9: "rating"}
+GENERAL, CHARACTER, RATING = 0, 4, 9
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,15 @@
 """How a model's tags are written into tag files: spelling, order, what is first, other words."""
 
-import logging
 import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from src.settings.use_models import TagImages
-from src.tagging.selected_tags import (
-    ARTIST,
-    CHARACTER,
-    COPYRIGHT,
-    GENERAL,
-    META,
-    RATING,
-    SelectedTag,
-)
+from src.tagging.selected_tags import SelectedTag, category_name
 from src.tagging.tag_files import clean_tags
-from src.text import counted
 
-logger = logging.getLogger(__name__)
-
-_ORDER = (CHARACTER, COPYRIGHT, ARTIST, GENERAL, META, RATING)  # of other categories, before META
+_ORDER = ("character", "copyright", "artist", "general", "meta", "rating")  # others after these
 _WORD = re.compile(r"[^\W_]{2}")  # what emoticons such as ^_^ and o_o lack
 
 
@@ -36,16 +24,12 @@ class TagFormat:
         self._position = {name: position for position, name in enumerate(self._names)}
         self._first, self._merges = settings.first_tags, settings.existing == "merge"
         self.writable = np.array([bool(name) for name in self._names])  # (k,)
-        if settings.tag_commas:
-            cut = [name for name in self._names if "," in name]
-            self.writable &= ~np.isin(self._names, cut)
-            if cut:
-                text = "%s with a comma in the name, such as %r: not written (tag_commas)."
-                logger.warning(text, counted(len(cut), "tag"), cut[0])
-        rank = dict(zip(_ORDER, (0, 1, 2, 3, 5, 6), strict=True))
+        if settings.tag_commas:  # a comma would cut the tag in two
+            self.writable &= ["," not in name for name in self._names]
         self._rank = np.zeros(len(tags), int)
         if "by_category" in self._format:
-            self._rank = np.array([rank.get(tag.category, 4) for tag in tags])
+            order = [*_ORDER, *sorted({category_name(tag.category) for tag in tags} - {*_ORDER})]
+            self._rank = np.array([order.index(category_name(tag.category)) for tag in tags])
         elif "by_list" in self._format:
             self._rank = np.arange(len(tags))
 

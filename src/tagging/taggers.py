@@ -16,13 +16,14 @@ import numpy as np
 from PIL import Image
 
 from src.dataset.labelled import order_of
-from src.errors import ModelError
+from src.errors import MissingExtra, ModelError
 from src.features.extractor import PixelExtractor
 from src.features.hub import file_identity, folder_identity
 from src.features.onnx_extractor import OnnxNetwork
 from src.files import read_json, write_text
 from src.image_models.save import finish_saving
 from src.images.preprocess import Preprocessing
+from src.images.processors import is_timm
 from src.tagging import published, selected_tags
 from src.tagging.selected_tags import SelectedTag, read_selected_tags
 from src.tagging.thresholds import Thresholds, load_thresholds
@@ -129,6 +130,8 @@ def _open_torch(folder: Path, device: str) -> tuple[_Network, Sequence[str]]:
     """A model's own weights, and the tags they know."""
     from src.image_models.backbone import open_classifier
 
+    if is_timm(folder) and find_spec("timm") is None:
+        raise MissingExtra("timm", "tagging without the model's model.onnx")
     classifier = open_classifier(str(folder), device=device)
     classifier.backbone.load()
 

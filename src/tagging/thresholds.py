@@ -137,11 +137,8 @@ def load_thresholds(folder: Path) -> Thresholds:
         content = read_json(file)
         return TypeAdapter(Thresholds).validate_python(content | {"overall": content["global"]})
     except FileNotFoundError:
-        logger.info(
-            "%s holds no thresholds. The usual ones count: 0.35, for characters 0.85, and of the "
-            "ratings the likeliest (category_thresholds changes this).",
-            folder,
-        )
+        usual = "0.35, for characters 0.85, of the ratings the likeliest (category_thresholds)"
+        logger.info("%s holds no thresholds. The usual ones count: %s.", folder, usual)
         return USUAL
     except (OSError, ValueError, KeyError, TypeError):  # a ValidationError is a ValueError
         raise ModelError(f"{file} is damaged: train the model again, or restore the file") from None

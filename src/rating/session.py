@@ -9,7 +9,7 @@ All methods may be called from any thread.
 
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -21,6 +21,7 @@ from src.rating.pairs.schedule import PairSchedule, Selection, Shown
 from src.rating.rated_folder import Method, RatedFolder
 from src.rating.statistics import ChoiceCounts, Statistics, odd_one_out
 from src.rating.storage.choice_rows import Event
+from src.text import counted
 
 Pair = tuple[str, str]
 Outcome = Literal["left", "right", "tie", "skip"]
@@ -58,11 +59,6 @@ class RatingDatabase(RatedFolder):
         events = self._log.events
         seed = secrets.randbits(32) if seed is None else seed
         self._schedule = PairSchedule(len(self._images.names), selection, seed, top)
-        for event in events:
-            if event.outcome != "exclude":
-                index = self._images.index
-                self._schedule.note(index[event.left], index[event.right], event.kind)
-        self._schedule.aim(self._live.scoring, self._images.allowed)
         self._past = ChoiceCounts().add(events)
         self._first_event = len(events)
         self._model_scores: Mapping[str, float] | None = None
@@ -71,6 +67,7 @@ class RatingDatabase(RatedFolder):
         self._done: list[Shown | None] = []  # of each event of this session: what was on show
         self._following: dict[Outcome, _Following] = {}
         self._began = self._ended = 0.0
+        self._note_past()
 
     # Pairs and answers.
 
@@ -86,7 +83,8 @@ class RatingDatabase(RatedFolder):
                         self._schedule.draw(self._live.scoring, self._images.allowed, self._turn)
                     )
                 shown = self._shown[-1]
-                gone = [number for number in shown[:2] if not self._images.is_file(number)]
+                numbers = map(self._images.shown_as, shown[:2])
+                gone = [number for number in numbers if not self._images.is_file(number)]
                 for number in gone:
                     self._drop(number, "is gone")
                 if not gone:
@@ -106,7 +104,8 @@ class RatingDatabase(RatedFolder):
             except DataError as error:  # only said, since nothing is lost by it
                 with self._lock:
                     self._log.notices.append(str(error))
-        self._live.assess(np.flatnonzero(self._images.rateable), self._schedule.top)
+        rateable = np.unique(self._images.scored_as[self._images.rateable])
+        self._live.assess(rateable, self._schedule.top)
         with self._lock:
             if len(self._shown) > 1:  # after an undo the pair that was put off comes next
                 put_off = self._names(self._shown[-2])
@@ -138,7 +137,7 @@ class RatingDatabase(RatedFolder):
         if outcome not in get_args(Outcome) or left == right:
             raise ValueError(f"outcome {outcome!r} of {left!r} and {right!r}")
         with self._lock:
-            i, j = self._images.number(left), self._images.number(right)
+            i, j = self._images.score_of(left), self._images.score_of(right)
             scoring, following = self._live.scoring, None
             if on_show := bool(self._shown) and self._shown[-1][:2] == (i, j):
                 shown, following = self._shown[-1], self._following.get(outcome)
@@ -152,7 +151,7 @@ class RatingDatabase(RatedFolder):
                 self._shown.pop()
             if following:
                 self._shown.append(following.shown)
-            self._advance(shown)
+            self._advance(shown if i != j else None)
             self._ended = time.monotonic()
 
     def undo(self) -> Pair | None:
@@ -188,6 +187,18 @@ class RatingDatabase(RatedFolder):
         with self._lock:
             self._drop(self._images.number(path), reason)
 
+    def set_near_duplicates(self, groups: Iterable[Sequence[str]]) -> None:
+        """Rate near duplicates once, in this session and the next ones; from any thread.
+
+        Each group begins with the image that stands for the others, which have its score; where it
+        is excluded or gone, the next one does. The choices about any of them count for all.
+        """
+        with self._lock:
+            if not self._share_scores(groups):
+                return
+            self._note_past()
+        self._live.refit()
+
     def set_model_scores(self, model_scores: Mapping[str, float]) -> None:
         """Scores of a trained model, for the odd-one-out statistics of this session."""
         with self._lock:
@@ -198,7 +209,7 @@ class RatingDatabase(RatedFolder):
         with self._lock:
             model, choices = self._model_scores, self._store.choices
             session = self._log.events[self._first_event :]
-            images, unrated = int(self._images.rateable.sum()), int(self._unrated().sum())
+            images, unrated = self._images_to_rate(), int(self._unrated().sum())
             seconds = max(self._ended - self._began, 0.0)
         return Statistics(
             session=ChoiceCounts().add(session),
@@ -212,12 +223,34 @@ class RatingDatabase(RatedFolder):
             odd_one_out=None if model is None else odd_one_out(session, model),
         )
 
+    def _note_past(self) -> None:
+        """Take in which images share a score, and what was shown before."""
+        self._schedule.begin(
+            (self._images.score_of(event.left), self._images.score_of(event.right), event.kind)
+            for event in self._log.events
+            if event.outcome != "exclude"
+        )
+        self._schedule.aim(self._live.scoring, self._images.allowed)
+        self._shown, self._following, self._done = [], {}, [None] * len(self._done)
+        following = self._images.followers & self._images.rateable
+        if count := int(following.sum()):
+            follow = "follows" if count == 1 else "follow"
+            groups = len(np.unique(self._images.scored_as[following]))
+            self._log.notices.append(
+                f"{counted(count, 'near duplicate')} {follow} {counted(groups, 'image')}: "
+                f"{self._images_to_rate():,} to rate"
+            )
+
+    def _images_to_rate(self) -> int:
+        return int((self._images.rateable & ~self._images.followers).sum())
+
     def _refit(self) -> None:
         self._live.refit()
         self._schedule.aim(self._live.scoring, self._images.allowed)
 
     def _names(self, shown: Shown) -> Pair:
-        return self._images.names[shown.left], self._images.names[shown.right]
+        left, right = map(self._images.shown_as, shown[:2])
+        return self._images.names[left], self._images.names[right]
 
     def _advance(self, shown: Shown | None) -> None:
         self._done.append(shown)
@@ -225,7 +258,8 @@ class RatingDatabase(RatedFolder):
         self._following = {}
 
     def _hide(self, number: int) -> None:
-        self._shown = [shown for shown in self._shown if number not in shown[:2]]
+        hidden = self._images.scored_as[number]
+        self._shown = [shown for shown in self._shown if hidden not in shown[:2]]
         self._following = {}
 
     def _drop(self, number: int, reason: str) -> None:

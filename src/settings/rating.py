@@ -30,6 +30,9 @@ class ABScorer(keys.ScriptSettings, keys.Computing, RatingMethod):
     ab_scorer_top: Natural = key(
         0, "Find this many of your best images, with fewer choices than all in order take; 0: all."
     )
+    ab_scorer_skip_near_duplicates: bool = key(
+        True, "Rate one image of each group of near duplicates: the others follow with its score."
+    )
     feature_extractor: Place = key(
         "ViT-L/14", "Whose stored features help the scores; others if there are none.", min_length=1
     )

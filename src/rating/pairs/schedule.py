@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -45,11 +45,17 @@ class PairSchedule:
 
     def __init__(self, images: int, selection: Selection, seed: int, top: int = 0) -> None:
         self.selection, self.top = selection, top
-        self._seed = seed
+        self._seed, self._images = seed, images
         self._aim: Aim | None = None
-        self._shown = np.zeros(images, dtype=np.intp)
+        self.begin([])
+
+    def begin(self, past: Iterable[tuple[int, int, str]]) -> None:
+        """Remember the pairs that were answered before, and their kinds, instead of all others."""
+        self._shown = np.zeros(self._images, dtype=np.intp)
         self._showings: Counter[IndexPair] = Counter()
         self._past: list[tuple[int, int, str]] = []
+        for left, right, kind in past:
+            self.note(left, right, kind)
 
     def aim(self, scoring: Scoring, allowed: Ints) -> None:
         """Look where the best images end. It is for after a fit: it takes longer than `draw`."""
@@ -103,7 +109,7 @@ class PairSchedule:
         for at in rng.permutation(len(audits)).tolist():
             left, right = audits[at]
             shown = self._showings[min(left, right), max(left, right)]
-            if shown == 1 and np.isin([left, right], allowed).all():
+            if shown == 1 and left != right and np.isin([left, right], allowed).all():
                 return right, left
         return None
 

@@ -127,7 +127,7 @@ def test_no_fit_is_given_a_choice_or_an_image_of_its_fold(folder):
         return data.features[:, 0].astype(float)
 
     unseen = np.arange(len(data.holder)) >= 10
-    found = foretell(data, choices, fit, unseen, folds=3)
+    found = foretell(data, choices, fit, unseen, folds=4)
     assert len(left_out) == 4 and set.union(*left_out) == set(range(len(data.holder)))
     between = [
         a for a, kind in zip(choices.answers, choices.kinds, strict=True)

@@ -27,6 +27,7 @@ _MODEL_FILES = ("model.safetensors", "ensemble.json", "model.onnx")
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 _ABANDONED = 60  # seconds after which nobody writes a temporary file any more
 _FORMULA = re.compile(r"[=+\-@\t\r](?![\d.]*(e[+-]?\d+)?$)", re.IGNORECASE)  # but numbers are none
+README = "README.md"  # a model's card
 _SOURCE = "image_folder.txt"  # in a folder of results: the images that they are for
 
 
@@ -90,6 +91,28 @@ def write_text(path: Path, text: str) -> None:
     """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def write_readme(folder: Path, text: str) -> None:
+    """Write README.md into a folder, unless a person wrote or changed the one that is there."""
+    if (folder / README).exists() and not has_our_readme(folder):
+        logger.info("%s was not written by this program alone: left as it is.", folder / README)
+    else:
+        write_text(folder / README, text + _signature(text))
+
+
+def has_our_readme(folder: Path) -> bool:
+    """Whether `write_readme` wrote the README.md of a folder, and nobody has changed it since."""
+    with suppress(OSError, UnicodeDecodeError):
+        content = (folder / README).read_text(encoding="utf-8")
+        text, start, rest = content.rpartition("<!--")
+        return bool(start) and _signature(text) == start + rest
+    return False
+
+
+def _signature(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"<!-- Written by image-taste {digest}; once edited, it is not written again. -->\n"
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:

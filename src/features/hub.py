@@ -20,7 +20,8 @@ OPENAI_NAMES = {
 }
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_TEXT_FILES = ["*.json", "*.txt", "*.model"]
+_TEXT_FILES = ["*.json", "*.txt", "*.model", "README.md"]
+_CARD = 1 << 16  # bytes of a README.md that are looked at
 _CHUNK, _CHUNKS = 1 << 16, 256
 
 
@@ -60,6 +61,18 @@ def folder_identity(folder: Path) -> str:
             digest.update(f"{file.name}:{file.stat().st_size}:".encode())
             _sample(file, digest)
     return f"{_model_type(folder)}:{digest.hexdigest()[:16]}"
+
+
+def license_of(folder: Path) -> str:
+    """The licence that the card of a model names, as the hub abbreviates it; "" if it does not."""
+    try:
+        with (folder / "README.md").open("rb") as file:
+            text = file.read(_CARD).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    front = re.match(r"---\r?\n(.*?)\n---", text, re.DOTALL)
+    found = re.search(r"^license: *['\"]?([\w.+-]{1,40})", front[1] if front else "", re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _model_type(folder: Path) -> str:

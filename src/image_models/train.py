@@ -16,6 +16,7 @@ import numpy as np
 from src.dataset.split import TEST, TRAIN, VALIDATION
 from src.dataset.trained_on import FILE_NAME, TrainedOn
 from src.devices import choose_device
+from src.features.hub import license_of
 from src.image_models.backbone import HeadInputs, open_classifier
 from src.image_models.fine_tune import fine_tune
 from src.image_models.head import LinearHead
@@ -67,7 +68,8 @@ def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
     if ancestors.unknown and backbone.trained_here:
         hidden = np.ones_like(seen)  # nobody knows which images it has seen
     predictions.out_of_fold[hidden] = np.nan
-    return replace(predictions, unknown=ancestors.unknown)
+    base_license = license_of(backbone.files.folder)
+    return replace(predictions, unknown=ancestors.unknown, base_license=base_license)
 
 
 def is_main() -> bool:

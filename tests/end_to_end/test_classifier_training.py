@@ -273,7 +273,7 @@ def test_two_processes_train_as_one_and_write_once(digits, convnext, tmp_path):
     assert done.stdout.count("test images that training never saw") == 1
     assert done.stderr.count("epoch 1:") == 1
     files = {file.name for file in (tmp_path / "together").iterdir()}
-    assert files == {*MODEL_FILES, *RESULT_FILES}
+    assert files == {*MODEL_FILES, *RESULT_FILES, "README.md"}
     one, two = (
         json.loads((tmp_path / name / "metrics.json").read_text("utf-8"))["test"]
         for name in ("alone", "together")

@@ -25,6 +25,10 @@ _CARD = 1 << 16  # bytes of a README.md that are looked at
 _CHUNK, _CHUNKS = 1 << 16, 256
 
 
+class NotFetched(ModelError):
+    """There is no network, or no such model; what can be done instead may be added to its line."""
+
+
 class ModelFiles(NamedTuple):
     """A model on this machine."""
 
@@ -115,10 +119,9 @@ def _hub_folder(name: str) -> Path:
                 path = Path(hf_hub_download(name, file.filename, revision=file.commit_hash))
             return path.parents[file.filename.count("/")]
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, ValueError):
-        raise ModelError(
+        raise NotFetched(
             f"the model {name!r} could not be fetched (no network, or no such model): check the "
-            "name, give the folder of a model that is on this computer, or (for scores) set "
-            "feature_extractor to 'builtin'"
+            "name, or give the folder of a model that is on this computer"
         ) from None
     raise ModelError(f"the model {name!r} has no weights that transformers can load")
 

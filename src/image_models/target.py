@@ -64,6 +64,7 @@ class Predictions:
                 for name, mask in self.masks.items()
                 if mask.any() or name in ("train", "test")
             },
+            "image_folder": str(self.data.directory.resolve()),
             "provenance": dict(self.provenance),
             "unknown_training_images": list(self.unknown),
         }

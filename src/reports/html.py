@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from src.files import write_text
+from src.files import FORMULA, write_text
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -36,6 +36,7 @@ def render(template: str, **values: Any) -> str:
         "breakable": _breakable,
         "plain": _plain,
     }
+    environment.globals["formula"] = f"^{FORMULA.pattern}"
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
     return environment.get_template(template).render(**values)
 

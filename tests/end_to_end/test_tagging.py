@@ -78,7 +78,7 @@ def trained(tmp_path_factory):
 def test_what_training_says_and_writes(trained):
     base, done = trained
     model = base / "model"
-    others = {"model.onnx", "selected_tags.csv", "tags.csv", "thresholds.json"}
+    others = {"model.onnx", "selected_tags.csv", "tags.csv", "thresholds.json", "README.md"}
     files = {path.name for path in model.iterdir()}
     assert files == {*MODEL_FILES, *RESULT_FILES, *others} - {
         "predictions.csv",

@@ -156,9 +156,7 @@ def publish(
     for note in results.notes:
         logger.info(note)
     print(results.table)
-    print(
-        f"Saved the {'model and the ' if settings.trains else ''}report: {folder / report.REPORT}"
-    )
+    print(f"Saved {'the model and ' * settings.trains}the report: {folder / report.REPORT}")
     following = settings.command(ScoreImages, load_model=model)
     if not results.useful:
         print("This model is no better than a coin so far: give it more images, and train again.")

@@ -103,11 +103,11 @@ def write_readme(folder: Path, text: str) -> None:
 
 def has_our_readme(folder: Path) -> bool:
     """Whether `write_readme` wrote the README.md of a folder, and nobody has changed it since."""
-    with suppress(OSError, UnicodeDecodeError):
-        content = (folder / README).read_text(encoding="utf-8")
-        text, start, rest = content.rpartition("<!--")
-        return bool(start) and _signature(text) == start + rest
-    return False
+    try:
+        text, start, rest = (folder / README).read_text(encoding="utf-8").rpartition("<!--")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return start + rest == _signature(text)
 
 
 def _signature(text: str) -> str:

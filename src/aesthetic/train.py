@@ -186,11 +186,9 @@ def _finished(
     forecast_std = None
     if known.any() and not data.binary and fit.method != "mlp":
         forecast_std = float(np.sqrt(np.mean((out_of_fold[known] - y[known]) ** 2)))
-    made: dict[str, Any] = {
-        "images": f"{int(train.sum())} for training, {int(data.test.sum())} for testing"
-    }
+    made = {"images": f"{int(train.sum())} for training, {int(data.test.sum())} for testing"}
     if fit.start is not None:
-        made["starts from"] = fit.start.provenance.get("published_as", "an earlier model")
+        made["starts from"] = str(fit.start.provenance.get("published_as", "an earlier model"))
     predictor = Predictor.from_training(
         fit.predictor.head,
         data.features[train],

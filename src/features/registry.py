@@ -1,7 +1,5 @@
 """Feature extractors by the name a user writes in arguments.py."""
 
-from typing import Any
-
 from src.errors import ModelError, SettingsError
 from src.features.builtin import BuiltinExtractor
 from src.features.extractor import Extractor
@@ -20,9 +18,8 @@ def open_extractors(
         raise SettingsError(
             f"feature_extractor {names!r} uses no image features: add an extractor with '+'"
         )
-    options: Any = {"device": device, "hidden_states": hidden_states}
     try:
-        opened = [open_extractor(part, **options) for part in parts]
+        opened = [open_extractor(p, device=device, hidden_states=hidden_states) for p in parts]
     except NotFetched as error:
         raise ModelError(f"{error}, or set feature_extractor to 'builtin'") from None
     return list({extractor.identity: extractor for extractor in opened}.values())

@@ -30,12 +30,8 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "figure": _figure,
-        "percent": _percent,
-        "breakable": _breakable,
-        "plain": _plain,
-    }
+    environment.filters |= {"figure": _figure, "percent": _percent, "breakable": _breakable}
+    environment.filters["plain"] = _plain
     environment.globals["formula"] = f"^{FORMULA.pattern}"
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
     return environment.get_template(template).render(**values)

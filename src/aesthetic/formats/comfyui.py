@@ -91,15 +91,14 @@ def _imitation(
     assert isinstance(head, LinearHead)
     if len(new) > 1:
         return _of_linear(head), pairwise_accuracy(predictor.predict(new), head.predict(new))
-    images, found = np.asarray(features), np.full(len(scores), np.nan)
-    fold = assign_folds(np.arange(len(scores)), _FOLDS, 0)
-    for number in range(_FOLDS) if len(scores) >= 2 * _FOLDS else ():
-        left_out = fold == number
+    images, fold = np.asarray(features), assign_folds(np.arange(len(scores)), _FOLDS, 0)
+    if len(scores) < 2 * _FOLDS:
+        return _of_linear(head), None
+    found = np.empty(len(scores))
+    for left_out in (fold == number for number in range(_FOLDS)):
         partly = fit_head("ridge", images[~left_out], scores[~left_out])
         found[left_out] = partly.predict(images[left_out])
-    known = np.isfinite(found)
-    agreement = pairwise_accuracy(scores[known], found[known]) if known.any() else None
-    return _of_linear(head), agreement
+    return _of_linear(head), pairwise_accuracy(scores, found)
 
 
 def _network(head: Head) -> Layers | None:

@@ -104,18 +104,14 @@ def read_pretrained(arrays: Mapping[str, Array], metadata: Mapping[str, str]) ->
 
 
 def _check_output_alone(metadata: Mapping[str, str]) -> None:
-    """Refuse heads for CLIP's hidden layers, each normalised and projected like its output, "0"."""
-    for key in ("hidden_states", "hidden_states_used"):
-        if (states := metadata.get(key, "").strip("[] ,")) not in ("", "0"):
+    """Refuse heads for hidden layers of CLIP, each projected like its output, which is number 0."""
+    for key in ("hidden_states", "hidden_states_used", "weight_n_output_layers"):
+        asked = metadata.get(key, "").strip("[] ,")
+        if asked not in ("", "0"):
             raise ModelError(
-                f"the head was made for the projected hidden states {states} of its extractor, "
+                f"the head was made for projected hidden layers of its extractor ({key}: {asked}), "
                 "which this program does not compute: train one of your own, with hidden_states set"
             )
-    if (layers := metadata.get("weight_n_output_layers", "0")) not in ("0", "1"):
-        raise ModelError(
-            f"the head weighs the last {layers} layers of its extractor, which this program does "
-            "not do: train one of your own, with hidden_states set"
-        )
 
 
 def _head(layers: list[tuple[Any, Any]], relu: bool) -> MlpHead | LinearHead:

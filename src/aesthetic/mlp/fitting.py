@@ -45,14 +45,17 @@ def fit_mlp(data: RatedFeatures, mlp: Mlp, prior: Predictor | None) -> MlpFit:
     parts = {"train": train, "test": data.test, "all": train | data.test}
 
     def evaluate(heads: list[MlpHead], epoch: int) -> "HistoryRow":
-        scaled = [_scaled(head.predict(features), train) for head in heads]
-        row: HistoryRow = {}
-        for name, rows in parts.items():
-            found = [pairwise_accuracy(scores[rows], predicted[rows]) for predicted in scaled]
-            row |= {f"{name}_ab": float(np.mean(found))} if None not in found else {}  # type: ignore[arg-type]
-            if rows.any() and not data.binary:
-                errors = [rmse(scores[rows], predicted[rows]) for predicted in scaled]
-                row[f"{name}_rmse"] = float(np.mean(errors))  # type: ignore[arg-type]
+        found: dict[str, list[float | None]] = {}
+        for head in heads:
+            predicted = head.predict(features)  # then scaled as a saved model's scores are
+            predicted = (predicted - predicted[train].mean()) / (predicted[train].std() or 1.0)
+            for part, rows in parts.items():
+                both = scores[rows], predicted[rows]
+                found.setdefault(f"{part}_ab", []).append(pairwise_accuracy(*both))
+                if not data.binary:
+                    found.setdefault(f"{part}_rmse", []).append(rmse(*both))
+        known = {name: [v for v in values if v is not None] for name, values in found.items()}
+        row = {name: float(np.mean(values)) for name, values in known.items() if values}
         if mlp.mlp_members == 1:
             _say({"epoch": epoch} | row)
         return row
@@ -227,11 +230,6 @@ def mlp_start(start: Head | None) -> MlpHead | None:
         f"head 'mlp' cannot start from a {start.kind!r} head: set head to 'auto', or "
         "base_model and load_model to ''"
     )
-
-
-def _scaled(predicted: FloatArray, train: np.ndarray) -> FloatArray:
-    """With mean 0 and deviation 1 over the training images, as scores of a saved model."""
-    return np.asarray((predicted - predicted[train].mean()) / (predicted[train].std() or 1.0))
 
 
 def _say(row: dict[str, float]) -> None:

@@ -115,10 +115,10 @@ def test_one_hidden_layer_with_relu_is_known_by_its_metadata(tmp_path):
         ({"hidden_states": "[]", "weight_n_output_layers": "0"}, ""),
         ({"hidden_states": "[0]"}, ""),  # the output
         ({"hidden_states_used": "0", "hidden_states_mode": "join"}, ""),
-        ({"hidden_states": "[0, 1]"}, "hidden states 0, 1"),
-        ({"hidden_states": "1"}, "hidden states 1 "),
-        ({"hidden_states_used": "0_2"}, "hidden states 0_2"),
-        ({"weight_n_output_layers": "3"}, "last 3 layers"),
+        ({"hidden_states": "[0, 1]"}, "hidden_states: 0, 1"),
+        ({"hidden_states": "1"}, "hidden_states: 1\\)"),
+        ({"hidden_states_used": "0_2"}, "hidden_states_used: 0_2"),
+        ({"weight_n_output_layers": "3"}, "output_layers: 3"),
     ],
 )
 def test_hidden_states_are_obeyed_or_refused_not_ignored(tmp_path, metadata, said):

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from src.files import README, has_our_readme
-from src.reports.model_card import Base, write_card
+from src.reports.model_card import write_card
 
 
 def card(folder, **changes):
@@ -15,7 +15,7 @@ def card(folder, **changes):
         "images": {"train": 1000, "test": 30},
         "test": {"n": 30, "accuracy": 0.9, "accuracy_interval": [0.744, 0.965]},
         "provenance": {"model": "google/vit-base-patch16-224", "penalty": "0.1"},
-        "bases": [Base("google/vit-base-patch16-224", "apache-2.0")],
+        "bases": {"google/vit-base-patch16-224": "apache-2.0"},
         "labels": {"a|b <i>": 500, "dog": 530},
     }
     folder.mkdir(exist_ok=True)
@@ -47,7 +47,7 @@ def test_what_the_hub_reads_and_what_people_read(tmp_path):
 def test_folders_of_this_computer_are_not_told(tmp_path):
     (tmp_path / "secret" / "vit").mkdir(parents=True)
     base = str(tmp_path / "secret" / "vit")
-    text = card(tmp_path / "m", provenance={"model": base}, bases=[Base(base, "")])
+    text = card(tmp_path / "m", provenance={"model": base}, bases={base: ""})
     assert "secret" not in text and "| model | vit |" in text
     assert not {"base_model", "license"} & front(text).keys()
 
@@ -56,6 +56,14 @@ def test_what_was_not_measured_is_not_claimed(tmp_path):
     assert "Not measured on images" in card(tmp_path / "m", test={})
     assert "Not measured on images" in card(tmp_path / "m", test={"n": 0, "accuracy": None})
     assert "too good" in card(tmp_path / "m", unknown=["old.pth"])
+
+
+def test_choices_are_the_test_where_there_are_any(tmp_path):
+    pairs = {"value": 0.71, "interval": [0.6, 0.8], "trials": 1234}
+    test = {"n": 0, "ab": 0.99, "random_pairs": pairs, "picked_pairs": None}
+    text = card(tmp_path / "m", task="aesthetic", test=test, labels={})
+    assert "| 1,234 choices between random pairs, predicted | 71.0% | 60.0% to 80.0% |" in text
+    assert "99" not in text and "hard" not in text
 
 
 @pytest.mark.parametrize("mine", ["Mine.", None], ids=["a person's", "an edited card"])

@@ -79,6 +79,13 @@ def license_of(folder: Path) -> str:
     return found[1] if found else ""
 
 
+def file_identity(file: Path) -> str:
+    """A digest of one large file, such as a network."""
+    digest = hashlib.sha256(str(file.stat().st_size).encode())
+    _sample(file, digest)
+    return digest.hexdigest()[:16]
+
+
 def _model_type(folder: Path) -> str:
     try:
         return str(read_json(folder / "config.json").get("model_type", "model"))

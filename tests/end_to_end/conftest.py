@@ -1,4 +1,4 @@
-"""A folder of rated images, and a model trained on it, for all tests of one process."""
+"""What several files of end-to-end tests start from."""
 
 import csv
 
@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import tiny_models
 from tests.aesthetic_training import run, settings
 from tests.conftest import make_images
+from tests.tagging import make_tagged, train
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +33,21 @@ def trained(rated_images, tmp_path_factory):
     done = run(cwd, *settings(rated_images))
     assert done.returncode == 0, done.stderr
     return cwd, done
+
+
+@pytest.fixture(scope="session")
+def trained_tagger(tmp_path_factory):
+    """A folder with images and a model of their tags, and what training said."""
+    base = tmp_path_factory.mktemp("tagging")
+    images = make_tagged(base / "images")
+    backbone = tiny_models.convnext(base / "backbone")
+    done = train(
+        images,
+        base / "model",
+        f"--base_model={backbone}",
+        "--tag_head_epochs=40",
+        "--tag_head_learning_rate=0.05",
+        "--threshold_min_support=3",
+        "--export_onnx=True",
+    )
+    return base, done

@@ -31,20 +31,19 @@ def main(settings: TagImages) -> None:
     elif settings.action == "serve":
         from src.tagging.server.app import serve
 
-        serve(open_model(settings), settings.threshold_scope, settings.port)
+        serve(open_model(settings), settings)
     else:
         tag(settings)
 
 
 def tag(settings: TagImages) -> None:
     """Write the tag files."""
-    import numpy as np
-
     from src.file_changes.apply import undo_line
     from src.images import find_images
     from src.settings.tags import TagFiles
+    from src.tagging.choice import allowed_tags, choose
     from src.tagging.tag_files import read_tags
-    from src.tagging.tag_images import TagChoice, allowed_tags, tag_images
+    from src.tagging.tag_images import tag_images
 
     directory = Path(settings.top_level_image_directory)
     images = find_images(directory)
@@ -60,10 +59,7 @@ def tag(settings: TagImages) -> None:
     )
     if listed:
         print(f"Only tags in {white} that the model knows are given ({allowed.sum():,}).")
-    thresholds = tagger.thresholds.of(tagger.tags, settings.threshold_scope)
-    if settings.threshold:
-        thresholds = np.full(len(tagger.tags), settings.threshold)
-    done = tag_images(images, tagger, TagChoice(thresholds, allowed, settings.top_k), settings)
+    done = tag_images(images, tagger, choose(tagger, settings, allowed), settings)
     if settings.dry_run:
         print("Nothing was changed: this was a dry run.")
         print(f"Next: {settings.command(dry_run=False)}")

@@ -1,7 +1,7 @@
 """An extractor that was exported to ONNX: runs with onnxruntime, numpy and Pillow alone."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,11 @@ class OnnxNetwork:
     """A network as `write_onnx` exports it: pixels (n, height, width, 3) uint8 to (n, d) float32.
 
     ONNX Runtime takes a GPU unless the device is `cpu`. The purpose is what the user wanted, for
-    the message where onnxruntime is missing.
+    the message where onnxruntime is missing. `convert` makes of such pixels what networks from
+    elsewhere take.
     """
+
+    convert: Callable[[np.ndarray], np.ndarray] = staticmethod(lambda pixels: pixels)
 
     def __init__(self, file: Path, purpose: str, *, device: str = "cpu") -> None:
         self._file = file
@@ -36,13 +39,17 @@ class OnnxNetwork:
             providers = ["CPUExecutionProvider"]
         with loading(str(file)):
             self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
+            self.input, self.output = self._session.get_inputs()[0], self._session.get_outputs()[0]
         self.notes: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
 
     def __call__(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
         size = len(prepared) if self._on_gpu else _BATCH
+        if self.input.shape[:1] == [1]:  # the network takes no more at once
+            size = 1
         chunks = [np.stack(prepared[i : i + size]) for i in range(0, len(prepared), size)]
+        outputs, name = [self.output.name], self.input.name
         try:
-            parts = [self._session.run(None, {"pixels": chunk})[0] for chunk in chunks]
+            parts = [self._session.run(outputs, {name: self.convert(chunk)})[0] for chunk in chunks]
             found = np.concatenate(parts, dtype=np.float32)
         except Exception as error:  # onnxruntime's own classes have no common one
             raise ModelError(f"{self._file} cannot process images: {first_line(error)}") from None

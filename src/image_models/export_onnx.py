@@ -16,6 +16,7 @@ from src.features.onnx_extractor import OnnxNetwork
 from src.files import replacing
 from src.image_models.model import MULTI_LABEL, from_pretrained, input_size
 from src.images.preprocess import Preprocessing
+from src.images.processors import TAG_LIST
 
 if TYPE_CHECKING:
     import torch
@@ -114,7 +115,7 @@ def _graph(folder: Path, preprocessing: Preprocessing) -> "torch.nn.Module":
     import torch
 
     model = from_pretrained(folder, str(folder))
-    several = model.config.problem_type == MULTI_LABEL
+    several = model.config.problem_type == MULTI_LABEL or (folder / TAG_LIST).is_file()
 
     class Probabilities(torch.nn.Module):
         def __init__(self) -> None:

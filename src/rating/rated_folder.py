@@ -1,7 +1,7 @@
 """What is known of the images of a folder, and kept in it: choices, exclusions, scores."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -52,8 +52,9 @@ class RatedFolder:
         self._log = self._store.log
         try:
             events = self._log.events
-            logged = {path for event in events for path in event[:2]} - {""}
+            logged = {path for event in events for path in event.images}
             self._images = ImageTable(self.directory, found, logged.union(self._log.starts))
+            self._images.set_near_duplicates(self._store.near_duplicates)
             self._method, self._space = method, without_features(len(self._images.names))
             answers = self._replay(events)
             self._live = LiveScores(self._before_choices(), answers, self._lock)
@@ -66,7 +67,8 @@ class RatedFolder:
     def images(self) -> list[str]:
         """Relative paths that can be shown: found, not excluded, not gone."""
         with self._lock:
-            return [self._images.names[number] for number in self._images.allowed]
+            numbers = map(self._images.shown_as, self._images.allowed.tolist())
+            return [self._images.names[number] for number in numbers]
 
     # Scores.
 
@@ -116,16 +118,16 @@ class RatedFolder:
         """All images from best to worst."""
         with self._lock:
             scores, scoring = self._levelled(self._live.scoring), self._live.scoring
-            numbers = np.flatnonzero(self._images.rateable)
+            numbers = np.flatnonzero(self._images.rateable & ~self._images.followers)
         numbers = numbers[np.argsort(-scores[numbers], kind="stable")]
         paths = [self._images.names[number] for number in numbers.tolist()]
-        return Ladder(paths, scores[numbers], scoring.deviations(numbers))
+        return Ladder(paths, scores[numbers], scoring.deviations(self._images.scored_as[numbers]))
 
     def choices_of(self, path: str) -> list[Event]:
         """The choices between an image and others, the last first."""
         with self._lock:
             events = self._log.events[::-1]
-        return [one for one in events if path in one[:2] and one.outcome in ANSWERS]
+        return [one for one in events if path in one.images and one.outcome in ANSWERS]
 
     def take_notices(self) -> list[str]:
         with self._lock:
@@ -134,22 +136,25 @@ class RatedFolder:
 
     # Choices and exclusions, which are on disk when these return.
 
-    def _add(self, event: Event, scoring: Scoring | None = None) -> None:
-        """Keep a choice; `scoring` where what follows from it was computed already."""
-        i, j = self._images.number(event.left), self._images.number(event.right)
+    def _add(self, event: Event) -> None:
+        """Keep a choice."""
+        numbers = [self._images.number(path) for path in event.images]
         self._log.append(event)
         if event.outcome in ANSWERS:
-            self._comparisons[[i, j]] += 1
-            self._live.add(Answer(i, j, event.outcome), scoring)
+            self._comparisons[numbers] += 1
+            if answer := self._answer(event):
+                self._live.add(answer)
 
     def _take_back(self) -> Event:
         """Undo the last choice or exclusion."""
         event = self._log.take_back()
+        numbers = [self._images.number(path) for path in event.images]
         if event.outcome == "exclude":
-            self._images.set_excluded(self._images.number(event.left), False)
+            self._images.set_excluded(numbers[0], False)
         elif event.outcome in ANSWERS:
-            self._comparisons[[self._images.number(path) for path in event[:2]]] -= 1
-            self._live.take_back()
+            self._comparisons[numbers] -= 1
+            if self._answer(event):
+                self._live.take_back()
         return event
 
     def exclude(self, path: str) -> None:
@@ -159,6 +164,18 @@ class RatedFolder:
             if not self._images.excluded[number]:
                 self._log.append(Event(path, "", "exclude", ""))
                 self._images.set_excluded(number, True)
+
+    def _share_scores(self, groups: Iterable[Sequence[str]]) -> bool:
+        """Have each group scored as one image, those of old scores left out; whether it is new."""
+        old = {start.path for start in self._log.starts.values() if start.source == "file"}
+        kept = [[path for path in group if path not in old] for group in groups]
+        kept = [group for group in kept if len(group) > 1]
+        if kept == self._store.near_duplicates:
+            return False
+        self._store.keep_near_duplicates(kept)
+        self._images.set_near_duplicates(kept)
+        self._live.renumber(self._answers())
+        return True
 
     # Saving and closing.
 
@@ -196,24 +213,33 @@ class RatedFolder:
 
     def _replay(self, events: Iterable[Event]) -> list[Answer]:
         """Take in what is in the log; returns the answers among it."""
-        answers, index = [], self._images.index
+        shown = list[int]()
         for event in events:
+            numbers = [self._images.number(path) for path in event.images]
             if event.outcome == "exclude":
-                self._images.set_excluded(index[event.left], True)
+                self._images.set_excluded(numbers[0], True)
             elif event.outcome in ANSWERS:
-                i, j = index[event.left], index[event.right]
-                answers.append(Answer(i, j, event.outcome))
-        ends = np.array([answer[:2] for answer in answers], dtype=np.intp)
-        self._comparisons = np.bincount(ends.ravel(), minlength=len(index))
-        return answers
+                shown += numbers
+        self._comparisons = np.bincount(np.array(shown, np.intp), minlength=len(self._images.names))
+        return self._answers()
+
+    def _answers(self) -> list[Answer]:
+        found = (self._answer(event) for event in self._log.events if event.outcome in ANSWERS)
+        return [answer for answer in found if answer]
+
+    def _answer(self, event: Event) -> Answer | None:
+        """An event as an answer about scores; None between near duplicates, which share one."""
+        return Answer.of(event.outcome, self._images.scores_of(event.images))
 
     def _never_compared(self) -> np.ndarray:
-        """(n,) bool: by a person, also not with the old tool."""
-        return np.asarray((self._comparisons == 0) & (self._initial.old_comparisons == 0))
+        """(n,) bool: by a person, nor any near duplicate of it; also not with the old tool."""
+        group = self._images.scored_as
+        compared = np.bincount(group, self._comparisons, len(group))[group] > 0
+        return np.asarray(~compared & (self._initial.old_comparisons == 0))
 
     def _unrated(self) -> np.ndarray:
         """(n,) bool: to be rated still."""
-        rateable = self._images.rateable & ~self._images.unavailable
+        rateable = self._images.rateable & ~self._images.unavailable & ~self._images.followers
         return np.asarray(rateable & self._never_compared())
 
     def _by_name(self, which: np.ndarray, values: np.ndarray) -> dict[str, Any]:
@@ -224,7 +250,7 @@ class RatedFolder:
 
     def _levelled(self, scoring: Scoring) -> np.ndarray:
         """(n,) scores on the level of the initial ones: only differences mean anything."""
-        values, rateable = scoring.scores(), self._images.rateable
+        values, rateable = scoring.scores()[self._images.scored_as], self._images.rateable
         if self._method == "elo" or not rateable.any():
             return values
         level = (self._initial.old + self._initial.model)[rateable].mean() / LOGITS
@@ -235,9 +261,10 @@ class RatedFolder:
         with self._writing:
             with self._lock:
                 values = self._levelled(self._live.scoring)
-                which, never = ~self._images.excluded, self._never_compared()
+                which = ~self._images.excluded
+                unrated = self._never_compared() | self._images.followers
                 last = self._store.last_event
                 content = self._store.content()
             content.scores = self._by_name(which, values)
-            content.meta["unrated"] = list(self._by_name(which & never, values))
+            content.meta["unrated"] = list(self._by_name(which & unrated, values))
             self._store.write(content, last)

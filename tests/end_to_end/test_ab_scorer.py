@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 from numpy.typing import ArrayLike
 from PIL import ImageGrab
 
-from aesthetic_ab_scorer import use_features, use_model
+from aesthetic_ab_scorer import rate_once, use_features, use_model
 from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
 from src.dataset.trained_on import TrainedOn
@@ -158,7 +159,7 @@ def test_a_session_from_start_to_end(photos, start):
 
 @linux
 @pytest.mark.gui
-def test_a_choice_is_on_the_disk_when_the_next_pair_is_on_the_screen(photos, start):
+def test_a_choice_is_on_the_disk_when_the_next_set_is_on_the_screen(photos, start):
     running = start(photos)
     running.choose("1")
     running.choose("2")
@@ -275,6 +276,18 @@ def test_features_are_not_computed_for_a_window_that_was_closed(photos):
         assert database.features is None
 
 
+def test_copies_are_rated_once_as_soon_as_their_contents_are_known(photos):
+    shutil.copy(photos / "000.jpg", photos / "copy.jpg")
+    with RatingDatabase(photos, seed=0) as database:
+        stopped = Event()
+        stopped.set()
+        rate_once(database, None, stopped)
+        assert len(database.images) == 13
+        rate_once(database, None, Event())
+        assert len(database.images) == 12
+        assert database.take_notices() == ["1 near duplicate follows 1 image: 12 to rate"]
+
+
 def test_a_model_joins_the_statistics(photos, tmp_path):
     files = scan_images(photos)
     with open_store(photos) as store:
@@ -287,7 +300,7 @@ def test_a_model_joins_the_statistics(photos, tmp_path):
         assert database.statistics().odd_one_out is None
         use_model(database, str(tmp_path), "cpu", None, Event())
         for _ in range(30):
-            database.record(*database.next_pair(), "left")
+            database.record(*database.next_set(), "left")
         odd = database.statistics().odd_one_out
     assert odd is not None
     assert odd.person + odd.database + odd.model + odd.agreed > 10
@@ -323,7 +336,7 @@ def test_scores_start_from_a_model_that_was_not_trained_here(
         assert np.argsort([scores[path] for path in table.paths], kind="stable").tolist() == [
             *expected
         ]
-        left, right = database.next_pair()
+        left, right = database.next_set()
         lead = predicted[table.paths.index(left)] - predicted[table.paths.index(right)]
         database.record(left, right, "left")
         first = database.choices_of(left)[0].prediction

@@ -40,10 +40,9 @@ class LiveScores:
     def _enough_since(self, last: int) -> bool:
         return len(self.answers) - last >= max(_FIT_AFTER, last // 12)
 
-    def add(self, answer: Answer, scoring: Scoring | None = None) -> None:
-        """Take in an answer; `scoring` where it was computed already."""
+    def add(self, answer: Answer) -> None:
         self._before.append(self.scoring)
-        self.scoring = scoring or self.scoring.after(answer)
+        self.scoring = self.scoring.after(answer)
         self.answers.append(answer)
 
     def take_back(self) -> None:
@@ -51,6 +50,14 @@ class LiveScores:
         self._taken_back += 1
         self._fitted = min(self._fitted, len(self.answers))
         self.scoring = self._before.pop() if self._before else self.scoring.refitted(self.answers)
+
+    def renumber(self, answers: Sequence[Answer]) -> None:
+        """Have the same answers in other numbers of images; the next fit takes them in."""
+        self.answers = list(answers)
+        self._taken_back += 1
+        self._fitted = min(self._fitted, len(answers))
+        self._assessed = 0
+        self._before.clear()
 
     def refit(self, change: Callable[[Scoring], Scoring] | None = None) -> None:
         """Fit all answers, after another start if given; from any thread, without the lock."""

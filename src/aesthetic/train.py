@@ -20,7 +20,7 @@ from src.aesthetic.select import CANDIDATES, FEWEST, NETWORKS, fit_auto
 from src.errors import ModelError
 from src.evaluation import verdicts
 from src.evaluation.rank_metrics import pairwise_accuracy
-from src.rating.models.scoring import Answer, as_choices
+from src.rating.models.answer import Answer, as_choices
 from src.settings.mlp import Mlp
 
 _SMALL = 2_000  # images

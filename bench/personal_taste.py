@@ -31,7 +31,6 @@ from src.aesthetic.heads.combined import fit_residual
 from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.select import fit_networks
 from src.rating.models.answer import Answer
-from src.rating.models.answer import Answer
 from src.rating.models.feature_space import feature_space
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.scoring import PosteriorScoring

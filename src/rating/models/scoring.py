@@ -171,6 +171,8 @@ class PosteriorScoring(_Scoring):
         known = bool(self.candidates) and len(answers) > MOST_SEARCHED
         while best != before and answers and not known:
             best, before = max([best, *self._others(best)], key=evidence), best
+        if answers and not known:  # how steep answers are stays the least certain
+            best = max((best._replace(variance=one) for one in VARIANCES), key=evidence)
         # Not from sites found on the way: the same answers give the same scores.
         fitted = fit(_prior(self.initial, self.space, best), as_choices(answers))
         if len(answers) > MOST_SEARCHED:

@@ -27,9 +27,10 @@ from bench.needs import real_assets
 from src.aesthetic.heads import Head, fit_head
 from src.aesthetic.heads.training_set import TrainingSet
 from src.aesthetic.select import fit_networks
+from src.rating.models.answer import Answer
 from src.rating.models.feature_space import feature_space
 from src.rating.models.initial_scores import InitialScores
-from src.rating.models.scoring import Answer, PosteriorScoring
+from src.rating.models.scoring import PosteriorScoring
 
 RATINGS = (15, 30, 60)
 TESTED = 20

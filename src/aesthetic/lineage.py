@@ -17,7 +17,7 @@ from src.aesthetic.rated_features import RatedFeatures
 from src.dataset.trained_on import FILE_NAME as TRAINED_ON
 from src.dataset.trained_on import TrainedOn
 from src.errors import ModelError
-from src.files import replacing_together
+from src.files import README, has_our_readme, replacing_together
 
 logger = logging.getLogger(__name__)
 
@@ -157,6 +157,7 @@ def save_model(
     Where there was a model, its figures go: they are not those of this one.
     """
     others = {TRAINED_ON, *FIGURES, *(file.name for file in folder.glob(f"{COMFYUI}*.safetensors"))}
+    others |= {README} if has_our_readme(folder) else set()
     with replacing_together(folder, instead_of=others) as temporary:
         trained_on.save(temporary)
         predictor.save(temporary)
@@ -174,5 +175,6 @@ def save_model(
         share = "an unknown share" if agreement is None else f"{agreement:.1%}"
         logger.info(
             f"{COMFYUI}.safetensors for the ComfyUI nodes, which know no such head, imitates the "
-            f"model: it orders {share} of the pairs of test images as the model does."
+            f"model: of the pairs of images that it was not fitted to, it orders {share} as the "
+            "model does."
         )

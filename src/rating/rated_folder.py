@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike
 from src.errors import DataError
 from src.images import find_images
 from src.rating.image_table import ImageTable
+from src.rating.models.answer import Answer
 from src.rating.models.feature_space import feature_space, without_features
 from src.rating.models.graph import Floats
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.live_scores import LiveScores
 from src.rating.models.posterior import LOGITS
-from src.rating.models.scoring import Answer, EloScoring, PosteriorScoring, Scoring
+from src.rating.models.scoring import EloScoring, PosteriorScoring, Scoring
 from src.rating.storage.choice_rows import ANSWERS, Event
 from src.rating.storage.rating_store import RatingStore
 from src.rating.storage.score_file import posix

@@ -4,10 +4,11 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
+from src.rating.models.answer import Answer
 from src.rating.models.feature_space import FeatureSpace
 from src.rating.models.graph import Ints
 from src.rating.models.order import OrderQuality, order_quality
-from src.rating.models.scoring import Answer, PosteriorScoring, Scoring
+from src.rating.models.scoring import PosteriorScoring, Scoring
 
 _FIT_AFTER = 20  # answers, and then whenever there are a twelfth more
 _TAKE_BACK = 20  # answers that are taken back without a fit

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from src.rating.models.answer import Answer
 from src.rating.models.graph import Floats, Ints
 from src.rating.models.posterior import Belief
-from src.rating.models.scoring import Answer, PosteriorScoring
+from src.rating.models.scoring import PosteriorScoring
 
 FEWEST_CHOICES = 30
 WORTHWHILE = 0.01

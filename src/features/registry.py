@@ -1,9 +1,10 @@
 """Feature extractors by the name a user writes in arguments.py."""
 
-from src.errors import SettingsError
+from src.errors import ModelError, SettingsError
 from src.features.builtin import BuiltinExtractor
 from src.features.extractor import Extractor
 from src.features.file_names import open_file_names
+from src.features.hub import NotFetched
 
 
 def open_extractors(
@@ -17,7 +18,10 @@ def open_extractors(
         raise SettingsError(
             f"feature_extractor {names!r} uses no image features: add an extractor with '+'"
         )
-    opened = [open_extractor(part, device=device, hidden_states=hidden_states) for part in parts]
+    try:
+        opened = [open_extractor(p, device=device, hidden_states=hidden_states) for p in parts]
+    except NotFetched as error:
+        raise ModelError(f"{error}, or set feature_extractor to 'builtin'") from None
     return list({extractor.identity: extractor for extractor in opened}.values())
 
 

@@ -44,7 +44,8 @@ def main(settings: ABScorer) -> None:
             from src.aesthetic.predictor import Predictor
 
             predictor = Predictor.load(Path(settings.load_model))
-            model = partial(use_model, database, predictor, settings.device, store_folder)
+            how = {"device": settings.device, "precision": settings.precision}
+            model = partial(use_model, database, predictor, how, store_folder)
             behind.append(model)
         database.next_pair()  # with fewer than two images no window is opened
         Window(database, height=settings.ab_scorer_size, report=print, behind=behind).run()
@@ -89,14 +90,14 @@ def use_features(
 def use_model(
     database: "RatingDatabase",
     predictor: "Predictor",
-    device: str,
+    how: "dict[str, str]",
     store_folder: Path | str,
     stop: Event,
 ) -> None:
     """Give the database the model's scores, for the odd-one-out statistics."""
     from src.scoring.scored import reopen_extractors, score_folder
 
-    extractors = reopen_extractors(predictor, device=device)
+    extractors = reopen_extractors(predictor, **how)
     scored = score_folder(database.directory, predictor, extractors, store_folder=store_folder)
     if not stop.is_set():
         database.set_model_scores(dict(zip(scored.paths, scored.scores.tolist(), strict=True)))

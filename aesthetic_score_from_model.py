@@ -35,7 +35,7 @@ def main(settings: ScoreFromModel) -> None:
     scored = score_folder(
         directory,
         predictor,
-        reopen_extractors(predictor, device=settings.device),
+        reopen_extractors(predictor, device=settings.device, precision=settings.precision),
         store_folder=settings.feature_store,
         batch_size=settings.evaluation_args.per_device_eval_batch_size,
     )

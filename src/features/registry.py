@@ -1,5 +1,7 @@
 """Feature extractors by the name a user writes in arguments.py."""
 
+from typing import Any
+
 from src.errors import SettingsError
 from src.features.builtin import BuiltinExtractor
 from src.features.extractor import Extractor
@@ -7,7 +9,11 @@ from src.features.file_names import open_file_names
 
 
 def open_extractors(
-    names: str, *, device: str = "auto", hidden_states: tuple[int, ...] = ()
+    names: str,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    hidden_states: tuple[int, ...] = (),
 ) -> list[Extractor]:
     """The extractors that a `feature_extractor` setting names, joined with `+`, each once."""
     parts = [part.strip() for part in names.split("+")]
@@ -17,12 +23,17 @@ def open_extractors(
         raise SettingsError(
             f"feature_extractor {names!r} uses no image features: add an extractor with '+'"
         )
-    opened = [open_extractor(part, device=device, hidden_states=hidden_states) for part in parts]
+    how: Any = {"device": device, "precision": precision, "hidden_states": hidden_states}
+    opened = [open_extractor(part, **how) for part in parts]
     return list({extractor.identity: extractor for extractor in opened}.values())
 
 
 def open_extractor(
-    name: str, *, device: str = "auto", hidden_states: tuple[int, ...] = ()
+    name: str,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    hidden_states: tuple[int, ...] = (),
 ) -> Extractor:
     """One extractor by name.
 
@@ -36,9 +47,11 @@ def open_extractor(
     if name.startswith("clip:"):
         from src.features.openai_clip import OpenAIClipExtractor
 
-        return OpenAIClipExtractor(name.removeprefix("clip:"), device=device)
+        return OpenAIClipExtractor(name.removeprefix("clip:"), device=device, precision=precision)
     if name.startswith("text:"):
         return open_file_names(name, device=device)
     from src.features.transformer import TransformerExtractor
 
-    return TransformerExtractor(name, device=device, hidden_states=hidden_states)
+    return TransformerExtractor(
+        name, device=device, precision=precision, hidden_states=hidden_states
+    )

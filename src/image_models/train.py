@@ -41,7 +41,7 @@ def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
         on_cpu = choose_device(settings.device).type == "cpu"
         with PartialState(cpu=on_cpu).main_process_first():  # which computes what the others read
             images = look_at(settings, target, data)
-    backbone = HeadInputs(settings.start, device=settings.device)
+    backbone = HeadInputs(settings.start, device=settings.device, precision=settings.precision)
     model, head_name = load_classifier(
         backbone.files.folder,
         data.names,
@@ -152,7 +152,9 @@ def _train_whole(run: _Run) -> Predictions | None:
             return None
         run.save(model, folders[-1])
     logger.info("Measuring what was saved.")
-    classifier = open_classifier(settings.save_model, device=settings.device)
+    classifier = open_classifier(
+        settings.save_model, device=settings.device, precision=settings.precision
+    )
     images = replace(images, features=features_of(settings, classifier, images))
     probabilities = run.target.probabilities(classifier.head.logits(images.features))
     if "output_dir" not in settings.training_args.given:

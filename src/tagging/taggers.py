@@ -19,7 +19,7 @@ from src.dataset.labelled import order_of
 from src.errors import ModelError
 from src.features.extractor import PixelExtractor
 from src.features.hub import folder_identity
-from src.features.onnx_extractor import OnnxNetwork
+from src.features.onnx_network import OnnxNetwork
 from src.files import read_json, write_text
 from src.image_models.save import finish_saving
 from src.images.preprocess import Preprocessing

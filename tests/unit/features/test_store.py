@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from src.errors import DataError
-from src.features import compute_features, open_store
+from src.features import ImageExtractor, compute_features, open_store
 from src.features.extract import UNREADABLE, Computed, _with_estimate
 from src.features.store import FILE_NAME, FeatureStore
 from src.files import read_csv
@@ -20,7 +20,7 @@ from src.images import ImageFile, scan_images
 from src.images.perceptual_hash import HASH_BYTES
 
 
-class MeanColour:
+class MeanColour(ImageExtractor):
     """An extractor whose features are known by hand; counts the images it saw."""
 
     name = "mean colour"
@@ -32,7 +32,7 @@ class MeanColour:
         self.seen = 0
         self.interrupt_after = interrupt_after
 
-    def load(self):
+    def load(self, images=0):
         self.loaded += 1
 
     def prepare(self, image):
@@ -162,7 +162,7 @@ def test_vectors_of_zeros_that_finding_duplicates_once_left_are_no_features(fold
     with open_store(folder) as store:
         table = compute_features(folder, scan_images(folder), [MeanColour()], store)
         zeros = dict.fromkeys(table.sha256s, np.zeros(1, np.float32))
-        store.put(identity="fingerprints|v1", vectors=zeros)
+        store.put(vectors={"fingerprints|v1": zeros})
         assert store.described(table.sha256s) == {"mean|v1": set(table.sha256s)}
         assert store.prune(scan_images(folder))["features"] == 10
         assert store.holds("fingerprints|v1") == set()
@@ -298,9 +298,10 @@ def _fill(file, start):
     with FeatureStore(file) as store:
         for index in range(start, start + 200, 10):
             store.put(
-                identity="x",
                 vectors={
-                    bytes([i % 256, i // 256]): np.ones(4) * i for i in range(index, index + 10)
+                    "x": {
+                        bytes([i % 256, i // 256]): np.ones(4) * i for i in range(index, index + 10)
+                    }
                 },
             )
 

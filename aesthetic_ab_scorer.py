@@ -16,10 +16,14 @@ from src.settings.aesthetic_training import AestheticTraining
 from src.settings.rating import ABScorer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from src.aesthetic.predictor import Predictor
+    from src.features import Extractor, FeatureStore
+    from src.images import ImageFile
     from src.rating.session import RatingDatabase
 
-BUILTIN_AT_A_TIME = 128  # images; between them the work can be stopped
+AT_A_TIME = 128  # images; between them the work can be stopped
 
 
 def main(settings: ABScorer) -> None:
@@ -36,10 +40,15 @@ def main(settings: ABScorer) -> None:
         method=settings.ab_scorer_method,
         selection=settings.ab_scorer_selection,
         goal=settings.ab_scorer_goal,
+        top=settings.ab_scorer_top,
     ) as database:
         if settings.ab_scorer_method == "posterior":
             extractor = settings.feature_extractor
             behind.append(partial(use_features, database, store_folder, extractor))
+        if settings.ab_scorer_skip_near_duplicates:
+            behind.append(partial(rate_once, database, store_folder))
+        else:
+            database.set_near_duplicates([])
         if settings.load_model:
             from src.aesthetic.predictor import Predictor
 
@@ -60,12 +69,10 @@ def use_features(
     database: "RatingDatabase", store_folder: Path | str, preferred: str, stop: Event
 ) -> None:
     """Give the database the features kept for the folder; the built-in ones if none are."""
-    from src.errors import DataError
-    from src.features import compute_features, open_extractors, open_store
+    from src.features import open_extractors, open_store
     from src.features.store import kept_identity
     from src.images import scan_images
 
-    workers = max(1, (os.cpu_count() or 1) // 2)  # the rest is for the window
     files = scan_images(database.directory)
     with open_store(database.directory, store_folder) as store:
         known = store.known_files(files)
@@ -73,18 +80,49 @@ def use_features(
         if not identity:
             builtin = open_extractors("builtin")
             identity = builtin[0].identity
-            for first in range(0, len(files), BUILTIN_AT_A_TIME):
-                if stop.is_set():
-                    return
-                part = files[first : first + BUILTIN_AT_A_TIME]
-                with suppress(DataError):  # none of these can be read
-                    compute_features(database.directory, part, builtin, store, workers=workers)
+            look_at(database.directory, files, builtin, store, stop)
             known = store.known_files(files)
         holds = store.holds(identity)
         paths = [path for path, sha256 in known.items() if sha256 in holds]
         vectors = store.vectors(identity, [known[path] for path in paths])
     if not stop.is_set():
         database.set_features(dict(zip(paths, vectors, strict=True)))
+
+
+def rate_once(database: "RatingDatabase", store_folder: Path | str, stop: Event) -> None:
+    """Have one image of each group of near duplicates rated for the others."""
+    from src.features import open_store
+    from src.images import scan_images
+    from src.scoring.find_duplicates import rated_as_one
+
+    directory = database.directory
+    with open_store(directory, store_folder) as store:
+        files = scan_images(directory)
+        known = store.known_files(files)
+        new = [file for file in files if file.path not in known]
+        look_at(directory, new, [], store, stop)
+        if not stop.is_set():
+            database.set_near_duplicates(rated_as_one(directory, files, store))
+
+
+def look_at(
+    directory: Path,
+    files: "Sequence[ImageFile]",
+    extractors: "Sequence[Extractor]",
+    store: "FeatureStore",
+    stop: Event,
+) -> None:
+    """Fill the store, a part of the files after the other, until the event is set."""
+    from src.errors import DataError
+    from src.features import compute_features
+
+    workers = max(1, (os.cpu_count() or 1) // 2)  # the rest is for the window
+    for first in range(0, len(files), AT_A_TIME):
+        if stop.is_set():
+            return
+        part = files[first : first + AT_A_TIME]
+        with suppress(DataError):  # none of these can be read
+            compute_features(directory, part, extractors, store, workers=workers)
 
 
 def use_model(

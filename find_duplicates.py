@@ -38,8 +38,10 @@ def main(settings: FindDuplicates) -> None:
         for group in conflicts[:10]:
             print("  " + " = ".join(image.path for image in group[:4]))
     print(f"Table: {output / 'duplicates.csv'}\nPage: {output / 'duplicates.html'}")
-    print("Look at the page and delete the copies that you do not need; this program never does.")
-    print(f"Next: {settings.command(PruneFeatures)}")
+    if found.groups:
+        print("Look at the page and delete the copies that you do not need: this program never")
+        print("does. After that, to free the space of their features:")
+        print(f"Next: {settings.command(PruneFeatures)}")
 
 
 if __name__ == "__main__":

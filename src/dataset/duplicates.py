@@ -1,6 +1,6 @@
 """Images that are the same, or look the same: by content, perceptual hash and features."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -83,6 +83,25 @@ def near_duplicate_groups(hashes: np.ndarray, *, distance: int = DISTANCE) -> np
             near = _close(ordered, left[apart], right[apart], distance)
             _join(roots, *(order[side] for side in near))
     return _numbered(roots[copy_of])
+
+
+def around_the_best(
+    labels: np.ndarray, hashes: np.ndarray, rank: Callable[[int], tuple[int, ...]]
+) -> list[list[int]]:
+    """Places of near duplicates, each group from the one of the highest rank, which all are near.
+
+    `labels` are those of `groups`, where a chain may lead to images that are no longer near.
+    """
+    found = []
+    order = np.argsort(labels, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):
+        rest = sorted(members.tolist(), key=rank, reverse=True) if len(members) > 1 else []
+        while len(rest) > 1:
+            bits = np.bitwise_count(hashes[rest] ^ hashes[rest[0]]).sum(axis=1, dtype=int)
+            near = bits <= DISTANCE
+            found.append([place for place, one in zip(rest, near, strict=True) if one])
+            rest = [place for place, one in zip(rest, near, strict=True) if not one]
+    return [group for group in found if len(group) > 1]
 
 
 def similar_pairs(vectors: np.ndarray, *, similarity: float = SIMILARITY) -> Iterator[Pairs]:

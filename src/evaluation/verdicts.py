@@ -232,10 +232,15 @@ def suspected(n: int, expected_wrong: float | None) -> list[str]:
     """How many labels are worth a look, and how many of them are expected to be wrong."""
     if not n:
         return []
-    number = round(expected_wrong or 0)
-    expected = f"; about {number:,} of them probably {'is' if number == 1 else 'are'}"
-    labels = f"{counted(n, 'label')} may be wrong{expected if expected_wrong else ''}"
-    return [f"{labels}: decide on the page suspects.html."]
+    labels = counted(n, "label")
+    if expected_wrong is None:
+        return [f"{labels} may be wrong: decide on the page suspects.html."]
+    number = round(expected_wrong)
+    if not number:
+        shown = f"; the page suspects.html shows {'it' if n == 1 else 'them'}"
+        return [f"The model disagrees with {labels}, but probably none is wrong{shown}."]
+    wrong = f"about {number:,} of them {'is' if number == 1 else 'are'} probably wrong"
+    return [f"The model disagrees with {labels}; {wrong}: decide on the page suspects.html."]
 
 
 _HEADS = {

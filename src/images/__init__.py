@@ -1,6 +1,6 @@
 """Finding, opening and shrinking image files: the only package that knows file formats."""
 
-from src.images.decode import UnreadableImage, open_file, open_image
+from src.images.decode import UnreadableImage, open_file, open_image, pixels_of
 from src.images.find import EXTENSIONS, ImageFile, find_images, scan_images
 
 __all__ = [
@@ -10,5 +10,6 @@ __all__ = [
     "find_images",
     "open_file",
     "open_image",
+    "pixels_of",
     "scan_images",
 ]

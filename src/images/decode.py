@@ -101,6 +101,15 @@ def open_file(path: Path) -> BinaryIO:
     return path.open("rb") if status.st_size else io.BytesIO()
 
 
+def pixels_of(path: Path) -> int:
+    """Width times height, as the file's header says; 0 where that cannot be read."""
+    try:
+        with open_file(path) as file, Image.open(file, formats=FORMATS) as image:
+            return image.width * image.height
+    except Exception:  # as above
+        return 0
+
+
 def _upright_rgb(image: Image.Image, min_side: int | None, max_pixels: int) -> Image.Image:
     width, height = image.size
     if min_side is not None and image.format in {"JPEG", "MPO"}:

@@ -1,6 +1,6 @@
 """The images of a rating session: their numbers, and which of them may be shown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ class ImageTable:
     """Images found in a folder, and those that only the choice log still knows, (n,) together.
 
     `excluded` ones are never shown again; `unavailable` ones, gone or unreadable, not in this
-    session. Both are changed by `set_` alone.
+    session. Near duplicates have one score between them, under the number of the first of the
+    group: `scored_as`, (n,). All are changed by `set_` alone.
     """
 
     def __init__(self, directory: Path, found: Iterable[str], logged: Iterable[str]) -> None:
@@ -24,17 +25,31 @@ class ImageTable:
         self._found = np.array([name in present for name in self.names], dtype=bool)
         self.excluded, self.unavailable = np.zeros((2, len(self.names)), dtype=bool)
         self._allowed: Ints | None = None
+        self.set_near_duplicates([])
 
     def number(self, path: str) -> int:
         if path not in self.index:
             raise DataError(f"{path!r} is not among the images in {self._directory}")
         return self.index[path]
 
+    def score_of(self, path: str) -> int:
+        return int(self.scored_as[self.number(path)])
+
     def set_excluded(self, number: int, excluded: bool) -> None:
         self.excluded[number], self._allowed = excluded, None
 
     def set_unavailable(self, number: int) -> None:
         self.unavailable[number], self._allowed = True, None
+
+    def set_near_duplicates(self, groups: Iterable[Sequence[str]]) -> None:
+        """Each from the one to show first; names that are not here are passed over."""
+        self.scored_as, self._groups = np.arange(len(self.names)), dict[int, list[int]]()
+        for group in groups:
+            numbers = [self.index[name] for name in group if name in self.index]
+            if len(numbers) > 1:
+                self._groups[numbers[0]] = numbers
+                self.scored_as[numbers] = numbers[0]
+        self._allowed = None
 
     @property
     def rateable(self) -> np.ndarray:
@@ -43,10 +58,25 @@ class ImageTable:
 
     @property
     def allowed(self) -> Ints:
-        """The numbers of the images that may be shown, sorted; the same array until they change."""
+        """What may be shown, as numbers of scores, sorted; the same array until it changes."""
         if self._allowed is None:
-            self._allowed = np.flatnonzero(self.rateable & ~self.unavailable)
+            self._allowed = np.unique(self.scored_as[self.rateable & ~self.unavailable])
         return self._allowed
+
+    def shown_as(self, number: int) -> int:
+        """Of near duplicates, which are scored under this number, the first that may be shown."""
+        for one in self._groups.get(number, ()):
+            if self._found[one] and not self.excluded[one] and not self.unavailable[one]:
+                return one
+        return number
+
+    @property
+    def followers(self) -> np.ndarray:
+        """(n,) bool: near duplicates of which another is shown."""
+        following = self.scored_as != np.arange(len(self.names))
+        for first in self._groups:
+            following[[first, self.shown_as(first)]] = True, False
+        return np.asarray(following)
 
     def is_file(self, number: int) -> bool:
         return (self._directory / self.names[number]).is_file()
@@ -55,9 +85,9 @@ class ImageTable:
         """That there are two images to compare."""
         if len(self.allowed) >= 2:
             return
-        one = [self.names[number] for number in self.allowed]
+        one = [self.names[self.shown_as(number)] for number in self.allowed]
         what = f"is only one image to show, {one[0]}" if one else "are no images to show"
-        hidden = int(self._found.sum()) - len(one)
+        hidden = int((self._found & ~self.followers).sum()) - len(one)
         but = f" ({hidden} excluded, gone or unreadable)" if hidden else ""
         raise DataError(
             f"there {what} in {self._directory}{but}: "

@@ -1,4 +1,4 @@
-"""The rating session of one folder: which pair to show, every choice kept, the scores.
+"""A rating session: which pair is on show, what follows it, how the session went.
 
     with RatingDatabase("photos") as database:
         left, right = database.next_pair()
@@ -8,41 +8,23 @@ All methods may be called from any thread.
 """
 
 import secrets
-import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from src.errors import DataError
-from src.images import find_images
-from src.rating.image_table import ImageTable
-from src.rating.models.feature_space import feature_space, without_features
-from src.rating.models.graph import Floats
-from src.rating.models.initial_scores import InitialScores
-from src.rating.models.live_scores import LiveScores
-from src.rating.models.posterior import LOGITS
-from src.rating.models.scoring import Answer, EloScoring, PosteriorScoring, Scoring
+from src.rating.models.scoring import Answer, Scoring
 from src.rating.pairs.schedule import PairSchedule, Selection, Shown
+from src.rating.rated_folder import Method, RatedFolder
 from src.rating.statistics import ChoiceCounts, Statistics, odd_one_out
-from src.rating.storage.choice_rows import ANSWERS, Event
-from src.rating.storage.rating_store import RatingStore
-from src.rating.storage.score_file import posix
+from src.rating.storage.choice_rows import Event
+from src.text import counted
 
 Pair = tuple[str, str]
 Outcome = Literal["left", "right", "tie", "skip"]
-Method = Literal["posterior", "elo"]
-
-
-class Ladder(NamedTuple):
-    """Images from best to worst; arrays (n,)."""
-
-    paths: list[str]
-    scores: Floats
-    deviations: Floats
 
 
 class _Following(NamedTuple):
@@ -53,11 +35,12 @@ class _Following(NamedTuple):
     shown: Shown
 
 
-class RatingDatabase:
-    """The scores of a folder of images, learned from a person's choices between pairs.
+class RatingDatabase(RatedFolder):
+    """The session in which a person chooses between pairs of a folder's images.
 
-    `images`, relative posix paths, default to every image below the folder. A `seed` makes the
-    choice of pairs repeatable; the `goal`, choices in this session, is only reported.
+    With a `top`, choices go to finding that many of the best images, instead of the order of all.
+    A `seed` makes the choice of pairs repeatable; the `goal`, choices in this session, is only
+    reported.
     """
 
     def __init__(
@@ -69,26 +52,13 @@ class RatingDatabase:
         selection: Selection = "active",
         seed: int | None = None,
         goal: int = 100,
+        top: int = 0,
     ) -> None:
-        self.directory, self.goal = Path(directory), goal
-        self._lock, self._writing = threading.RLock(), threading.Lock()
-        found = find_images(self.directory) if images is None else [posix(path) for path in images]
-        self._store = RatingStore(self.directory)
-        self._log = self._store.log
-        try:
-            events = self._log.events
-            logged = {path for event in events for path in event[:2]} - {""}
-            self._images = ImageTable(self.directory, found, logged.union(self._log.starts))
-            count = len(self._images.names)
-            self._schedule = PairSchedule(
-                count, selection, secrets.randbits(32) if seed is None else seed
-            )
-            self._method, self._space = method, without_features(count)
-            answers = self._replay(events)
-            self._live = LiveScores(self._before_choices(), answers, self._lock)
-        except BaseException:
-            self._log.close()
-            raise
+        super().__init__(directory, images=images, method=method)
+        self.goal = goal
+        events = self._log.events
+        seed = secrets.randbits(32) if seed is None else seed
+        self._schedule = PairSchedule(len(self._images.names), selection, seed, top)
         self._past = ChoiceCounts().add(events)
         self._first_event = len(events)
         self._model_scores: Mapping[str, float] | None = None
@@ -97,20 +67,14 @@ class RatingDatabase:
         self._done: list[Shown | None] = []  # of each event of this session: what was on show
         self._following: dict[Outcome, _Following] = {}
         self._began = self._ended = 0.0
-        self._closed = False
-
-    @property
-    def images(self) -> list[str]:
-        """Relative paths that can be shown: found, not excluded, not gone."""
-        with self._lock:
-            return [self._images.names[number] for number in self._images.allowed]
+        self._note_past()
 
     # Pairs and answers.
 
     def next_pair(self) -> Pair:
         """The pair to show now, as (left, right); the same one until it is recorded."""
         if not self._shown and self._live.due:
-            self._live.refit()
+            self._refit()
         with self._lock:
             while True:
                 self._images.check_enough()
@@ -119,7 +83,8 @@ class RatingDatabase:
                         self._schedule.draw(self._live.scoring, self._images.allowed, self._turn)
                     )
                 shown = self._shown[-1]
-                gone = [number for number in shown[:2] if not self._images.is_file(number)]
+                numbers = map(self._images.shown_as, shown[:2])
+                gone = [number for number in numbers if not self._images.is_file(number)]
                 for number in gone:
                     self._drop(number, "is gone")
                 if not gone:
@@ -133,13 +98,14 @@ class RatingDatabase:
         again and brings `score.json` up to date.
         """
         if self._live.due:
-            self._live.refit()
+            self._refit()
             try:
                 self._write()
             except DataError as error:  # only said, since nothing is lost by it
                 with self._lock:
                     self._log.notices.append(str(error))
-        self._live.assess(np.flatnonzero(self._images.rateable))
+        rateable = np.unique(self._images.scored_as[self._images.rateable])
+        self._live.assess(rateable, self._schedule.top)
         with self._lock:
             if len(self._shown) > 1:  # after an undo the pair that was put off comes next
                 put_off = self._names(self._shown[-2])
@@ -171,24 +137,21 @@ class RatingDatabase:
         if outcome not in get_args(Outcome) or left == right:
             raise ValueError(f"outcome {outcome!r} of {left!r} and {right!r}")
         with self._lock:
-            i, j = self._images.number(left), self._images.number(right)
+            i, j = self._images.score_of(left), self._images.score_of(right)
             scoring, following = self._live.scoring, None
             if on_show := bool(self._shown) and self._shown[-1][:2] == (i, j):
                 shown, following = self._shown[-1], self._following.get(outcome)
             else:
                 shown = Shown(i, j, "given", scoring.prediction(i, j))
             _, _, kind, predicted = shown
-            self._log.append(Event(left, right, outcome, kind, predicted, response_time))
+            ready = following.scoring if following and following.base is scoring else None
+            self._add(Event(left, right, outcome, kind, predicted, response_time), ready)
             self._schedule.note(i, j, kind)
-            if outcome != "skip":
-                self._comparisons[[i, j]] += 1
-                ready = following.scoring if following and following.base is scoring else None
-                self._live.add(Answer(i, j, outcome), ready)
             if on_show:
                 self._shown.pop()
             if following:
                 self._shown.append(following.shown)
-            self._advance(shown)
+            self._advance(shown if i != j else None)
             self._ended = time.monotonic()
 
     def undo(self) -> Pair | None:
@@ -199,15 +162,8 @@ class RatingDatabase:
         with self._lock:
             if not self._done:
                 return None
-            event = self._log.take_back()
-            i = self._images.number(event.left)
-            if event.outcome == "exclude":
-                self._images.set_excluded(i, False)
-            else:
+            if self._take_back().outcome != "exclude":
                 self._schedule.forget()
-                if event.outcome in ANSWERS:
-                    self._comparisons[[i, self._images.number(event.right)]] -= 1
-                    self._live.take_back()
             shown = self._done.pop()
             if shown is not None:
                 self._shown.append(shown)
@@ -222,8 +178,7 @@ class RatingDatabase:
             if self._images.excluded[number]:
                 return
             shown = self._shown[-1] if self._shown else None
-            self._log.append(Event(path, "", "exclude", ""))
-            self._images.set_excluded(number, True)
+            super().exclude(path)
             self._hide(number)
             self._advance(shown)
 
@@ -232,53 +187,29 @@ class RatingDatabase:
         with self._lock:
             self._drop(self._images.number(path), reason)
 
-    # Features, a model's scores, what is known.
+    def set_near_duplicates(self, groups: Iterable[Sequence[str]]) -> None:
+        """Rate near duplicates once, in this session and the next ones; from any thread.
 
-    def set_features(self, features: Mapping[str, ArrayLike]) -> None:
-        """Use these features from now on; from any thread."""
-        if self._method == "posterior":
-            space = feature_space(self._images.names, features)
-            self._live.refit(space)
-            with self._lock:
-                self._space = space
+        Each group begins with the image that stands for the others, which have its score; where it
+        is excluded or gone, the next one does. The choices about any of them count for all.
+        """
+        with self._lock:
+            if not self._share_scores(groups):
+                return
+            self._note_past()
+        self._live.refit()
 
     def set_model_scores(self, model_scores: Mapping[str, float]) -> None:
         """Scores of a trained model, for the odd-one-out statistics of this session."""
         with self._lock:
             self._model_scores = model_scores
 
-    def initialise_from_model(self, scores: Mapping[str, float]) -> None:
-        """Take rescaled scores (`initial_scores.py`) as the start of images, which stay unrated."""
-        with self._lock:
-            unrated = self._unrated()
-            for path in scores:
-                if not unrated[self._images.number(path)]:
-                    raise DataError(f"{path!r} is rated or excluded: a model fills unrated images")
-            self._store.add_model_scores(scores)
-            self._live.restart(self._before_choices())
-            self._following = {}
-
-    def scores(self) -> dict[str, float]:
-        """Every image's score: Elo/400 (+1 is 10:1 odds); their mean is that of initial scores."""
-        with self._lock:
-            return self._by_name(self._images.rateable, self._levelled(self._live.scoring))
-
-    def comparisons(self) -> dict[str, int]:
-        """How often each image took part in a choice (skipped pairs do not count)."""
-        with self._lock:
-            return self._by_name(self._images.rateable, self._comparisons)
-
-    def unrated(self) -> list[str]:
-        """Images that no person has compared yet; a model's score does not count."""
-        with self._lock:
-            return list(self._by_name(self._unrated(), self._comparisons))
-
     def statistics(self) -> Statistics:
         """The figures of the session and of all sessions, with advice and what plots draw."""
         with self._lock:
             model, choices = self._model_scores, self._store.choices
             session = self._log.events[self._first_event :]
-            images, unrated = int(self._images.rateable.sum()), int(self._unrated().sum())
+            images, unrated = self._images_to_rate(), int(self._unrated().sum())
             seconds = max(self._ended - self._began, 0.0)
         return Statistics(
             session=ChoiceCounts().add(session),
@@ -292,77 +223,34 @@ class RatingDatabase:
             odd_one_out=None if model is None else odd_one_out(session, model),
         )
 
-    def ladder(self) -> Ladder:
-        """All images from best to worst."""
-        with self._lock:
-            scores, scoring = self._levelled(self._live.scoring), self._live.scoring
-            numbers = np.flatnonzero(self._images.rateable)
-        numbers = numbers[np.argsort(-scores[numbers], kind="stable")]
-        paths = [self._images.names[number] for number in numbers.tolist()]
-        return Ladder(paths, scores[numbers], scoring.deviations(numbers))
-
-    def choices_of(self, path: str) -> list[Event]:
-        """The choices between an image and others, the last first."""
-        with self._lock:
-            events = self._log.events[::-1]
-        return [one for one in events if path in one[:2] and one.outcome in ANSWERS]
-
-    def take_notices(self) -> list[str]:
-        with self._lock:
-            notices, self._log.notices = self._log.notices, []
-            return notices
-
-    # Saving and closing.
-
-    def save(self) -> None:
-        """Refit all choices exactly and write `score.json` in one atomic step."""
-        self._live.refit()
-        self._write()
-
-    def close(self) -> None:
-        """Save what is new and release the folder; may be called twice."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-        try:  # without the lock: a fit that runs may still need it
-            if self._store.stale:
-                self.save()
-        finally:
-            with self._writing, self._lock:
-                self._log.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def _before_choices(self) -> Scoring:
-        self._initial = InitialScores.of(
-            self._log.starts.values(), self._images.index, self._store.old_evaluations
+    def _note_past(self) -> None:
+        """Take in which images share a score, and what was shown before."""
+        self._schedule.begin(
+            (self._images.score_of(event.left), self._images.score_of(event.right), event.kind)
+            for event in self._log.events
+            if event.outcome != "exclude"
         )
-        if self._method == "elo":
-            return EloScoring.begin(self._initial)
-        return PosteriorScoring.begin(self._initial, self._space)
+        self._schedule.aim(self._live.scoring, self._images.allowed)
+        self._shown, self._following, self._done = [], {}, [None] * len(self._done)
+        following = self._images.followers & self._images.rateable
+        if count := int(following.sum()):
+            follow = "follows" if count == 1 else "follow"
+            groups = len(np.unique(self._images.scored_as[following]))
+            self._log.notices.append(
+                f"{counted(count, 'near duplicate')} {follow} {counted(groups, 'image')}: "
+                f"{self._images_to_rate():,} to rate"
+            )
 
-    def _replay(self, events: Iterable[Event]) -> list[Answer]:
-        """Take in what is in the log; returns the answers among it."""
-        answers, index = [], self._images.index
-        for event in events:
-            if event.outcome == "exclude":
-                self._images.set_excluded(index[event.left], True)
-                continue
-            i, j = index[event.left], index[event.right]
-            self._schedule.note(i, j, event.kind)
-            if event.outcome in ANSWERS:
-                answers.append(Answer(i, j, event.outcome))
-        ends = np.array([answer[:2] for answer in answers], dtype=np.intp)
-        self._comparisons = np.bincount(ends.ravel(), minlength=len(index))
-        return answers
+    def _images_to_rate(self) -> int:
+        return int((self._images.rateable & ~self._images.followers).sum())
+
+    def _refit(self) -> None:
+        self._live.refit()
+        self._schedule.aim(self._live.scoring, self._images.allowed)
 
     def _names(self, shown: Shown) -> Pair:
-        return self._images.names[shown.left], self._images.names[shown.right]
+        left, right = map(self._images.shown_as, shown[:2])
+        return self._images.names[left], self._images.names[right]
 
     def _advance(self, shown: Shown | None) -> None:
         self._done.append(shown)
@@ -370,7 +258,8 @@ class RatingDatabase:
         self._following = {}
 
     def _hide(self, number: int) -> None:
-        self._shown = [shown for shown in self._shown if number not in shown[:2]]
+        hidden = self._images.scored_as[number]
+        self._shown = [shown for shown in self._shown if hidden not in shown[:2]]
         self._following = {}
 
     def _drop(self, number: int, reason: str) -> None:
@@ -378,38 +267,3 @@ class RatingDatabase:
         self._hide(number)
         kept = "" if self._never_compared()[number] else "; its score is kept"
         self._log.notices.append(f"{self._images.names[number]} {reason}{kept}")
-
-    def _never_compared(self) -> np.ndarray:
-        """(n,) bool: by a person, also not with the old tool."""
-        return np.asarray((self._comparisons == 0) & (self._initial.old_comparisons == 0))
-
-    def _unrated(self) -> np.ndarray:
-        """(n,) bool: to be rated still."""
-        rateable = self._images.rateable & ~self._images.unavailable
-        return np.asarray(rateable & self._never_compared())
-
-    def _by_name(self, which: np.ndarray, values: np.ndarray) -> dict[str, Any]:
-        """The values of the images that `which`, (n,) bool, picks."""
-        numbers = np.flatnonzero(which)
-        names = (self._images.names[number] for number in numbers.tolist())
-        return dict(zip(names, values[numbers].tolist(), strict=True))
-
-    def _levelled(self, scoring: Scoring) -> np.ndarray:
-        """(n,) scores on the level of the initial ones: only differences mean anything."""
-        values, rateable = scoring.scores(), self._images.rateable
-        if self._method == "elo" or not rateable.any():
-            return values
-        level = (self._initial.old + self._initial.model)[rateable].mean() / LOGITS
-        return np.asarray(values - values[rateable].mean() + level)
-
-    def _write(self) -> None:
-        """Write `score.json`; answers can be recorded meanwhile."""
-        with self._writing:
-            with self._lock:
-                values = self._levelled(self._live.scoring)
-                which, never = ~self._images.excluded, self._never_compared()
-                last = self._store.last_event
-                content = self._store.content()
-            content.scores = self._by_name(which, values)
-            content.meta["unrated"] = list(self._by_name(which & never, values))
-            self._store.write(content, last)

@@ -166,8 +166,7 @@ def advise(statistics: Statistics) -> str:
     if order is not None:
         if not order.can_stop:
             return f"Rate more: {of_order(order)}."
-        now = f"the order is about {order.now:.0%} there"
-        return f"Train: {now}, and more choices would hardly improve it."
+        return f"Train: {_so_far(order)}, and more choices would hardly improve it."
     if (more := ENOUGH * images - statistics.choices) > 0:
         choices, order_of = counted(more, "more choice"), counted(images, "image")
         return f"Rate more: it usually takes about {choices} to put {order_of} in good order."
@@ -181,10 +180,15 @@ def advise(statistics: Statistics) -> str:
 
 def of_order(order: OrderQuality) -> str:
     """How good the order is, in words: 100% would be the order of the person's own taste."""
-    now = f"order about {order.now:.0%} there"
     if order.can_stop:
-        return f"{now}: you can stop"
-    return f"{now}; {counted(order.more, 'more choice')}: {order.later:.0%}"
+        return f"{_so_far(order)}: you can stop"
+    return f"{_so_far(order)}; {counted(order.more, 'more choice')}: {order.later:.0%}"
+
+
+def _so_far(order: OrderQuality) -> str:
+    if order.top:
+        return f"top {order.top:,} about {order.now:.0%} right"
+    return f"order about {order.now:.0%} there"
 
 
 def against_a_coin(audit: Proportion) -> str:

@@ -12,12 +12,14 @@ from src.dataset.duplicates import (
     Duplicate,
     Pairs,
     are_identical,
+    around_the_best,
     groups,
     labels_conflict,
     similar_pairs,
 )
 from src.features import FeatureStore, compute_features, open_store
-from src.images import scan_images
+from src.images import ImageFile, pixels_of, scan_images
+from src.images.perceptual_hash import HASH_BYTES
 from src.text import counted
 
 logger = logging.getLogger(__name__)
@@ -68,6 +70,28 @@ def find_duplicates(
         found.append(group)
     found.sort(key=lambda group: (not labels_conflict(group), not are_identical(group), group[0]))
     return Found(len(paths), found, table.unreadable)
+
+
+def rated_as_one(
+    directory: Path, files: Sequence[ImageFile], store: FeatureStore
+) -> list[list[str]]:
+    """Near duplicates by the stored hashes, in groups from the one that looks best.
+
+    That is the one of the most pixels, then the largest file. Features are left out here: they
+    find images of one subject alike that a person may like differently.
+    """
+    known, looks = store.known_files(files), store.perceptual_hashes()
+    files = [file for file in files if known.get(file.path) in looks]
+    sha256s = [known[file.path] for file in files]
+    joined = b"".join([looks[sha256] for sha256 in sha256s])
+    hashes = np.frombuffer(joined, np.uint8).reshape(len(files), HASH_BYTES)
+
+    def rank(place: int) -> tuple[int, ...]:
+        file = files[place]
+        return pixels_of(directory / file.path), file.size, -place
+
+    found = around_the_best(groups(sha256s, hashes), hashes, rank)
+    return [[files[place].path for place in group] for group in found]
 
 
 def _alike(store: FeatureStore, sha256s: Sequence[bytes], similarity: float) -> list[Pairs]:

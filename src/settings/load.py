@@ -74,12 +74,26 @@ class Reading(Generic[S]):
                 group = f" in the group {script!r}" if script and source != COMMAND_LINE else ""
                 self._renamed[entry.written] = f"{key!r}{group}"
         elif source == COMMAND_LINE and key in _all_keys():
-            there = " and ".join(other.script for other in SCRIPTS if key in fields(other))
-            message = f"{self.kind.script} has no setting {entry.written!r}; {there or 'none'} has"
+            there = [other.script for other in SCRIPTS if key in fields(other)]
+            others = f"; {there[0]} has" if len(there) == 1 else ""
+            message = f"{self.kind.script} has no setting {entry.written!r}{others}"
             self.problems.append(f"{source}: {message}")
         elif script == self.kind.script or (not script and key not in _all_keys()):
-            near = hint(entry.written, [*self.fields, *_all_keys(), *NAMES])
+            group = self.full_key(key).rpartition(".")[0]
+            near = (
+                f": it belongs in {group}"
+                if group and group not in key
+                else (hint(entry.written, [*self.fields, *_all_keys(), *NAMES]))
+            )
             self.problems.append(f"{source}: unknown key {entry.written!r}{near}")
+
+    def full_key(self, key: str) -> str:
+        """With its group, where the key alone is that of one group's member."""
+        full = [f"{group}.{key}" for group in NESTED]
+        known = [each for each in full if each in self.fields]
+        if not known and key in self.training:
+            known = full[:1]
+        return known[0] if known and key not in self.fields else key
 
     def settings(self) -> S | None:
         """The settings, if they can be; problems are added to those that are known."""
@@ -250,7 +264,7 @@ def _from_words(words: Sequence[str], reading: Reading[Any]) -> Iterator[Entry]:
             continue
         if not equals:
             text = waiting.pop(0) if waiting and not waiting[0].startswith("--") else "True"
-        entry = _entry(key, text, COMMAND_LINE)
+        entry = _entry(reading.full_key(key), text, COMMAND_LINE)
         reading.words[entry.key] = text
         yield entry._replace(value=_parse(reading.fields.get(entry.key), text))
 

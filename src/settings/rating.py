@@ -3,7 +3,7 @@
 from typing import Literal
 
 from src.settings import keys
-from src.settings.keys import Group, Place, Positive, key
+from src.settings.keys import Group, Natural, Place, Positive, key
 
 
 class RatingMethod(Group):
@@ -26,6 +26,12 @@ class ABScorer(keys.ScriptSettings, keys.Computing, RatingMethod):
     ab_scorer_goal: Positive = key(100, "Choices in a session; you can go on afterwards.")
     ab_scorer_selection: Literal["active", "least_shown", "random"] = key(
         "active", "Which pairs are shown; 'active': those that teach most."
+    )
+    ab_scorer_top: Natural = key(
+        0, "Find this many of your best images, with fewer choices than all in order take; 0: all."
+    )
+    ab_scorer_skip_near_duplicates: bool = key(
+        True, "Rate one image of each group of near duplicates: the others follow with its score."
     )
     feature_extractor: Place = key(
         "ViT-L/14", "Whose stored features help the scores; others if there are none.", min_length=1

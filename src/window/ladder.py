@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from src.images import UnreadableImage, open_image
-from src.rating.session import Ladder, RatingDatabase
+from src.rating.rated_folder import Ladder, RatedFolder
 from src.rating.storage.choice_rows import Event
 from src.text import counted
 from src.window import theme
@@ -39,7 +39,7 @@ class Rung(NamedTuple):
 class LadderView:
     """One page of the ladder, or of the choices of the image that was clicked."""
 
-    def __init__(self, canvas: tk.Canvas, style: Theme, database: RatingDatabase) -> None:
+    def __init__(self, canvas: tk.Canvas, style: Theme, database: RatedFolder) -> None:
         self._canvas, self._database = canvas, database
         self._panel = Panel(canvas, style, "ladder")
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="thumbnail")

@@ -142,7 +142,10 @@ def draw_agreement(panel: Panel, card: Rect, counts: ChoiceCounts) -> None:
 def draw_order(panel: Panel, card: Rect, order: OrderQuality) -> None:
     """How near the order has come to the person's own taste, and what more choices would add."""
     aside = "grey: expected after more choices"
-    plot, down = _draw_levels(panel, card, "How good the order is", aside, (0.0, 0.5, 1.0))
+    title = (
+        f"Of the top {order.top:,}, how many are right" if order.top else "How good the order is"
+    )
+    plot, down = _draw_levels(panel, card, title, aside, (0.0, 0.5, 1.0))
     choices = np.array([0, *order.choices])
     across = choices / choices[-1] * _line_width(panel, plot)
     y = [down(share) for share in (0.0, *order.expected)]

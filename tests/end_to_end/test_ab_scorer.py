@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 from numpy.typing import ArrayLike
 from PIL import ImageGrab
 
-from aesthetic_ab_scorer import use_features, use_model
+from aesthetic_ab_scorer import rate_once, use_features, use_model
 from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
 from src.features import compute_features, open_extractors, open_store
@@ -272,6 +273,18 @@ def test_features_are_not_computed_for_a_window_that_was_closed(photos):
     with Taken(photos) as database:
         use_features(database, None, "ViT-L/14", stop)
         assert database.features is None
+
+
+def test_copies_are_rated_once_as_soon_as_their_contents_are_known(photos):
+    shutil.copy(photos / "000.jpg", photos / "copy.jpg")
+    with RatingDatabase(photos, seed=0) as database:
+        stopped = Event()
+        stopped.set()
+        rate_once(database, None, stopped)
+        assert len(database.images) == 13
+        rate_once(database, None, Event())
+        assert len(database.images) == 12
+        assert database.take_notices() == ["1 near duplicate follows 1 image: 12 to rate"]
 
 
 def test_a_model_joins_the_statistics(photos, tmp_path):

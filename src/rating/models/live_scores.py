@@ -53,6 +53,14 @@ class LiveScores:
         self._fitted = min(self._fitted, len(self.answers))
         self.scoring = self._before.pop() if self._before else self.scoring.refitted(self.answers)
 
+    def renumber(self, answers: Sequence[Answer]) -> None:
+        """Have the same answers in other numbers of images; the next fit takes them in."""
+        self.answers = list(answers)
+        self._taken_back += 1
+        self._fitted = min(self._fitted, len(answers))
+        self._assessed = 0
+        self._before.clear()
+
     def refit(self, space: FeatureSpace | None = None) -> None:
         """Fit all answers, in new features if given; from any thread, without the lock."""
         with self._fitting:
@@ -70,9 +78,12 @@ class LiveScores:
                 self.scoring = scoring
                 self._fitted = len(self.answers)
 
-    def assess(self, images: Ints) -> None:
+    def assess(self, images: Ints, top: int = 0) -> None:
         """Find out how good the order of these images is, now and then, as `refit` is called."""
         with self._lock:
             answers, scoring = list(self.answers), self.scoring
         if isinstance(scoring, PosteriorScoring) and self._enough_since(self._assessed):
-            self._assessed, self.quality = len(answers), order_quality(scoring, answers, images)
+            self._assessed, self.quality = (
+                len(answers),
+                order_quality(scoring, answers, images, top),
+            )

@@ -17,7 +17,7 @@ from src.rating.models.feature_space import FeatureSpace
 from src.rating.models.graph import Choices, Floats, Ints, sigmoid
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.posterior import LOGITS, Belief, Fit, Prior, fit
-from src.rating.pairs.expected_gain import SCORE_VARIANCE, pair_gains
+from src.rating.pairs.expected_gain import SCORE_VARIANCE, Aim, pair_gains
 
 K = 0.8  # how far one choice can move an Elo score
 INITIAL_SLOPE_VARIANCE = 0.25
@@ -83,9 +83,9 @@ class _Scoring:
         """(k,) standard deviations of the scores of k images."""
         return np.asarray(np.sqrt(self.belief.variance(images)) / LOGITS)
 
-    def expected_gains(self, i: Ints, j: Ints) -> Floats:
-        """(k,) what the answers about k pairs are worth for the order of all images."""
-        return pair_gains(self.belief, i, j)
+    def expected_gains(self, i: Ints, j: Ints, aim: Aim | None = None) -> Floats:
+        """(k,) what the answers about k pairs are worth, for the order of all images or an aim."""
+        return pair_gains(self.belief, i, j, aim)
 
     def prediction(self, left: int, right: int) -> float | None:
         """The probability that left will be preferred; None where both are equal so far."""

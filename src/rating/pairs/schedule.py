@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from src.rating.models.graph import Floats, Ints
 from src.rating.models.scoring import Scoring
+from src.rating.pairs.expected_gain import Aim, aim_at_top
 
 AUDIT_SHARE = 0.10
 """of all pairs are drawn uniformly at random: what is predicted of them is the honest quality"""
@@ -37,15 +38,29 @@ class PairSchedule:
     random pairs again with its sides swapped: how consistent the person is on pairs of the same
     kind limits how well any model can predict them (`evaluation.proportion.ceiling`).
 
+    With a `top`, active picking is about which images are among that many of the best.
+
     The seed fixes, with the number of a pair, all chance in choosing it.
     """
 
-    def __init__(self, images: int, selection: Selection, seed: int) -> None:
-        self.selection = selection
-        self._seed = seed
-        self._shown = np.zeros(images, dtype=np.intp)
+    def __init__(self, images: int, selection: Selection, seed: int, top: int = 0) -> None:
+        self.selection, self.top = selection, top
+        self._seed, self._images = seed, images
+        self._aim: Aim | None = None
+        self.begin([])
+
+    def begin(self, past: Iterable[tuple[int, int, str]]) -> None:
+        """Remember the pairs that were answered before, and their kinds, instead of all others."""
+        self._shown = np.zeros(self._images, dtype=np.intp)
         self._showings: Counter[IndexPair] = Counter()
         self._past: list[tuple[int, int, str]] = []
+        for left, right, kind in past:
+            self.note(left, right, kind)
+
+    def aim(self, scoring: Scoring, allowed: Ints) -> None:
+        """Look where the best images end. It is for after a fit: it takes longer than `draw`."""
+        wanted = 0 < self.top < len(allowed)
+        self._aim = aim_at_top(scoring.belief, allowed, self.top) if wanted else None
 
     def note(self, left: int, right: int, kind: str) -> None:
         """Remember a pair that was answered."""
@@ -80,7 +95,7 @@ class PairSchedule:
         elif chance < AUDIT_SHARE + REPEAT_SHARE and (repeat := self._repeat(rest, rng)):
             kind, pair = "repeat", repeat
         elif kind == "active":
-            pair = active_pair(pool, scoring.expected_gains, self._showings, rng)
+            pair = active_pair(pool, scoring.expected_gains, self._showings, rng, self._aim)
         elif kind == "least_shown":
             pair = least_shown_pair(pool, self._shown, rng)
         else:
@@ -94,7 +109,7 @@ class PairSchedule:
         for at in rng.permutation(len(audits)).tolist():
             left, right = audits[at]
             shown = self._showings[min(left, right), max(left, right)]
-            if shown == 1 and np.isin([left, right], allowed).all():
+            if shown == 1 and left != right and np.isin([left, right], allowed).all():
                 return right, left
         return None
 
@@ -118,16 +133,17 @@ def least_shown_pair(pool: Ints, shown: Ints, rng: np.random.Generator) -> Index
 
 def active_pair(
     pool: Ints,
-    gains: Callable[[Ints, Ints], Floats],
+    gains: Callable[[Ints, Ints, Aim | None], Floats],
     showings: Mapping[IndexPair, int],
     rng: np.random.Generator,
+    aim: Aim | None = None,
 ) -> IndexPair:
     """The pair among random candidates of the greatest expected gain (`expected_gain.py`).
 
     Of pairs shown as often as they may be, only where there are no others.
     """
-    i, j = (pool[ends] for ends in _candidate_pairs(len(pool), rng))
-    gain = gains(i, j)
+    i, j = _pairs_near(aim, pool, rng) if aim else _candidate_pairs(pool, rng)
+    gain = gains(i, j, aim)
     best = at = int(gain.argmax())
     while showings.get((min(i[at], j[at]), max(i[at], j[at])), 0) >= MOST_SHOWINGS:
         gain[at] = -math.inf
@@ -138,13 +154,28 @@ def active_pair(
     return int(i[at]), int(j[at])
 
 
-def _candidate_pairs(count: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """All pairs of `count` images in random order and sides if few, else random ones."""
+def _candidate_pairs(pool: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """All pairs of the pool in random order and sides if few, else random ones."""
+    count = len(pool)
     if count * (count - 1) // 2 <= CANDIDATES:
         i, j = np.triu_indices(count, 1)
         order = rng.permutation(len(i))
-        i, j = i[order], j[order]
-        swap = rng.random(len(i)) < 0.5
-        return np.where(swap, j, i), np.where(swap, i, j)
+        return _either_way(pool[i[order]], pool[j[order]], rng)
     i = rng.integers(0, count, CANDIDATES)
-    return i, (i + rng.integers(1, count, CANDIDATES)) % count
+    return pool[i], pool[(i + rng.integers(1, count, CANDIDATES)) % count]
+
+
+def _pairs_near(aim: Aim, pool: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Random pairs of one image of the aim and another, half of them of the aim as well."""
+    weights = np.where(np.isin(aim.images, pool), aim.weights, 0)
+    if np.count_nonzero(weights) < 2:
+        return _candidate_pairs(pool, rng)
+    i, j = rng.choice(aim.images, (2, CANDIDATES), p=weights / weights.sum())
+    j = np.where(rng.random(CANDIDATES) < 0.5, rng.choice(pool, CANDIDATES), j)
+    different = i != j
+    return _either_way(i[different], j[different], rng)
+
+
+def _either_way(i: Ints, j: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    swap = rng.random(len(i)) < 0.5
+    return np.where(swap, j, i), np.where(swap, i, j)

@@ -5,8 +5,9 @@ tool, or copied from elsewhere) is where the log begins.
 """
 
 import hashlib
+import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from src.errors import DataError
@@ -18,6 +19,8 @@ from src.rating.storage.score_file import DamagedScoreFile, ScoreFile, read_byte
 from src.text import counted
 
 logger = logging.getLogger(__name__)
+
+_GROUPS = "near_duplicates"
 
 
 class RatingStore:
@@ -54,6 +57,15 @@ class RatingStore:
     def old_evaluations(self) -> int:
         """Choices made with the old tool, of which only their number is known."""
         return as_count(self.log.state.get("old_evaluations"))
+
+    @property
+    def near_duplicates(self) -> list[list[str]]:
+        """Groups of images that are rated as one, from the one to show first."""
+        groups = json.loads(self.log.state.get(_GROUPS, "[]"))
+        return [[str(path) for path in group] for group in groups]
+
+    def keep_near_duplicates(self, groups: Sequence[Sequence[str]]) -> None:
+        self.log.set_state(**{_GROUPS: json.dumps(groups)}, last_event="")
 
     def add_model_scores(self, scores: Mapping[str, float]) -> None:
         self.log.add_starts(Start(path, float(score), "model") for path, score in scores.items())

@@ -116,7 +116,7 @@ def metrics_of(accuracy, majority, n=100, **more):
         (metrics_of(0.9, 0.5, unknown_training_images=["old"]), "old does not say which images"),
         (
             metrics_of(0.9, 0.5, suspected_labels={"n": 46, "expected_wrong": 2.8}),
-            "46 labels may be wrong; about 3 of them probably are",
+            "The model disagrees with 46 labels; about 3 of them are probably wrong",
         ),
     ],
 )

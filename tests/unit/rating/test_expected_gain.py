@@ -1,13 +1,21 @@
 """What an answer is worth, against dense covariances and numerical integration."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from src.rating.models.posterior import Belief, Prior
-from src.rating.pairs.expected_gain import density, expected_curvature, pair_gains
+from src.rating.pairs.expected_gain import (
+    SCORE_VARIANCE,
+    aim_at_top,
+    density,
+    expected_curvature,
+    pair_gains,
+)
 
 
-def dense_value(belief, i, j):
+def dense_value(belief, i, j, boundary=None):
     """The weighted decrease of all variances, from the whole covariance matrix."""
     x = belief.prior.features
     cross = belief.cross[belief.row]
@@ -15,7 +23,10 @@ def dense_value(belief, i, j):
     gain = covariance[:, i] - covariance[:, j]
     variance = gain[i] - gain[j]
     shared = np.einsum("nd,nd->n", x @ belief.w_cov, x).mean()
-    weight = density(belief.mean, shared + belief.u_var, belief.mean.mean())
+    if boundary is None:
+        weight = density(belief.mean, shared + belief.u_var + SCORE_VARIANCE, belief.mean.mean())
+    else:
+        weight = density(belief.mean, shared + belief.u_var, boundary)
     q = expected_curvature(belief.mean[i] - belief.mean[j], variance)
     return q / (1 + q * variance) * (weight @ gain**2)
 
@@ -55,6 +66,34 @@ def test_before_any_answer_or_without_features_the_value_is_exact(width, answers
     i, j = pairs(14)
     expected = [dense_value(belief, a, b) for a, b in zip(i, j, strict=True)]
     np.testing.assert_allclose(pair_gains(belief, i, j), expected)
+
+
+def known(means, deviation):
+    """Scores that are known to this deviation, without features."""
+    prior = Prior(*(np.zeros((len(means), 0)), np.zeros(0), np.zeros(0)), deviation**2 + 0 * means)
+    return replace(Belief.start(prior), u=means)
+
+
+def test_the_boundary_leaves_as_many_above_it_as_are_wanted():
+    means = np.arange(20.0)
+    aim = aim_at_top(known(means, 1.0), np.arange(20), 5)
+    assert aim.boundary == pytest.approx(14.5, abs=0.01)  # by symmetry: between 14 and 15
+    assert set(aim.images[:2]) == {14, 15} and aim.weights.sum() == pytest.approx(1)
+    among_few = aim_at_top(known(means, 1.0), np.arange(0, 20, 2), 5)
+    assert among_few.boundary == pytest.approx(9, abs=0.01)
+    # Nothing is known yet: 5 of 20 draws from N(0, 1) lie above its upper quartile, .674.
+    assert aim_at_top(known(0 * means, 1.0), np.arange(20), 5).boundary == pytest.approx(
+        0.66, abs=0.03
+    )
+
+
+@pytest.mark.parametrize(("width", "answers"), [(3, 0), (0, 25)])
+def test_for_the_best_images_the_value_is_about_those_at_the_boundary(width, answers):
+    belief = belief_of(width, answers=answers)
+    aim = aim_at_top(belief, np.arange(14), 4)
+    i, j = pairs(14)
+    expected = [dense_value(belief, a, b, aim.boundary) for a, b in zip(i, j, strict=True)]
+    np.testing.assert_allclose(pair_gains(belief, i, j, aim), expected)
 
 
 def test_after_answers_the_best_pair_is_nearly_the_best():

@@ -4,7 +4,7 @@ import pytest
 from src.rating.models.feature_space import FeatureSpace, without_features
 from src.rating.models.graph import Choices
 from src.rating.models.initial_scores import InitialScores
-from src.rating.models.order import OrderQuality, order_quality
+from src.rating.models.order import OrderQuality, _precisions, order_quality
 from src.rating.models.posterior import Prior, fit
 from src.rating.models.scoring import Answer, PosteriorScoring
 
@@ -44,6 +44,27 @@ def test_the_band_holds_the_correlation_with_the_taste_itself(width, steepness):
         gaps.append(quality.now - true)
     assert held >= 8
     assert abs(np.mean(gaps)) < 0.08
+
+
+def test_of_the_best_images_their_share_among_the_true_best_is_counted():
+    tastes = np.array([[1.0, 2, 3, 4, 5], [5, 4, 3, 2, 1], [1, 9, 2, 8, 3]])
+    scores = np.array([0.0, 0, 1, 2, 3])
+    assert _precisions(tastes, scores, 2).tolist() == [1, 0, 0.5]
+    assert _precisions(tastes, scores, 3).tolist() == [1, 1 / 3, 2 / 3]
+
+
+@pytest.mark.parametrize("width", [0, 5])
+def test_the_band_holds_the_share_of_the_best_that_is_found(width):
+    held, gaps, top = 0, [], 20
+    for seed in range(12):
+        scoring, answers, taste = rated(seed, width=width)
+        quality = order_quality(scoring, answers, np.arange(len(taste)), top)
+        true = len(set(np.argsort(-taste)[:top]) & set(np.argsort(-scoring.scores())[:top])) / top
+        held += quality.low <= true <= quality.high
+        gaps.append(quality.now - true)
+    assert held >= 8
+    assert abs(np.mean(gaps)) < 0.08
+    assert quality.more == 20 and quality.top == top
 
 
 def test_the_forecast_is_near_what_more_choices_give():

@@ -1,6 +1,7 @@
 """Which pairs are shown, by rules that can be counted."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -20,7 +21,7 @@ def no_scores(count):
 
 
 def test_active_takes_the_most_informative_pair_that_is_allowed():
-    def gains(i, j):  # the closer the numbers, the more
+    def gains(i, j, aim=None):  # the closer the numbers, the more
         return -abs(i - j).astype(float)
 
     rng = np.random.default_rng(0)
@@ -30,8 +31,21 @@ def test_active_takes_the_most_informative_pair_that_is_allowed():
     assert set(active_pair(images, gains, shown, rng)) == {0, 10}
 
 
+def test_with_a_top_it_asks_about_the_images_between_which_the_best_end():
+    belief = replace(no_scores(200).belief, u=np.linspace(0, 30, 200), u_var=np.full(200, 0.1))
+    known = replace(no_scores(200), belief=belief)
+    schedule, everyone = PairSchedule(200, "active", seed=0, top=20), np.arange(200)
+    schedule.aim(known, everyone)
+    shown = [schedule.draw(known, everyone, number) for number in range(60)]
+    asked = np.array([pair[:2] for pair in shown if pair.kind == "active"])
+    assert len(asked) > 30 and (abs(asked - 179.5).min(axis=1) < 10).all()
+    assert 0.3 < (asked[:, 0] < asked[:, 1]).mean() < 0.7  # on either side
+    few = np.array([5, 9])  # of which none is near
+    assert set(schedule.draw(known, few, 61)[:2]) == {5, 9}
+
+
 def test_active_goes_on_when_every_pair_was_shown_often():
-    def gains(i, j):
+    def gains(i, j, aim=None):
         return np.zeros(len(i))
 
     pair = active_pair(np.array([2, 5]), gains, {(2, 5): 9}, np.random.default_rng(0))

@@ -118,6 +118,12 @@ def test_the_report_says_how_good_the_order_is():
     assert "Order about 84% there; 60 more choices: 88% (now 79 to 89%)" in report
 
 
+def test_with_the_best_wanted_it_says_how_many_are_right():
+    found = quality(0.84, 0.88)._replace(top=1000)
+    report = replace(figures(EVENTS), order=found).report()
+    assert "Top 1,000 about 84% right; 60 more choices: 88% (now 79 to 89%)" in report
+
+
 def test_nothing_rated_divides_by_nothing():
     statistics = figures([], seconds=0.0)
     assert statistics.session.agreement == NONE
@@ -158,7 +164,7 @@ def advice(**changes):
         ),
         (
             {"choices": 0, "order": quality(0.912, 0.918)},
-            "Train: the order is about 91% there, and more choices would hardly improve it.",
+            "Train: order about 91% there, and more choices would hardly improve it.",
         ),
         # 82 coin tosses on 13 images (first-hour review, 2)
         (

@@ -38,7 +38,7 @@ args = {"aesthetic_predictor_training": {"device": "mps", "fraction_for_test": 0
         "fraction_for_test": 0.5, "score_images": {"device": "cuda"}}
 training_args = {"learning_rate": 1e-3, "seed": 1}
 """
-    settings = load(tmp_path, text, "--fraction_for_test", "0.3", "--training_args.warmup-steps=5")
+    settings = load(tmp_path, text, "--fraction_for_test", "0.3", "--warmup-steps=5")
     assert (settings.test_pick_seed, settings.device, settings.fraction_for_test) == (1, "mps", 0.3)
     training = settings.training_args
     assert (training.learning_rate, training.seed, training.warmup_steps) == (1e-3, 2, 5)

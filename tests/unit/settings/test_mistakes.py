@@ -43,6 +43,7 @@ IN_THE_FILE = [  # what stands in args, from line 2 on; what is said
     ('"image_sizes": 320,', "line 2: image_sizes is 320: write a list: [320]"),
     ('"augment": "Strong",', "'off', 'light', 'strong'. Did you mean 'strong'?"),
     ('"devise": "cpu",', "line 2: unknown key 'devise'. Did you mean 'device'?"),
+    ('"weight_decay": 0.1,', "line 2: unknown key 'weight_decay': it belongs in training_args"),
     ('"score_image": {},', "line 2: unknown key 'score_image'. Did you mean 'score_images'?"),
     ('"custom_classifier_training": "x",', "classifier_training must be a group: {...}"),
     ('"training_args": {"learning_rat": 1},', "Did you mean 'training_args.learning_rate'?"),

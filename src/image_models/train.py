@@ -122,6 +122,7 @@ def _train_whole(run: _Run) -> Predictions | None:
         for part in (TRAIN, VALIDATION)
     )
     objective = run.target.objective(training.labels)
+    precision = run.backbone.precision_for_training(run.model, run.head_name, len(training))
     checkpoints = _checkpoints(run)
     history: list[Mapping[str, Any]] = []
     model = run.model
@@ -145,6 +146,7 @@ def _train_whole(run: _Run) -> Predictions | None:
                 objective,
                 settings,
                 checkpoints / str(size) if size else checkpoints,
+                precision=precision,
                 more_follows=preprocessing is not stages[-1],
             )
             history += state.log_history
@@ -189,7 +191,7 @@ def provenance(
 
 
 _FREE = {
-    *("mode", "save_model", "device", "feature_store", "resume", "evaluation_args"),
+    *("mode", "save_model", "device", "precision", "feature_store", "resume", "evaluation_args"),
     *("training_args", "export_onnx", "threshold_scope", "threshold_min_support", "tag_ranks"),
 }
 """settings that may be others when an interrupted training is resumed"""

@@ -40,6 +40,7 @@ def main(settings: ABScorer) -> None:
         method=settings.ab_scorer_method,
         selection=settings.ab_scorer_selection,
         goal=settings.ab_scorer_goal,
+        at_once=settings.ab_scorer_images,
         top=settings.ab_scorer_top,
     ) as database:
         if settings.ab_scorer_method == "posterior":
@@ -56,7 +57,7 @@ def main(settings: ABScorer) -> None:
             how = {"device": settings.device, "precision": settings.precision}
             model = partial(use_model, database, predictor, how, store_folder)
             behind.append(model)
-        database.next_pair()  # with fewer than two images no window is opened
+        database.next_set()  # with fewer than two images no window is opened
         Window(database, height=settings.ab_scorer_size, report=print, behind=behind).run()
         statistics = database.statistics()
     print(statistics.report())

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src.errors import DataError, ModelError
 from src.script import run
@@ -31,26 +31,25 @@ def main(settings: TagImages) -> None:
     elif settings.action == "serve":
         from src.tagging.server.app import serve
 
-        serve(open_model(settings), settings.threshold_scope, settings.port)
+        serve(open_model(settings), settings)
     else:
         tag(settings)
 
 
 def tag(settings: TagImages) -> None:
     """Write the tag files."""
-    import numpy as np
-
     from src.file_changes.apply import undo_line
     from src.images import find_images
     from src.settings.tags import TagFiles
+    from src.tagging.choice import allowed_tags, choose
     from src.tagging.tag_files import read_tags
-    from src.tagging.tag_images import TagChoice, allowed_tags, tag_images
+    from src.tagging.tag_images import tag_images
 
     directory = Path(settings.top_level_image_directory)
     images = find_images(directory)
     if not images:
         raise DataError(f"there are no images in {directory}")
-    tagger = open_model(settings)
+    tagger = open_model(settings, len(images))
     white, black = Path(settings.whitelist), Path(settings.blacklist)
     if settings.blacklist and not black.is_file():
         raise DataError(f"there is no blacklist {str(black)!r}")
@@ -60,10 +59,7 @@ def tag(settings: TagImages) -> None:
     )
     if listed:
         print(f"Only tags in {white} that the model knows are given ({allowed.sum():,}).")
-    thresholds = tagger.thresholds.of(tagger.tags, settings.threshold_scope)
-    if settings.threshold:
-        thresholds = np.full(len(tagger.tags), settings.threshold)
-    done = tag_images(images, tagger, TagChoice(thresholds, allowed, settings.top_k), settings)
+    done = tag_images(images, tagger, choose(tagger, settings, allowed), settings)
     if settings.dry_run:
         print("Nothing was changed: this was a dry run.")
         print(f"Next: {settings.command(dry_run=False)}")
@@ -81,11 +77,12 @@ def tag(settings: TagImages) -> None:
     print(f"Next: {settings.command(PrepareTags)}")
 
 
-def open_model(settings: TagImages) -> "Tagger":
-    """The model, by the backend that is asked for."""
+def open_model(settings: TagImages, images: int = 1) -> "Tagger":
+    """The model, by the backend that is asked for, for so many images."""
     from src.tagging.taggers import open_tagger
 
-    return open_tagger(Path(settings.load_model), backend=settings.backend, device=settings.device)
+    how: Any = settings.model_dump(include={"backend", "device", "precision"})
+    return open_tagger(Path(settings.load_model), images=images, **how)
 
 
 def show_tags(folder: Path) -> None:

@@ -255,7 +255,7 @@ def write_choices(place: Place) -> None:
 
     with RatingDatabase(place.images) as database:
         for _ in range(150):
-            left, right = database.next_pair()
+            left, right = database.next_set()
             database.record(left, right, "left" if left > right else "right")
 
 

@@ -131,8 +131,8 @@ def rate(folder: Path, confirmed: int) -> None:
     """Rate until killed; the pairs are written to a pipe once they are kept."""
     with RatingDatabase(folder) as database:
         while True:
-            left, right = database.next_pair()
-            database.following_pairs()  # also fits and writes score.json now and then
+            left, right = database.next_set()
+            database.following_set()  # also fits and writes score.json now and then
             database.record(left, right, "left" if left < right else "right")
             os.write(confirmed, f"{left} {right}\n".encode())
 

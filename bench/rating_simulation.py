@@ -29,7 +29,7 @@ from src.rating.models.feature_space import FeatureSpace, feature_space, without
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.live_scores import LiveScores
 from src.rating.models.scoring import Answer, EloScoring, PosteriorScoring, Scoring
-from src.rating.pairs.schedule import PairSchedule, Selection
+from src.rating.pairs.schedule import Schedule, Selection
 
 CLICKS = (0.5, 1, 1.5, 2, 3, 5)
 SIZE_OF_RANDOM_FEATURES = 64
@@ -83,12 +83,12 @@ def rate(
     """A session without files, as it is fitted after each of these numbers of choices."""
     rng, factor = np.random.default_rng(seed), steepness(truth, consistency)
     live = LiveScores(begin, [], threading.RLock())
-    schedule, everyone = PairSchedule(len(truth), selection, seed), np.arange(len(truth))
+    schedule, everyone = Schedule(len(truth), selection, seed), np.arange(len(truth))
     for click in range(1, stops[-1] + 1):
-        left, right, kind, _ = schedule.draw(live.scoring, everyone, click)
+        (left, right), kind = schedule.draw(live.scoring, everyone, click)
         won = rng.random() < 1 / (1 + np.exp(-factor * (truth[left] - truth[right])))
         live.add(Answer(left, right, "left" if won else "right"))
-        schedule.note(left, right, kind)
+        schedule.note((left, right), kind)
         if live.due or click in stops:
             live.refit()
         if click in stops:

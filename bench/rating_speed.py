@@ -2,8 +2,8 @@
 
     python -m bench.rating_speed [IMAGES ...]
 
-`next_pair` and `record` with 64 features for each image, as in the window: while the person looks,
-`following_pairs` runs, which is not counted. `alone` does without it, so that every computation is
+`next_set` and `record` with 64 features for each image, as in the window: while the person looks,
+`following_set` runs, which is not counted. `alone` does without it, so that every computation is
 counted, fits included. The folder is also measured in memory, where there is one: the difference
 is what the disk takes to keep a choice for good.
 """
@@ -35,14 +35,14 @@ def make_folder(folder: Path, count: int) -> dict[str, np.ndarray]:
 
 def answer_times(database: RatingDatabase, *, ahead: bool) -> list[float]:
     rng = np.random.default_rng(1)
-    left, right = database.next_pair()
+    left, right = database.next_set()
     times = []
     for _ in range(CHOICES):
         if ahead:
-            database.following_pairs()
+            database.following_set()
         start = time.perf_counter()
         database.record(left, right, "left" if rng.random() < 0.5 else "right")
-        left, right = database.next_pair()
+        left, right = database.next_set()
         times.append(time.perf_counter() - start)
     return times
 
@@ -60,7 +60,7 @@ def opening(folder: Path, features: dict[str, np.ndarray]) -> float:
     log.close()
     start = time.perf_counter()
     database = RatingDatabase(folder, seed=0)
-    database.next_pair()
+    database.next_set()
     seconds = time.perf_counter() - start
     database._log.close()  # without fitting again
     return seconds

@@ -38,7 +38,7 @@ def share(scores: np.ndarray, answers: list[Answer]) -> float:
 def bradley_terry(answers: list[Answer], count: int, penalty: float) -> np.ndarray:
     rows = [a for a in answers if a.outcome != "tie"]
     x = np.zeros((2 * len(rows), count))
-    for row, (left, right, outcome) in enumerate(rows):
+    for row, (left, right, outcome, _) in enumerate(rows):
         sign = 1 if outcome == "left" else -1
         x[row, [left, right]] = sign, -sign
         x[len(rows) + row] = -x[row]

@@ -82,7 +82,7 @@ def choices(
             if vectors:
                 database.set_features(vectors)
             for _ in range(each * len(paths)):
-                left, right = database.next_pair()
+                left, right = database.next_set()
                 p = 1 / (1 + np.exp(-factor * (taste[left] - taste[right])))
                 database.record(left, right, "left" if rng.random() < p else "right")
         holder = DataHolder.from_folder(folder)

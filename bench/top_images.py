@@ -26,7 +26,7 @@ from src.rating.models.initial_scores import InitialScores
 from src.rating.models.live_scores import LiveScores
 from src.rating.models.order import order_quality
 from src.rating.models.scoring import Answer, PosteriorScoring
-from src.rating.pairs.schedule import PairSchedule
+from src.rating.pairs.schedule import Schedule
 
 OWN = 0.5  # share of the variance of taste that features do not explain
 CONSISTENCY, WANTED = 0.75, 0.8
@@ -50,15 +50,15 @@ def session(truth: np.ndarray, space: FeatureSpace, seed: int, top: int, aimed: 
     stops = np.linspace(0, LONGEST * len(truth), STOPS + 1).astype(int)[1:].tolist()
     begin = PosteriorScoring.begin(InitialScores(*np.zeros((3, len(truth)))), space)
     live = LiveScores(begin, [], threading.RLock())
-    schedule = PairSchedule(len(truth), "active", seed, top if aimed else 0)
+    schedule = Schedule(len(truth), "active", seed, top=top if aimed else 0)
     schedule.aim(live.scoring, everyone)
     rng, factor = np.random.default_rng(seed), steepness(truth[:1000], CONSISTENCY)
     best = set(np.argsort(-truth)[:top].tolist())
     for click in range(1, stops[-1] + 1):
-        left, right, kind, _ = schedule.draw(live.scoring, everyone, click)
+        (left, right), kind = schedule.draw(live.scoring, everyone, click)
         won = rng.random() < 1 / (1 + np.exp(-factor * (truth[left] - truth[right])))
         live.add(Answer(left, right, "left" if won else "right"))
-        schedule.note(left, right, kind)
+        schedule.note((left, right), kind)
         if live.due or click in stops:
             live.refit()
             schedule.aim(live.scoring, everyone)

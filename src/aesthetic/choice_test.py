@@ -26,7 +26,6 @@ FOLDS = 8
 """with 4 the figure is .01 to .02 too low, for each fit has fewer choices than the model itself"""
 RANDOM = ("audit", "random")  # kinds of pairs that were not picked for being hard
 REPEAT = "repeat"
-_WON = {"left": 1.0, "right": 0.0, "tie": 0.5}
 
 Fit = Callable[[np.ndarray, FloatArray, Sequence[Answer]], FloatArray]
 """(rows to train on, scores of all images, choices) -> predictions of all images"""
@@ -34,7 +33,11 @@ Fit = Callable[[np.ndarray, FloatArray, Sequence[Answer]], FloatArray]
 
 @dataclass(frozen=True)
 class ForetoldChoices:
-    """Choices between images that the model had not seen; repeats of a pair are left out."""
+    """Choices between images that the model had not seen; repeats of a pair are left out.
+
+    A choice among more than two is one choice between the best and each other image, of which the
+    share is counted that is foretold: a coin gets half of it right, as of a pair.
+    """
 
     random: Proportion  # between random pairs
     picked: Proportion  # between pairs that were picked for being hard to predict
@@ -73,9 +76,9 @@ def foretell(
     fold_of = np.concatenate([fold, np.full(others, -1)])  # images without a score are in none
     predicted = np.full((folds, n), np.nan)
     for k in range(folds):
-        kept = [a for a in choices.answers if k not in (fold_of[a.left], fold_of[a.right])]
+        kept = [one for answer in choices.answers if (one := answer.among(fold_of != k))]
         compared = np.zeros(n + others, dtype=bool)
-        compared[[image for answer in kept for image in answer[:2]]] = True
+        compared[[image for answer in kept for image in answer.images]] = True
         rows = (compared[:n] | choices.rated_before) & (fold != k)
         scores = np.asarray(choices.scoring.refitted(kept).scores()[:n], np.float64)
         with suppress(ModelError):  # too little is left to learn from
@@ -93,18 +96,19 @@ def _counted(
 ) -> ForetoldChoices:
     agreed: dict[bool, list[float]] = {True: [], False: []}
     left_out = 0
-    for (left, right, outcome), kind in zip(choices.answers, choices.kinds, strict=True):
-        if kind == REPEAT or max(left, right) >= len(fold):
+    for answer, kind in zip(choices.answers, choices.kinds, strict=True):
+        if kind == REPEAT or max(answer.images) >= len(fold):
             continue
-        if not (unseen[left] and unseen[right]):
+        if not unseen[list(answer.images)].all():
             left_out += 1
             continue
-        folds = fold[[left, right]]
-        margin = predicted[folds, left] - predicted[folds, right]
-        if np.isfinite(margin).all():
-            left_wins, won = (np.sign(margin) + 1) / 2, _WON[outcome]
-            foretold = won * left_wins + (1 - won) * (1 - left_wins)
-            agreed[kind in RANDOM].append(float(foretold.mean()))
+        foretold = []
+        for better, worse, won in answer.duels():
+            folds = fold[[better, worse]]
+            wins = (np.sign(predicted[folds, better] - predicted[folds, worse]) + 1) / 2
+            foretold.append(float((won * wins + (1 - won) * (1 - wins)).mean()))
+        if np.isfinite(foretold).all():
+            agreed[kind in RANDOM].append(float(np.mean(foretold)))
     random, picked = (Proportion(round(sum(agreed[k])), len(agreed[k])) for k in (True, False))
     return ForetoldChoices(random, picked, predicted[fold, np.arange(len(fold))], left_out)
 

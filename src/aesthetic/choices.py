@@ -35,13 +35,16 @@ class ChoiceData:
 
 
 def training_choices(directory: Path, paths: Sequence[str], train: np.ndarray) -> Choices | None:
-    """The choices between two training images, (n,) bool; None without a choice log."""
+    """The choices among training images, (n,) bool; None without a choice log."""
     if not (directory / NAME).is_file():
         return None
     row = {path: index for index, path in enumerate(paths) if train[index]}
     with closing(ChoiceLog(directory)) as log:
-        shown = [e for e in log.events if e.outcome in ANSWERS and {e.left, e.right} <= row.keys()]
-    return as_choices([Answer(row[e.left], row[e.right], e.outcome) for e in shown])
+        events = [event for event in log.events if event.outcome in ANSWERS]
+    numbers = [[row.get(path, -1) for path in event.images] for event in events]
+    told = zip(events, numbers, strict=True)
+    found = [Answer.of(event.outcome, images, lambda at: at >= 0) for event, images in told]
+    return as_choices([answer for answer in found if answer])
 
 
 def repeated_pairs(directory: Path) -> Proportion:
@@ -69,13 +72,14 @@ def read_choice_data(data: RatedFeatures) -> ChoiceData | None:
             "%s. So the model is tested on some of the images, not on your choices.", error
         )
         return None
-    if sum({event.left, event.right} <= set(paths) for event in events) < FEWEST:
+    if sum(set(paths).issuperset(event.images) for event in events) < FEWEST:
         return None
-    others = {path for event in events for path in event[:2]} | starts.keys()
+    others = {path for event in events for path in event.images} | starts.keys()
     names = [*paths, *sorted(others - set(paths))]
     row = {path: number for number, path in enumerate(names)}
     given = InitialScores.of(starts.values(), row, as_count(state.get("old_evaluations")))
-    answers = [Answer(row[event.left], row[event.right], event.outcome) for event in events]
+    told = [(Answer.of(e.outcome, [row[path] for path in e.images]), e.kind) for e in events]
+    answers, kinds = zip(*[(answer, kind) for answer, kind in told if answer], strict=True)
     space = feature_space(names, dict(zip(paths, data.features, strict=True)))
 
     def methods(initial: InitialScores) -> list[Scoring]:
@@ -89,4 +93,4 @@ def read_choice_data(data: RatedFeatures) -> ChoiceData | None:
     alike = [np.corrcoef(found, data.holder.scores)[0, 1] for found in scores]
     scoring = methods(replace(given, model=np.zeros(len(names))))[int(np.argmax(alike))]
     rated_before = given.old_comparisons[: len(paths)] > 0
-    return ChoiceData(answers, [event.kind for event in events], scoring, rated_before)
+    return ChoiceData(answers, kinds, scoring, rated_before)

@@ -93,7 +93,7 @@ def _refit(data: RatedFeatures, fitted: Fitted, mlp: Mlp) -> Fit:
 
     def fit(rows: np.ndarray, scores: FloatArray, answers: Sequence[Answer]) -> FloatArray:
         if method == "pairwise":
-            used = [a for a in answers if max(a[:2]) < len(rows) and rows[[*a[:2]]].all()]
+            used = [kept for answer in answers if (kept := answer.among(rows))]
             return fit_pairwise(features, as_choices(used)).predict(features)
         part = replace(data, test=~rows, holder=replace(data.holder, scores=scores))
         if method == "mlp":

@@ -62,6 +62,13 @@ def folder_identity(folder: Path) -> str:
     return f"{_model_type(folder)}:{digest.hexdigest()[:16]}"
 
 
+def file_identity(file: Path) -> str:
+    """A digest of one large file, such as a network."""
+    digest = hashlib.sha256(str(file.stat().st_size).encode())
+    _sample(file, digest)
+    return digest.hexdigest()[:16]
+
+
 def _model_type(folder: Path) -> str:
     try:
         return str(read_json(folder / "config.json").get("model_type", "model"))

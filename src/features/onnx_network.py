@@ -5,7 +5,7 @@ import io
 import logging
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,11 @@ class OnnxNetwork:
 
     ONNX Runtime takes a GPU unless the device is `cpu`; on a processor one call takes so many
     `threads`, 0 for all; with one, several calls may run at once. The purpose is what the user
-    wanted, for the message where onnxruntime is missing.
+    wanted, for the message where onnxruntime is missing. `convert` makes of such pixels what
+    networks from elsewhere take.
     """
+
+    convert: Callable[[np.ndarray], np.ndarray] = staticmethod(lambda pixels: pixels)
 
     def __init__(self, file: Path, purpose: str, *, device: str = "cpu", threads: int = 0) -> None:
         self._file = file
@@ -43,7 +46,10 @@ class OnnxNetwork:
             providers = ["CPUExecutionProvider"]
         with loading(str(file)):
             self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
+            self.input, self.output = self._session.get_inputs()[0], self._session.get_outputs()[0]
         self.images_per_pass = None if self._on_gpu else IMAGES_PER_PASS
+        if self.input.shape[:1] == [1]:  # the network takes no more at once
+            self.images_per_pass = 1
         one_each = threads == 1 and not self._on_gpu
         self.passes_at_once = (os.cpu_count() or 1) if one_each else 1
         self.notes: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
@@ -56,7 +62,8 @@ class OnnxNetwork:
     def run(self, pixels: np.ndarray) -> np.ndarray:
         """One pass, of any number of images."""
         try:
-            found = np.asarray(self._session.run(None, {"pixels": pixels})[0], np.float32)
+            given = {self.input.name: self.convert(pixels)}
+            found = np.asarray(self._session.run([self.output.name], given)[0], np.float32)
         except Exception as error:  # onnxruntime's own classes have no common one
             raise ModelError(f"{self._file} cannot process images: {first_line(error)}") from None
         if not np.isfinite(found).all():

@@ -36,6 +36,12 @@ class HeadInputs(PixelExtractor):
 
     def __init__(self, name: str, *, device: str = "auto", precision: str = "auto") -> None:
         finish_saving(Path(name))
+        folder = Path(name).expanduser()
+        if (folder / "model.onnx").is_file() and not any(folder.glob("*.safetensors")):
+            raise ModelError(
+                f"{name!r} holds model.onnx alone, which can tag images but not be trained: fetch "
+                "the same model's config.json and model.safetensors as well"
+            )
         self.files = resolve_model(name)
         self.name, self._device, self._precision = self.files.name, device, precision
         record = read_record(self.files.folder)

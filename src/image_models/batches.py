@@ -118,6 +118,7 @@ def fast_pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     torch resizes bytes with the processor's vector instructions, Pillow does not.
     """
     how, size = _TORCH_NAMES.get(preprocessing.resample), preprocessing.resize
+    how = None if preprocessing.wd_tagger else how
     if isinstance(size, int):
         image = limit_proportions(image)
         shorter = min(image.size)

@@ -11,6 +11,7 @@ from src.features.onnx_network import OnnxNetwork, require_exporter, write_onnx
 from src.files import replacing
 from src.image_models.model import MULTI_LABEL, from_pretrained, input_size
 from src.images.preprocess import Preprocessing
+from src.images.processors import TAG_LIST
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +64,7 @@ def _graph(folder: Path, preprocessing: Preprocessing) -> "torch.nn.Module":
     import torch
 
     model = from_pretrained(folder, str(folder))
-    several = model.config.problem_type == MULTI_LABEL
+    several = model.config.problem_type == MULTI_LABEL or (folder / TAG_LIST).is_file()
 
     class Probabilities(torch.nn.Module):
         def __init__(self) -> None:

@@ -2,20 +2,23 @@
 
 import copy
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.errors import MissingExtra, ModelError, loading
 from src.files import read_json, write_text
+from src.image_models.save import read_classes
 from src.images.preprocess import Preprocessing
-from src.images.processors import FILE_NAME, is_timm, timm_processor
+from src.images.processors import FILE_NAME, TAG_LIST, is_timm, timm_processor
 
 if TYPE_CHECKING:
     import torch
 
 SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
+_PLACE = re.compile("path|dir|pretrained")  # in the name of an argument of timm's models
 _LARGEST = 1_000_000  # number in a config.json, of layers, classes, or whatever takes memory
 
 
@@ -37,8 +40,14 @@ def from_pretrained(folder: Path, name: str, **options: Any) -> Any:
 
 
 def _check_config(folder: Path) -> None:
-    """Raise ValueError if config.json holds a number that no image model has."""
-    parts: list[Any] = [read_json(folder / "config.json")]
+    """Raise ValueError if config.json holds a number that no image model has, or names a file.
+
+    timm takes places of weights among its models' arguments, and in front of their names.
+    """
+    parts: list[Any] = [config := read_json(folder / "config.json")]
+    places = [name for name in config.get("model_args") or {} if _PLACE.search(name)]
+    if places or ":" in str(config.get("architecture", "")):
+        raise ValueError(f"config.json names other weights: {[*places, config['architecture']]}")
     while parts:
         part = parts.pop()
         if isinstance(part, (dict, list)):
@@ -85,8 +94,11 @@ def _keep_known_rows(head: Any, head_name: str, folder: Path, classes: Sequence[
     import torch
     import transformers
 
-    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    known = [str(config.id2label[index]) for index in range(config.num_labels)]
+    if (folder / TAG_LIST).is_file():
+        known = read_classes(folder)
+    else:
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        known = [str(config.id2label[index]) for index in range(config.num_labels)]
     if known == list(classes):
         return
     shared = [(row, known.index(label)) for row, label in enumerate(classes) if label in known]

@@ -13,9 +13,9 @@ from typing import Any
 
 from src.dataset.trained_on import FILE_NAME as TRAINED_ON
 from src.errors import DataError, ModelError
-from src.files import read_json
+from src.files import read_csv, read_json
 from src.images.processors import FILE_NAME as PROCESSOR
-from src.images.processors import timm_processor
+from src.images.processors import TAG_LIST, timm_processor
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ RESULT_FILES = (
     *("suspected_labels.csv", "suspects.html", TRAINED_ON),
 )
 _OF_TAGGERS = (
-    *("model.onnx", "ensemble.json", "selected_tags.csv", "thresholds.json", "tags.csv"),
+    *("model.onnx", "ensemble.json", TAG_LIST, "thresholds.json", "tags.csv"),
     *("label_errors.csv", "tag_errors.json"),  # of version bc9c4d7
 )
 _ABANDONED = 3600  # seconds after which nobody writes a temporary folder any more
@@ -120,6 +120,8 @@ def read_classes(folder: Path) -> list[str]:
     file = folder / CATEGORIES
     try:
         config = read_json(folder / "config.json")
+        if not config.keys() & {"id2label", "label_names"} and (folder / TAG_LIST).is_file():
+            return [row["name"].strip() for _, row in read_csv(folder / TAG_LIST, "name")]
         named = config.get("id2label") or dict(enumerate(config["label_names"]))  # so in timm's
         labels = [str(named[index]) for index in sorted(named, key=int)]
         ours = list(map(str, read_json(file)["categories"])) if file.is_file() else labels

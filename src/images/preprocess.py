@@ -23,12 +23,19 @@ class Preprocessing:
     resample: int  # one of PIL.Image.Resampling
     scale: tuple[float, ...]  # value = scale * byte + offset, for red, green, blue
     offset: tuple[float, ...]
+    # As published taggers (wd-*) want it: in a white square, and channels as blue, green, red.
+    wd_tagger: bool = False
 
     def __post_init__(self) -> None:
-        sides = self.resize if isinstance(self.resize, tuple) else (self.resize,)
-        for side in (*sides, *(self.crop or ())):
-            if side is not None and not 1 <= side <= MAX_SIDE:
+        for side in self.sides:
+            if not 1 <= side <= MAX_SIDE:
                 raise ValueError(f"images with a side of {side} pixels")
+
+    @property
+    def sides(self) -> list[int]:
+        """Every length, in pixels, that images are resized or cut to."""
+        sides = self.resize if isinstance(self.resize, tuple) else (self.resize,)
+        return [side for side in (*sides, *(self.crop or ())) if side is not None]
 
     @property
     def min_side(self) -> int | None:
@@ -37,6 +44,8 @@ class Preprocessing:
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         """Resize and crop an RGB image; (height, width, 3) uint8."""
+        if self.wd_tagger:
+            image = _in_white_square(image, max(self.sides))
         size = image.size
         if isinstance(self.resize, tuple):
             size = self.resize[1], self.resize[0]
@@ -56,7 +65,8 @@ class Preprocessing:
             # A box filter takes the image to three times its final size first; the result
             # differs from the slow way by less than one grey level in 255.
             image = image.resize(size, Image.Resampling(self.resample), box, reducing_gap=3.0)
-        return np.asarray(image if self.crop is None else _centre_crop(image, *self.crop))
+        pixels = np.asarray(image if self.crop is None else _centre_crop(image, *self.crop))
+        return np.ascontiguousarray(pixels[..., ::-1]) if self.wd_tagger else pixels
 
     def normalise(self, pixels: np.ndarray) -> np.ndarray:
         """(n, height, width, 3) uint8 to (n, 3, height, width) float32."""
@@ -78,7 +88,8 @@ class Preprocessing:
         scale, offset = (tuple(map(float, description[key])) for key in ("scale", "offset"))
         if not len(scale) == len(offset) == 3:
             raise ValueError("not three channels")
-        return cls(resize, crop, int(description["resample"]), scale, offset)
+        wd_tagger = description.get("wd_tagger") is True
+        return cls(resize, crop, int(description["resample"]), scale, offset, wd_tagger)
 
 
 def limit_proportions(image: Image.Image) -> Image.Image:
@@ -87,6 +98,16 @@ def limit_proportions(image: Image.Image) -> Image.Image:
     if max(image.size) <= longest:
         return image
     return _centre_crop(image, min(image.height, longest), min(image.width, longest))
+
+
+def _in_white_square(image: Image.Image, side: int) -> Image.Image:
+    """The image in the middle; one of six times the side or more is shrunk first."""
+    if (factor := max(image.size) // (3 * side)) > 1:
+        image = image.reduce(factor)
+    longest = max(image.size)
+    square = Image.new("RGB", (longest, longest), "white")
+    square.paste(image, ((longest - image.width) // 2, (longest - image.height) // 2))
+    return square
 
 
 def _centre_crop(image: Image.Image, height: int, width: int) -> Image.Image:

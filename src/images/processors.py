@@ -14,6 +14,9 @@ from src.errors import ModelError, loading
 from src.images.preprocess import MAX_SIDE, Preprocessing
 
 FILE_NAME = "preprocessor_config.json"
+TAG_LIST = "selected_tags.csv"  # beside the weights of a tagger: the names of its outputs
+_OURS = "image_taste"  # our part of preprocessor_config.json
+_WD_TAGGER = {"wd_tagger": True}
 
 _TOLERANCE = 0.02  # of the range of values; rounding in the resampling stays well below
 
@@ -22,7 +25,8 @@ def load_preprocessing(folder: Path) -> Preprocessing:
     """The preprocessing that a model folder's preprocessor_config.json describes.
 
     It is checked against the model's own image processor on a probe image; a ModelError says where
-    that does something else than resize, crop and normalise.
+    that does something else than resize, crop and normalise. What wd taggers do besides, no image
+    processor of transformers does.
     """
     import transformers
 
@@ -41,7 +45,8 @@ def load_preprocessing(folder: Path) -> Preprocessing:
             f"{folder}: {type(processor).__name__} does more than resize, crop and normalise, "
             "and is not supported: choose another model"
         )
-    return preprocessing
+    ours = vars(processor).get(_OURS) or {}
+    return replace(preprocessing, wd_tagger=ours == _WD_TAGGER)
 
 
 def is_timm(folder: Path) -> bool:
@@ -70,7 +75,12 @@ def timm_processor(folder: Path) -> dict[str, Any] | None:
         share = own.get("crop_pct") or 0.875
         way = own.get("crop_mode") or "center"
         resized = [math.floor(side / share) for side in (height, width)]
-        if way == "center" and height == width:
+        size: dict[str, int]
+        if is_wd_tagger := (folder / TAG_LIST).is_file():
+            if (folder / "preprocess.json").is_file() or own.get("mean") != [0.5] * 3:
+                raise ModelError(f"{folder} holds no tagger of the wd family: choose another model")
+            size = {"height": height, "width": width}
+        elif way == "center" and height == width:
             size = {"shortest_edge": resized[0]}
         elif way == "squash":
             size = {"height": resized[0], "width": resized[1]}
@@ -84,13 +94,14 @@ def timm_processor(folder: Path) -> dict[str, Any] | None:
             "do_resize": True,
             "size": size,
             "resample": int(Image.Resampling[(own.get("interpolation") or "bicubic").upper()]),
-            "do_center_crop": True,
+            "do_center_crop": not is_wd_tagger,
             "crop_size": {"height": height, "width": width},
             "do_rescale": True,
             "rescale_factor": 1 / 255,
             "do_normalize": True,
             "image_mean": list(own.get("mean") or (0.485, 0.456, 0.406)),
             "image_std": list(own.get("std") or (0.229, 0.224, 0.225)),
+            **({_OURS: _WD_TAGGER} if is_wd_tagger else {}),
         }
     except (AttributeError, KeyError, TypeError, ValueError, OSError, RecursionError):
         raise ModelError(

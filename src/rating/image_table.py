@@ -32,8 +32,8 @@ class ImageTable:
             raise DataError(f"{path!r} is not among the images in {self._directory}")
         return self.index[path]
 
-    def score_of(self, path: str) -> int:
-        return int(self.scored_as[self.number(path)])
+    def scores_of(self, paths: Iterable[str]) -> tuple[int, ...]:
+        return tuple(int(self.scored_as[self.number(path)]) for path in paths)
 
     def set_excluded(self, number: int, excluded: bool) -> None:
         self.excluded[number], self._allowed = excluded, None

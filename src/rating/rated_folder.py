@@ -52,7 +52,7 @@ class RatedFolder:
         self._log = self._store.log
         try:
             events = self._log.events
-            logged = {path for event in events for path in event[:2]} - {""}
+            logged = {path for event in events for path in event.images}
             self._images = ImageTable(self.directory, found, logged.union(self._log.starts))
             self._images.set_near_duplicates(self._store.near_duplicates)
             self._method, self._space = method, without_features(len(self._images.names))
@@ -118,7 +118,7 @@ class RatedFolder:
         """The choices between an image and others, the last first."""
         with self._lock:
             events = self._log.events[::-1]
-        return [one for one in events if path in one[:2] and one.outcome in ANSWERS]
+        return [one for one in events if path in one.images and one.outcome in ANSWERS]
 
     def take_notices(self) -> list[str]:
         with self._lock:
@@ -127,22 +127,23 @@ class RatedFolder:
 
     # Choices and exclusions, which are on disk when these return.
 
-    def _add(self, event: Event, scoring: Scoring | None = None) -> None:
-        """Keep a choice; `scoring` where what follows from it was computed already."""
-        i, j = self._images.number(event.left), self._images.number(event.right)
+    def _add(self, event: Event) -> None:
+        """Keep a choice."""
+        numbers = [self._images.number(path) for path in event.images]
         self._log.append(event)
         if event.outcome in ANSWERS:
-            self._comparisons[[i, j]] += 1
+            self._comparisons[numbers] += 1
             if answer := self._answer(event):
-                self._live.add(answer, scoring)
+                self._live.add(answer)
 
     def _take_back(self) -> Event:
         """Undo the last choice or exclusion."""
         event = self._log.take_back()
+        numbers = [self._images.number(path) for path in event.images]
         if event.outcome == "exclude":
-            self._images.set_excluded(self._images.number(event.left), False)
+            self._images.set_excluded(numbers[0], False)
         elif event.outcome in ANSWERS:
-            self._comparisons[[self._images.number(path) for path in event[:2]]] -= 1
+            self._comparisons[numbers] -= 1
             if self._answer(event):
                 self._live.take_back()
         return event
@@ -203,13 +204,14 @@ class RatedFolder:
 
     def _replay(self, events: Iterable[Event]) -> list[Answer]:
         """Take in what is in the log; returns the answers among it."""
-        ends, index = list[int](), self._images.index
+        shown = list[int]()
         for event in events:
+            numbers = [self._images.number(path) for path in event.images]
             if event.outcome == "exclude":
-                self._images.set_excluded(index[event.left], True)
+                self._images.set_excluded(numbers[0], True)
             elif event.outcome in ANSWERS:
-                ends += index[event.left], index[event.right]
-        self._comparisons = np.bincount(np.array(ends, np.intp), minlength=len(index))
+                shown += numbers
+        self._comparisons = np.bincount(np.array(shown, np.intp), minlength=len(self._images.names))
         return self._answers()
 
     def _answers(self) -> list[Answer]:
@@ -218,8 +220,7 @@ class RatedFolder:
 
     def _answer(self, event: Event) -> Answer | None:
         """An event as an answer about scores; None between near duplicates, which share one."""
-        i, j = (self._images.score_of(path) for path in event[:2])
-        return Answer(i, j, event.outcome) if i != j else None
+        return Answer.of(event.outcome, self._images.scores_of(event.images))
 
     def _never_compared(self) -> np.ndarray:
         """(n,) bool: by a person, nor any near duplicate of it; also not with the old tool."""

@@ -1,7 +1,7 @@
-"""A rating session: which pair is on show, what follows it, how the session went.
+"""A rating session: what is on show, what follows it, how the session went.
 
     with RatingDatabase("photos") as database:
-        left, right = database.next_pair()
+        left, right = database.next_set()
         database.record(left, right, "left")
 
 All methods may be called from any thread.
@@ -11,32 +11,21 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
 from src.errors import DataError
-from src.rating.models.scoring import Answer, Scoring
-from src.rating.pairs.schedule import PairSchedule, Selection, Shown
+from src.rating.pairs.schedule import Schedule, Selection, Shown
 from src.rating.rated_folder import Method, RatedFolder
 from src.rating.statistics import ChoiceCounts, Statistics, odd_one_out
-from src.rating.storage.choice_rows import Event
+from src.rating.storage.choice_rows import Event, is_outcome
 from src.text import counted
 
-Pair = tuple[str, str]
-Outcome = Literal["left", "right", "tie", "skip"]
-
-
-class _Following(NamedTuple):
-    """What comes after an answer that was not given yet."""
-
-    base: Scoring  # the scores that it was computed from
-    scoring: Scoring
-    shown: Shown
+Images = tuple[str, ...]
 
 
 class RatingDatabase(RatedFolder):
-    """The session in which a person chooses between pairs of a folder's images.
+    """The session in which a person chooses between images of a folder, so many `at_once`.
 
     With a `top`, choices go to finding that many of the best images, instead of the order of all.
     A `seed` makes the choice of pairs repeatable; the `goal`, choices in this session, is only
@@ -53,26 +42,28 @@ class RatingDatabase(RatedFolder):
         seed: int | None = None,
         goal: int = 100,
         top: int = 0,
+        at_once: int = 2,
     ) -> None:
         super().__init__(directory, images=images, method=method)
-        self.goal = goal
+        self.goal, self.at_once = goal, at_once
         events = self._log.events
         seed = secrets.randbits(32) if seed is None else seed
-        self._schedule = PairSchedule(len(self._images.names), selection, seed, top)
-        self._past = ChoiceCounts().add(events)
+        count = len(self._images.names)
+        self._schedule = Schedule(count, selection, seed, top=top, at_once=at_once)
+        self._past = ChoiceCounts(at_once).add(events)
         self._first_event = len(events)
         self._model_scores: Mapping[str, float] | None = None
-        self._turn = len(events)  # numbers the pairs; never goes back
-        self._shown: list[Shown] = []  # the pair on show last; before it those put off by an undo
+        self._turn = len(events)  # numbers the sets; never goes back
+        self._shown: list[Shown] = []  # the set on show last; before it those put off by an undo
         self._done: list[Shown | None] = []  # of each event of this session: what was on show
-        self._following: dict[Outcome, _Following] = {}
+        self._following: Shown | None = None  # what comes next, whatever is answered
         self._began = self._ended = 0.0
         self._note_past()
 
-    # Pairs and answers.
+    # What is shown, and answers.
 
-    def next_pair(self) -> Pair:
-        """The pair to show now, as (left, right); the same one until it is recorded."""
+    def next_set(self) -> Images:
+        """The images to show now, in this order; the same ones until they are recorded."""
         if not self._shown and self._live.due:
             self._refit()
         with self._lock:
@@ -83,7 +74,7 @@ class RatingDatabase(RatedFolder):
                         self._schedule.draw(self._live.scoring, self._images.allowed, self._turn)
                     )
                 shown = self._shown[-1]
-                numbers = map(self._images.shown_as, shown[:2])
+                numbers = map(self._images.shown_as, shown.images)
                 gone = [number for number in numbers if not self._images.is_file(number)]
                 for number in gone:
                     self._drop(number, "is gone")
@@ -91,11 +82,12 @@ class RatingDatabase(RatedFolder):
                     self._began = self._began or time.monotonic()
                     return self._names(shown)
 
-    def following_pairs(self) -> dict[Outcome, Pair]:
-        """For "left" and "right": the pair that comes after that answer, if there is one.
+    def following_set(self) -> Images | None:
+        """The images that come next, whatever is answered now; None if there are too few.
 
-        For decoding images ahead, in a background thread: now and then it also fits all choices
-        again and brings `score.json` up to date.
+        To be decoded ahead, in a background thread: now and then it also fits all choices again
+        and brings `score.json` up to date. That the answer has no say in it costs nothing
+        measurable, since the images on show are passed over anyway.
         """
         if self._live.due:
             self._refit()
@@ -107,57 +99,55 @@ class RatingDatabase(RatedFolder):
         rateable = np.unique(self._images.scored_as[self._images.rateable])
         self._live.assess(rateable, self._schedule.top)
         with self._lock:
-            if len(self._shown) > 1:  # after an undo the pair that was put off comes next
-                put_off = self._names(self._shown[-2])
-                return {"left": put_off, "right": put_off}
+            if len(self._shown) > 1:  # after an undo what was put off comes next
+                return self._names(self._shown[-2])
             if not self._shown or len(self._images.allowed) < 2:
-                return {}
+                return None
             shown, scoring = self._shown[-1], self._live.scoring
             allowed, turn = self._images.allowed, self._turn + 1
-        outcomes: tuple[Outcome, ...] = ("left", "right")
-        following = {}
-        for outcome in outcomes:
-            after = scoring.after(Answer(shown.left, shown.right, outcome))
-            with self._lock:
-                if self._shown[-1:] != [shown] or self._images.allowed is not allowed:
-                    return {}  # answered or excluded meanwhile
-                pair = self._schedule.draw(after, allowed, turn, shown[:2])
-                following[outcome] = _Following(scoring, after, pair)
-                if len(following) == len(outcomes):
-                    self._following = following
-        return {outcome: self._names(after.shown) for outcome, after in following.items()}
+        following = self._schedule.draw(scoring, allowed, turn, shown.images)
+        with self._lock:
+            if self._shown[-1:] != [shown] or self._images.allowed is not allowed:
+                return None  # answered or excluded meanwhile
+            self._following = following
+            return self._names(following)
 
     def record(
-        self, left: str, right: str, outcome: Outcome, *, response_time: float | None = None
+        self,
+        left: str,
+        right: str,
+        outcome: str,
+        *,
+        others: Images = (),
+        response_time: float | None = None,
     ) -> None:
-        """Keep a choice; it is on disk when this returns. The response time is in seconds.
+        """Keep a choice (`choice_rows.ANSWERS`) or "skip"; it is on disk when this returns.
 
-        A DataError (the disk is full, the folder gone) has changed nothing, so try again.
+        The response time is in seconds. A DataError (the disk is full, the folder gone) has
+        changed nothing, so try again.
         """
-        if outcome not in get_args(Outcome) or left == right:
-            raise ValueError(f"outcome {outcome!r} of {left!r} and {right!r}")
+        images = (left, right, *others)
+        if not is_outcome(outcome, len(images)) or len(set(images)) < len(images):
+            raise ValueError(f"outcome {outcome!r} of {', '.join(images)}")
         with self._lock:
-            i, j = self._images.score_of(left), self._images.score_of(right)
-            scoring, following = self._live.scoring, None
-            if on_show := bool(self._shown) and self._shown[-1][:2] == (i, j):
-                shown, following = self._shown[-1], self._following.get(outcome)
-            else:
-                shown = Shown(i, j, "given", scoring.prediction(i, j))
-            _, _, kind, predicted = shown
-            ready = following.scoring if following and following.base is scoring else None
-            self._add(Event(left, right, outcome, kind, predicted, response_time), ready)
-            self._schedule.note(i, j, kind)
+            numbers = self._images.scores_of(images)
+            shown, following = Shown(numbers, "given"), self._following
+            if on_show := bool(self._shown) and self._shown[-1].images == numbers:
+                shown = self._shown[-1]
+            event = Event(left, right, outcome, shown.kind, None, response_time, others=others)
+            self._add(self._with_predictions(event, numbers))
+            self._schedule.note(numbers, shown.kind)
             if on_show:
                 self._shown.pop()
-            if following:
-                self._shown.append(following.shown)
-            self._advance(shown if i != j else None)
+                if following and not self._shown:
+                    self._shown.append(following)
+            self._advance(shown if len(set(numbers)) == len(numbers) else None)
             self._ended = time.monotonic()
 
-    def undo(self) -> Pair | None:
-        """Take back this session's last choice or exclusion, if any; the pair to show again.
+    def undo(self) -> Images | None:
+        """Take back this session's last choice or exclusion, if any; the images to show again.
 
-        The pair that was on show before the undo comes after it.
+        What was on show before the undo comes after it.
         """
         with self._lock:
             if not self._done:
@@ -168,8 +158,8 @@ class RatingDatabase(RatedFolder):
             if shown is not None:
                 self._shown.append(shown)
             self._turn += 1
-            self._following = {}
-        return self.next_pair()
+            self._following = None
+        return self.next_set()
 
     def exclude(self, path: str) -> None:
         """Never show this image again; its score leaves `scores` and `score.json`."""
@@ -210,15 +200,17 @@ class RatingDatabase(RatedFolder):
             model, choices = self._model_scores, self._store.choices
             session = self._log.events[self._first_event :]
             images, unrated = self._images_to_rate(), int(self._unrated().sum())
+            compared = int(self._comparisons.sum()) + 2 * self._store.old_evaluations
             seconds = max(self._ended - self._began, 0.0)
         return Statistics(
-            session=ChoiceCounts().add(session),
+            session=ChoiceCounts(self.at_once).add(session),
             total=self._past.copy().add(session),
             session_seconds=seconds,
             goal=self.goal,
             images=images,
             unrated=unrated,
             choices=choices,
+            choices_per_image=compared / images if images else 0.0,
             order=self._live.quality,
             odd_one_out=None if model is None else odd_one_out(session, model),
         )
@@ -226,12 +218,12 @@ class RatingDatabase(RatedFolder):
     def _note_past(self) -> None:
         """Take in which images share a score, and what was shown before."""
         self._schedule.begin(
-            (self._images.score_of(event.left), self._images.score_of(event.right), event.kind)
+            (self._images.scores_of(event.images), event.kind)
             for event in self._log.events
             if event.outcome != "exclude"
         )
         self._schedule.aim(self._live.scoring, self._images.allowed)
-        self._shown, self._following, self._done = [], {}, [None] * len(self._done)
+        self._shown, self._following, self._done = [], None, [None] * len(self._done)
         following = self._images.followers & self._images.rateable
         if count := int(following.sum()):
             follow = "follows" if count == 1 else "follow"
@@ -248,19 +240,28 @@ class RatingDatabase(RatedFolder):
         self._live.refit()
         self._schedule.aim(self._live.scoring, self._images.allowed)
 
-    def _names(self, shown: Shown) -> Pair:
-        left, right = map(self._images.shown_as, shown[:2])
-        return self._images.names[left], self._images.names[right]
+    def _with_predictions(self, event: Event, numbers: Sequence[int]) -> Event:
+        """The event with what was expected of it, before it is learned from."""
+        if len(set(numbers)) < len(numbers) or not (
+            expected := self._live.scoring.predictions(numbers)
+        ):
+            return event
+        if event.others:
+            return event._replace(predictions=expected)
+        return event._replace(prediction=expected[0])
+
+    def _names(self, shown: Shown) -> Images:
+        return tuple(self._images.names[self._images.shown_as(one)] for one in shown.images)
 
     def _advance(self, shown: Shown | None) -> None:
         self._done.append(shown)
         self._turn += 1
-        self._following = {}
+        self._following = None
 
     def _hide(self, number: int) -> None:
         hidden = self._images.scored_as[number]
-        self._shown = [shown for shown in self._shown if hidden not in shown[:2]]
-        self._following = {}
+        self._shown = [shown for shown in self._shown if hidden not in shown.images]
+        self._following = None
 
     def _drop(self, number: int, reason: str) -> None:
         self._images.set_unavailable(number)

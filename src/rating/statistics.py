@@ -11,7 +11,7 @@ import numpy as np
 from src.evaluation.proportion import NONE, Proportion
 from src.rating.models.graph import Floats, Ints
 from src.rating.models.order import OrderQuality
-from src.rating.storage.choice_rows import ANSWERS, Event
+from src.rating.storage.choice_rows import ANSWERS, Event, places, predicted
 from src.text import counted
 
 FEWEST = 10
@@ -35,17 +35,22 @@ class OddOneOut(NamedTuple):
 
 @dataclass
 class ChoiceCounts:
-    """Running counts over choices, in the order they were made."""
+    """Running counts over choices, in the order they were made.
 
+    But for `answered`, only choices among `among` images count: how often one is predicted, or made
+    alike again, depends on their number.
+    """
+
+    among: int = 2
     answered: int = 0  # ties included, skips not
     matched: list[bool] = field(default_factory=list)  # of each predicted choice but ties
     numbers: list[int] = field(default_factory=list)  # which choice each of them was, from 1
     audit: Proportion = NONE
-    """random pairs predicted before they were shown: the honest quality"""
+    """random sets of which it was predicted what is chosen: the honest quality"""
     repeats: Proportion = NONE
-    """hidden repeats of random pairs answered the same way"""
+    """hidden repeats of random sets answered the same way"""
     preferred: dict[frozenset[str], str] = field(default_factory=dict)
-    """the last answer for each pair: the preferred path, "" for a tie"""
+    """the last answer for each set: the preferred path, "" for a tie"""
 
     def copy(self) -> Self:
         """One that can be added to without changing this one."""
@@ -60,18 +65,25 @@ class ChoiceCounts:
             if event.outcome not in ANSWERS:
                 continue
             self.answered += 1
+            if len(event.images) != self.among:
+                continue
             match = matches(event)
             if match is not None:
                 self.matched.append(match)
                 self.numbers.append(self.answered)
                 if event.kind == "audit":
                     self.audit += Proportion(int(match), 1)
-            pair = frozenset((event.left, event.right))
-            preferred = {"left": event.left, "right": event.right}.get(event.outcome, "")
-            if event.kind == "repeat" and pair in self.preferred:
-                self.repeats += Proportion(int(self.preferred[pair] == preferred), 1)
-            self.preferred[pair] = preferred
+            images, best = frozenset(event.images), places(event.outcome)[0]
+            preferred = "" if best is None else event.images[best]
+            if event.kind == "repeat" and images in self.preferred:
+                self.repeats += Proportion(int(self.preferred[images] == preferred), 1)
+            self.preferred[images] = preferred
         return self
+
+    @property
+    def kind(self) -> str:
+        """What is chosen among, as a noun."""
+        return {2: "pair", 3: "three", 4: "four"}[self.among]
 
     @property
     def agreement(self) -> Proportion:
@@ -99,12 +111,9 @@ class Statistics:
     images: int
     unrated: int
     choices: int  # all sessions, with those of an old score file
+    choices_per_image: float
     order: OrderQuality | None  # None where too little is known, and for Elo
     odd_one_out: OddOneOut | None  # None without a model
-
-    @property
-    def choices_per_image(self) -> float:
-        return 2 * self.choices / self.images if self.images else 0.0
 
     @property
     def advice(self) -> str:
@@ -112,6 +121,7 @@ class Statistics:
 
     def report(self) -> str:
         made, agreement = self.session.answered, self.session.agreement
+        kind = self.total.kind
         matched, trials = agreement.successes, agreement.trials
         share = f" = ({100 * matched / trials:.2f}%)" if trials >= FEWEST else ""
         lines = [
@@ -121,8 +131,8 @@ class Statistics:
             f"prediction [{made - trials:,} not predicted]{share}",
             f"A total of {counted(self.choices, 'choice')} for {counted(self.images, 'image')} "
             f"({self.choices_per_image:.2f} per image)",
-            f"Random pairs predicted before they were shown: {_in_words(self.total.audit)}",
-            f"Repeated pairs answered the same way: {_in_words(self.total.repeats)}",
+            f"Random {kind}s predicted before they were answered: {_in_words(self.total.audit)}",
+            f"Repeated {kind}s answered the same way: {_in_words(self.total.repeats)}",
         ]
         if self.order is not None:
             band = f"{100 * self.order.low:.0f} to {self.order.high:.0%}"
@@ -148,9 +158,9 @@ def advise(statistics: Statistics) -> str:
     images, order, odd = statistics.images, statistics.order, statistics.odd_one_out
     if images < 2:
         return "Add images: it takes two to compare."
-    audit = statistics.total.audit
-    verdict = against_a_coin(audit)
-    if audit.trials >= FEWEST and 2 * audit.successes <= audit.trials:
+    audit, among = statistics.total.audit, statistics.total.among
+    verdict = against_chance(statistics.total)
+    if audit.trials >= FEWEST and among * audit.successes <= audit.trials:
         return f"Rate more: {verdict}."
     if odd is not None and abs(odd.person - odd.model) > _Z * math.sqrt(odd.person + odd.model):
         you, model = counted(odd.person, "time"), counted(odd.model, "time")
@@ -167,15 +177,15 @@ def advise(statistics: Statistics) -> str:
         if not order.can_stop:
             return f"Rate more: {of_order(order)}."
         return f"Train: {_so_far(order)}, and more choices would hardly improve it."
-    if (more := ENOUGH * images - statistics.choices) > 0:
+    if (more := ENOUGH * images * 2 // among - statistics.choices) > 0:
         choices, order_of = counted(more, "more choice"), counted(images, "image")
         return f"Rate more: it usually takes about {choices} to put {order_of} in good order."
     if audit.trials < FEWEST:
         return (
-            f"Rate more: {counted(audit.trials, 'random pair')} cannot tell how well the scores "
-            f"predict you; {FEWEST} are the least."
+            f"Rate more: {counted(audit.trials, f'random {statistics.total.kind}')} cannot tell "
+            f"how well the scores predict you; {FEWEST} are the least."
         )
-    return f"{'Train' if audit.interval[0] > 0.5 else 'Rate more'}: {verdict}."
+    return f"{'Train' if audit.interval[0] > 1 / among else 'Rate more'}: {verdict}."
 
 
 def of_order(order: OrderQuality) -> str:
@@ -191,39 +201,44 @@ def _so_far(order: OrderQuality) -> str:
     return f"order about {order.now:.0%} there"
 
 
-def against_a_coin(audit: Proportion) -> str:
-    """How well the scores predict the person, against a coin; "" below ten random pairs."""
+def against_chance(counts: ChoiceCounts) -> str:
+    """How well the scores predict the person, against guessing; "" below ten random sets."""
+    audit, chance = counts.audit, 1 / counts.among
     if audit.trials < FEWEST or audit.value is None:
         return ""
-    (low, high), pairs = audit.interval, counted(audit.trials, "random pair")
-    share = f"{audit.value:.0%} of {pairs} ({100 * low:.0f}–{high:.0%})"
-    if low > 0.5:
+    (low, high), sets = audit.interval, counted(audit.trials, f"random {counts.kind}")
+    share = f"{audit.value:.0%} of {sets} ({100 * low:.0f}–{high:.0%})"
+    guess = "a coin" if counts.among == 2 else f"a guess, which is right {chance:.0%} of the time"
+    if low > chance:
         return f"the scores predict {share}"
-    if audit.value <= 0.5:
-        return f"the scores predict you no better than a coin so far: {share}"
-    return f"too few to tell whether the scores predict you better than a coin: {share}"
+    if audit.value <= chance:
+        return f"the scores predict you no better than {guess} so far: {share}"
+    return f"too few to tell whether the scores predict you better than {guess}: {share}"
 
 
 def matches(event: Event) -> bool | None:
     """Whether a choice is what was predicted; None for ties and where nothing was."""
-    if event.prediction is None or event.outcome not in ("left", "right"):
-        return None
-    return (event.prediction > 0.5) == (event.outcome == "left")
+    best, expected = places(event.outcome)[0], predicted(event)
+    return None if best is None or expected is None else best == expected
 
 
 def odd_one_out(events: Iterable[Event], model: Mapping[str, float]) -> OddOneOut:
-    """Who stood alone among person, scores and model; pairs alike to the model are left out."""
-    counts: Counter[tuple[bool, bool]] = Counter()
+    """Who stood alone among person, scores and model; where two did not agree, nobody did.
+
+    Choices of which the model does not say which image is the best are left out.
+    """
+    counts: Counter[tuple[bool, bool, bool]] = Counter()
     for event in events:
         match = matches(event)
-        margin = model.get(event.left, np.nan) - model.get(event.right, np.nan)
-        if match is not None and abs(margin) > 0:
-            counts[match, (margin > 0) == (event.outcome == "left")] += 1
+        scores = np.array([model.get(path, np.nan) for path in event.images])
+        if match is not None and (scores == scores.max()).sum() == 1:
+            choices = places(event.outcome)[0], predicted(event), int(scores.argmax())
+            counts[match, choices[0] == choices[2], choices[1] == choices[2]] += 1
     return OddOneOut(
-        person=counts[False, False],
-        database=counts[False, True],
-        model=counts[True, False],
-        agreed=counts[True, True],
+        person=counts[False, False, True],
+        database=counts[False, True, False],
+        model=counts[True, False, False],
+        agreed=counts[True, True, True],
     )
 
 

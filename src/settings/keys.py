@@ -2,6 +2,7 @@
 
 import ntpath
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -62,6 +63,15 @@ Positive = Annotated[int, Field(ge=1)]
 Floats = Annotated[tuple[float, ...], BeforeValidator(_as_tuple)]
 Integers = Annotated[tuple[int, ...], BeforeValidator(_as_tuple)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_as_words)]  # "a,b" or a list
+
+
+def _as_pairs(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return tuple(f"{name}={text}" for name, text in value.items())
+    return _as_words(value)
+
+
+Pairs = Annotated[tuple[str, ...], BeforeValidator(_as_pairs)]  # {"a": "b"}, or "a=b,c=d"
 
 _AS_SHIPPED = ("models/my_model", "models/my_classifier")
 _REPEATED = (  # from one command line in the one of another script, which comes next

@@ -17,12 +17,15 @@ class RatingMethod(Group):
 
 
 class ABScorer(keys.ScriptSettings, keys.Computing, RatingMethod):
-    """Rate your images by choosing between two at a time."""
+    """Rate your images by choosing between two at a time, or four."""
 
     script = "aesthetic_ab_scorer"
     essentials = ("ab_scorer_size", "ab_scorer_goal", "load_model")
 
     ab_scorer_size: int = key(600, "Height of the window, in pixels.", ge=400, le=10_000)
+    ab_scorer_images: Literal[2, 4] = key(
+        2, "Images on the screen: 4 takes fewer choices, and less time if you see the best at once."
+    )
     ab_scorer_goal: Positive = key(100, "Choices in a session; you can go on afterwards.")
     ab_scorer_selection: Literal["active", "least_shown", "random"] = key(
         "active", "Which pairs are shown; 'active': those that teach most."

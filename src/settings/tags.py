@@ -2,10 +2,13 @@
 
 from typing import Literal
 
-from src.settings.keys import FileChanges, Group, Integers, Place, Positive, Share, key
+from src.settings import keys
+from src.settings.keys import Integers, Pairs, Place, Positive, Share, Words, key
+
+TAG_FORMATS = ("spaces", "underscores", "escaped", "by_category", "by_list")
 
 
-class TagFiles(Group):
+class TagFiles(keys.Group):
     """How tag files are named and written."""
 
     tag_files: Literal["image1.jpg.txt", "image1.txt"] = key(
@@ -16,12 +19,49 @@ class TagFiles(Group):
     )
 
 
-class ExistingTags(FileChanges):
+class ExistingTags(keys.FileChanges):
     """What becomes of tag files that are there already."""
 
     existing: Literal["skip", "append", "overwrite"] = key(
         "skip", "Images with a tag file: 'skip' them, 'append' tags, or 'overwrite' the file."
     )
+
+
+class TagWriting(ExistingTags):
+    """Which of a model's tags are written, and how."""
+
+    existing: Literal["skip", "append", "merge", "overwrite"] = key(  # type: ignore[assignment]
+        "skip",
+        "Images with a tag file: 'skip' them, 'append' tags, 'merge' (append, then spell and order "
+        "all tags as below), or 'overwrite' the file.",
+    )
+    category_thresholds: Pairs = key(
+        (),
+        "Thresholds of categories, {'general': 0.35, 'character': 0.85}; 'best' instead of a "
+        "number: the likeliest tag alone; 'off': none. Others: as threshold says.",
+    )
+    tag_format: Words = key(
+        (),
+        "How tags are written: 'spaces' for underscores, or 'underscores' for spaces; 'escaped': "
+        r"\( \) for brackets; 'by_category' or 'by_list': in this order, not the likeliest first.",
+    )
+    first_tags: Words = key(
+        (), "What every file begins with; a tag that the model knows, only where it is given."
+    )
+    replace_tags: Pairs = key(
+        (), "Tags to write as others, {'1girl': 'woman', 'solo': ''}; '': leave out."
+    )
+
+    def contradictions(self) -> list[str]:
+        problems, words = super().contradictions(), set(self.tag_format)
+        if unknown := sorted(words - set(TAG_FORMATS)):
+            problems.append(f"tag_format {unknown[0]!r} is not one of {', '.join(TAG_FORMATS)}")
+        if {"spaces", "underscores"} <= words or {"by_category", "by_list"} <= words:
+            problems.append("tag_format takes one spelling of spaces, and one order")
+        wrong = [pair for pair in self.replace_tags if not pair.rpartition("=")[0].strip()]
+        return problems + [
+            f"replace_tags: {pair!r} must be of the form 'old=new'" for pair in wrong
+        ]
 
 
 class TagTraining(TagFiles):

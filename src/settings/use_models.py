@@ -4,7 +4,7 @@ from typing import Literal
 
 from src.settings import keys
 from src.settings.keys import Floats, Natural, Place, Share, Words, key
-from src.settings.tags import ExistingTags, TagFiles
+from src.settings.tags import TagFiles, TagWriting
 from src.text import counted
 
 _TABLE_NAME = r"^[^/\\]+\.(csv|json|parquet)$"
@@ -114,13 +114,13 @@ class ClassifyImages(keys.ScriptSettings, keys.UsedModel, keys.Computing, keys.F
     minimum: Share = key(0.0, "Images with a less probable category stay where they are.")
 
 
-class TagImages(keys.ScriptSettings, keys.UsedModel, keys.Device, TagFiles, ExistingTags):
+class TagImages(keys.ScriptSettings, keys.UsedModel, keys.Device, TagFiles, TagWriting):
     """Let a trained model write the tag files of any folder of images."""
 
     script = "tag_images"
     essentials = (
         *("load_model", "action", "existing", "tag_files", "tag_commas", "threshold", "top_k"),
-        *("whitelist", "blacklist", "dry_run", "undo"),
+        *("category_thresholds", "tag_format", "whitelist", "blacklist", "dry_run", "undo"),
     )
 
     action: Literal["tag", "list", "serve", "export"] = key(

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from src.errors import DataError
 from src.files import read_csv, write_csv
+from src.images.processors import TAG_LIST
 
+FILE_NAME = TAG_LIST
 _LARGEST = 10**12
-FILE_NAME = "selected_tags.csv"
 COLUMNS = ("tag_id", "name", "category", "count")
 
 # Danbooru's numbers for kinds of tags; tags from elsewhere are all of kind 0.
 CATEGORY_NAMES = {0: "general", 1: "artist", 3: "copyright", 4: "character", 5: "meta", 9: "rating"}
+GENERAL, CHARACTER, RATING = 0, 4, 9
 
 
 @dataclass(frozen=True)

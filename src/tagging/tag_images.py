@@ -5,22 +5,25 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from itertools import islice
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from src.devices import one_torch_thread
 from src.errors import DataError
 from src.file_changes.apply import make
 from src.file_changes.changes import Folders
 from src.file_changes.undo_file import UndoFile, new_undo_file
 from src.images import open_file
-from src.images.read_ahead import read_ahead
+from src.images.read_ahead import ReadImage, in_passes, read_ahead
 from src.progress import progress_bar
+from src.settings.tags import TagWriting
 from src.settings.use_models import TagImages
-from src.tagging.selected_tags import SelectedTag
-from src.tagging.tag_files import clean_tags, read_tags, scan_sidecars, sidecar_of, tag_changes
+from src.tagging.choice import TagChoice
+from src.tagging.tag_files import read_tags, scan_sidecars, sidecar_of, tag_changes
+from src.tagging.tag_format import TagFormat
 from src.tagging.taggers import Tagger
 from src.text import counted
 
@@ -28,36 +31,6 @@ logger = logging.getLogger(__name__)
 
 PROGRESS_FILE = ".tag_images.progress"
 _AHEAD = 4  # batches decoded ahead of the model
-
-
-class TagChoice(NamedTuple):
-    """Which tags an image gets."""
-
-    thresholds: np.ndarray  # (k,) float64; a tag is given where its probability reaches this
-    allowed: np.ndarray  # (k,) bool
-    top_k: int = 0  # the most probable so many instead, whatever the thresholds; 0: by thresholds
-
-    def given(self, probabilities: np.ndarray) -> np.ndarray:
-        """Positions of the tags that an image with these probabilities gets, likeliest first."""
-        reached = self.allowed & ((self.top_k > 0) | (probabilities >= self.thresholds))
-        order = np.argsort(-probabilities, kind="stable")
-        order = order[reached[order]]
-        return order[: self.top_k] if self.top_k else order
-
-
-def allowed_tags(
-    tags: Sequence[SelectedTag], whitelist: Sequence[str] = (), blacklist: Sequence[str] = ()
-) -> np.ndarray:
-    """Which tags may be given, (k,) bool: those on the whitelist, if any, and on no blacklist."""
-    names = [tag.name for tag in tags]
-    for listed, name in ((whitelist, "whitelist"), (blacklist, "blacklist")):
-        if unknown := sorted(set(listed) - set(names)):
-            text = "The model does not know %s of the %s, such as %r."
-            logger.warning(text, counted(len(unknown), "tag"), name, unknown[0])
-    allowed = ~np.isin(names, blacklist) & (np.isin(names, whitelist) | (not whitelist))
-    if not allowed.any():
-        raise DataError("the whitelist and the blacklist leave no tag that the model knows")
-    return allowed
 
 
 class Tagged(NamedTuple):
@@ -79,9 +52,13 @@ def tag_images(
     """
     directory, existing = Path(settings.top_level_image_directory), settings.existing
     size = settings.evaluation_args.per_device_eval_batch_size
+    size = min(size, tagger.images_per_pass or size)
     scan = scan_sidecars(directory, images, settings)
-    chosen = hashlib.sha256(choice.thresholds.tobytes() + choice.allowed.tobytes()).hexdigest()
-    key = f"{tagger.identity}|{existing}|{chosen[:16]}|{choice.top_k}"
+    writing = TagFormat(tagger.tags, settings)
+    choice = choice._replace(allowed=choice.allowed & writing.writable)
+    wishes = settings.model_dump_json(include=set(TagWriting.model_fields)).encode()
+    chosen = hashlib.sha256(choice.thresholds.tobytes() + choice.allowed.tobytes() + wishes)
+    key = f"{tagger.identity}|{chosen.hexdigest()[:16]}|{choice.top_k}"
     progress = _Progress(directory, key, writes=not settings.dry_run)
     left_out = scan.shared | progress.done | (scan.files.keys() if existing == "skip" else set())
     wanted = [image for image in images if image not in left_out]
@@ -97,23 +74,22 @@ def tag_images(
             lambda path: open_file(directory / path),
             tagger.prepare,
             min_side=tagger.min_side,
-            ahead=_AHEAD * size,
+            ahead=_AHEAD * size * tagger.passes_at_once,
         )
         stack.enter_context(closing(reading))
-        while batch := list(islice(reading, size)):
+        stack.enter_context(one_torch_thread())
+        at_once = tagger.passes_at_once
+        found = in_passes(reading, partial(_look, tagger), size=size, at_once=at_once)
+        for batch, rows in stack.enter_context(closing(found)):
             bar.update(len(batch))
             unreadable |= {image.path: image.problem for image in batch if image.problem}
-            readable = {image.path: image.prepared for image in batch if image.prepared is not None}
-            if not readable:
-                continue
+            readable = [image.path for image in batch if image.prepared is not None]
             tags_of = {}
-            found = tagger.probabilities([*readable.values()])
-            for image, row in zip(readable, found, strict=True):
+            for image, row in zip(readable, rows, strict=True):
                 file = sidecar_of(image, settings)
-                tags = [tagger.tags[index].name for index in choice.given(row).tolist()]
-                if existing == "append" and image in scan.files:
-                    tags = clean_tags([*read_tags(directory / file, settings), *tags])
-                tags_of[file] = tags
+                keeps = image in scan.files and existing != "overwrite"
+                there = read_tags(directory / file, settings) if keeps else []
+                tags_of[file] = writing.tags(choice.given(row), row, there)
                 write_row(image, row)
             changes = tag_changes(directory, tags_of, settings)
             if settings.dry_run:
@@ -126,10 +102,16 @@ def tag_images(
                 record.add(changes)
                 make(folders, changes).report()
                 written += len(changes)
-            progress.add([*readable])
+            progress.add(readable)
     progress.close()
     undo_file = progress.undo_file if progress.undo_file.exists() else None
     return Tagged(written, len(images) - len(wanted), unreadable, undo_file)
+
+
+def _look(tagger: Tagger, batch: list[ReadImage[Any]]) -> tuple[list[ReadImage[Any]], Any]:
+    """The images of a batch, and the probabilities (n, k) of those that can be read."""
+    readable = [image.prepared for image in batch if image.prepared is not None]
+    return batch, tagger.probabilities(readable) if readable else ()
 
 
 class _Progress:

@@ -1,7 +1,7 @@
-"""A trained tagging model at work: an image in, a probability for each tag out.
+"""A tagging model at work: an image in, a probability for each tag out.
 
-Its networks are `model.onnx` files, which need no torch, or weights on torch; an ensemble's tags
-have their mean.
+Its networks are `model.onnx` files, which need no torch, or weights on torch, of models that were
+trained here or published; an ensemble's tags have their mean.
 """
 
 import json
@@ -16,14 +16,15 @@ import numpy as np
 from PIL import Image
 
 from src.dataset.labelled import order_of
-from src.errors import ModelError
+from src.errors import MissingExtra, ModelError
 from src.features.extractor import PixelExtractor
-from src.features.hub import folder_identity
+from src.features.hub import file_identity, folder_identity
 from src.features.onnx_network import OnnxNetwork
 from src.files import read_json, write_text
 from src.image_models.save import finish_saving
 from src.images.preprocess import Preprocessing
-from src.tagging import selected_tags
+from src.images.processors import is_timm
+from src.tagging import published, selected_tags
 from src.tagging.selected_tags import SelectedTag, read_selected_tags
 from src.tagging.thresholds import Thresholds, load_thresholds
 
@@ -61,6 +62,17 @@ class Tagger:
         sides = [network.pixels.min_side for network in self.networks]
         return None if None in sides else max(side for side in sides if side is not None)
 
+    @property
+    def images_per_pass(self) -> int | None:
+        """How many images at once are computed fastest; None: any number."""
+        sizes = [network.pixels.images_per_pass for network in self.networks]
+        return min((size for size in sizes if size), default=None)
+
+    @property
+    def passes_at_once(self) -> int:
+        """How many calls of `probabilities` may run in threads of their own."""
+        return min(network.pixels.passes_at_once for network in self.networks)
+
     def prepare(self, image: Image.Image) -> list[np.ndarray]:
         """What each network needs of one RGB image; may be called from several threads."""
         return [network.pixels.prepare(image) for network in self.networks]
@@ -72,11 +84,19 @@ class Tagger:
         return np.asarray(np.mean(found, axis=0, dtype=np.float32))
 
 
-def open_tagger(folder: Path, *, backend: Backend = "auto", device: str = "auto") -> Tagger:
-    """Open a tagging model's folder, as custom_classifier_training saved it.
+def open_tagger(
+    folder: Path,
+    *,
+    backend: Backend = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    images: int = 1,
+) -> Tagger:
+    """Open a tagging model's folder: ours, or a published one (see `published`).
 
     `auto` takes model.onnx if there is one and ONNX Runtime is installed. For the device see
-    `src.devices.choose_device`; ONNX Runtime takes a GPU unless it is `cpu`.
+    `src.devices.choose_device`; ONNX Runtime takes a GPU unless it is `cpu`. For one of `images`
+    at a time, all of the processor computes it; of several, each core has its own.
     """
     if not folder.is_dir():
         raise ModelError(f"there is no model folder {str(folder)!r}: correct load_model")
@@ -84,28 +104,43 @@ def open_tagger(folder: Path, *, backend: Backend = "auto", device: str = "auto"
     tag_list = folder / selected_tags.FILE_NAME
     if not tag_list.is_file():
         raise ModelError(
-            f"{folder} holds no {tag_list.name}: train a tagging model with label_source 'tags'"
+            f"{folder} holds no {tag_list.name}: train a tagging model with label_source 'tags', "
+            "or fetch a published one with this file"
         )
     tags, thresholds = read_selected_tags(tag_list), load_thresholds(folder)
     networks = []
     for member in members(folder):
-        has_onnx = (member / ONNX_FILE).is_file() and find_spec("onnxruntime") is not None
-        use_onnx = backend == "onnx" or (backend == "auto" and has_onnx)
-        network, names = _open_onnx(member, device) if use_onnx else _open_torch(member, device)
+        use_onnx = backend == "onnx" or (backend == "auto" and _prefers_onnx(member))
+        if use_onnx:
+            network, names = _open_onnx(member, device, threads=int(images > 1))
+        else:
+            network, names = _open_torch(member, device, precision, images)
         order = order_of([tag.name for tag in tags], names)
         networks.append(network._replace(order=order))
     return Tagger(tags, thresholds, networks)
 
 
-def _open_onnx(folder: Path, device: str) -> tuple[_Network, list[str]]:
-    """A model.onnx as `export_onnx` writes it, and the tags it knows."""
+def _prefers_onnx(folder: Path) -> bool:
+    """Whether model.onnx can be used, or is all there is."""
+    has_runtime, weights = find_spec("onnxruntime") is not None, folder / "model.safetensors"
+    return (folder / ONNX_FILE).is_file() and (has_runtime or not weights.is_file())
+
+
+def _open_onnx(folder: Path, device: str, threads: int) -> tuple[_Network, Sequence[str]]:
+    """A model.onnx as `export_onnx` writes it, or a published one, and the tags it knows."""
     file = folder / ONNX_FILE
     if not file.is_file():
         raise ModelError(
             f"{folder} holds no {ONNX_FILE}: make it with tag_images --action=export, or "
             "set backend to 'torch'"
         )
-    network, pixels = OnnxNetwork(file, "tagging with model.onnx", device=device), PixelExtractor()
+    network = OnnxNetwork(file, "tagging with model.onnx", device=device, threads=threads)
+    pixels = PixelExtractor()
+    pixels._run = network
+    if "preprocessing" not in network.notes:
+        names = [tag.name for tag in read_selected_tags(folder / selected_tags.FILE_NAME)]
+        pixels.preprocessing, run = published.fit_network(network, file, len(names))
+        return _Network(f"onnx:{file_identity(file)}", pixels, run), names
     try:
         pixels.preprocessing = Preprocessing.from_json(json.loads(network.notes["preprocessing"]))
         names = [str(name) for name in json.loads(network.notes["tags"])]
@@ -114,12 +149,16 @@ def _open_onnx(folder: Path, device: str) -> tuple[_Network, list[str]]:
     return _Network(f"onnx:{folder_identity(folder)}", pixels, network), names
 
 
-def _open_torch(folder: Path, device: str) -> tuple[_Network, Sequence[str]]:
+def _open_torch(
+    folder: Path, device: str, precision: str, images: int
+) -> tuple[_Network, Sequence[str]]:
     """A model's own weights, and the tags they know."""
     from src.image_models.backbone import open_classifier
 
-    classifier = open_classifier(str(folder), device=device)
-    classifier.backbone.load()
+    if is_timm(folder) and find_spec("timm") is None:
+        raise MissingExtra("timm", "tagging without the model's model.onnx")
+    classifier = open_classifier(str(folder), device=device, precision=precision)
+    classifier.backbone.load(images)
 
     def run(prepared: list[np.ndarray]) -> np.ndarray:
         from scipy.special import expit

@@ -7,6 +7,7 @@ On 5 million scores this takes a hundredth of the time of scikit-learn's precisi
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +20,9 @@ from pydantic import Field, TypeAdapter
 from src.errors import ModelError
 from src.evaluation.multilabel import against, sorted_columns
 from src.files import read_json, write_text
-from src.tagging.selected_tags import SelectedTag, category_name
+from src.tagging.selected_tags import CHARACTER, GENERAL, SelectedTag, category_name
+
+logger = logging.getLogger(__name__)
 
 FILE_NAME = "thresholds.json"
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -81,6 +84,10 @@ class Thresholds:
         )
 
 
+# Where a folder stores none, those of the wd taggers' own page (see `published`).
+USUAL = Thresholds(0.35, {GENERAL: 0.35, CHARACTER: 0.85}, chosen_on="no images")
+
+
 def choose_thresholds(
     scores: np.ndarray,
     labels: Any,
@@ -124,13 +131,14 @@ def save_thresholds(folder: Path, thresholds: Thresholds) -> None:
 
 
 def load_thresholds(folder: Path) -> Thresholds:
+    """The thresholds that a model's folder stores; without any, `USUAL` and a line about it."""
     file = folder / FILE_NAME
     try:
         content = read_json(file)
         return TypeAdapter(Thresholds).validate_python(content | {"overall": content["global"]})
-    except OSError:
-        raise ModelError(
-            f"{folder} holds no {FILE_NAME}: it is not the folder of a tagging model"
-        ) from None
-    except (ValueError, KeyError, TypeError):  # a ValidationError is a ValueError
+    except FileNotFoundError:
+        usual = "0.35, for characters 0.85, of the ratings the likeliest (category_thresholds)"
+        logger.info("%s holds no thresholds. The usual ones count: %s.", folder, usual)
+        return USUAL
+    except (OSError, ValueError, KeyError, TypeError):  # a ValidationError is a ValueError
         raise ModelError(f"{file} is damaged: train the model again, or restore the file") from None

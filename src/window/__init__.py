@@ -1,4 +1,4 @@
-"""The rating window: draws pairs and forwards keys. Starts without torch and matplotlib."""
+"""The rating window: draws pictures and forwards keys. Starts without torch and matplotlib."""
 
 from src.errors import UserError
 

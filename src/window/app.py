@@ -10,20 +10,20 @@ from src.rating.session import RatingDatabase
 from src.rating.statistics import Statistics
 from src.window import theme
 from src.window.background import Background, BackgroundTask, when_done
-from src.window.controls import Action, Controls
+from src.window.controls import CHOICES, Action, Controls, legend
 from src.window.footer import Footer, status_text
 from src.window.help_panel import draw_help
 from src.window.ladder import LadderView
 from src.window.layout import Frame
-from src.window.pair_view import PairView
 from src.window.panel import Panel
 from src.window.pictures import Pictures, Prepared, Unavailable
 from src.window.screen import open_root
-from src.window.session import ASK_EXCLUDE, Session
+from src.window.session import Session
+from src.window.set_view import SetView
 from src.window.statistics_panel import draw_statistics
 from src.window.theme import Theme
 
-_PATIENCE_MS = 150  # until a pair that is not decoded yet leaves an empty window
+_PATIENCE_MS = 150  # until pictures that are not decoded yet leave an empty window
 _SETTLE_MS = 120  # after the last change of size the pictures are made sharp again
 _HEARTBEAT_MS = 200  # how soon Ctrl-C in the terminal is noticed
 _SHAPE = 2.0  # width of the new window to its height
@@ -34,7 +34,7 @@ class Window:
 
     `height` is in pixels of a 96-dpi screen. `report` is given the console report whenever the
     statistics are opened; the work `behind` is done in the background, one after the other, once
-    the first pair is shown.
+    the first pictures are shown.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Window:
         self._behind = behind
         self._style = Theme(root, scale)
         self._pictures = Pictures(session.folder)
-        self._asked: tuple[int, Frame] | None = None  # the pair that is or will be drawn
+        self._asked: tuple[int, Frame] | None = None  # the set that is or will be drawn
         self._drawn_serial = -1
         self._overlay_drawn: tuple[Any, ...] = ()
         self._note_drawn = ""
@@ -59,8 +59,9 @@ class Window:
         self._settle = ""
         self._fault: BaseException | None = None
         self.canvas = tk.Canvas(root, background=theme.SURROUND, highlightthickness=0)
-        self.footer = Footer(root, self._style)
-        self.view = PairView(self.canvas, self._style, self._pictures)
+        self._keys = legend(database.at_once)
+        self.footer = Footer(root, self._style, self._keys)
+        self.view = SetView(self.canvas, self._style, self._pictures)
         self._background = Background(root, session.database, self._pictures)
         self._overlay = Panel(self.canvas, self._style, "overlay")
         self._note = Panel(self.canvas, self._style, "note")
@@ -77,7 +78,7 @@ class Window:
         self.finish()
 
     def start(self) -> None:
-        """Show the first pair as soon as the event loop runs."""
+        """Show the first pictures as soon as the event loop runs."""
         self._update()
         self._heartbeat()
 
@@ -134,15 +135,15 @@ class Window:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the session's pair is on the screen."""
+        """Whether the session's pictures are on the screen."""
         return self._drawn_serial == self.session.serial
 
     def _click(self, x: int, y: int) -> None:
-        side = self.view.side_at(x, y)
+        at = self.view.place_at(x, y)
         if self._ladder.is_open:
             self._ladder.click(x, y)
-        elif side is not None:
-            self.act(Action.LEFT if side == "left" else Action.RIGHT)
+        elif at is not None:
+            self.act(CHOICES[at])
 
     def _zoom(self, x: int, y: int) -> None:
         if self.session.overlay is not None or not self.is_shown:
@@ -161,10 +162,11 @@ class Window:
         if self._full_screen != session.full_screen:
             self._full_screen = session.full_screen
             self.root.attributes("-fullscreen", session.full_screen)
-        if session.chosen is not None:
+        if session.chosen:
             self.view.flash(session.chosen)
-            session.chosen = None
-        self._show_pair()
+            session.chosen = ()
+        self._show_set()
+        self.view.mark(session.worst)
         self._show_status()
         self._show_note()
         self._show_overlay()
@@ -173,30 +175,30 @@ class Window:
         done, goal = self.session.done, self.session.goal
         self.footer.show(status_text(done, goal, self.session.statistics), done / goal)
 
-    def _show_pair(self) -> None:
-        """Draw the session's pair, in the space there is, as soon as it is decoded."""
+    def _show_set(self) -> None:
+        """Draw the session's pictures, in the space there is, as soon as they are decoded."""
         session = self.session
         asked = session.serial, self.view.frame(names=session.names)
         if asked == self._asked:
             return
         self._asked = asked
         self._problem.clear()
-        if session.pair is None:
+        if session.images is None:
             self.view.clear()
             (width, height), px = self._problem.space(), self._style.px
             middle, wrap = (width // 2, height // 2), min(px(680), width - px(60))
             self._problem.text(*middle, session.problem, 16, anchor="center", width=wrap)
             return
-        future = self._pictures.prepare(session.pair, asked[1])
+        future = self._pictures.prepare(session.images, asked[1])
         if not future.done():
             self.root.after(_PATIENCE_MS, lambda: self._clear_old(asked))
-        when_done(self.root, [future], lambda made: self._draw_pair(asked, future))
+        when_done(self.root, [future], lambda made: self._draw_set(asked, future))
 
     def _clear_old(self, asked: tuple[int, Frame]) -> None:
         if asked == self._asked and self._drawn_serial != asked[0]:
             self.view.clear()
 
-    def _draw_pair(self, asked: tuple[int, Frame], future: Future[Prepared]) -> None:
+    def _draw_set(self, asked: tuple[int, Frame], future: Future[Prepared]) -> None:
         if asked != self._asked:
             return
         try:
@@ -220,7 +222,7 @@ class Window:
         self.session.take_notices()
         self._update()
 
-    # What lies over the pair.
+    # What lies over the pictures.
 
     def _show_overlay(self) -> None:
         session = self.session
@@ -231,7 +233,7 @@ class Window:
         self._overlay.clear()
         self._ladder.close()
         if session.overlay == "help":
-            draw_help(self._overlay)
+            draw_help(self._overlay, self._keys)
         elif session.overlay == "statistics" and session.statistics is not None:
             goal_reached = session.done == session.goal
             place = draw_statistics(self._overlay, session.statistics, goal_reached=goal_reached)
@@ -240,14 +242,14 @@ class Window:
 
     def _show_note(self) -> None:
         session = self.session
-        text = ASK_EXCLUDE if session.excluding else session.notice
+        text = session.question or session.notice
         if text == self._note_drawn:
             return
         self._note_drawn = text
         self._note.clear()
         if text:
             self._note.note(text)
-        if text and not session.excluding:
+        if text and not session.question:
             self.root.after(2500 + 40 * len(text), lambda: self._forget_notice(text))
 
     def _forget_notice(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What is done while the person looks: statistics, the pairs that may come next, longer work."""
+"""What is done while the person looks: statistics, the pictures that come next, longer work."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from src.errors import UserError
-from src.rating.session import Pair, RatingDatabase
+from src.rating.session import Images, RatingDatabase
 from src.rating.statistics import Statistics
 from src.window.layout import Frame
 from src.window.pictures import Pictures, Prepared
@@ -52,21 +52,25 @@ class Background:
         self,
         frame: Frame,
         show: Callable[[Statistics], None],
-        make_ready: Callable[[list[Prepared]], None],
+        make_ready: Callable[[Prepared], bool],
     ) -> None:
-        """Get the next pairs ready for a frame; compute the statistics meanwhile, and show them."""
+        """Get what comes next ready for a frame; compute the statistics, and show them."""
         self._turn = turn = self._turn + 1
 
-        def found(pairs: list[Pair]) -> None:
-            when_done(self._root, [self._pictures.prepare(pair, frame) for pair in pairs], decoded)
+        def found(paths: Images | None) -> None:
+            if paths is not None:
+                when_done(self._root, [self._pictures.prepare(paths, frame)], decoded)
 
         def decoded(done: "list[Future[Prepared]]") -> None:
-            """Bring pairs to the screen's memory, one at a time between events."""
-            pairs = [future.result() for future in done if future.exception() is None]
-            for count in range(1, len(pairs) + 1) if turn == self._turn else ():
-                self._root.after_idle(make_ready, pairs[:count])
+            if done[0].exception() is None:
+                bring(done[0].result())
 
-        self._compute(turn, self._following, found)
+        def bring(prepared: Prepared) -> None:
+            """To the screen's memory, one picture at a time between events."""
+            if turn == self._turn and make_ready(prepared):
+                self._root.after(1, bring, prepared)
+
+        self._compute(turn, self._database.following_set, found)
         self._compute(turn, self._database.statistics, show)
 
     def _compute(
@@ -87,9 +91,6 @@ class Background:
 
     def run(self, tasks: Sequence[BackgroundTask]) -> None:
         threading.Thread(target=self._run, args=(tasks,), daemon=True).start()
-
-    def _following(self) -> list[Pair]:
-        return list(dict.fromkeys(self._database.following_pairs().values()))
 
     def _run(self, tasks: Sequence[BackgroundTask]) -> None:
         if sys.platform == "linux":  # here a thread has a priority of its own

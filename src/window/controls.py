@@ -6,58 +6,96 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from src.window.pair_view import PairView
+from src.window.set_view import SetView
 
-_CONTROL, _ALT_OR_COMMAND, _WINDOWS_ALT = 0x4, 0x8, 0x20000  # bits of an event's state
+# Bits of an event's state.
+_SHIFT, _CONTROL, _ALT_OR_COMMAND, _WINDOWS_ALT = 0x1, 0x4, 0x8, 0x20000
 _RELEASED_MS = 40  # X11 pretends to release a key that is held down, for less than this
 _JUST_FOCUSED = 0.2  # seconds; a click that brought the window to the front chooses nothing
 
 
 Action = Enum(
     "Action",
-    "LEFT RIGHT TIE SKIP UNDO EXCLUDE ZOOM NAMES STATISTICS FULL_SCREEN HELP QUIT CANCEL",
+    "FIRST SECOND THIRD FOURTH WORST_1 WORST_2 WORST_3 WORST_4 LEFT RIGHT TIE SKIP UNDO EXCLUDE "
+    "ZOOM NAMES STATISTICS FULL_SCREEN HELP QUIT CANCEL",
 )
+CHOICES = (Action.FIRST, Action.SECOND, Action.THIRD, Action.FOURTH)
+WORST = (Action.WORST_1, Action.WORST_2, Action.WORST_3, Action.WORST_4)
 
 
 class Key(NamedTuple):
-    action: Action
-    keysyms: tuple[str, ...]  # Tk's names; single letters in lower case
+    """A line of the help."""
+
     caps: tuple[str, ...]  # as printed on the keys; the first is in the footer
     label: str  # one or two words, for the footer
     meaning: str  # a phrase, for the help
 
 
-# The one table behind the bindings, the footer and the help.
-# ampersand, eacute and agrave are what 1, 2 and 0 give on a French keyboard without Shift.
-_LEFT, _RIGHT = "1 KP_1 ampersand Left KP_Left", "2 KP_2 eacute Right KP_Right"
-_TABLE = (
-    (Action.LEFT, _LEFT, "1, ←, click", "left", "The left one is better"),
-    (Action.RIGHT, _RIGHT, "2, →, click", "right", "The right one is better"),
-    (Action.TIE, "t 0 KP_0 agrave Down KP_Down", "t, 0, ↓", "tie", "Both are equally good"),
-    (Action.SKIP, "s space Up KP_Up", "s, Space, ↑", "skip", "Skip this pair"),
-    (Action.UNDO, "u BackSpace", "u, ⌫, Ctrl-Z", "undo", "Undo the last choice"),
-    (Action.EXCLUDE, "x Delete", "x, Del", "exclude", "Never show one of these two again"),
-    (Action.ZOOM, "z", "z, right button", "zoom", "Hold: look closely, where the mouse is"),
-    (Action.NAMES, "n", "n", "names", "Show or hide the file names"),
-    (Action.STATISTICS, "r", "r", "statistics", "How far you are, and what to do next"),
-    (Action.FULL_SCREEN, "f F11", "f, F11", "full screen", "Full screen and back"),
-    (Action.HELP, "h F1 question", "h, F1", "help", "This page"),
-    (Action.QUIT, "q", "q, Esc", "quit", "Stop for now; everything is kept"),
+_OF_TWO = (
+    ("1, ←, click", "left", "The left one is better"),
+    ("2, →, click", "right", "The right one is better"),
 )
-KEYS = tuple(
-    Key(action, tuple(keysyms.split()), tuple(caps.split(", ")), label, meaning)
-    for action, keysyms, caps, label, meaning in _TABLE
+_OF_FOUR = (
+    ("1 – 4, click", "best", "The best of them, row by row"),
+    ("Shift 1 – 4", "worst", "If you like, the worst: before the best"),
 )
-_BY_KEYSYM = {keysym: key.action for key in KEYS for keysym in key.keysyms}
-_BY_KEYSYM["Escape"] = Action.CANCEL
+_ALWAYS = (
+    ("t, 0, ↓", "tie", "All are equally good"),
+    ("s, Space, ↑", "skip", "Skip these"),
+    ("u, ⌫, Ctrl-Z", "undo", "Undo the last choice"),
+    ("x, Del", "exclude", "Never show one of these again"),
+    ("z, right button", "zoom", "Hold: look closely, where the mouse is"),
+    ("n", "names", "Show or hide the file names"),
+    ("r", "statistics", "How far you are, and what to do next"),
+    ("f, F11", "full screen", "Full screen and back"),
+    ("h, F1", "help", "This page"),
+    ("q, Esc", "quit", "Stop for now; everything is kept"),
+)
+# ampersand, eacute, quotedbl, apostrophe and agrave are what 1 to 4 and 0 give on a French keyboard
+# without Shift, where 1 to 4 need it.
+_KEYSYMS = {
+    Action.FIRST: "1 KP_1 ampersand",
+    Action.SECOND: "2 KP_2 eacute",
+    Action.THIRD: "3 KP_3 quotedbl",
+    Action.FOURTH: "4 KP_4 apostrophe",
+    Action.LEFT: "Left KP_Left",
+    Action.RIGHT: "Right KP_Right",
+    Action.TIE: "t 0 KP_0 agrave Down KP_Down",
+    Action.SKIP: "s space Up KP_Up",
+    Action.UNDO: "u BackSpace",
+    Action.EXCLUDE: "x Delete",
+    Action.ZOOM: "z",
+    Action.NAMES: "n",
+    Action.STATISTICS: "r",
+    Action.FULL_SCREEN: "f F11",
+    Action.HELP: "h F1 question",
+    Action.QUIT: "q",
+    Action.CANCEL: "Escape",
+}
+_WITH_SHIFT = {
+    Action.WORST_1: "1 exclam",
+    Action.WORST_2: "2 at quotedbl",
+    Action.WORST_3: "3 numbersign section sterling",
+    Action.WORST_4: "4 dollar currency",
+}
+_PLAIN, _SHIFTED = (
+    {keysym: action for action, keysyms in table.items() for keysym in keysyms.split()}
+    for table in (_KEYSYMS, _KEYSYMS | _WITH_SHIFT)
+)
 
 
-def action_of(keysym: str, *, command: bool = False) -> Action | None:
+def legend(at_once: int) -> tuple[Key, ...]:
+    """Every key, where so many images are shown at once."""
+    lines = (*(_OF_TWO if at_once == 2 else _OF_FOUR), *_ALWAYS)
+    return tuple(Key(tuple(caps.split(", ")), *words) for caps, *words in lines)
+
+
+def action_of(keysym: str, *, command: bool = False, shift: bool = False) -> Action | None:
     """The action of a key by Tk's name; `command`: Ctrl (on a Mac Command) is held as well."""
     name = keysym.lower() if len(keysym) == 1 else keysym
     if command:
         return Action.UNDO if name == "z" else None
-    return _BY_KEYSYM.get(name)
+    return (_SHIFTED if shift else _PLAIN).get(name)
 
 
 class KeyFilter:
@@ -103,7 +141,7 @@ class Controls:
         self,
         root: tk.Tk,
         canvas: tk.Canvas,
-        view: PairView,
+        view: SetView,
         act: Callable[[Action], None],
         click: Callable[[int, int], None],
         zoom: Callable[[int, int], None],
@@ -135,7 +173,7 @@ class Controls:
         command = bool(state & _CONTROL) or (self._mac and bool(state & _ALT_OR_COMMAND))
         if state & _WINDOWS_ALT or (state & _ALT_OR_COMMAND and not self._mac):
             return
-        action = action_of(event.keysym, command=command)
+        action = action_of(event.keysym, command=command, shift=bool(state & _SHIFT))
         if action is Action.ZOOM and self._zoom_end is not None:
             self._root.after_cancel(self._zoom_end)  # still held down
             self._zoom_end = None

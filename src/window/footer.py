@@ -4,7 +4,7 @@ import tkinter as tk
 
 from src.rating.statistics import Statistics, of_order
 from src.window import theme
-from src.window.controls import KEYS, Key
+from src.window.controls import Key
 from src.window.layout import Rect
 from src.window.panel import Panel
 from src.window.theme import Theme
@@ -18,7 +18,7 @@ _LONGEST = "88,888 of 8,888", "order about 88% there; 200 more choices: 88%"
 class Footer(tk.Canvas):
     """Progress line, progress in words, keys; as many rows, and as high, as the width needs."""
 
-    def __init__(self, parent: tk.Misc, style: Theme) -> None:
+    def __init__(self, parent: tk.Misc, style: Theme, keys: tuple[Key, ...]) -> None:
         super().__init__(parent, background=theme.FOOTER, highlightthickness=0, borderwidth=0)
         px = style.px
         self._progress, self._keys = Panel(self, style, "progress"), Panel(self, style, "keys")
@@ -26,7 +26,7 @@ class Footer(tk.Canvas):
         self._row, self._pad, self._gap, self._cap = px(28), px(14), px(8), px(20)
         self._line, self._beside = max(2, px(3)), px(5)  # beside: from a cap to its label
         self._middle = self._line + px(2) + self._row // 2  # of the first row
-        self._widths = {key: self._width(key) for key in KEYS}
+        self._widths = {key: self._width(key) for key in keys}
         self.bind("<Configure>", lambda event: self._draw())
 
     def show(self, status: tuple[str, str], share: float) -> None:

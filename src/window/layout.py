@@ -1,9 +1,12 @@
-"""Where the two pictures go, and which part of one a zoom shows. Lengths are screen pixels."""
+"""Where the pictures go, and which part of one a zoom shows. Lengths are screen pixels."""
 
+from collections.abc import Iterator
 from itertools import pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
 Size = tuple[int, int]  # width, height
+_Size = tuple[float, float]
 
 
 class Rect(NamedTuple):
@@ -26,54 +29,76 @@ class Rect(NamedTuple):
             for left, right in pairwise(across)
         ]
 
+    def overlaps(self, other: "Rect") -> bool:
+        """Whether the two have rows of pixels in common."""
+        return self.y < other.y + other.height and other.y < self.y + self.height
+
     def contains(self, x: int, y: int) -> bool:
         return 0 <= x - self.x < self.width and 0 <= y - self.y < self.height
 
 
 class Frame(NamedTuple):
-    """The space for a pair."""
+    """The space for the pictures."""
 
     area: Rect
     margin: int  # kept free on all sides
     gap: int  # between the pictures
-    caption: int = 0  # height kept free below them
+    caption: int = 0  # height kept free below each
 
 
-class Layout(NamedTuple):
-    left: Rect
-    right: Rect
-
-    def side_at(self, x: int, y: int) -> str | None:
-        """ "left" or "right", the picture at a point; None beside them."""
-        if self.left.contains(x, y):
-            return "left"
-        return "right" if self.right.contains(x, y) else None
+Layout = tuple[Rect, ...]  # the pictures' places, row by row
 
 
-def arrange(frame: Frame, left: Size, right: Size) -> Layout:
-    """Place two pictures, of sizes in their own pixels, as large as the frame allows.
+def place_at(layout: Layout, x: int, y: int) -> int | None:
+    """Which picture is at a point; None beside them."""
+    return next((at for at, place in enumerate(layout) if place.contains(x, y)), None)
 
-    One scale for both, so that neither is favoured. Only where one has less than half the
-    pixels of the other it is enlarged to the same area: judged is the picture, not its
-    resolution.
+
+def arrange(frame: Frame, *sizes: Size) -> Layout:
+    """Place pictures, of sizes in their own pixels, as large as the frame allows.
+
+    One scale for all, so that none is favoured. Only one that has less than half the pixels of the
+    largest is enlarged to the same area: judged is the picture, not its resolution. Two stand side
+    by side; more stand in a row or in two, whichever makes them larger.
     """
+    most = max(width * height for width, height in sizes)
+    enlarged = []
+    for width, height in sizes:
+        ratio = most / (width * height)
+        scale = ratio**0.5 if ratio > 2 else 1.0
+        enlarged.append((width * scale, height * scale))
+    columns = {len(sizes), max(-(-len(sizes) // 2), 2)}
+    scale, rows = max((_fitted(frame, enlarged, number) for number in columns), key=itemgetter(0))
+    return tuple(_placed(frame, scale, rows))
+
+
+def _fitted(frame: Frame, sizes: list[_Size], columns: int) -> tuple[float, list[list[_Size]]]:
+    """The largest scale at which the pictures fit in rows, and the rows."""
+    rows = [sizes[start : start + columns] for start in range(0, len(sizes), columns)]
     area, margin, gap, caption = frame
-    ratio = (left[0] * left[1]) / (right[0] * right[1])
-    scales = (ratio**-0.5 if ratio < 0.5 else 1.0, ratio**0.5 if ratio > 2 else 1.0)
-    widths, heights = ((left[side] * scales[0], right[side] * scales[1]) for side in (0, 1))
-    free_width = max(area.width - 2 * margin - gap, 2)
-    free_height = max(area.height - 2 * margin - caption, 1)
-    scale = min(free_width / sum(widths), free_height / max(heights))
-    sizes = [
-        (max(1, round(width * scale)), max(1, round(height * scale)))
-        for width, height in zip(widths, heights, strict=True)
+    tall = sum(max(height for _, height in row) for row in rows)
+    across = [
+        max(area.width - 2 * margin - gap * (len(row) - 1), len(row))
+        / sum(width for width, _ in row)
+        for row in rows
     ]
-    x = area.x + (area.width - sizes[0][0] - gap - sizes[1][0]) // 2
-    first, second = (
-        Rect(at, area.y + margin + (free_height - height) // 2, width, height)
-        for at, (width, height) in zip((x, x + sizes[0][0] + gap), sizes, strict=True)
-    )
-    return Layout(first, second)
+    down = area.height - 2 * margin - gap * (len(rows) - 1) - caption * len(rows)
+    return min(*across, max(down, len(rows)) / tall), rows
+
+
+def _placed(frame: Frame, scale: float, rows: list[list[_Size]]) -> Iterator[Rect]:
+    """The places at a scale; each row in the middle of the width, the rows of the height."""
+    area, margin, gap, caption = frame
+    free = area.height - 2 * margin - caption * len(rows) - gap * (len(rows) - 1)
+    talls = [max(height for _, height in row) * scale for row in rows]
+    y = area.y + margin + max(free - sum(talls), 0) / 2
+    for row, tall in zip(rows, talls, strict=True):
+        sizes = [(max(1, round(w * scale)), max(1, round(h * scale))) for w, h in row]
+        x = area.x + (area.width - sum(width for width, _ in sizes) - gap * (len(row) - 1)) // 2
+        for width, height in sizes:
+            yield Rect(x, int(y + (tall - height) / 2), width, height)
+            x += width + gap
+        y += tall + caption + gap
 
 
 def zoom_box(

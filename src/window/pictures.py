@@ -14,14 +14,14 @@ from typing import NamedTuple
 from PIL import ExifTags, Image, ImageCms
 
 from src.images import UnreadableImage, open_image
-from src.rating.session import Pair
+from src.rating.session import Images
 from src.window.layout import Frame, Layout, Size, arrange
 
 logger = logging.getLogger(__name__)
 
 Stamp = tuple[int, int]  # a file's time of change (ns) and size (bytes)
 
-_PREPARED = 6  # pairs kept ready: the one on show, two to come, some to go back to
+_PREPARED = 5  # sets kept ready: the one on show, the one to come, some to go back to
 _BUDGET = 400 << 20
 
 
@@ -40,11 +40,11 @@ class Picture(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    pair: Pair
+    paths: Images
     layout: Layout
-    images: list[Image.Image]  # two, of the layout's sizes, in sRGB
-    stamps: tuple[Stamp, Stamp]
-    full: tuple[Size, Size]
+    images: list[Image.Image]  # of the layout's sizes, in sRGB
+    stamps: tuple[Stamp, ...]
+    full: tuple[Size, ...]
 
 
 def stamp_of(file: Path) -> Stamp | None:
@@ -63,23 +63,23 @@ class Pictures:
         self._directory, self._budget = directory, budget
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="decode")
         self._cache: OrderedDict[str, Picture] = OrderedDict()
-        self._prepared: OrderedDict[tuple[Pair, Frame], Future[Prepared]] = OrderedDict()
+        self._prepared: OrderedDict[tuple[Images, Frame], Future[Prepared]] = OrderedDict()
         self._lock = threading.Lock()
-        # The pairs that may follow share pictures: none is decoded twice at the same time.
+        # No picture is decoded twice at the same time.
         self._decoding = [threading.Lock() for _ in range(16)]
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def prepare(self, pair: Pair, frame: Frame) -> Future[Prepared]:
-        """Start to make a pair ready, or find it ready; files that changed are read again.
+    def prepare(self, paths: Images, frame: Frame) -> Future[Prepared]:
+        """Start to make a set ready, or find it ready; files that changed are read again.
 
-        The future raises `Unavailable` if one of the two cannot be shown.
+        The future raises `Unavailable` if one of them cannot be shown.
         """
-        key = (pair, frame)
+        key = (paths, frame)
         future = self._prepared.get(key)
         if future is None or (future.done() and not self._is_current(future)):
-            future = self._pool.submit(self._prepare, pair, frame)
+            future = self._pool.submit(self._prepare, paths, frame)
             self._prepared[key] = future
         self._prepared.move_to_end(key)
         while len(self._prepared) > _PREPARED:
@@ -93,14 +93,17 @@ class Pictures:
     def _is_current(self, future: Future[Prepared]) -> bool:
         if future.cancelled() or future.exception() is not None:
             return False
-        pair, _, _, stamps, _ = future.result()
-        return stamps == tuple(stamp_of(self._directory / path) for path in pair)
+        paths, _, _, stamps, _ = future.result()
+        return stamps == tuple(stamp_of(self._directory / path) for path in paths)
 
-    def _prepare(self, pair: Pair, frame: Frame) -> Prepared:
-        layout = arrange(frame, *(self._full_size(path, frame.area.size) for path in pair))
-        left, right = map(self._picture, pair, (place.size for place in layout))
-        images = [_shown(left.image, layout.left.size), _shown(right.image, layout.right.size)]
-        return Prepared(pair, layout, images, (left.stamp, right.stamp), (left.full, right.full))
+    def _prepare(self, paths: Images, frame: Frame) -> Prepared:
+        layout = arrange(frame, *(self._full_size(path, frame.area.size) for path in paths))
+        decoded = [
+            self._picture(path, place.size) for path, place in zip(paths, layout, strict=True)
+        ]
+        images = [_shown(one.image, place.size) for one, place in zip(decoded, layout, strict=True)]
+        stamps, full, _ = zip(*decoded, strict=True)
+        return Prepared(paths, layout, images, stamps, full)
 
     def _full_size(self, path: str, area: Size) -> Size:
         """The upright size; of a JPEG from its header, of others by decoding them."""

@@ -1,27 +1,29 @@
 """What the window shows and what its keys do, without drawing anything."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, get_args
 
 from src.errors import DataError
-from src.rating.session import Outcome, Pair, RatingDatabase
+from src.rating.session import Images, RatingDatabase
 from src.rating.statistics import Statistics
-from src.window.controls import Action
+from src.window.controls import CHOICES, WORST, Action
 from src.window.pictures import Stamp, stamp_of
 
 Overlay = Literal["help", "statistics"]
 
-# An answer sooner than this after the pair came up was meant for the pair before.
+# An answer sooner than this after the pictures came up was meant for those before.
 SHORTEST_LOOK = 0.1
 
-OUTCOMES: dict[Action, Outcome] = {Action[name.upper()]: name for name in get_args(Outcome)}
+_ARROWS = (Action.LEFT, Action.RIGHT)
+_POSITIONS = {action: at for row in (CHOICES, WORST, _ARROWS) for at, action in enumerate(row)}
 OVERLAYS: dict[Action, Overlay] = {Action[name.upper()]: name for name in get_args(Overlay)}
 ASK_EXCLUDE = "Never show which one again?   1 left   ·   2 right   ·   Esc neither"
+ASK_EXCLUDE_OF_MORE = "Never show which one again?   1 to {}, row by row   ·   Esc none"
 
 
 class Session:
-    """One sitting: the pair on show, what lies over it, what is said about it."""
+    """One sitting: the pictures on show, what lies over them, what is said about them."""
 
     def __init__(
         self,
@@ -31,22 +33,23 @@ class Session:
         report: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.database, self.folder, self.goal = database, database.directory, database.goal
-        self.pair: Pair | None = None
-        self.problem = ""  # why there is no pair
-        self.serial = 0  # grows whenever a pair is to be shown anew, even the same one
+        self.images: Images | None = None
+        self.worst: int | None = None  # which of them was called the worst, before the best is
+        self.problem = ""  # why there are none
+        self.serial = 0  # grows whenever pictures are to be shown anew, even the same ones
         self.overlay: Overlay | None = None
         self.excluding = False  # the next choice says which image is never shown again
         self.names = False
         self.full_screen = False
         self.notice = ""  # to show for a while; the window takes it away
-        self.chosen: Outcome | None = None  # to be acknowledged; the window takes it away
+        self.chosen: tuple[int, ...] = ()  # to be acknowledged; the window takes it away
         self.finished = False
         self.statistics: Statistics | None = None
         self._clock, self._report = clock, report
         self._history: list[bool] = []  # of what undo takes back: whether it was a comparison
-        self._shown_at: float | None = None  # None while the pair is not on the screen
+        self._shown_at: float | None = None  # None while the pictures are not on the screen
         self._measured = False
-        self._stamps: tuple[Stamp, Stamp] | None = None
+        self._stamps: Sequence[Stamp] = ()
         self._goal_told = False
         self._next()
 
@@ -55,14 +58,14 @@ class Session:
         """Comparisons in this session."""
         return sum(self._history)
 
-    def shown(self, stamps: tuple[Stamp, Stamp]) -> None:
-        """The pair is on the screen now; with the state of its two files."""
+    def shown(self, stamps: Sequence[Stamp]) -> None:
+        """The pictures are on the screen now; with the state of their files."""
         self._stamps = stamps
         self._shown_at = self._clock()
         self._measured = self.overlay is None
 
     def unavailable(self, path: str, reason: str) -> None:
-        """An image of the pair cannot be shown: leave it out and take another pair."""
+        """One of the images cannot be shown: leave it out and take others."""
         if not self.folder.is_dir():
             kept = "All choices so far are kept. Bring it back, then press Space."
             self._show(None, f"The folder {self.folder} is no longer there.\n{kept}")
@@ -75,8 +78,9 @@ class Session:
         """Do what a key asks for. ZOOM is the window's own business."""
         if self.excluding:
             self.excluding = False
-            if action in (Action.LEFT, Action.RIGHT):
-                self._keep(lambda: self._exclude(action))
+            at = self._position(action)
+            if at is not None:
+                self._keep(lambda: self._exclude(at))
         elif action is Action.CANCEL:
             self._cancel()
         elif action is Action.QUIT:
@@ -86,15 +90,25 @@ class Session:
         elif action in OVERLAYS:
             self._toggle(OVERLAYS[action])
         elif self.overlay is not None:
-            return  # nobody judges a pair that is covered
-        elif action in OUTCOMES:
-            self._keep(lambda: self._answer(OUTCOMES[action]))
+            return  # nobody judges pictures that are covered
+        elif action in (Action.TIE, Action.SKIP) or action in _POSITIONS:
+            self._keep(lambda: self._judge(action))
         elif action is Action.UNDO:
             self._keep(self._undo)
-        elif action is Action.EXCLUDE and self.pair is not None:
+        elif action is Action.EXCLUDE and self.images is not None:
             self.excluding = True
         elif action is Action.NAMES:
             self.names = not self.names
+
+    @property
+    def question(self) -> str:
+        """What the next key answers; "" where it is a choice."""
+        count = len(self.images or ())
+        if self.excluding:
+            return ASK_EXCLUDE if count == 2 else ASK_EXCLUDE_OF_MORE.format(count)
+        if self.worst is not None:
+            return f"{self.worst + 1} is the worst: and the best?"
+        return ""
 
     def take_notices(self) -> None:
         """Show what the database has to say; it goes to the report as well."""
@@ -109,18 +123,43 @@ class Session:
         except DataError as error:
             self.notice = f"Not saved: {error}"
 
-    def _answer(self, outcome: Outcome) -> None:
-        if self.pair is None:
+    def _position(self, action: Action) -> int | None:
+        """Which of the images on show a key names; with more than two, arrows name none."""
+        count, at = len(self.images or ()), _POSITIONS.get(action)
+        return None if at is None or at >= count or (count > 2 and action in _ARROWS) else at
+
+    def _judge(self, action: Action) -> None:
+        if self.images is None:
             self._next()  # the person tries again
             return
+        at, count = self._position(action), len(self.images)
+        if action is Action.SKIP:
+            self._answer("skip", ())
+        elif action is Action.TIE:
+            self._answer("tie", range(count))
+        elif at is None:
+            return
+        elif count == 2:
+            self._answer(("left", "right")[at], (at,))
+        elif action in WORST:
+            self.worst = None if at == self.worst else at
+        elif at != self.worst:
+            worst = "" if self.worst is None else f"/{self.worst + 1}"
+            self._answer(f"{at + 1}{worst}", (at,))
+
+    def _answer(self, outcome: str, chosen: Iterable[int]) -> None:
+        assert self.images is not None
         if self._shown_at is None:
             return
         seconds = self._clock() - self._shown_at
         if seconds < SHORTEST_LOOK or self._replaced():
             return
         response_time = seconds if self._measured else None
-        self.database.record(*self.pair, outcome, response_time=response_time)
-        self.chosen, self.notice = outcome, ""
+        left, right, *others = self.images
+        self.database.record(
+            left, right, outcome, others=tuple(others), response_time=response_time
+        )
+        self.chosen, self.notice = tuple(chosen), ""
         self._history.append(outcome != "skip")
         self._next()
         if self.done == self.goal and not self._goal_told:
@@ -129,12 +168,10 @@ class Session:
 
     def _replaced(self) -> bool:
         """Whether a file on show was replaced; a deleted one was still seen and judged."""
-        if self.pair is None or self._stamps is None:
-            return False
-        for path, seen in zip(self.pair, self._stamps, strict=True):
+        for path, seen in zip(self.images or (), self._stamps, strict=True):
             now = stamp_of(self.folder / path)
             if now is not None and now != seen:
-                self._show(self.pair)
+                self._show(self.images)
                 self.notice = f"{path} has changed: look again"
                 return True
         return False
@@ -147,10 +184,9 @@ class Session:
         self._next()
         self.notice = "Undone: choose again"
 
-    def _exclude(self, action: Action) -> None:
-        if self.pair is None:
-            return
-        path = self.pair[0 if action is Action.LEFT else 1]
+    def _exclude(self, at: int) -> None:
+        assert self.images is not None
+        path = self.images[at]
         self.database.exclude(path)
         self._history.append(False)
         self._next()
@@ -173,11 +209,11 @@ class Session:
 
     def _next(self) -> None:
         try:
-            self._show(self.database.next_pair())
+            self._show(self.database.next_set())
         except DataError as error:
             self._show(None, str(error))
 
-    def _show(self, pair: Pair | None, problem: str = "") -> None:
-        self.pair, self.problem = pair, problem
+    def _show(self, images: Images | None, problem: str = "") -> None:
+        self.images, self.problem, self.worst = images, problem, None
         self.serial += 1
         self._shown_at = None

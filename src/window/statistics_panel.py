@@ -57,7 +57,7 @@ def figures(statistics: Statistics) -> list[tuple[str, str, str]]:
         _of_share("Session as predicted", statistics.session.agreement),
         ("All sessions", f"{statistics.choices:,}", f"{each:.1f} for each image"),
         ("Not rated yet", f"{statistics.unrated:,}", f"of {counted(statistics.images, 'image')}"),
-        _of_share("Random pairs predicted", statistics.total.audit),
+        _of_share(f"Random {statistics.total.kind}s predicted", statistics.total.audit),
         _of_share("Repeats answered alike", statistics.total.repeats),
     ]
 
@@ -120,8 +120,8 @@ def _draw_plots(panel: Panel, place: Rect, statistics: Statistics) -> None:
 
 
 def draw_agreement(panel: Panel, card: Rect, counts: ChoiceCounts) -> None:
-    """The running agreement over the choices, and that on all random pairs as a band."""
-    aside = "blue: last 50 choices, green: all random pairs"
+    """The running agreement over the choices, and that on all random sets as a band."""
+    aside = f"blue: last 50 choices, green: all random {counts.kind}s"
     plot, down = _draw_levels(panel, card, "Agreement over time", aside, (0.25, 0.5, 0.75, 1.0))
     if counts.audit.trials >= FEWEST and counts.audit.value is not None:
         low, high = (plot.y + down(bound) for bound in counts.audit.interval)

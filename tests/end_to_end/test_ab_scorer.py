@@ -158,7 +158,7 @@ def test_a_session_from_start_to_end(photos, start):
 
 @linux
 @pytest.mark.gui
-def test_a_choice_is_on_the_disk_when_the_next_pair_is_on_the_screen(photos, start):
+def test_a_choice_is_on_the_disk_when_the_next_set_is_on_the_screen(photos, start):
     running = start(photos)
     running.choose("1")
     running.choose("2")
@@ -298,7 +298,7 @@ def test_a_model_joins_the_statistics(photos, tmp_path):
         assert database.statistics().odd_one_out is None
         use_model(database, predictor, "cpu", None, Event())
         for _ in range(30):
-            database.record(*database.next_pair(), "left")
+            database.record(*database.next_set(), "left")
         odd = database.statistics().odd_one_out
     assert odd is not None
     assert odd.person + odd.database + odd.model + odd.agreed > 10

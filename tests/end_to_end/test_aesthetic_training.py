@@ -232,7 +232,7 @@ def test_rating_training_and_going_on_are_measured_by_choices(folder, tmp_path):
     with RatingDatabase(images, seed=0) as database:
         database.set_features(features)
         for _ in range(160):
-            left, right = database.next_pair()
+            left, right = database.next_set()
             chance = 1 / (1 + np.exp(-6 * (taste[left] - taste[right])))
             database.record(left, right, "left" if rng.random() < chance else "right")
     words = settings(images, "--head=ridge")

@@ -296,7 +296,7 @@ def test_choices_give_their_scores(place, method):
         assert ratings.comparisons() == expected["comparisons"]
         assert ratings.unrated() == expected["unrated"]
         assert ratings.images == expected["images"]
-        left, right = ratings.next_pair()
+        left, right = ratings.next_set()
         ratings.record(left, right, "left")
     assert read_events(place)[:-1] == events
     meta = json.loads((place / "choices" / "score.json").read_text("utf-8"))["#meta#"]

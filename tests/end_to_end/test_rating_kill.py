@@ -22,8 +22,8 @@ from src.rating.session import RatingDatabase
 database = RatingDatabase(sys.argv[1])
 print("open", flush=True)
 while True:
-    left, right = database.next_pair()
-    database.following_pairs()  # also fits and writes score.json now and then
+    left, right = database.next_set()
+    database.following_set()  # also fits and writes score.json now and then
     database.record(left, right, min(("left", left), ("right", right), key=lambda x: x[1])[0])
     print(left, right, flush=True)
 """

@@ -91,7 +91,7 @@ def test_without_ratings_all_images_are_filled_with_a_deviation_of_a_half(photos
 def test_only_images_that_nobody_rated_are_filled(photos, model, method):
     with RatingDatabase(photos, method=method, selection="random", seed=3) as database:
         for _ in range(4):
-            database.record(*database.next_pair(), "left")
+            database.record(*database.next_set(), "left")
         unrated = set(database.unrated())
     before, _ = read(photos)
     assert 0 < len(unrated) < 12
@@ -121,7 +121,7 @@ def test_new_images_are_filled_when_they_come(photos, model):
 
 def test_a_dry_run_writes_nothing(photos, model):
     with RatingDatabase(photos, seed=3) as database:
-        database.record(*database.next_pair(), "left")
+        database.record(*database.next_set(), "left")
     before = {path.name: path.read_bytes() for path in photos.glob("score*")}
     done = run(photos, f"--load_model={model}", "--dry_run=True")
     assert done.returncode == 0

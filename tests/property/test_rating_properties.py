@@ -95,7 +95,7 @@ def prior(seed: int) -> Prior:
 @given(ANSWERS, st.integers(0, 20), st.randoms())
 def test_the_fit_depends_on_no_order_and_no_side(answers, seed, chance):
     swap = {"left": "right", "right": "left", "tie": "tie"}
-    other = [Answer(right, left, swap[outcome]) for left, right, outcome in answers]
+    other = [Answer(right, left, swap[outcome]) for left, right, outcome, _ in answers]
     chance.shuffle(other)
     one, two = (fit(prior(seed), as_choices(list_)) for list_ in (answers, other))
     np.testing.assert_allclose(one.belief.mean, two.belief.mean, atol=1e-2)
@@ -107,14 +107,16 @@ def test_the_fit_depends_on_no_order_and_no_side(answers, seed, chance):
 def test_an_answer_raises_the_winner_against_the_loser_and_makes_surer(answers, seed):
     belief = Belief.start(prior(seed))
     everyone = np.arange(6)
-    for left, right, outcome in answers:
+    for left, right, outcome, _ in answers:
         if outcome == "tie":
             continue
         winner, loser = (left, right) if outcome == "left" else (right, left)
-        after = belief.after(winner, loser, 1.0)
-        pair = np.array([winner]), np.array([loser])
-        assert after.difference(*pair)[0] > belief.difference(*pair)[0]
-        assert after.difference(*pair)[1] < belief.difference(*pair)[1]
+        after = belief.after([winner, loser], [1, 0], [0, 0])
+        (mean, variance), (before, wider) = (
+            one.differences([winner, loser]) for one in (after, belief)
+        )
+        assert mean > before
+        assert variance < wider
         assert (after.variance(everyone) <= belief.variance(everyone) + 1e-9).all()
         assert (after.variance(everyone) > 0).all()
         belief = after

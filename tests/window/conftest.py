@@ -84,7 +84,7 @@ class Driver:
         for keysym in keysyms:
             self.input.press(keysym)
             self.idle(0.04)
-            if not self.closed and self.session.pair is not None:
+            if not self.closed and self.session.images is not None:
                 self.look()
 
     @property
@@ -105,7 +105,7 @@ class Driver:
 
     def centre(self, side: str) -> tuple[int, int]:
         """The middle of a picture, on the canvas."""
-        place = getattr(self.window.view.layout, side)
+        place = self.window.view.layout[("left", "right").index(side)]
         return place.x + place.width // 2, place.y + place.height // 2
 
     def on_screen(self, x: int, y: int) -> tuple[int, int]:

@@ -1,6 +1,8 @@
 """Which key does what, and held keys."""
 
-from src.window.controls import KEYS, Action, KeyFilter, action_of
+import pytest
+
+from src.window.controls import _KEYSYMS, _WITH_SHIFT, Action, KeyFilter, action_of
 
 
 def test_control_only_undoes_and_caps_lock_changes_nothing():
@@ -10,14 +12,30 @@ def test_control_only_undoes_and_caps_lock_changes_nothing():
     assert action_of("y") is None
 
 
-def test_no_key_means_two_things():
-    keysyms = [keysym for key in KEYS for keysym in key.keysyms]
-    assert len(keysyms) == len(set(keysyms))
+@pytest.mark.parametrize("shift", [False, True])
+def test_no_key_means_two_things(shift):
+    tables = [_KEYSYMS, _WITH_SHIFT] if shift else [_KEYSYMS]
+    for table in tables:
+        keysyms = [keysym for some in table.values() for keysym in some.split()]
+        assert len(keysyms) == len(set(keysyms))
 
 
-def test_every_action_but_cancel_is_listed():
-    assert {key.action for key in KEYS} == set(Action) - {Action.CANCEL}
-    assert all(key.meaning for key in KEYS)
+def test_every_action_has_a_key():
+    assert _KEYSYMS.keys() | _WITH_SHIFT.keys() == set(Action)
+
+
+@pytest.mark.parametrize("keysyms", ["1 2 3 4", "ampersand eacute quotedbl apostrophe"])
+def test_digits_choose_on_english_and_french_keyboards(keysyms):
+    actions = [action_of(keysym) for keysym in keysyms.split()]
+    assert actions == [Action.FIRST, Action.SECOND, Action.THIRD, Action.FOURTH]
+
+
+@pytest.mark.parametrize(
+    "keysyms", ["exclam at numbersign dollar", "exclam quotedbl section dollar", "1 2 3 4"]
+)
+def test_digits_with_shift_name_the_worst_on_english_german_and_french_keyboards(keysyms):
+    actions = [action_of(keysym, shift=True) for keysym in keysyms.split()]
+    assert actions == [Action.WORST_1, Action.WORST_2, Action.WORST_3, Action.WORST_4]
 
 
 def test_presses_without_release_are_repeats():  # Windows, macOS

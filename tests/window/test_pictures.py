@@ -44,7 +44,7 @@ def test_a_turned_photograph_is_upright(tmp_path, pictures):
     save(tmp_path, "b.jpg", (800, 1200))
     prepared = pictures.prepare(("a.jpg", "b.jpg"), FRAME).result()
     assert prepared.full == ((800, 1200), (800, 1200))
-    assert prepared.layout.left.size == prepared.layout.right.size == (267, 400)
+    assert prepared.layout[0].size == prepared.layout[1].size == (267, 400)
 
 
 def test_a_large_jpeg_is_not_decoded_in_full_until_it_is_zoomed(tmp_path, pictures):

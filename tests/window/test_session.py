@@ -24,9 +24,9 @@ class Sitting:
         self.look()
 
     def look(self, seconds=1.0):
-        if self.session.pair is not None:
-            left, right = (stamp_of(self.folder / path) for path in self.session.pair)
-            self.session.shown((left or (0, 0), right or (0, 0)))
+        if self.session.images is not None:
+            stamps = (stamp_of(self.folder / path) for path in self.session.images)
+            self.session.shown([stamp or (0, 0) for stamp in stamps])
         self.now += seconds
 
     def press(self, *actions):
@@ -38,7 +38,7 @@ class Sitting:
 
     @property
     def pair(self):
-        return self.session.pair or ()
+        return self.session.images or ()
 
     @property
     def choices(self):
@@ -86,16 +86,16 @@ def test_an_answer_while_the_pair_is_being_decoded_is_none(sitting):
 def test_undo_goes_back_to_the_beginning(sitting):
     pairs = []
     for action in (Action.LEFT, Action.SKIP, Action.TIE):
-        pairs.append(sitting.session.pair)
+        pairs.append(sitting.session.images)
         sitting.press(action)
     for pair in reversed(pairs):
         sitting.session.overlay = None  # the goal was reached
         sitting.press(Action.UNDO)
-        assert sitting.session.pair == pair
+        assert sitting.session.images == pair
     assert (sitting.session.done, sitting.choices) == (0, 0)
     sitting.press(Action.UNDO)
     assert sitting.session.notice == "There is nothing to undo"
-    assert sitting.session.pair == pairs[0]
+    assert sitting.session.images == pairs[0]
 
 
 @pytest.mark.parametrize(("action", "side"), [(Action.LEFT, 0), (Action.RIGHT, 1)])
@@ -118,7 +118,7 @@ def test_exclude_asks_which_one_and_can_be_taken_back(sitting, action, side):
 def test_any_other_key_excludes_nothing(sitting, action):
     pair = sitting.pair
     sitting.press(Action.EXCLUDE, action)
-    assert sitting.session.pair == pair
+    assert sitting.session.images == pair
     assert len(sitting.database.images) == 8
     assert not sitting.session.finished
     assert sitting.choices == 0
@@ -129,7 +129,7 @@ def test_a_covered_pair_is_not_judged(sitting, overlay):
     pair = sitting.pair
     sitting.press(overlay)
     sitting.press(Action.LEFT, Action.TIE, Action.SKIP, Action.UNDO, Action.EXCLUDE)
-    assert sitting.session.pair == pair
+    assert sitting.session.images == pair
     assert not sitting.session.excluding
     sitting.press(overlay)
     assert sitting.session.overlay is None
@@ -167,11 +167,11 @@ def test_a_folder_that_vanishes_and_comes_back(sitting):
     away = sitting.folder.with_name("away")
     sitting.folder.rename(away)
     sitting.session.unavailable(pair[0], "is no longer there")
-    assert sitting.session.pair is None
+    assert sitting.session.images is None
     assert "is no longer there" in sitting.session.problem
     away.rename(sitting.folder)
     sitting.press(Action.SKIP)
-    assert sitting.session.pair == pair
+    assert sitting.session.images == pair
 
 
 def test_with_one_image_left_there_is_a_message_and_undo_brings_the_pair_back(tmp_path):
@@ -181,7 +181,7 @@ def test_with_one_image_left_there_is_a_message_and_undo_brings_the_pair_back(tm
     sitting.press(Action.LEFT)
     assert set(sitting.pair) == set(pair)
     sitting.press(Action.EXCLUDE, Action.LEFT)
-    assert sitting.session.pair is None
+    assert sitting.session.images is None
     assert sitting.session.problem
     sitting.press(Action.LEFT)
     assert sitting.choices == 1
@@ -199,6 +199,6 @@ def test_a_choice_that_cannot_be_kept_is_said_and_asked_again(sitting, monkeypat
         patch.setattr(sitting.database, "record", full)
         sitting.press(Action.LEFT)
     assert sitting.session.notice == "Not saved: the disk is full"
-    assert (sitting.session.pair, sitting.session.done) == (pair, 0)
+    assert (sitting.session.images, sitting.session.done) == (pair, 0)
     sitting.press(Action.LEFT)
     assert sitting.session.done == 1

@@ -15,7 +15,7 @@ from PIL import Image
 from src.errors import ModelError
 from src.rating.models.order import OrderQuality
 from src.rating.statistics import OddOneOut
-from src.window.controls import KEYS
+from src.window.controls import legend
 from src.window.theme import SURROUND
 from tests.window.conftest import COLOURS
 
@@ -30,30 +30,30 @@ def outcomes(folder):
 
 def test_the_pair_is_on_a_neutral_grey_at_one_scale(colours, open_window):
     driver = open_window(colours)
-    assert driver.seen() == driver.session.pair
+    assert driver.seen() == driver.session.images
     shot = driver.screenshot()
     grey = tuple(int(SURROUND[i : i + 2], 16) for i in (1, 3, 5))
     assert grey[0] == grey[1] == grey[2]
     assert shot.getpixel((3, 3))[:3] == grey
     layout = driver.window.view.layout
     scales = []
-    for path, place in zip(driver.session.pair, layout, strict=True):
+    for path, place in zip(driver.session.images, layout, strict=True):
         with Image.open(colours / path) as image:
             scales += [place.width / image.width, place.height / image.height]
     assert scales == pytest.approx([scales[0]] * 4, rel=0.01)
 
 
-def test_keys_and_clicks_answer_and_the_next_pair_comes(colours, open_window):
+def test_keys_and_clicks_answer_and_the_next_set_comes(colours, open_window):
     driver = open_window(colours)
     expected = []
     for keysym, outcome in (("1", "left"), ("Right", "right"), ("Down", "tie"), ("space", "skip")):
-        pair = driver.session.pair
+        pair = driver.session.images
         driver.press(keysym)
-        assert driver.session.pair != pair
-        assert driver.seen() == driver.session.pair
+        assert driver.session.images != pair
+        assert driver.seen() == driver.session.images
         expected.append((*pair, outcome))
     for side in ("left", "right"):
-        expected.append((*driver.session.pair, side))
+        expected.append((*driver.session.images, side))
         driver.input.click(*driver.on_screen(*driver.centre(side)))
         driver.idle(0.4)  # a second click sooner would be a double click
         driver.look()
@@ -104,7 +104,7 @@ def test_keys_with_alt_are_the_systems_and_of_keys_too_fast_to_look_one_counts(
 
 def test_undo_brings_the_pair_back(colours, open_window):
     driver = open_window(colours)
-    pair = driver.session.pair
+    pair = driver.session.images
     for keysyms in (("u",), ("BackSpace",), ("Control_L", "z")):
         driver.press("1")
         driver.input.press(*keysyms)
@@ -134,12 +134,12 @@ def test_another_size_keeps_the_pictures_inside_and_sharp(colours, open_window):
     for size in ("700x420", "1400x800"):
         driver.resize(size)
         canvas, layout = driver.window.canvas, driver.window.view.layout
-        assert layout.left.x > 0
-        assert layout.right.x + layout.right.width < canvas.winfo_width()
-        used = layout.right.x + layout.right.width - layout.left.x
-        tallest = max(layout.left.height, layout.right.height)
+        assert layout[0].x > 0
+        assert layout[1].x + layout[1].width < canvas.winfo_width()
+        used = layout[1].x + layout[1].width - layout[0].x
+        tallest = max(layout[0].height, layout[1].height)
         assert used >= canvas.winfo_width() - 46 or tallest >= canvas.winfo_height() - 46
-        assert driver.seen() == driver.session.pair
+        assert driver.seen() == driver.session.images
     assert driver.session.done == 0
     driver.press("1")
     assert driver.session.done == 1
@@ -178,7 +178,7 @@ def test_the_footer_shows_every_key_and_the_progress_past_the_goal_too(
         driver.window._show_status()
         driver.idle(0.1)
         words = {footer.itemcget(i, "text") for i in footer.find_all() if footer.type(i) == "text"}
-        for key in KEYS:
+        for key in legend(2):
             assert {key.caps[0], key.label} <= words
         assert {"12,345 of 1", "order about 88% there; 100 more choices: 90%"} <= words
         inside = footer.bbox("all")
@@ -192,22 +192,22 @@ def test_long_names_stay_on_their_side(tmp_path, open_window):
     driver = open_window(tmp_path)
     driver.press("n")
     canvas, layout = driver.window.canvas, driver.window.view.layout
-    names = [item for item in canvas.find_withtag("pair") if canvas.type(item) == "text"]
+    names = [item for item in canvas.find_withtag("set") if canvas.type(item) == "text"]
     (left, right) = sorted(canvas.bbox(name) for name in names)
-    assert 0 <= left[0] < left[2] < layout.right.x
-    assert layout.left.x + layout.left.width < right[0] < right[2] <= canvas.winfo_width()
+    assert 0 <= left[0] < left[2] < layout[1].x
+    assert layout[0].x + layout[0].width < right[0] < right[2] <= canvas.winfo_width()
 
 
 def test_names_help_and_statistics_come_and_go(colours, open_window):
     driver = open_window(colours)
-    assert not set(driver.session.pair) & set(driver.text().splitlines())
+    assert not set(driver.session.images) & set(driver.text().splitlines())
     for keysym in ("n", "1"):
         driver.press(keysym)
-        assert set(driver.session.pair) <= set(driver.text().splitlines())
+        assert set(driver.session.images) <= set(driver.text().splitlines())
     driver.press("n")
-    assert not set(driver.session.pair) & set(driver.text().splitlines())
+    assert not set(driver.session.images) & set(driver.text().splitlines())
     driver.press("h")
-    assert {key.meaning for key in KEYS} <= set(driver.text().splitlines())
+    assert {key.meaning for key in legend(2)} <= set(driver.text().splitlines())
     driver.press("1")
     assert driver.session.done == 1
     driver.press("Escape")
@@ -221,7 +221,7 @@ def test_names_help_and_statistics_come_and_go(colours, open_window):
     assert driver.reports[-1] == driver.session.statistics.report()
     driver.press("r")
     assert "Agreement over time" not in driver.text()
-    assert driver.seen() == driver.session.pair
+    assert driver.seen() == driver.session.images
     driver.press("f")
     assert driver.session.full_screen
     driver.press("Escape")
@@ -231,9 +231,9 @@ def test_names_help_and_statistics_come_and_go(colours, open_window):
 def test_the_ladder_shows_the_pictures_and_a_click_the_choices(colours, open_window):
     driver = open_window(colours)
     driver.resize("1500x900")
-    asked = [set(driver.session.pair)]
+    asked = [set(driver.session.images)]
     driver.press("1", "2")
-    asked.append(set(driver.session.pair))
+    asked.append(set(driver.session.images))
     driver.press("t", "r")
     ladder = driver.window._ladder
     driver.wait(lambda: ladder._cells, "the ladder is shown")
@@ -290,7 +290,7 @@ def test_zoom_shows_single_pixels_while_it_is_held(tmp_path, open_window, how):
         pixels[name] = rng.integers(0, 256, (750, 1000, 3), dtype=np.uint8)
         Image.fromarray(pixels[name]).save(tmp_path / name, compress_level=1)
     driver = open_window(tmp_path)
-    place = driver.window.view.layout.left
+    place = driver.window.view.layout[0]
     before = driver.screenshot().getpixel((place.x + 100, place.y + 50))
     driver.input.move(*driver.on_screen(place.x + 100, place.y + 50))
     driver.idle(0.05)
@@ -302,7 +302,7 @@ def test_zoom_shows_single_pixels_while_it_is_held(tmp_path, open_window, how):
     shot = np.asarray(driver.screenshot().convert("RGB"))
     x = round(100 / place.width * (1000 - place.width))
     y = round(50 / place.height * (750 - place.height))
-    for path, here in zip(driver.session.pair, driver.window.view.layout, strict=True):
+    for path, here in zip(driver.session.images, driver.window.view.layout, strict=True):
         shown = shot[here.y : here.y + here.height, here.x : here.x + here.width]
         assert np.array_equal(shown, pixels[path][y : y + here.height, x : x + here.width])
     if how == "z":
@@ -316,7 +316,7 @@ def test_zoom_shows_single_pixels_while_it_is_held(tmp_path, open_window, how):
 
 def test_a_deleted_and_a_damaged_image_are_left_out(colours, open_window):
     driver = open_window(colours)
-    shown = set(driver.session.pair)
+    shown = set(driver.session.images)
     gone, broken = sorted(set(driver.database.images) - shown)[:2]
     (colours / gone).unlink()
     (colours / broken).write_bytes(b"no longer an image")
@@ -329,7 +329,7 @@ def test_a_deleted_and_a_damaged_image_are_left_out(colours, open_window):
 
 def test_a_replaced_image_is_shown_as_it_is_now(colours, open_window):
     driver = open_window(colours)
-    path = driver.session.pair[0]
+    path = driver.session.images[0]
     Image.new("RGB", (300, 200), (9, 9, 9)).save(colours / path)
     os.utime(colours / path, ns=(1, 1))
     driver.press("1")

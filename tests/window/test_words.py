@@ -10,8 +10,8 @@ from src.rating.models.order import OrderQuality
 from src.rating.session import RatingDatabase
 from src.rating.statistics import ChoiceCounts
 from src.window.footer import status_text
-from src.window.pair_view import shorten
 from src.window.screen import scale_of
+from src.window.set_view import shorten
 from src.window.statistics_panel import figures
 from tests.conftest import make_images
 
@@ -21,7 +21,7 @@ def statistics(tmp_path):
     make_images(tmp_path, 6)
     with RatingDatabase(tmp_path, selection="random", seed=0, goal=20) as database:
         for _ in range(12):
-            database.record(*database.next_pair(), "left")
+            database.record(*database.next_set(), "left")
         yield database.statistics()
 
 

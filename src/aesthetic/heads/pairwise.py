@@ -25,11 +25,11 @@ def fit_pairwise(
 ) -> LinearHead:
     """A head in log-odds; the choices name images by row of the features; `variance` is σ²."""
     differ = choices.winners != choices.losers
-    if not differ.any():
+    pairs = [values[differ] for values in (choices.winners, choices.losers, choices.weights)]
+    told = Choices(pairs[0], pairs[1], pairs[2], choices.sets)
+    if not len(told):
         raise ModelError("there are no choices to learn from: compare some images first")
-    ends = np.stack([choices.winners[differ], choices.losers[differ]])
-    seen, (winners, losers) = np.unique(ends, return_inverse=True)
-    known = Choices(winners, losers, choices.weights[differ])
+    seen, known = told.renumbered()
     x = np.asarray(features, dtype=np.float64)
     scaler = Scaler.fit(x)
     size = max(float(np.sqrt((scaler(x) ** 2).sum(axis=1).mean())), 1e-12)

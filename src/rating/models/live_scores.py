@@ -41,10 +41,9 @@ class LiveScores:
     def _enough_since(self, last: int) -> bool:
         return len(self.answers) - last >= max(_FIT_AFTER, last // 12)
 
-    def add(self, answer: Answer, scoring: Scoring | None = None) -> None:
-        """Take in an answer; `scoring` where it was computed already."""
+    def add(self, answer: Answer) -> None:
         self._before.append(self.scoring)
-        self.scoring = scoring or self.scoring.after(answer)
+        self.scoring = self.scoring.after(answer)
         self.answers.append(answer)
 
     def take_back(self) -> None:

@@ -1,8 +1,10 @@
 """Bayesian preference learning: one latent score per image, explained by its features where it can.
 
     f_i = x_i·w + u_i          w ~ N(w_mean, diag(w_var)),  u_i ~ N(0, u_var_i)
-    P(i is preferred to j) = sigmoid(f_i - f_j)
+    P(i is the best of a set) = exp f_i / sum_j exp f_j            (Plackett 1975, Luce 1959)
+    P(i is the worst of a set) = exp -f_i / sum_j exp -f_j
 
+For two images that is P(i is preferred to j) = sigmoid(f_i - f_j), Bradley and Terry's model.
 Gaussian-process preference learning (Chu & Ghahramani 2005) with a linear kernel plus an
 independent part, in weight space so that it scales to 100,000 images. `Belief.after` takes in one
 answer; `fit` takes in all of them by expectation propagation (Minka 2001), whose evidence and
@@ -11,17 +13,28 @@ here is in natural logits; Elo units are logits / ln 10.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from src.rating.models.graph import Choices, ComparisonGraph, Floats, Ints
+from src.rating.models.graph import (
+    Choices,
+    ComparisonGraph,
+    Floats,
+    Ints,
+    Sets,
+    inverses,
+    laplacians,
+)
 
 LOGITS = math.log(10)  # per Elo unit
 # The trapezium rule beats Gauss-Hermite here: a logistic has poles near the real axis.
-_NODES = np.linspace(-8, 8, 65)
-_WEIGHTS = np.exp(-0.5 * _NODES**2) / np.exp(-0.5 * _NODES**2).sum()
+_LATTICES = {1: (0.25, 8.0), 2: (0.6, 5.0), 3: (0.8, 4.0)}  # of so many dimensions
+_AT_A_TIME = 2**21  # nodes of all sets for which there is memory
 _MOST_SWEEPS = 50
 
 
@@ -80,41 +93,50 @@ class Belief:
         u = rng.standard_normal((count, len(images))) * own
         return np.asarray(self.mean[images] + w @ (x + of_w).T + u)
 
-    def difference(self, i: Ints, j: Ints) -> tuple[Floats, Floats]:
-        """(k,) mean and variance of f_i - f_j for k pairs."""
-        x = self.prior.features
-        h = x[i] - x[j]
-        mean = h @ self.w + self.u[i] - self.u[j]
-        w_cov, cross = self.w_cov.astype(x.dtype), self.cross.astype(x.dtype)
-        if len(x) <= len(i):  # once per image costs less than once per pair
-            to_f = x @ w_cov + 2 * cross[self.row]
-            variance = np.einsum("kd,kd->k", to_f[i] - to_f[j], h)
-        else:
-            to_f = h @ w_cov + 2 * (cross[self.row[i]] - cross[self.row[j]])
-            variance = np.einsum("kd,kd->k", to_f, h)
-        return mean, np.maximum(variance + self.u_var[i] + self.u_var[j], 1e-9)
+    def differences(self, images: Sequence[int]) -> tuple[Floats, Floats]:
+        """Mean and covariance of the first image's score less each other's, (k - 1,) and square."""
+        effect = self._effect(images)
+        return effect.mean, effect.covariance
 
-    def after(self, left: int, right: int, won: float) -> Self:
-        """The belief after one more answer: 1 where left won, 0 where it lost, 0.5 for a tie."""
-        row, seen, cross = self._rows_with(left, right)
-        i, j = row[left], row[right]
-        h = np.asarray(self.prior.features[left] - self.prior.features[right], dtype=float)
-        to_w = self.w_cov @ h + cross[i] - cross[j]
-        to_u = cross @ h
-        to_u[i] += self.u_var[left]
-        to_u[j] -= self.u_var[right]
-        mean = h @ self.w + self.u[left] - self.u[right]
-        variance = max(h @ to_w + to_u[i] - to_u[j], 1e-9)
-        _, new_mean, new_variance = moments(*np.array([[mean], [variance], [won], [1 - won]]))
-        a, b = float(new_mean[0] - mean) / variance, float(variance - new_variance[0]) / variance**2
-        u, u_var, images = self.u.copy(), self.u_var.copy(), seen[1:]
-        u[images] += a * to_u[1:]
-        u_var[images] = np.maximum(u_var[images] - b * to_u[1:] ** 2, 1e-9)
-        w, w_cov = self.w + a * to_w, self.w_cov - b * np.outer(to_w, to_w)
-        cross = cross - b * np.outer(to_u, to_w)
+    def after(self, images: Sequence[int], best: ArrayLike, worst: ArrayLike) -> Self:
+        """The belief after one more answer: how often each image was the best, and the worst."""
+        row, seen, cross = self._rows_with(images)
+        to_w, to_u, mean, covariance = replace(self, row=row, cross=cross)._effect(images)
+        told = (np.asarray(weights, dtype=float)[:, None] for weights in (best, worst))
+        _, new_mean, new_covariance = moments(mean[:, None], covariance[..., None], *told)
+        inverse = np.linalg.inv(covariance)
+        a = inverse @ (new_mean[:, 0] - mean)
+        b = inverse @ (covariance - new_covariance[..., 0]) @ inverse
+        u, u_var, known = self.u.copy(), self.u_var.copy(), seen[1:]
+        u[known] += to_u[1:] @ a
+        u_var[known] = np.maximum(
+            u_var[known] - np.einsum("ua,ab,ub->u", to_u[1:], b, to_u[1:]), 1e-9
+        )
+        w, w_cov, cross = (
+            self.w + to_w @ a,
+            self.w_cov - to_w @ b @ to_w.T,
+            cross - to_u @ b @ to_w.T,
+        )
         return replace(self, w=w, w_cov=w_cov, u=u, u_var=u_var, row=row, seen=seen, cross=cross)
 
-    def _rows_with(self, *images: int) -> tuple[Ints, Ints, Floats]:
+    def _effect(self, images: Sequence[int]) -> "_Effect":
+        """How everything goes with the differences of the first image's score to the others'."""
+        first, others = images[0], list(images[1:])
+        rows, at = self.row[[first, *others]], np.arange(len(others))
+        x = self.prior.features
+        h = np.asarray(x[first] - x[others], dtype=float)
+        to_w = self.w_cov @ h.T + (self.cross[rows[0]] - self.cross[rows[1:]]).T
+        own = np.zeros((len(images), len(others)))  # cov(u of these images, differences)
+        own[0], own[1 + at, at] = self.u_var[first], -self.u_var[others]
+        to_u = self.cross @ h.T
+        own += to_u[rows]
+        to_u[rows] = own
+        mean = h @ self.w + self.u[first] - self.u[others]
+        covariance = h @ to_w + own[0] - own[1:]
+        covariance[at, at] = np.maximum(covariance[at, at], 1e-9)
+        return _Effect(to_w, to_u, mean, covariance)
+
+    def _rows_with(self, images: Sequence[int]) -> tuple[Ints, Ints, Floats]:
         new = [image for image in images if not self.row[image]]
         if not new:
             return self.row, self.seen, self.cross
@@ -124,21 +146,68 @@ class Belief:
         return row, np.concatenate([self.seen, new]), np.concatenate([self.cross, empty])
 
 
+class _Effect(NamedTuple):
+    """Covariances with the r differences of a set, and their mean and covariance."""
+
+    to_w: Floats  # (d, r)
+    to_u: Floats  # (rows, r)
+    mean: Floats  # (r,)
+    covariance: Floats  # (r, r)
+
+
+@cache
+def lattice(dimensions: int, spacing: float, farthest: float) -> tuple[Floats, Floats]:
+    """Nodes (n, r) of a standard normal distribution and their weights."""
+    reach = int(farthest / spacing)
+    axes = np.meshgrid(*[spacing * np.arange(-reach, reach + 1)] * dimensions)
+    nodes = np.stack([axis.ravel() for axis in axes], axis=1)
+    squares = (nodes**2).sum(axis=1)
+    weights = np.exp(-0.5 * squares[squares <= farthest**2])
+    return nodes[squares <= farthest**2], weights / weights.sum()
+
+
 def moments(
-    mean: Floats, variance: Floats, won: Floats, lost: Floats
+    mean: Floats, covariance: Floats, best: Floats, worst: Floats
 ) -> tuple[Floats, Floats, Floats]:
-    """N(d; mean, variance) sigmoid(d)^won sigmoid(-d)^lost: log integral, mean, variance."""
-    d = mean[:, None] + np.sqrt(variance)[:, None] * _NODES
-    log_likelihood = won[:, None] * np.logaddexp(0, -d) + lost[:, None] * np.logaddexp(0, d)
-    mass = np.exp(-log_likelihood) * _WEIGHTS
+    """N(d; mean, covariance) times the likelihood of answers about m sets of k images.
+
+    d, (r, m) with r = k - 1, are the differences of the first image's score to the others';
+    `best` and `worst` are (k, m). Returns (m,) log integrals, (r, m) means, (r, r, m) covariances.
+    """
+    nodes, weights = lattice(len(mean), *_LATTICES[len(mean)])
+    step = max(_AT_A_TIME // len(weights), 1)
+    if best.shape[1] > step:
+        every = [slice(start, start + step) for start in range(0, best.shape[1], step)]
+        parts = [moments(mean[:, p], covariance[..., p], best[:, p], worst[:, p]) for p in every]
+        total, mean, covariance = (np.concatenate(p, axis=-1) for p in zip(*parts, strict=True))
+        return total, mean, covariance
+    root = np.linalg.cholesky(np.moveaxis(covariance, 2, 0))
+    d = mean[..., None] + np.einsum("mab,nb->amn", root, nodes)
+    f = np.concatenate([np.zeros((1, *d.shape[1:])), -d])
+    log_likelihood = np.einsum("km,kmn->mn", best, f) - best.sum(axis=0)[:, None] * log_sum(f)
+    if worst.any():
+        rest = np.where(best == 1, np.inf, 0)[..., None]  # the best takes no part
+        of_worst = np.einsum("km,kmn->mn", worst, f) + log_sum(-f - rest)
+        log_likelihood -= worst.sum(axis=0)[:, None] * of_worst
+    mass = np.exp(log_likelihood) * weights
     total = mass.sum(axis=1)
-    new_mean = (mass * d).sum(axis=1) / total
-    new_variance = (mass * (d - new_mean[:, None]) ** 2).sum(axis=1) / total
-    return np.log(total), new_mean, new_variance
+    mass /= total[:, None]
+    new_mean = np.einsum("mn,amn->am", mass, d)
+    around = d - new_mean[..., None]
+    return np.log(total), new_mean, np.einsum("amn,bmn->abm", mass * around, around)
+
+
+def log_sum(f: Floats) -> Floats:
+    """log sum exp over the first axis."""
+    top = f.max(axis=0)
+    return np.asarray(top + np.log(np.exp(f - top).sum(axis=0)))
 
 
 class Sites(NamedTuple):
-    """What the answers about each pair tell of d = f_i - f_j: exp(shift d - precision d² / 2)."""
+    """What the answers about each set tell of its differences d: exp(shift·d - dᵀ precision d / 2).
+
+    Flat over all sets; precisions as the weights of the network's edges.
+    """
 
     precision: Floats
     shift: Floats
@@ -156,20 +225,18 @@ def fit(prior: Prior, choices: Choices, start: Sites | None = None) -> Fit:
     belief = Belief.start(prior)
     if not len(choices):
         return Fit(belief, 0.0, None)
-    images, ends = np.unique(np.concatenate([choices.winners, choices.losers]), return_inverse=True)
-    winners, losers = ends.reshape(2, -1)
-    graph = ComparisonGraph(Choices(winners, losers, choices.weights), len(images))
-    i, j = graph.i, graph.j
+    images, among = choices.renumbered()
+    graph = ComparisonGraph(among, len(images))
     x = np.asarray(prior.features[images], dtype=float)
     d_u = 1.0 / np.asarray(prior.u_var[images], dtype=float)
     d_w = 1.0 / np.asarray(prior.w_var, dtype=float)
     w_mean = np.asarray(prior.w_mean, dtype=float)
-    tau, nu = start or (0.15 * (graph.won + graph.lost), 0.4 * (graph.won - graph.lost))
+    tau, nu = start or _first_sites(graph)
 
     for sweep in range(_MOST_SWEEPS):
         # The precision of (w, u) is [[D_w + xᵀLx, xᵀL], [Lx, D_u + L]]; w by Schur complement.
-        own, cavity, log_det = graph.marginals(tau, d_u)
-        push = graph.gather(nu)
+        own, within, log_det = graph.marginals(tau, d_u)
+        push = graph.push(nu)
         solved = graph.solve(tau, d_u, np.column_stack([graph.laplacian(tau, x), push]))
         pull, rest = solved[:, :-1], x - solved[:, :-1]
         precision = np.diag(d_w) + x.T @ graph.laplacian(tau, rest)
@@ -177,26 +244,22 @@ def fit(prior: Prior, choices: Choices, start: Sites | None = None) -> Fit:
         w = w_cov @ (d_w * w_mean + rest.T @ push)
         u = solved[:, -1] - pull @ w
 
-        # Each pair without its own site, and what its answers make of that.
-        h = rest[i] - rest[j]
-        variance = 1.0 / (tau + 1.0 / cavity) + np.einsum("ed,ed->e", h @ w_cov, h)
-        f = x @ w + u
-        mean = f[i] - f[j]
-        without = 1.0 / np.maximum(1.0 / variance - tau, 1e-9)
-        mean_without = without * (mean / variance - nu)
-        log_mass, new_mean, new_variance = moments(mean_without, without, graph.won, graph.lost)
-        new_tau = np.maximum(1.0 / new_variance - 1.0 / without, 1e-9)
-        new_nu = new_mean / new_variance - mean_without / without
+        f, found = x @ w + u, []
+        parts = zip(graph.sets, graph.blocks(tau), graph.shifts(nu), within, strict=True)
+        for one, block, shift, covariance in parts:
+            h = rest[one.images[0]] - rest[one.images[1:]]
+            mean, covariance = f[one.images[0]] - f[one.images[1:]], _of_differences(covariance)
+            covariance += np.einsum("amd,bmd->abm", h @ w_cov, h)
+            found.append(_new_sites(one, mean, covariance, block[1:, 1:], shift))
+        *new, evidences = zip(*found, strict=True)
+        new_tau, new_nu = (np.concatenate([part.ravel() for part in parts]) for parts in new)
         if max(np.abs(new_tau - tau).max(), np.abs(new_nu - nu).max()) < 1e-3:
             break
         step = 1.0 if sweep < 10 else 0.5
         tau, nu = tau + step * (new_tau - tau), nu + step * (new_nu - nu)
 
     # Rasmussen & Williams 2006, section 3.6, for a prior of any mean.
-    evidence = (log_mass + 0.5 * np.log1p(tau * without)).sum()
-    evidence += 0.5 * (mean_without**2 / without).sum()
-    evidence -= 0.5 * ((mean_without / without + nu) ** 2 / (1.0 / without + tau)).sum()
-    evidence += 0.5 * (nu @ mean + (w - w_mean) @ (d_w * w_mean))
+    evidence = sum(evidences) + 0.5 * (w - w_mean) @ (d_w * w_mean)
     evidence -= 0.5 * (log_det + np.linalg.slogdet(precision)[1] - np.log(d_w).sum())
 
     cross = -pull @ w_cov
@@ -207,3 +270,44 @@ def fit(prior: Prior, choices: Choices, start: Sites | None = None) -> Fit:
     cross = np.concatenate([np.zeros((1, len(w))), cross])
     belief = replace(belief, w=w, w_cov=w_cov, seen=seen, cross=cross)
     return Fit(belief, float(evidence), Sites(tau, nu))
+
+
+def _first_sites(graph: ComparisonGraph) -> Sites:
+    tau, nu = [], []
+    for images, best, worst in graph.sets:
+        count = best.sum(axis=0)
+        edges = len(images) * (len(images) - 1) // 2
+        tau.append(np.tile(0.6 / len(images) ** 2 * count, edges))
+        nu.append((0.8 * (count / len(images) - best + worst)[1:]).ravel())
+    return Sites(np.concatenate(tau), np.concatenate(nu))
+
+
+def _of_differences(covariance: Floats) -> Floats:
+    """Of the first value less each other's, (r, r, m), from that of the values, (k, k, m)."""
+    found = covariance[0, 0] - covariance[0, 1:] - covariance[1:, :1] + covariance[1:, 1:]
+    return np.asarray(found)
+
+
+def _new_sites(
+    told: Sets, mean: Floats, covariance: Floats, precision: Floats, shift: Floats
+) -> tuple[Floats, Floats, float]:
+    """Each set without its own site, and what its answers make of that.
+
+    Returns the new edge weights, (edges, m), the new shifts, and the sets' part of the evidence.
+    """
+    inverse, log_det = inverses(covariance)
+    without = inverse - precision
+    covariance_without, log_det_without = inverses(without)
+    pushed = np.einsum("abm,bm->am", inverse, mean) - shift
+    mean_without = np.einsum("abm,bm->am", covariance_without, pushed)
+    log_mass, new_mean, new_covariance = moments(
+        mean_without, covariance_without, told.best, told.worst
+    )
+    site = inverses(new_covariance)[0] - without
+    first, second = np.triu_indices(len(site), 1)
+    edges = np.maximum(np.concatenate([site.sum(axis=0), -site[first, second]]), 1e-9)
+    after = without + laplacians(edges)[1:, 1:]
+    new_shift = np.einsum("abm,bm->am", after, new_mean) - pushed
+    evidence = log_mass - 0.5 * (log_det + log_det_without)
+    evidence += 0.5 * (pushed * (mean_without - mean)).sum(axis=0)
+    return edges, new_shift, float(evidence.sum())

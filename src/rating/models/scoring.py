@@ -7,17 +7,20 @@ variances are in logits, scores and deviations in Elo units.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from src.rating.models.feature_space import FeatureSpace
-from src.rating.models.graph import Choices, Floats, Ints, sigmoid
+from src.rating.models.graph import Choices, Floats, Ints, Sets
 from src.rating.models.initial_scores import InitialScores
-from src.rating.models.posterior import LOGITS, Belief, Fit, Prior, fit
-from src.rating.pairs.expected_gain import SCORE_VARIANCE, Aim, pair_gains
+from src.rating.models.posterior import LOGITS, Belief, Fit, Prior, fit, log_sum, moments
+from src.rating.pairs.expected_gain import SCORE_VARIANCE, Aim, expected_gains
+from src.rating.storage.choice_rows import places
 
 K = 0.8  # how far one choice can move an Elo score
 INITIAL_SLOPE_VARIANCE = 0.25
@@ -62,11 +65,64 @@ USUAL = Taste()
 
 
 class Answer(NamedTuple):
-    """One choice between two images by their index."""
+    """One choice between images by their index."""
 
     left: int
     right: int
-    outcome: str  # left, right or tie
+    outcome: str  # see `choice_rows.ANSWERS`
+    others: tuple[int, ...] = ()
+
+    @classmethod
+    def of(
+        cls, outcome: str, images: Sequence[int], known: Callable[[int], bool] = lambda image: True
+    ) -> Self | None:
+        """What the answer says of the known ones among its images, each of which may come twice.
+
+        None where that is nothing. By Luce's axiom the best of all is the best of these, and what
+        else was on show makes no difference.
+        """
+        best, worst = (None if at is None else images[at] for at in places(outcome))
+        kept = [*dict.fromkeys(image for image in images if known(image))]
+        if len(kept) < 2 or (best is not None and best not in kept):
+            return None
+        if best is not None:
+            at = kept.index(best)
+            outcome = ("left", "right")[at] if len(kept) == 2 else f"{at + 1}"
+            if len(kept) > 2 and worst in kept and worst != best:
+                outcome += f"/{kept.index(worst) + 1}"
+        left, right, *others = kept
+        return cls(left, right, outcome, tuple(others))
+
+    @property
+    def images(self) -> tuple[int, ...]:
+        return (self.left, self.right, *self.others)
+
+    @property
+    def told(self) -> tuple[Floats, Floats]:
+        """(k,) how often each image was the best, and (k,) the worst of the others."""
+        best, worst = places(self.outcome)
+        each, nobody = np.eye(len(self.images)), np.zeros(len(self.images))
+        return (
+            each.mean(axis=0) if best is None else each[best],
+            nobody if worst is None else each[worst],
+        )
+
+    def among(self, known: NDArray[np.bool_]) -> Self | None:
+        """What it says of the images that are known, (n,) bool."""
+        return self.of(self.outcome, self.images, lambda at: at < len(known) and bool(known[at]))
+
+    def duels(self) -> list[tuple[int, int, float]]:
+        """The pairs of which the answer says something: two images and 1, or 0.5 for a tie."""
+        best, worst = places(self.outcome)
+        if best is None:
+            return [(i, j, 0.5) for i, j in combinations(self.images, 2)]
+        winner = self.images[best]
+        rest = [image for image in self.images if image != winner]
+        found = [(winner, image, 1.0) for image in rest]
+        if worst is not None:
+            loser = self.images[worst]
+            found += [(image, loser, 1.0) for image in rest if image != loser]
+        return found
 
 
 @dataclass(frozen=True)
@@ -83,17 +139,19 @@ class _Scoring:
         """(k,) standard deviations of the scores of k images."""
         return np.asarray(np.sqrt(self.belief.variance(images)) / LOGITS)
 
-    def expected_gains(self, i: Ints, j: Ints, aim: Aim | None = None) -> Floats:
-        """(k,) what the answers about k pairs are worth, for the order of all images or an aim."""
-        return pair_gains(self.belief, i, j, aim)
+    def expected_gains(self, sets: Ints, aim: Aim | None = None) -> Floats:
+        """(m,) what the answers about m sets, (k, m), are worth for the order, or for an aim."""
+        return expected_gains(self.belief, sets, aim)
 
-    def prediction(self, left: int, right: int) -> float | None:
-        """The probability that left will be preferred; None where both are equal so far."""
-        mean, variance = self.belief.difference(np.array([left]), np.array([right]))
-        if abs(mean[0]) < 1e-9:
+    def predictions(self, images: Sequence[int]) -> tuple[float, ...] | None:
+        """How probable each image is to be the best; None where all are equal so far."""
+        mean, covariance = self.belief.differences(images)
+        if np.abs(mean).max() < 1e-9:
             return None
-        # MacKay 1992: a logistic averaged over a Gaussian.
-        return float(sigmoid(mean / np.sqrt(1 + math.pi / 8 * variance))[0])
+        each = np.eye(len(images))  # what if this one were chosen
+        means, covariances = (np.stack([one] * len(images), -1) for one in (mean, covariance))
+        log_mass, _, _ = moments(means, covariances, each, np.zeros_like(each))
+        return tuple(np.exp(log_mass - log_sum(log_mass)).tolist())
 
 
 @dataclass(frozen=True)
@@ -117,11 +175,13 @@ class EloScoring(_Scoring):
 
     def _played(self, answers: Sequence[Answer]) -> Self:
         scores, counts = self.scores().tolist(), self.counts.tolist()
-        for left, right, outcome in answers:
-            result = {"left": 1.0, "right": 0.0}.get(outcome, 0.5)
-            scores[left], scores[right] = elo_update(scores[left], scores[right], result)
-            counts[left] += 1
-            counts[right] += 1
+        for answer in answers:
+            k = K * 2 / len(answer.images)
+            for winner, loser, result in answer.duels():
+                change = elo_update(scores[winner], scores[loser], result, k)
+                scores[winner], scores[loser] = change
+            for image in answer.images:
+                counts[image] += 1
         return self._of(self.initial, np.array(scores) * LOGITS, np.array(counts))
 
     @classmethod
@@ -146,9 +206,7 @@ class PosteriorScoring(_Scoring):
         return cls(initial, Belief.start(_prior(initial, space, taste)), space, taste)
 
     def after(self, answer: Answer) -> Self:
-        left, right, outcome = answer
-        won = {"left": 1.0, "right": 0.0}.get(outcome, 0.5)
-        return replace(self, belief=self.belief.after(left, right, won))
+        return replace(self, belief=self.belief.after(answer.images, *answer.told))
 
     def refitted(self, answers: Sequence[Answer]) -> Self:
         """All answers fitted at once, under the kind of taste of the greatest evidence."""
@@ -212,16 +270,27 @@ def elo_update(left: float, right: float, outcome: float, k: float = K) -> tuple
 
 def as_choices(answers: Sequence[Answer]) -> Choices:
     """Answers as arrays; a tie is half a win for either side."""
-    left = np.array([answer.left for answer in answers], dtype=np.intp)
-    right = np.array([answer.right for answer in answers], dtype=np.intp)
-    outcome = np.array([answer.outcome for answer in answers], dtype=object)
+    pairs = [answer for answer in answers if not answer.others]
+    left = np.array([answer.left for answer in pairs], dtype=np.intp)
+    right = np.array([answer.right for answer in pairs], dtype=np.intp)
+    outcome = np.array([answer.outcome for answer in pairs], dtype=object)
     left_won, tie = outcome != "right", outcome == "tie"
     winners, losers = np.where(left_won, left, right), np.where(left_won, right, left)
+    larger: dict[int, list[Answer]] = {}
+    for answer in answers:
+        if answer.others:
+            larger.setdefault(len(answer.images), []).append(answer)
     return Choices(
         np.concatenate([winners, losers[tie]]),
         np.concatenate([losers, winners[tie]]),
         np.concatenate([np.where(tie, 0.5, 1.0), np.full(int(tie.sum()), 0.5)]),
+        [_as_sets(alike) for alike in larger.values()],
     )
+
+
+def _as_sets(answers: Sequence[Answer]) -> Sets:
+    best, worst = np.array([answer.told for answer in answers]).transpose(1, 2, 0)
+    return Sets(np.array([answer.images for answer in answers]).T, best, worst)
 
 
 def _prior(initial: InitialScores, space: FeatureSpace, taste: Taste) -> Prior:

@@ -1,8 +1,9 @@
-"""Which pair to show next: audits, hidden repeats, and the pairs worth asking about."""
+"""Which images to show next: audits, hidden repeats, and the sets worth asking about."""
 
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,146 +13,157 @@ from src.rating.models.scoring import Scoring
 from src.rating.pairs.expected_gain import Aim, aim_at_top
 
 AUDIT_SHARE = 0.10
-"""of all pairs are drawn uniformly at random: what is predicted of them is the honest quality"""
+"""of all sets are drawn uniformly at random: what is predicted of them is the honest quality"""
 REPEAT_SHARE = 0.05
-"""of all pairs were shown before and come again with sides swapped: how consistent is the person"""
+"""of all sets were shown before and come again in reverse order: how consistent is the person"""
 REPEAT_GAP = 10  # a repeat comes at least this many choices after the first showing
 MOST_SHOWINGS = 2  # how often active selection shows one pair
-CANDIDATES = 2000
+CANDIDATES = 2000  # pairs
+ADDITIONS = 300  # images to choose each further one from
 
 Selection = Literal["active", "least_shown", "random"]
-IndexPair = tuple[int, int]
+IndexSet = tuple[int, ...]
 
 
 class Shown(NamedTuple):
-    left: int
-    right: int
-    kind: str  # audit, repeat, or the selection that chose it
-    prediction: float | None  # probability that left is preferred, before it is shown
+    images: IndexSet  # in the order on the screen
+    kind: str  # audit, repeat, or the selection that chose them
 
 
-class PairSchedule:
-    """Draws pairs, and remembers what was shown.
+class Schedule:
+    """Draws sets of images, pairs or more `at_once`, and remembers what was shown.
 
-    Every tenth pair or so is uniformly random, so that what is predicted of these is an honest
+    Every tenth set or so is uniformly random, so that what is predicted of these is an honest
     measure (under active picking a model's own estimate is not). Every twentieth is one of those
-    random pairs again with its sides swapped: how consistent the person is on pairs of the same
-    kind limits how well any model can predict them (`evaluation.proportion.ceiling`).
+    random sets again in reverse order: how consistent the person is on sets of the same kind limits
+    how well any model can predict them (of pairs: `evaluation.proportion.ceiling`).
 
     With a `top`, active picking is about which images are among that many of the best.
 
-    The seed fixes, with the number of a pair, all chance in choosing it.
+    The seed fixes, with the number of a set, all chance in choosing it.
     """
 
-    def __init__(self, images: int, selection: Selection, seed: int, top: int = 0) -> None:
-        self.selection, self.top = selection, top
+    def __init__(
+        self, images: int, selection: Selection, seed: int, *, top: int = 0, at_once: int = 2
+    ) -> None:
+        self.selection, self.top, self.at_once = selection, top, at_once
         self._seed, self._images = seed, images
         self._aim: Aim | None = None
         self.begin([])
 
-    def begin(self, past: Iterable[tuple[int, int, str]]) -> None:
-        """Remember the pairs that were answered before, and their kinds, instead of all others."""
+    def begin(self, past: Iterable[tuple[IndexSet, str]]) -> None:
+        """Remember the sets that were answered before, and their kinds, instead of all others."""
         self._shown = np.zeros(self._images, dtype=np.intp)
-        self._showings: Counter[IndexPair] = Counter()
-        self._past: list[tuple[int, int, str]] = []
-        for left, right, kind in past:
-            self.note(left, right, kind)
+        self._showings: Counter[IndexSet] = Counter()
+        self._past: list[tuple[IndexSet, str]] = []
+        for images, kind in past:
+            self.note(images, kind)
 
     def aim(self, scoring: Scoring, allowed: Ints) -> None:
         """Look where the best images end. It is for after a fit: it takes longer than `draw`."""
         wanted = 0 < self.top < len(allowed)
         self._aim = aim_at_top(scoring.belief, allowed, self.top) if wanted else None
 
-    def note(self, left: int, right: int, kind: str) -> None:
-        """Remember a pair that was answered."""
-        self._past.append((left, right, kind))
-        self._count(left, right, 1)
+    def note(self, images: IndexSet, kind: str) -> None:
+        """Remember a set that was answered."""
+        self._past.append((images, kind))
+        self._count(images, 1)
 
     def forget(self) -> None:
-        left, right, _ = self._past.pop()
-        self._count(left, right, -1)
+        self._count(self._past.pop()[0], -1)
 
-    def _count(self, left: int, right: int, change: int) -> None:
-        self._shown[left] += change
-        self._shown[right] += change
-        self._showings[min(left, right), max(left, right)] += change
+    def _count(self, images: IndexSet, change: int) -> None:
+        self._shown[list(images)] += change
+        self._showings[unordered(images)] += change
 
     def draw(
-        self, scoring: Scoring, allowed: Ints, number: int, current: IndexPair | None = None
+        self, scoring: Scoring, allowed: Ints, number: int, current: IndexSet | None = None
     ) -> Shown:
-        """The pair of a number, of two images of the sorted `allowed`.
+        """The set of a number, of images of the sorted `allowed`: fewer than wanted if need be.
 
-        `current` is the pair that will have been shown just before; None for the last noted. Its
-        images are passed over where at least two others remain.
+        `current` is the set that will have been shown just before; None for the last noted. Its
+        images are passed over where enough others remain.
         """
         rng = np.random.default_rng([self._seed, number])
         if current is None and self._past:
-            current = self._past[-1][:2]
-        rest = allowed[~np.isin(allowed, current or ())]
-        pool, chance = rest if len(rest) >= 2 else allowed, rng.random()
+            current = self._past[-1][0]
+        rest, size = allowed[~np.isin(allowed, current or ())], min(self.at_once, len(allowed))
+        pool, chance = rest if len(rest) >= size else allowed, rng.random()
         kind: str = self.selection
         if chance < AUDIT_SHARE:
-            kind, pair = "audit", random_pair(pool, rng)
-        elif chance < AUDIT_SHARE + REPEAT_SHARE and (repeat := self._repeat(rest, rng)):
-            kind, pair = "repeat", repeat
+            kind, images = "audit", random_set(pool, size, rng)
+        elif chance < AUDIT_SHARE + REPEAT_SHARE and (repeat := self._repeat(rest, size, rng)):
+            kind, images = "repeat", repeat
         elif kind == "active":
-            pair = active_pair(pool, scoring.expected_gains, self._showings, rng, self._aim)
+            gains = partial(scoring.expected_gains, aim=self._aim)
+            images = active_set(pool, size, gains, self._showings, rng, self._aim)
         elif kind == "least_shown":
-            pair = least_shown_pair(pool, self._shown, rng)
+            images = least_shown_set(pool, size, self._shown, rng)
         else:
-            pair = random_pair(pool, rng)
-        return Shown(*pair, kind, scoring.prediction(*pair))
+            images = random_set(pool, size, rng)
+        return Shown(images, kind)
 
-    def _repeat(self, allowed: Ints, rng: np.random.Generator) -> IndexPair | None:
-        """An audit pair of earlier, sides swapped, that was shown once."""
+    def _repeat(self, allowed: Ints, size: int, rng: np.random.Generator) -> IndexSet | None:
+        """Images of an earlier audit in reverse order, that was shown once."""
         before = self._past[: max(len(self._past) - REPEAT_GAP + 1, 0)]
-        audits = [(left, right) for left, right, kind in before if kind == "audit"]
+        audits = [images for images, kind in before if kind == "audit" and len(images) == size]
         for at in rng.permutation(len(audits)).tolist():
-            left, right = audits[at]
-            shown = self._showings[min(left, right), max(left, right)]
-            if shown == 1 and left != right and np.isin([left, right], allowed).all():
-                return right, left
+            images = audits[at]
+            different = len(set(images)) == size and np.isin(images, allowed).all()
+            if different and self._showings[unordered(images)] == 1:
+                return tuple(reversed(images))
         return None
 
 
-def random_pair(pool: Ints, rng: np.random.Generator) -> IndexPair:
-    """Two different images, every pair equally likely."""
-    left, right = rng.choice(len(pool), 2, replace=False)
-    return int(pool[left]), int(pool[right])
+def unordered(images: IndexSet) -> IndexSet:
+    return tuple(sorted(images))
 
 
-def least_shown_pair(pool: Ints, shown: Ints, rng: np.random.Generator) -> IndexPair:
-    """One of the images that were shown least often, beside one chosen with weight 1/(1+shown)."""
+def random_set(pool: Ints, size: int, rng: np.random.Generator) -> IndexSet:
+    """Different images, every set equally likely."""
+    return tuple(rng.choice(pool, size, replace=False).tolist())
+
+
+def least_shown_set(pool: Ints, size: int, shown: Ints, rng: np.random.Generator) -> IndexSet:
+    """One of the images that were shown least often, and others with weight 1 / (1 + shown)."""
     counts = shown[pool]
     first = int(rng.choice(np.flatnonzero(counts == counts.min())))
     weights = 1.0 / (1.0 + counts)
     weights[first] = 0.0
-    second = int(rng.choice(len(pool), p=weights / weights.sum()))
-    order = (first, second) if rng.random() < 0.5 else (second, first)
-    return int(pool[order[0]]), int(pool[order[1]])
+    others = rng.choice(len(pool), size - 1, replace=False, p=weights / weights.sum())
+    return tuple(rng.permutation(pool[[first, *others]]).tolist())
 
 
-def active_pair(
+def active_set(
     pool: Ints,
-    gains: Callable[[Ints, Ints, Aim | None], Floats],
-    showings: Mapping[IndexPair, int],
+    size: int,
+    gains: Callable[[Ints], Floats],
+    showings: Mapping[IndexSet, int],
     rng: np.random.Generator,
     aim: Aim | None = None,
-) -> IndexPair:
-    """The pair among random candidates of the greatest expected gain (`expected_gain.py`).
+) -> IndexSet:
+    """The pair among random candidates of the greatest expected gain (`expected_gain.py`), and then
+    one after the other the images with which the set gains most.
 
     Of pairs shown as often as they may be, only where there are no others.
     """
     i, j = _pairs_near(aim, pool, rng) if aim else _candidate_pairs(pool, rng)
-    gain = gains(i, j, aim)
+    gain = gains(np.stack([i, j]))
     best = at = int(gain.argmax())
-    while showings.get((min(i[at], j[at]), max(i[at], j[at])), 0) >= MOST_SHOWINGS:
+    while showings.get(unordered((i[at], j[at])), 0) >= MOST_SHOWINGS:
         gain[at] = -math.inf
         at = int(gain.argmax())
         if gain[at] == -math.inf:
             at = best
             break
-    return int(i[at]), int(j[at])
+    images = [int(i[at]), int(j[at])]
+    while len(images) < size:
+        more = rng.permutation(np.setdiff1d(np.concatenate([i, j]), images))[:ADDITIONS]
+        if not len(more):
+            more = np.setdiff1d(pool, images)
+        sets = np.concatenate([np.tile(np.array(images)[:, None], len(more)), more[None]])
+        images.append(int(more[gains(sets).argmax()]))
+    return tuple(images if size == 2 else rng.permutation(images).tolist())
 
 
 def _candidate_pairs(pool: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:

@@ -16,6 +16,7 @@ stale one. It also lets the write-ahead log do without shared memory, which netw
 (https://sqlite.org/wal.html#noshm).
 """
 
+import json
 import logging
 import os
 import sqlite3
@@ -62,6 +63,7 @@ class ChoiceLog:
     starts: dict[str, Start]  # the score each image began with, where it had one
     state: dict[str, str]
     session: int
+    _version: int  # of the format
     _last: int  # events, in all
     _starts: int
 
@@ -81,7 +83,7 @@ class ChoiceLog:
                     if size == 0:
                         raise _Damaged("it is empty")
                     self._prepare()
-                except (_Damaged, sqlite3.Error) as error:
+                except (_Damaged, sqlite3.Error, UnicodeDecodeError) as error:
                     if _remedy(error):
                         raise
                     self._restore(error, left_in_wal)
@@ -96,7 +98,8 @@ class ChoiceLog:
     def take_back(self) -> Event:
         """Undo the last event that stands."""
         last = self.events[-1]
-        self._write(last._replace(outcome="undo", prediction=None), undoes=last.id)
+        undo = last._replace(outcome="undo", prediction=None, others=(), predictions=())
+        self._write(undo, undoes=last.id)
         return self.events.pop()
 
     def add_starts(self, starts: Iterable[Start]) -> None:
@@ -133,9 +136,13 @@ class ChoiceLog:
             None if value is None else float(value)
             for value in (event.response_time, event.prediction)
         )
-        about = (event.left, event.right, event.outcome, seconds, event.kind, probability, undoes)
-        row = rows.with_checksum((event.id, _now(), self.session, *about))
+        more = json.dumps([event.others, event.predictions]) if event.others else None
+        about = (event.left, event.right, event.outcome, seconds, event.kind, probability)
+        row = rows.with_checksum((event.id, _now(), self.session, *about, undoes, more))
         with self._explained():
+            if more and self._version < rows.VERSION:  # earlier programs would misread it
+                self._connection.execute(f"PRAGMA user_version = {rows.VERSION}")
+                self._version = rows.VERSION
             self._connection.execute(rows.insert("events"), row)
         self._last = event.id
         with suppress(OSError):
@@ -158,15 +165,15 @@ class ChoiceLog:
         run("PRAGMA fullfsync = ON")  # macOS: a plain fsync stops at the disk's cache
         run("BEGIN IMMEDIATE")  # takes the lock, and fails where nothing can be written
         run("COMMIT")
-        (version,) = run("PRAGMA user_version").fetchone()
-        if version > rows.VERSION:
+        (self._version,) = run("PRAGMA user_version").fetchone()
+        if self._version > rows.VERSION:
             raise DataError(
-                f"{self.path} was written by a newer version of this program (format {version}): "
-                "update the program"
+                f"{self.path} was written by a newer version of this program (format "
+                f"{self._version}): update the program"
             )
         if not run("SELECT name FROM sqlite_schema").fetchall() and not self._counted():
             self._connection.executescript(rows.SCHEMA)
-        rows.add_checksums(self._connection)
+        rows.add_columns(self._connection)
         ((verdict, *_), *_) = run("PRAGMA quick_check(1)").fetchall()
         if verdict != "ok":
             raise _Damaged(verdict.splitlines()[-1])
@@ -177,7 +184,7 @@ class ChoiceLog:
         run, events = self._connection.execute, dict[int, Event]()
         self._last = self._starts = self.session = 0
         for row in run(rows.select("events", "ORDER BY id")):
-            number, _, session, left, right, outcome, seconds, kind, predicted, undoes, _ = row
+            number, _, session, left, right, outcome, seconds, kind, predicted, undoes = row[:10]
             if not rows.is_whole(row) or number != self._last + 1:
                 raise _Damaged(f"choice {self._last + 1:,} is missing or changed")
             self._last, self.session = number, session
@@ -185,7 +192,8 @@ class ChoiceLog:
                 events.pop(undoes, None)
             else:
                 given = (left, right, outcome, kind, predicted, seconds, session, number)
-                events[number] = Event(*given)
+                others, predictions = json.loads(row[10]) if row[10] else ((), ())
+                events[number] = Event(*given, tuple(others), tuple(predictions))
         self.events, self.starts = list(events.values()), {}
         for row in run(rows.select("starts", "ORDER BY id")):
             number, _, path, score, source, _ = row

@@ -125,7 +125,7 @@ class RatingStore:
 
     def _take_over(self, content: ScoreFile, digest: str) -> None:
         """Take what another program wrote about images without choices into the log."""
-        compared = {path for event in self.log.events for path in event[:2]}
+        compared = {path for event in self.log.events for path in event.images}
         starts = self._new_starts(content, content.rated().keys() - compared)
         copy = set_aside(self.path, "changed")
         self.log.add_starts(starts)

@@ -19,9 +19,10 @@ import numpy as np
 from src.errors import MissingExtra, SettingsError
 from src.images import UnreadableImage, open_image
 from src.images.decode import TooLarge
+from src.settings.use_models import TagImages
+from src.tagging.choice import TagChoice, choose
 from src.tagging.selected_tags import category_name
 from src.tagging.taggers import Tagger
-from src.tagging.thresholds import Scope
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -39,11 +40,11 @@ _PAGE = Path(__file__).with_name("page.html")
 _MOST_TAGS = 500
 
 
-def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
+def make_app(tagger: Tagger, choice: TagChoice) -> "FastAPI":
     """The web application.
 
     GET / is the page. GET /api/tags lists the model's tags with their thresholds. POST /api/tag,
-    with the bytes of an image as its body, answers with the tags at or above their thresholds;
+    with the bytes of an image as its body, answers with the tags that the image gets;
     `?threshold=0.3` sets one threshold for all, `?limit=50` gives the likeliest so many instead.
     What a page of another site sends gets 403, too slow 408, too large 413, no readable image 415,
     wrong numbers 422; 503 is for more at once than `MAX_HELD` and `MAX_WAITING` allow.
@@ -60,14 +61,13 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
     # A web page elsewhere that points its own name at 127.0.0.1 gets nothing.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     page = _PAGE.read_text(encoding="utf-8")
-    thresholds = tagger.thresholds.of(tagger.tags, scope)
     known = [
         {
             "name": tag.name,
             "category": category_name(tag.category),
-            "threshold": round(float(threshold), 5),
+            "threshold": round(min(float(threshold), 1.0), 5),
         }
-        for tag, threshold in zip(tagger.tags, thresholds, strict=True)
+        for tag, threshold in zip(tagger.tags, choice.thresholds, strict=True)
     ]
     model, uploads, waiting = threading.Lock(), _Uploads(), [0 for _ in LINES]
     lines = [ThreadPoolExecutor(1) for _ in LINES]  # decoding takes the most memory
@@ -79,10 +79,14 @@ def make_app(tagger: Tagger, scope: Scope) -> "FastAPI":
         prepared = tagger.prepare(image)
         with model:
             (found,) = tagger.probabilities([prepared])
-        given = found >= (thresholds if threshold is None else threshold)
-        chosen = np.flatnonzero(np.ones_like(given) if limit is not None else given)
-        order = chosen[np.argsort(-found[chosen], kind="stable")][: limit or _MOST_TAGS]
-        tags = [known[i] | {"probability": round(float(found[i]), 5)} for i in order.tolist()]
+        own = choice.given(found)
+        chosen = own if threshold is None else np.flatnonzero(found >= threshold)
+        if limit is not None:
+            chosen = np.arange(len(found))
+        order = chosen[np.argsort(-found[chosen], kind="stable")][: limit or _MOST_TAGS].tolist()
+        tags = [
+            known[i] | {"probability": round(float(found[i]), 5), "given": i in own} for i in order
+        ]
         return {"width": image.width, "height": image.height, "tags": tags}
 
     async def tagged(line: int, *call: Any) -> dict[str, Any]:
@@ -167,9 +171,9 @@ class _Uploads:
             self._held -= size
 
 
-def serve(tagger: Tagger, scope: Scope, port: int) -> None:
+def serve(tagger: Tagger, settings: TagImages) -> None:
     """Serve until Ctrl-C."""
-    app = make_app(tagger, scope)
+    app = make_app(tagger, choose(tagger, settings))
     try:
         import uvicorn
     except ImportError:
@@ -177,11 +181,11 @@ def serve(tagger: Tagger, scope: Scope, port: int) -> None:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((HOST, port))
+            listener.bind((HOST, settings.port))
             listener.listen(128)  # so that the address answers as soon as it is told
         except OSError:
             raise SettingsError(
-                f"port {port} is taken: set port to another, or to 0 for a free one"
+                f"port {settings.port} is taken: set port to another, or to 0 for a free one"
             ) from None
         logger.info("Open http://%s:%d in a browser; Ctrl-C stops.", *listener.getsockname()[:2])
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))

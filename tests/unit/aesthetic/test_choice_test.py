@@ -38,7 +38,7 @@ def rate(folder, taste, features, choices, seed=0, selection="active"):
         if vectors:
             database.set_features(vectors)
         for _ in range(choices):
-            left, right = database.next_pair()
+            left, right = database.next_set()
             margin = taste[int(left[:3])] - taste[int(right[:3])]
             chance = 1 / (1 + np.exp(-margin))
             database.record(left, right, "left" if rng.random() < chance else "right")

@@ -79,5 +79,6 @@ def test_an_image_against_itself_is_no_choice():
     with pytest.raises(ModelError, match="no choices"):
         fit_pairwise(np.eye(3), chosen([1], [1], [1]))
     x, _, choices = simulate(images=20, choices=60)
-    more = Choices(*(np.append(values, 1) for values in vars(choices).values()))
+    told = choices.winners, choices.losers, choices.weights
+    more = Choices(*(np.append(values, 1) for values in told))
     assert (fit_pairwise(x, more).weight == fit_pairwise(x, choices).weight).all()

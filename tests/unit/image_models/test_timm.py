@@ -2,13 +2,16 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from src.errors import MissingExtra, ModelError
-from src.image_models.model import load_classifier, with_image_size
+from src.image_models.model import from_pretrained, load_classifier, with_image_size
 from src.image_models.save import read_classes
 from src.images.processors import load_preprocessing, timm_processor
+from tests.wd_tagger import NAMES, write_tag_list
 
 
 def write(folder, **described):
@@ -38,6 +41,44 @@ def test_squeezed_then_the_centre(tmp_path):
     write(tmp_path, input_size=[3, 192, 192], crop_pct=0.9, crop_mode="squash")
     found = load_preprocessing(tmp_path)
     assert (found.resize, found.crop) == ((213, 213), (192, 192))
+
+
+def test_a_published_tagger_pads_to_a_square_and_swaps_channels(tmp_path):
+    write_tag_list(tmp_path)
+    write(tmp_path, input_size=[3, 448, 448], crop_pct=1.0, mean=[0.5] * 3, std=[0.5] * 3)
+    found = load_preprocessing(tmp_path)
+    assert (found.resize, found.crop, found.resample) == ((448, 448), None, 3)
+    assert found.scale == pytest.approx((2 / 255,) * 3) and found.wd_tagger
+    pixels = found.pixels(Image.new("RGB", (448, 224), (10, 20, 30)))
+    assert pixels[:100].min() == 255 and pixels[-100:].min() == 255
+    assert pixels[224, 5].tolist() == [30, 20, 10]
+    assert read_classes(tmp_path) == [*NAMES]
+    sized = with_image_size(tmp_path, 96, tmp_path / "new")
+    assert load_preprocessing(sized) == replace(found, resize=(96, 96))
+
+
+def test_taggers_of_other_families_are_refused(tmp_path):
+    write_tag_list(tmp_path)
+    write(tmp_path, input_size=[3, 448, 448])
+    with pytest.raises(ModelError, match="no tagger of the wd family"):
+        load_preprocessing(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"architecture": "hf-hub:somebody/else"},
+        {"architecture": "local-dir:/etc"},
+        {"model_args": {"checkpoint_path": "/etc/passwd"}},
+        {"model_args": {"pretrained": True}},
+    ],
+)
+def test_no_other_weights_than_the_folders_are_loaded(tmp_path, monkeypatch, change):
+    monkeypatch.setattr("transformers.utils.import_utils.is_timm_available", lambda: True)
+    config = {"architecture": "resnet18", "num_classes": 3, "pretrained_cfg": {}} | change
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ModelError, match="names other weights"):
+        from_pretrained(tmp_path, "x")
 
 
 def test_what_we_have_written_goes_before_and_sizes_can_change(tmp_path):

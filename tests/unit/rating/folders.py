@@ -19,12 +19,12 @@ def rate(database: RatingDatabase, choices: int, *, ahead: bool = False) -> list
     """Prefer the name that sorts first."""
     made = []
     for _ in range(choices):
-        left, right = database.next_pair()
+        left, right = database.next_set()
         outcome = "left" if left < right else "right"
-        following = database.following_pairs() if ahead else {}
+        following = database.following_set() if ahead else None
         database.record(left, right, outcome, response_time=0.5)
         if following:
-            assert database.next_pair() == following[outcome]
+            assert database.next_set() == following
         made.append((left, right, outcome))
     return made
 

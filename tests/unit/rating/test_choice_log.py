@@ -236,7 +236,11 @@ def test_a_log_of_the_version_before_checksums_is_read_and_gone_on_with(tmp_path
     assert checksums == [(1,), (1,), (1,), (0,)]
 
 
-EVENT = "INSERT INTO events VALUES ({}, '', {}, {}, 'b.png', 'left', {}, 'active', {}, NULL, NULL)"
+EVENT = (
+    "INSERT INTO events VALUES ({}, '', {}, {}, 'b.png', 'left', {}, 'active', {}"
+    + 3 * ", NULL"
+    + ")"
+)
 ABSURD = {
     "number": EVENT.format(-5, 1, "'a'", 1, 0.5),
     "session": EVENT.format(4, 2**63 - 1, "'a'", 1, 0.5),

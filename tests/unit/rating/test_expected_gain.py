@@ -1,6 +1,7 @@
 """What an answer is worth, against dense covariances and numerical integration."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,28 +12,31 @@ from src.rating.pairs.expected_gain import (
     aim_at_top,
     density,
     expected_curvature,
-    pair_gains,
+    expected_gains,
 )
 
 
-def dense_value(belief, i, j, boundary=None):
+def dense_value(belief, images, boundary=None):
     """The weighted decrease of all variances, from the whole covariance matrix."""
     x = belief.prior.features
     cross = belief.cross[belief.row]
     covariance = x @ belief.w_cov @ x.T + cross @ x.T + x @ cross.T + np.diag(belief.u_var)
-    gain = covariance[:, i] - covariance[:, j]
-    variance = gain[i] - gain[j]
+    first, others = images[0], list(images[1:])
+    gain = covariance[:, [first]] - covariance[:, others]
+    variance = gain[first] - gain[others]
     shared = np.einsum("nd,nd->n", x @ belief.w_cov, x).mean()
     if boundary is None:
         weight = density(belief.mean, shared + belief.u_var + SCORE_VARIANCE, belief.mean.mean())
     else:
         weight = density(belief.mean, shared + belief.u_var, boundary)
-    q = expected_curvature(belief.mean[i] - belief.mean[j], variance)
-    return q / (1 + q * variance) * (weight @ gain**2)
+    mean = belief.mean[[first]] - belief.mean[others]
+    q = expected_curvature(mean[:, None], variance[..., None])[..., 0]
+    told = np.linalg.inv(np.linalg.inv(q) + variance)
+    return np.trace(told @ (gain.T @ (weight[:, None] * gain)))
 
 
-def pairs(count):
-    return np.triu_indices(count, 1)
+def sets_of(count, size):
+    return np.array(list(combinations(range(count), size))).T
 
 
 def belief_of(width, count=14, answers=0, seed=0):
@@ -46,7 +50,7 @@ def belief_of(width, count=14, answers=0, seed=0):
     belief = Belief.start(prior)
     for _ in range(answers):
         left, right = rng.choice(count, 2, replace=False).tolist()
-        belief = belief.after(left, right, 1.0)
+        belief = belief.after([left, right], [1, 0], [0, 0])
     return belief
 
 
@@ -56,16 +60,29 @@ def test_expected_curvature_is_near_the_integral(mean, variance):
     weight = np.exp(-((x - mean) ** 2) / (2 * variance))
     p = 1 / (1 + np.exp(-x))
     exact = (weight * p * (1 - p)).sum() / weight.sum()
-    near = expected_curvature(np.array([float(mean)]), np.array([float(variance)]))[0]
-    assert near == pytest.approx(exact, abs=0.012)
+    near = expected_curvature(np.array([[float(mean)]]), np.array([[[float(variance)]]]))
+    assert near.item() == pytest.approx(exact, abs=0.012)
 
 
+def test_the_expected_curvature_of_four_is_near_the_mean_over_draws():
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(3, 3))
+    mean, covariance = np.array([0.5, -1.0, 0.0]), root @ root.T
+    d = mean + rng.standard_normal((200_000, 3)) @ root.T
+    p = np.exp(-np.column_stack([np.zeros(len(d)), d]))
+    p /= p.sum(axis=1, keepdims=True)
+    exact = np.diag(p.mean(axis=0)) - p.T @ p / len(p)
+    near = expected_curvature(mean[:, None], covariance[..., None])[..., 0]
+    np.testing.assert_allclose(near, exact[1:, 1:], atol=0.006)
+
+
+@pytest.mark.parametrize("size", [2, 4])
 @pytest.mark.parametrize(("width", "answers"), [(0, 0), (3, 0), (0, 25)])
-def test_before_any_answer_or_without_features_the_value_is_exact(width, answers):
+def test_before_any_answer_or_without_features_the_value_is_exact(width, answers, size):
     belief = belief_of(width, answers=answers)
-    i, j = pairs(14)
-    expected = [dense_value(belief, a, b) for a, b in zip(i, j, strict=True)]
-    np.testing.assert_allclose(pair_gains(belief, i, j), expected)
+    sets = sets_of(14, size)
+    expected = [dense_value(belief, images) for images in sets.T]
+    np.testing.assert_allclose(expected_gains(belief, sets), expected)
 
 
 def known(means, deviation):
@@ -91,15 +108,15 @@ def test_the_boundary_leaves_as_many_above_it_as_are_wanted():
 def test_for_the_best_images_the_value_is_about_those_at_the_boundary(width, answers):
     belief = belief_of(width, answers=answers)
     aim = aim_at_top(belief, np.arange(14), 4)
-    i, j = pairs(14)
-    expected = [dense_value(belief, a, b, aim.boundary) for a, b in zip(i, j, strict=True)]
-    np.testing.assert_allclose(pair_gains(belief, i, j, aim), expected)
+    sets = sets_of(14, 2)
+    expected = [dense_value(belief, images, aim.boundary) for images in sets.T]
+    np.testing.assert_allclose(expected_gains(belief, sets, aim), expected)
 
 
 def test_after_answers_the_best_pair_is_nearly_the_best():
     belief = belief_of(3, answers=25)
-    i, j = pairs(14)
-    exact = np.array([dense_value(belief, a, b) for a, b in zip(i, j, strict=True)])
-    value = pair_gains(belief, i, j)
+    sets = sets_of(14, 2)
+    exact = np.array([dense_value(belief, images) for images in sets.T])
+    value = expected_gains(belief, sets)
     assert np.corrcoef(exact, value)[0, 1] > 0.9
     assert exact[value.argmax()] > 0.85 * exact.max()

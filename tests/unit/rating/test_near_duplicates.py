@@ -121,8 +121,8 @@ def test_images_with_an_old_score_stand_for_themselves(folder):
 def test_a_choice_on_show_when_the_groups_come_is_kept(folder):
     with RatingDatabase(folder, seed=0) as database:
         rate(database, 5, ahead=True)
-        pair = database.next_pair()
-        database.following_pairs()
+        pair = database.next_set()
+        database.following_set()
         database.set_near_duplicates([[pair[1], pair[0], "04.png"], ["02.png", "05.png"]])
         database.record(*pair, "left")
         assert database.statistics().choices == 6

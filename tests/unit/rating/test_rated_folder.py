@@ -230,11 +230,11 @@ def test_features_carry_what_was_learned_to_images_never_shown(folder):
             database.record(left, right, "left" if left < right else "right")
         without = database.scores()
         assert without["045.png"] == pytest.approx(without["055.png"])
-        on_show, unsure = database.next_pair(), uncertainty(database)
+        on_show, unsure = database.next_set(), uncertainty(database)
         thread = threading.Thread(target=database.set_features, args=(features,))
         thread.start()
         thread.join()
-        assert database.next_pair() == on_show
+        assert database.next_set() == on_show
         scores = database.scores()
         assert scores["045.png"] > scores["055.png"]
         assert uncertainty(database)["050.png"] < unsure["050.png"] * 1.5
@@ -252,7 +252,7 @@ def test_choices_made_while_features_are_fitted_count(folder):
         def work() -> None:
             while not stop.is_set():
                 database.set_features(features)
-                database.following_pairs()
+                database.following_set()
                 database.statistics()
 
         thread = threading.Thread(target=work)
@@ -291,12 +291,12 @@ from src.rating.session import RatingDatabase
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 database = RatingDatabase(sys.argv[1], seed=0)
 for _ in range(5):
-    database.record(*database.next_pair(), "left")
+    database.record(*database.next_set(), "left")
 database.save()
 for _ in range(5):
-    database.record(*database.next_pair(), "right")
+    database.record(*database.next_set(), "right")
 resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))  # no file grows beyond 64 bytes
-for action in (lambda: database.record(*database.next_pair(), "left"), database.close):
+for action in (lambda: database.record(*database.next_set(), "left"), database.close):
     try:
         action()
         print("no error")

@@ -9,8 +9,8 @@ import pytest
 
 from src.rating.models.feature_space import without_features
 from src.rating.models.initial_scores import InitialScores
-from src.rating.models.scoring import EloScoring, PosteriorScoring
-from src.rating.pairs.schedule import PairSchedule, active_pair, least_shown_pair, random_pair
+from src.rating.models.scoring import PosteriorScoring
+from src.rating.pairs.schedule import Schedule, active_set, least_shown_set, random_set
 
 FOUR = np.arange(4)
 
@@ -21,40 +21,40 @@ def no_scores(count):
 
 
 def test_active_takes_the_most_informative_pair_that_is_allowed():
-    def gains(i, j, aim=None):  # the closer the numbers, the more
-        return -abs(i - j).astype(float)
+    def gains(sets):  # the closer the numbers, the more
+        return -abs(sets[0] - sets[1]).astype(float)
 
     rng = np.random.default_rng(0)
     images = np.array([0, 10, 11, 30, 50])
-    assert set(active_pair(images, gains, {}, rng)) == {10, 11}
+    assert set(active_set(images, 2, gains, {}, rng)) == {10, 11}
     shown = {(10, 11): 2}
-    assert set(active_pair(images, gains, shown, rng)) == {0, 10}
+    assert set(active_set(images, 2, gains, shown, rng)) == {0, 10}
 
 
 def test_with_a_top_it_asks_about_the_images_between_which_the_best_end():
     belief = replace(no_scores(200).belief, u=np.linspace(0, 30, 200), u_var=np.full(200, 0.1))
     known = replace(no_scores(200), belief=belief)
-    schedule, everyone = PairSchedule(200, "active", seed=0, top=20), np.arange(200)
+    schedule, everyone = Schedule(200, "active", seed=0, top=20), np.arange(200)
     schedule.aim(known, everyone)
     shown = [schedule.draw(known, everyone, number) for number in range(60)]
-    asked = np.array([pair[:2] for pair in shown if pair.kind == "active"])
+    asked = np.array([pair.images for pair in shown if pair.kind == "active"])
     assert len(asked) > 30 and (abs(asked - 179.5).min(axis=1) < 10).all()
     assert 0.3 < (asked[:, 0] < asked[:, 1]).mean() < 0.7  # on either side
     few = np.array([5, 9])  # of which none is near
-    assert set(schedule.draw(known, few, 61)[:2]) == {5, 9}
+    assert set(schedule.draw(known, few, 61).images) == {5, 9}
 
 
 def test_active_goes_on_when_every_pair_was_shown_often():
-    def gains(i, j, aim=None):
-        return np.zeros(len(i))
+    def gains(sets):
+        return np.zeros(sets.shape[1])
 
-    pair = active_pair(np.array([2, 5]), gains, {(2, 5): 9}, np.random.default_rng(0))
+    pair = active_set(np.array([2, 5]), 2, gains, {(2, 5): 9}, np.random.default_rng(0))
     assert set(pair) == {2, 5}
 
 
 def test_random_pairs_are_uniform_over_pairs_and_sides():
     rng = np.random.default_rng(0)
-    counts = Counter(random_pair(FOUR, rng) for _ in range(12_000))
+    counts = Counter(random_set(FOUR, 2, rng) for _ in range(12_000))
     assert len(counts) == 12
     # 1000 expected of each; five standard deviations of a binomial are 151
     assert all(abs(count - 1000) < 151 for count in counts.values())
@@ -63,7 +63,7 @@ def test_random_pairs_are_uniform_over_pairs_and_sides():
 def test_least_shown_takes_one_of_the_least_shown():
     shown = np.array([3, 0, 3, 3])
     rng = np.random.default_rng(0)
-    pairs = [least_shown_pair(FOUR, shown, rng) for _ in range(200)]
+    pairs = [least_shown_set(FOUR, 2, shown, rng) for _ in range(200)]
     assert all(1 in pair for pair in pairs)
     assert {pair.index(1) for pair in pairs} == {0, 1}
 
@@ -72,21 +72,21 @@ def session(schedule, count, answers, choose=lambda shown: "left"):
     scoring, allowed, shown = no_scores(count), np.arange(count), []
     for number in range(answers):
         pair = schedule.draw(scoring, allowed, number)
-        schedule.note(pair.left, pair.right, pair.kind)
+        schedule.note(pair.images, pair.kind)
         shown.append(pair)
     return shown
 
 
 @pytest.mark.parametrize("selection", ["active", "least_shown", "random"])
 def test_no_image_is_shown_twice_in_a_row(selection):
-    shown = session(PairSchedule(8, selection, 0), 8, 150)
+    shown = session(Schedule(8, selection, 0), 8, 150)
     for one, other in pairwise(shown):
-        assert not {one.left, one.right} & {other.left, other.right}
+        assert not set(one.images) & set(other.images)
 
 
 @pytest.mark.parametrize("selection", ["active", "least_shown", "random"])
 def test_audits_and_repeats_have_their_shares(selection):
-    kinds = Counter(pair.kind for pair in session(PairSchedule(60, selection, 1), 60, 1000))
+    kinds = Counter(pair.kind for pair in session(Schedule(60, selection, 1), 60, 1000))
     # binomial with n = 1000: five standard deviations are 47 and 34
     assert abs(kinds["audit"] - 100) < 47
     assert 50 - 34 < kinds["repeat"] < 50 + 34
@@ -94,45 +94,27 @@ def test_audits_and_repeats_have_their_shares(selection):
 
 
 def test_repeats_are_earlier_audits_with_sides_swapped_shown_once_more():
-    shown = session(PairSchedule(60, "active", 2), 60, 600)
+    shown = session(Schedule(60, "active", 2), 60, 600)
     repeated = set()
     for at, pair in enumerate(shown):
         if pair.kind == "repeat":
-            earlier = [
-                one for one in shown[:at] if {one.left, one.right} == {pair.left, pair.right}
-            ]
+            earlier = [one for one in shown[:at] if set(one.images) == set(pair.images)]
             assert len(earlier) == 1
             assert earlier[0].kind == "audit"
-            assert (earlier[0].left, earlier[0].right) == (pair.right, pair.left)
+            assert earlier[0].images == pair.images[::-1]
             assert at - shown.index(earlier[0]) >= 10
-            repeated.add((pair.left, pair.right))
+            repeated.add(pair.images)
     assert repeated
 
 
 def test_the_same_seed_gives_the_same_pairs_and_another_one_others():
-    one, again, other = (session(PairSchedule(30, "active", seed), 30, 50) for seed in (5, 5, 6))
+    one, again, other = (session(Schedule(30, "active", seed), 30, 50) for seed in (5, 5, 6))
     assert one == again
     assert one != other
 
 
 def test_forgetting_undoes_a_note():
-    schedule, fresh = PairSchedule(9, "least_shown", 3), PairSchedule(9, "least_shown", 3)
-    schedule.note(1, 2, "audit")
+    schedule, fresh = Schedule(9, "least_shown", 3), Schedule(9, "least_shown", 3)
+    schedule.note((1, 2), "audit")
     schedule.forget()
     assert session(schedule, 9, 40) == session(fresh, 9, 40)
-
-
-def test_predictions_are_made_before_the_answer_and_none_without_knowledge():
-    starts = InitialScores(np.array([2.0, 0.0, 0.0]), np.zeros(3), np.zeros(3))
-    scoring = EloScoring.begin(starts)
-    schedule = PairSchedule(3, "random", 0)
-    seen = set()
-    for number in range(40):
-        pair = schedule.draw(scoring, np.arange(3), number)
-        if 0 not in pair[:2]:
-            assert pair.prediction is None
-        else:
-            assert pair.prediction is not None
-            assert (pair.prediction > 0.5) == (pair.left == 0)
-        seen.add(frozenset(pair[:2]))
-    assert len(seen) == 3

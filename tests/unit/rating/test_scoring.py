@@ -49,7 +49,7 @@ def test_k_times_the_surprise_goes_from_loser_to_winner(lead, outcome, change):
 
 def test_elo_is_the_seeds_rule_played_in_order():
     scores = [1.0, 0.0, -0.5]
-    for left, right, outcome in ANSWERS:
+    for left, right, outcome, _ in ANSWERS:
         result = {"left": 1.0, "right": 0.0, "tie": 0.5}[outcome]
         scores[left], scores[right] = elo_update(scores[left], scores[right], result)
     begin = EloScoring.begin(starts(3, old=[LN10, 0, -0.5 * LN10]))
@@ -104,8 +104,8 @@ def test_a_prediction_is_the_probability_averaged_over_what_is_unknown():
     d = np.linspace(-30, 30, 40001)
     density = np.exp(-((d - 2) ** 2) / (2 * 8.16))
     expected = (density / (1 + np.exp(-d))).sum() / density.sum()
-    assert scoring.prediction(0, 1) == pytest.approx(expected, abs=0.01)
-    assert scoring.prediction(1, 0) == pytest.approx(1 - expected, abs=0.01)
+    assert scoring.predictions([0, 1]) == pytest.approx((expected, 1 - expected), abs=1e-3)
+    assert scoring.predictions([1, 0]) == pytest.approx((1 - expected, expected), abs=1e-3)
 
 
 def taste(features, weights, answers, seed):
@@ -201,5 +201,5 @@ def test_of_very_many_choices_the_last_say_what_kind_of_taste_it_is(monkeypatch)
     assert fitted.taste == last.taste != begin.taste
     assert [weight for weight, _ in fitted.candidates] == [1.0]
     np.testing.assert_array_equal(fitted.candidates[0][1].mean, fitted.belief.mean)
-    reversed_ = [Answer(j, i, outcome) for i, j, outcome in answers]
+    reversed_ = [one._replace(left=one.right, right=one.left) for one in answers]
     assert fitted.refitted(reversed_).taste == fitted.taste  # found once

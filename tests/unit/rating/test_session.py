@@ -9,12 +9,12 @@ from tests.unit.rating.folders import make_folder, rate, saved
 
 def test_pairs_computed_ahead_are_the_ones_that_come(folder):
     with RatingDatabase(folder, seed=3) as database:
-        assert database.next_pair() == database.next_pair()
+        assert database.next_set() == database.next_set()
         rate(database, 60, ahead=True)
         for name in database.images:
             (folder / name).unlink()
         with pytest.raises(DataError, match=r"no images.*12 excluded, gone or unreadable"):
-            database.next_pair()
+            database.next_set()
 
 
 def test_undo_takes_back_choices_one_by_one(folder):
@@ -22,20 +22,20 @@ def test_undo_takes_back_choices_one_by_one(folder):
         assert database.undo() is None
         states = []
         for _ in range(4):
-            states.append((database.next_pair(), database.scores(), database.comparisons()))
+            states.append((database.next_set(), database.scores(), database.comparisons()))
             rate(database, 1)
-        on_show = database.next_pair()
+        on_show = database.next_set()
         for pair, scores, comparisons in reversed(states):
             assert database.undo() == pair
-            assert database.next_pair() == pair
+            assert database.next_set() == pair
             assert database.scores() == pytest.approx(scores, abs=1e-9)
             assert database.comparisons() == comparisons
         assert database.undo() is None
         assert database.statistics().choices == 0
         for pair, _, _ in states:  # what was put off comes again, in order
-            assert database.next_pair() == pair
+            assert database.next_set() == pair
             rate(database, 1)
-        assert database.next_pair() == on_show
+        assert database.next_set() == on_show
     assert saved(folder)["#meta#"]["evaluations"] == 4
 
 
@@ -50,12 +50,12 @@ def test_more_can_be_taken_back_than_is_remembered(folder):
 def test_an_excluded_image_never_comes_back(folder):
     with RatingDatabase(folder, seed=0) as database:
         rate(database, 10)
-        out = database.next_pair()[0]
+        out = database.next_set()[0]
         database.exclude(out)
         assert out not in database.images
         assert out not in database.scores()
         for _ in range(40):
-            assert out not in database.next_pair()
+            assert out not in database.next_set()
             rate(database, 1)
     assert out not in saved(folder)
     with RatingDatabase(folder) as database:
@@ -80,8 +80,8 @@ def test_too_few_images_are_a_clear_message(tmp_path, count, words):
     make_folder(tmp_path, count)
     with RatingDatabase(tmp_path) as database:
         with pytest.raises(DataError, match=words):
-            database.next_pair()
-        assert database.following_pairs() == {}
+            database.next_set()
+        assert database.following_set() is None
         assert len(database.scores()) == count
         assert database.statistics().advice.startswith("Add images")
         assert database.statistics().report()
@@ -90,10 +90,10 @@ def test_too_few_images_are_a_clear_message(tmp_path, count, words):
 def test_an_image_deleted_in_the_session_is_passed_over_and_keeps_its_score(folder):
     with RatingDatabase(folder, seed=0) as database:
         rate(database, 20)
-        gone = database.next_pair()[0]
+        gone = database.next_set()[0]
         (folder / gone).unlink()
         for _ in range(30):
-            assert gone not in database.next_pair()
+            assert gone not in database.next_set()
             rate(database, 1)
         assert gone in database.scores()
         assert database.take_notices() == [f"{gone} is gone; its score is kept"]
@@ -108,9 +108,9 @@ def test_an_image_deleted_in_the_session_is_passed_over_and_keeps_its_score(fold
 
 def test_an_unreadable_image_is_no_longer_shown(folder):
     with RatingDatabase(folder, seed=0) as database:
-        bad = database.next_pair()[1]
+        bad = database.next_set()[1]
         database.set_unavailable(bad, "is no image")
-        assert bad not in database.next_pair()
+        assert bad not in database.next_set()
         assert database.take_notices() == [f"{bad} is no image"]
         assert bad not in database.unrated()  # it cannot be
         assert bad in database.scores()
@@ -157,7 +157,7 @@ def test_with_the_best_wanted_the_statistics_are_about_them(folder):
 def test_a_choice_that_cannot_be_written_changes_nothing(folder):
     with RatingDatabase(folder, seed=0) as database:
         rate(database, 3)
-        pair, scores = database.next_pair(), database.scores()
+        pair, scores = database.next_set(), database.scores()
         connection = database._log._connection
         connection.execute("PRAGMA query_only = ON")
         with pytest.raises(DataError):
@@ -165,7 +165,7 @@ def test_a_choice_that_cannot_be_written_changes_nothing(folder):
         with pytest.raises(DataError):
             database.undo()
         connection.execute("PRAGMA query_only = OFF")
-        assert database.next_pair() == pair
+        assert database.next_set() == pair
         assert database.scores() == scores
         database.record(*pair, "left")  # answered again
         assert database.statistics().choices == 4

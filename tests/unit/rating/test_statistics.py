@@ -93,6 +93,7 @@ def figures(session, *, past=(), model=None, seconds=12.5):
         images=3,
         unrated=1,
         choices=len(past) + 7,
+        choices_per_image=14 / 3,
         order=None,
         odd_one_out=None if model is None else odd_one_out(session, model),
     )
@@ -105,7 +106,7 @@ def test_the_report_line_by_line():
         "1 of 3 images not rated yet",
         "2 choices matched prediction, 2 contradicted prediction [3 not predicted]",
         "A total of 7 choices for 3 images (4.67 per image)",
-        "Random pairs predicted before they were shown: too few to tell (1 of 2)",
+        "Random pairs predicted before they were answered: too few to tell (1 of 2)",
         "Repeated pairs answered the same way: too few to tell (2 of 3)",
         # a-b: all agree; a-c: the model with the person; b-a: all; c-a: the person alone
         "Odd one out: you 1; database 1; model 0; all agreed 2",

@@ -1,21 +1,17 @@
 """Opening tagging models, their sizes and their report, without training one."""
 
-import sys
-
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
 from src.dataset.split import TEST, TRAIN, VALIDATION
 from src.dataset.suspected_labels import read_suspected
-from src.errors import MissingExtra, ModelError
 from src.image_models.target import Images, Predictions
 from src.images import scan_images
 from src.tagging.results import epochs, measure, thresholds_of, write_results
-from src.tagging.selected_tags import SelectedTag, write_selected_tags
+from src.tagging.selected_tags import SelectedTag
 from src.tagging.tagged_images import TaggedImages
-from src.tagging.taggers import members, open_tagger
-from src.tagging.thresholds import Thresholds, save_thresholds
+from src.tagging.thresholds import Thresholds
 from tests.browser import faults
 from tests.conftest import make_images
 from tests.training import training
@@ -23,43 +19,6 @@ from tests.training import training
 TAGS = [SelectedTag(0, "cat", 0, 6), SelectedTag(1, "</script><b>dog", 4, 3)]
 
 COUNTS = ("tp", "fp", "fn", "tn", "f1_micro", "f1_macro")
-
-
-def test_folders_that_are_no_tagging_model(tmp_path):
-    with pytest.raises(ModelError, match="there is no model folder"):
-        open_tagger(tmp_path / "no")
-    with pytest.raises(ModelError, match=r"holds no selected_tags\.csv"):
-        open_tagger(tmp_path, backend="torch")
-    write_selected_tags(tmp_path / "selected_tags.csv", TAGS)
-    with pytest.raises(ModelError, match=r"holds no thresholds\.json"):
-        open_tagger(tmp_path, backend="torch")
-    save_thresholds(tmp_path, Thresholds(0.5))
-    with pytest.raises(ModelError, match=r"holds no model\.onnx"):
-        open_tagger(tmp_path, backend="onnx")
-    (tmp_path / "model.onnx").write_bytes(b"nothing")
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(ModelError, match=r"model\.onnx cannot be loaded"):
-        open_tagger(tmp_path)
-
-
-def test_without_onnx_runtime_the_weights_are_used(tmp_path, monkeypatch):
-    write_selected_tags(tmp_path / "selected_tags.csv", TAGS)
-    save_thresholds(tmp_path, Thresholds(0.5))
-    (tmp_path / "model.onnx").write_bytes(b"x")
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ModelError, match=r"has no config\.json"):  # which torch reads
-        open_tagger(tmp_path)
-    with pytest.raises(MissingExtra, match="onnxruntime"):
-        open_tagger(tmp_path, backend="onnx")
-
-
-@pytest.mark.parametrize(
-    "text", ["{", "[]", '{"models": ["gone"]}', '{"models": 3}', '{"models": []}']
-)
-def test_a_damaged_ensemble(tmp_path, text):
-    (tmp_path / "ensemble.json").write_text(text)
-    with pytest.raises(ModelError):
-        members(tmp_path)
 
 
 def predicted(folder):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.tagging.choice import TagChoice
 from src.tagging.selected_tags import SelectedTag
 from src.tagging.server import app as server
 from src.tagging.thresholds import Thresholds
@@ -38,7 +39,7 @@ class Slow:
 @pytest.fixture
 def post():
     """Posts to a server whose model is slow."""
-    app = server.make_app(tagger := Slow(), "global")
+    app = server.make_app(tagger := Slow(), TagChoice(np.array([0.5]), np.array([True])))
 
     async def send(content: object) -> int:
         transport = httpx.ASGITransport(app)
@@ -83,3 +84,25 @@ def test_slow_bodies_and_more_bytes_than_are_held_at_once_are_sent_away(post, mo
         return [*await asyncio.gather(*first), await send(png())]
 
     assert sorted(asyncio.run(scenario())) == [200, 408, 503]
+
+
+def test_the_answer_says_which_tags_the_image_gets():
+    class Model(Slow):
+        tags = tuple(SelectedTag(i, f"tag {i}", 0, 1) for i in range(4))
+
+        def probabilities(self, prepared):
+            return np.array([[0.2, 0.6, 0.7, 0.4]], np.float32)
+
+    first_two = (np.array([0, 1]),)  # of which the likelier one is given
+    choice = TagChoice(np.array([0.1, 0.9, 0.9, 0.3]), np.ones(4, bool), one_of=first_two)
+    app = server.make_app(Model(), choice)
+
+    async def ask(query: str) -> list[tuple[str, bool]]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            answer = (await client.post(f"/api/tag{query}", content=png())).json()
+        return [(tag["name"], tag["given"]) for tag in answer["tags"]]
+
+    assert asyncio.run(ask("")) == [("tag 1", True), ("tag 3", True)]
+    assert asyncio.run(ask("?threshold=0.65")) == [("tag 2", False)]
+    assert asyncio.run(ask("?limit=3")) == [("tag 2", False), ("tag 1", True), ("tag 3", True)]

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from src.dataset.labelled import order_of
-from src.errors import DataError, ModelError
+from src.errors import ModelError
 from src.file_changes.apply import undo
 from src.images import find_images
 from src.settings.use_models import TagImages
+from src.tagging.choice import TagChoice
 from src.tagging.selected_tags import SelectedTag
-from src.tagging.tag_images import PROGRESS_FILE, TagChoice, allowed_tags, tag_images
+from src.tagging.tag_images import PROGRESS_FILE, tag_images
 from src.tagging.thresholds import Thresholds
 from tests.conftest import make_images
 
@@ -24,7 +25,8 @@ class Rule:
     tags = TAGS
     thresholds = Thresholds(0.5)
     identity = "rule"
-    min_side = None
+    min_side = images_per_pass = None
+    passes_at_once = 1
 
     def __init__(self, fail_after=None):
         self.seen = 0
@@ -51,22 +53,6 @@ def run(folder, tagger=None, how=None, dry_run=False, **given):
     return tag_images(find_images(folder), tagger or Rule(), how or choice(), settings)
 
 
-def test_thresholds_top_k_and_the_allowed():
-    p = np.array([0.5, 0.9, 0.1])
-    assert choice((0.5, 0.5, 0.5)).given(p).tolist() == [1, 0]  # likeliest first, >= counts
-    assert choice((0.51, 0.5, 0.05)).given(p).tolist() == [1, 2]
-    assert choice(top_k=2, allowed=(True, False, True)).given(p).tolist() == [0, 2]
-    assert choice(allowed=(False, False, True)).given(p).tolist() == []
-
-
-def test_whitelist_and_blacklist():
-    assert allowed_tags(TAGS).tolist() == [True, True, True]
-    assert allowed_tags(TAGS, ["wide", "unknown"]).tolist() == [False, True, False]
-    assert allowed_tags(TAGS, (), ["wide"]).tolist() == [True, False, True]
-    with pytest.raises(DataError, match="leave no tag"):
-        allowed_tags(TAGS, ["wide"], ["wide"])
-
-
 def test_every_image_gets_its_file_in_its_place(tmp_path):
     make_images(tmp_path / "sub", 3, (64, 48))
     make_images(tmp_path, 1, (30, 48), suffix=".jpg")
@@ -83,7 +69,13 @@ def test_every_image_gets_its_file_in_its_place(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("existing", "text"), [("skip", "mine\n"), ("append", "mine\nwide\n"), ("overwrite", "wide\n")]
+    ("existing", "text"),
+    [
+        ("skip", "mine\n"),
+        ("append", "mine\nwide\n"),
+        ("merge", "mine\nwide\n"),
+        ("overwrite", "wide\n"),
+    ],
 )
 def test_files_that_are_there(tmp_path, existing, text):
     make_images(tmp_path, 1, (64, 48))

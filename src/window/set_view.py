@@ -1,57 +1,59 @@
-"""The two pictures on the canvas: drawing, resizing, names, zoom, the mark of an answer."""
+"""The pictures on the canvas: drawing, resizing, names, zoom, the mark of an answer."""
 
 import tkinter as tk
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from functools import partial
 
 from PIL import Image, ImageTk
 
-from src.rating.session import Outcome
 from src.window import theme
 from src.window.background import when_done
-from src.window.layout import Frame, Layout, Rect, Size, arrange, zoom_box
+from src.window.layout import Frame, Layout, Rect, Size, arrange, place_at, zoom_box
 from src.window.pictures import Picture, Pictures, Prepared, Unavailable, to_srgb
 from src.window.theme import Theme
 
 _FLASH_MS = 250
 
 
-class PairView:
-    """Draws a prepared pair; everything it draws has the tag "pair"."""
+class SetView:
+    """Draws a prepared set; everything it draws has the tag "set"."""
 
     def __init__(self, canvas: tk.Canvas, style: Theme, pictures: Pictures) -> None:
         self._canvas, self._style, self._pictures = canvas, style, pictures
         self._prepared: Prepared | None = None
-        self.layout: Layout | None = None
+        self.layout: Layout = ()
         self._photos: list[ImageTk.PhotoImage] = []
         self._names = False
         self._zooms: list[_Zoom] = []
-        self._ready: dict[int, tuple[Prepared, list[ImageTk.PhotoImage]]] = {}
+        self._ready: tuple[Prepared | None, list[ImageTk.PhotoImage]] = (None, [])
 
     def frame(self, *, names: bool) -> Frame:
         px = self._style.px
         area = Rect(0, 0, max(self._canvas.winfo_width(), 2), max(self._canvas.winfo_height(), 2))
         return Frame(area, px(20), px(20), px(22) if names else 0)
 
-    def side_at(self, x: int, y: int) -> str | None:
-        return self.layout.side_at(x, y) if self.layout else None
+    def place_at(self, x: int, y: int) -> int | None:
+        return place_at(self.layout, x, y)
 
-    def make_ready(self, prepared: list[Prepared]) -> None:
-        """Turn pairs that may come next into what the screen takes; forget all others."""
-        self._ready = {
-            id(item): self._ready.get(id(item)) or (item, self._photo_pair(item.images))
-            for item in prepared
-        }
+    def make_ready(self, prepared: Prepared) -> bool:
+        """Turn one more picture of what comes next into what the screen takes; whether it was."""
+        if self._ready[0] is not prepared:
+            self._ready = (prepared, [])
+        photos, images = self._ready[1], prepared.images
+        photos += self._photos_of(images[len(photos) : len(photos) + 1])
+        return len(photos) < len(images)
 
     def show(self, prepared: Prepared, *, names: bool) -> None:
         self.stop_zoom()
         self._prepared, self.layout, self._names = prepared, prepared.layout, names
-        _, photos = self._ready.pop(id(prepared), (prepared, None))
-        self._draw(photos or self._photo_pair(prepared.images))
+        while self.make_ready(prepared):
+            pass
+        photos, self._ready = self._ready[1], (None, [])
+        self._draw(photos)
 
     def fit(self, frame: Frame) -> None:
-        """Draw the same pair in another space, quickly and roughly."""
+        """Draw the same pictures in another space, quickly and roughly."""
         if self._prepared is None:
             return
         self.stop_zoom()
@@ -60,29 +62,37 @@ class PairView:
             image.resize(place.size, Image.Resampling.BILINEAR, reducing_gap=1.5)
             for image, place in zip(self._prepared.images, self.layout, strict=True)
         ]
-        self._draw(self._photo_pair(rough))
+        self._draw(self._photos_of(rough))
 
     def clear(self) -> None:
         self.stop_zoom()
-        self._canvas.delete("pair")
-        self._prepared, self.layout, self._photos = None, None, []
+        self._canvas.delete("set")
+        self._prepared, self.layout, self._photos = None, (), []
 
-    def flash(self, outcome: Outcome) -> None:
-        """A light below the chosen picture, both for a tie, for a moment."""
+    def flash(self, chosen: Collection[int]) -> None:
+        """A light below the chosen pictures for a moment."""
         canvas, px = self._canvas, self._style.px
-        width, bottom = canvas.winfo_width(), canvas.winfo_height() - px(7)
         canvas.delete("flash")
-        for side, middle in (("left", width // 4), ("right", width * 3 // 4)):
-            if outcome in (side, "tie"):
-                place = (middle - width // 8, bottom - px(4), middle + width // 8, bottom)
-                light = canvas.create_rectangle(*place, fill=theme.BRIGHT, width=0, tags="flash")
-                canvas.after(_FLASH_MS, canvas.delete, light)
+        for x, y, width, height in (self.layout[index] for index in chosen if self.layout):
+            light = (x + width // 4, y + height + px(7), x + width * 3 // 4, y + height + px(11))
+            item = canvas.create_rectangle(*light, fill=theme.BRIGHT, width=0, tags="flash")
+            canvas.after(_FLASH_MS, canvas.delete, item)
+
+    def mark(self, worst: int | None) -> None:
+        """A dark frame around the picture that was called the worst."""
+        self._canvas.delete("worst")
+        if worst is not None and self.layout:
+            (x, y, width, height), line = self.layout[worst], self._style.px(4)
+            corners = (x - line, y - line, x + width + line, y + height + line)
+            self._canvas.create_rectangle(
+                *corners, outline=theme.FOOTER, width=2 * line, tags="worst"
+            )
 
     def start_zoom(self, x: int, y: int) -> bool:
-        """Fill the places of both pictures with their own pixels, at the same spot of each."""
-        if self.side_at(x, y) is None or self._prepared is None or self.layout is None:
+        """Fill the places of all pictures with their own pixels, at the same spot of each."""
+        if self.place_at(x, y) is None or self._prepared is None:
             return False
-        for index, path in enumerate(self._prepared.pair):
+        for index, path in enumerate(self._prepared.paths):
             full, preview = self._prepared.full[index], self._prepared.images[index]
             zoom = _Zoom(self._canvas, self.layout[index], full, preview)
             self._zooms.append(zoom)
@@ -108,35 +118,36 @@ class PairView:
             try:
                 zoom.source = made[0].result().image
                 zoom.draw()
-            except Unavailable:  # it will be said when the pair is shown anew
+            except Unavailable:  # it will be said when the set is shown anew
                 self.stop_zoom()
 
-    def _photo_pair(self, images: list[Image.Image]) -> list[ImageTk.PhotoImage]:
+    def _photos_of(self, images: list[Image.Image]) -> list[ImageTk.PhotoImage]:
         return [ImageTk.PhotoImage(image, master=self._canvas) for image in images]
 
     def _draw(self, photos: list[ImageTk.PhotoImage]) -> None:
-        assert self.layout is not None
         canvas = self._canvas
-        canvas.delete("pair")
+        canvas.delete("set")
         for place, photo in zip(self.layout, photos, strict=True):
-            canvas.create_image(place.x, place.y, image=photo, anchor="nw", tags="pair")
+            canvas.create_image(place.x, place.y, image=photo, anchor="nw", tags="set")
         if self._names:
             self._draw_names()
-        canvas.tag_lower("pair")
+        canvas.tag_lower("set")
         self._photos = photos
 
     def _draw_names(self) -> None:
-        """The names below the pictures, each on its own side of the middle between them."""
-        assert self.layout is not None and self._prepared is not None
-        left, right = self.layout
-        edges = (0, (left.x + left.width + right.x) // 2, self._canvas.winfo_width())
+        """The names below the pictures, each on its own side of the middle to the next."""
+        assert self._prepared is not None
         font, px = self._style.font(12), self._style.px
-        for side, path in enumerate(self._prepared.pair):
-            place = self.layout[side]
+        for path, place in zip(self._prepared.paths, self.layout, strict=True):
+            left, right = 0, self._canvas.winfo_width()
+            for other in self.layout:
+                if other.x >= place.x + place.width and other.overlaps(place):
+                    right = min(right, (place.x + place.width + other.x) // 2)
+                if other.x + other.width <= place.x and other.overlaps(place):
+                    left = max(left, (other.x + other.width + place.x) // 2)
             x, y = place.x + place.width // 2, place.y + place.height + px(14)
-            free = 2 * min(x - edges[side], edges[side + 1] - x) - px(12)
-            name, colour = shorten(path, font.measure, free), theme.BRIGHT
-            self._canvas.create_text(x, y, text=name, fill=colour, font=font, tags="pair")
+            name = shorten(path, font.measure, 2 * min(x - left, right - x) - px(12))
+            self._canvas.create_text(x, y, text=name, fill=theme.BRIGHT, font=font, tags="set")
 
 
 class _Zoom:

@@ -116,13 +116,16 @@ def _train_head(run: _Run) -> Predictions:
 
 
 def _train_whole(run: _Run) -> Predictions | None:
+    from accelerate import PartialState
+
     settings, images, source = run.settings, run.images, run.backbone.files.folder
     training, validation = (
         images.data.only(set(np.array(images.data.paths, object)[run.parts == part]))
         for part in (TRAIN, VALIDATION)
     )
     objective = run.target.objective(training.labels)
-    precision = run.backbone.precision_for_training(run.model, run.head_name, len(training))
+    with PartialState().main_process_first():  # which finds out what the others read
+        precision = run.backbone.precision_for_training(run.model, run.head_name, len(training))
     checkpoints = _checkpoints(run)
     history: list[Mapping[str, Any]] = []
     model = run.model

@@ -32,8 +32,7 @@ def train(settings: AestheticTraining) -> None:
     from src.aesthetic.lineage import choose_start, previous_model, save_model
     from src.features import open_extractors
 
-    holder = ratings(settings)  # before a model is fetched: the folder may be wrong
-    folder = Path(settings.save_model)
+    folder, holder = Path(settings.save_model), ratings(settings)  # the images may be missing
     warn_of_replacing(folder, str(holder.directory.resolve()))
     how = settings.model_dump(include={"device", "precision", "hidden_states"})
     extractors = open_extractors(settings.extractor_names, **how)
@@ -143,7 +142,7 @@ def publish(
     """Measure, write figures and report into a folder, and say what they mean."""
     from src.aesthetic.evaluate import evaluate_scores
     from src.aesthetic.evaluate_labels import evaluate_labels
-    from src.reports import aesthetic_report, keep_delete_report
+    from src.reports import aesthetic_report, keep_delete_report, model_card
 
     args = settings.evaluation_args
     evaluate = evaluate_labels if data.binary else evaluate_scores
@@ -152,11 +151,12 @@ def publish(
     with replacing_together(folder) as temporary:
         results.save(temporary)
         report.write_report(temporary / report.REPORT, results, images=args.report_images)
+    if settings.trains:
+        model_card.write_aesthetic_card(folder, fitted.predictor, results)
     for note in results.notes:
         logger.info(note)
     print(results.table)
-    model_and = "the model and " if settings.trains else ""
-    print(f"Saved {model_and}the report: {folder / report.REPORT}")
+    print(f"Saved {'the model and ' * settings.trains}the report: {folder / report.REPORT}")
     following = settings.command(ScoreImages, load_model=model)
     if not results.useful:
         print("This model is no better than a coin so far: give it more images, and train again.")

@@ -20,9 +20,10 @@ from sklearn.linear_model import LogisticRegression
 
 from bench.needs import real_assets
 from bench.rating_simulation import features
+from src.rating.models.answer import Answer
 from src.rating.models.feature_space import feature_space, without_features
 from src.rating.models.initial_scores import InitialScores
-from src.rating.models.scoring import Answer, PosteriorScoring
+from src.rating.models.scoring import PosteriorScoring
 
 VOTES = (100, 200, 500, 1000)
 PENALTIES = np.geomspace(0.01, 100, 13)

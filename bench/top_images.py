@@ -21,11 +21,12 @@ import threading
 import numpy as np
 
 from bench.rating_simulation import spaces, steepness
+from src.rating.models.answer import Answer
 from src.rating.models.feature_space import FeatureSpace
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.live_scores import LiveScores
 from src.rating.models.order import order_quality
-from src.rating.models.scoring import Answer, PosteriorScoring
+from src.rating.models.scoring import PosteriorScoring
 from src.rating.pairs.schedule import Schedule
 
 OWN = 0.5  # share of the variance of taste that features do not explain

@@ -26,7 +26,8 @@ _LARGEST = 1e15  # number in a JSON file
 _MODEL_FILES = ("model.safetensors", "ensemble.json", "model.onnx")
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 _ABANDONED = 60  # seconds after which nobody writes a temporary file any more
-_FORMULA = re.compile(r"[=+\-@\t\r](?![\d.]*(e[+-]?\d+)?$)", re.IGNORECASE)  # but numbers are none
+FORMULA = re.compile(r"[=+\-@\t\r](?![\d.]*(e[+-]?\d+)?$)", re.IGNORECASE)  # but numbers are none
+README = "README.md"  # a model's card
 _SOURCE = "image_folder.txt"  # in a folder of results: the images that they are for
 
 
@@ -40,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _clean_up(path.parent)
+        _clean_up(path.parent.absolute())
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -62,7 +63,7 @@ def replacing_together(folder: Path, *, instead_of: Iterable[str] = ()) -> Itera
     temporary = folder / f".new.{secrets.token_hex(4)}.tmp"
     try:
         temporary.mkdir(parents=True)
-        _clean_up(folder)
+        _clean_up(folder.absolute())
         yield temporary
         for name in instead_of:
             (folder / name).unlink(missing_ok=True)
@@ -90,6 +91,28 @@ def write_text(path: Path, text: str) -> None:
     """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def write_readme(folder: Path, text: str) -> None:
+    """Write README.md into a folder, unless a person wrote or changed the one that is there."""
+    if (folder / README).exists() and not has_our_readme(folder):
+        logger.info("%s was not written by this program alone: left as it is.", folder / README)
+    else:
+        write_text(folder / README, text + _signature(text))
+
+
+def has_our_readme(folder: Path) -> bool:
+    """Whether `write_readme` wrote the README.md of a folder, and nobody has changed it since."""
+    try:
+        text, start, rest = (folder / README).read_text(encoding="utf-8").rpartition("<!--")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return start + rest == _signature(text)
+
+
+def _signature(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"<!-- Written by image-taste {digest}; once edited, it is not written again. -->\n"
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -137,7 +160,7 @@ def _sane(number: str) -> float:
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
     """Rows as CSV, their heading first; a cell that a spreadsheet would compute gets a quote."""
-    text, formula = io.StringIO(), _FORMULA.match
+    text, formula = io.StringIO(), FORMULA.match
     csv.writer(text, lineterminator="\n").writerows(
         [f"'{cell}" if isinstance(cell, str) and formula(cell) else cell for cell in row]
         for row in rows
@@ -172,7 +195,7 @@ def read_csv(path: Path, *needed: str) -> list[tuple[int, dict[str, str]]]:
 
 def _unquoted(cell: Any) -> Any:
     """A cell as it was before `csv_text`; those beyond the heading are a list."""
-    is_quoted = isinstance(cell, str) and cell[:1] == "'" and _FORMULA.match(cell[1:])
+    is_quoted = isinstance(cell, str) and cell[:1] == "'" and FORMULA.match(cell[1:])
     return cell[1:] if is_quoted else cell
 
 
@@ -258,10 +281,12 @@ def _free_for(folder: Path, source: str) -> Path:
     return folder.with_name(f"{folder.name}-{digest}")
 
 
-def _results_of(folder: Path) -> object:
+def _results_of(folder: Path) -> str | None:
     """The image folder that the results in a folder are for; None if they do not say."""
     with suppress(OSError, ValueError):
         return (folder / _SOURCE).read_text(encoding="utf-8")
     with suppress(OSError, ValueError):
-        return read_json(folder / "metrics.json").get("images")
+        metrics = read_json(folder / "metrics.json")
+        named = metrics.get("image_folder", metrics.get("images"))  # the latter of scores
+        return named if isinstance(named, str) else None
     return None

@@ -20,7 +20,7 @@ from src.aesthetic.rated_features import RatedFeatures
 from src.errors import ModelError
 from src.evaluation import verdicts
 from src.evaluation.proportion import Proportion
-from src.rating.models.scoring import Answer
+from src.rating.models.answer import Answer
 
 FOLDS = 8
 """with 4 the figure is .01 to .02 too low, for each fit has fewer choices than the model itself"""

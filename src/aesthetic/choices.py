@@ -11,10 +11,11 @@ import numpy as np
 from src.aesthetic.rated_features import RatedFeatures
 from src.errors import DataError
 from src.evaluation.proportion import NONE, Proportion
+from src.rating.models.answer import Answer, as_choices
 from src.rating.models.feature_space import feature_space, without_features
 from src.rating.models.graph import Choices
 from src.rating.models.initial_scores import InitialScores
-from src.rating.models.scoring import Answer, EloScoring, PosteriorScoring, Scoring, as_choices
+from src.rating.models.scoring import EloScoring, PosteriorScoring, Scoring
 from src.rating.statistics import ChoiceCounts
 from src.rating.storage.choice_log import NAME, ChoiceLog
 from src.rating.storage.choice_rows import ANSWERS, as_count

@@ -162,13 +162,14 @@ def what_would_help(
     unknown: Sequence[str],
     previous: Ancestor | None,
 ) -> tuple[dict[str, Any], list[str]]:
-    """For metrics.json learning curve, parts of the features, the model before; and sentences."""
+    """For metrics.json epochs, learning curve, parts of features, the model before; sentences."""
     curve, parts = ((), {}) if fitted.foretold else _diagnosed(data, fitted)
     change = compared(previous, data, data.targets, predicted, bootstrap)
     entries = {
         "images": str(data.holder.directory.resolve()),
         "head": fitted.predictor.head.kind,
         "unknown_ancestors": list(unknown),
+        "epochs": [dict(row) for row in fitted.history if "train_ab" in row],  # measured ones
         "learning_curve": [point._asdict() for point in curve],
         "feature_parts": {name: {"alone": a, "without": b} for name, (a, b) in parts.items()},
         "previous_model": change,

@@ -13,14 +13,14 @@ from src.aesthetic.heads import EnsembleHead, fit_head
 from src.aesthetic.heads.base import FloatArray
 from src.aesthetic.heads.pairwise import fit_pairwise
 from src.aesthetic.lineage import check_extractors
-from src.aesthetic.mlp.fitting import fit_mlp, mlp_out_of_fold
+from src.aesthetic.mlp.fitting import fit_ensemble, fit_mlp, mlp_out_of_fold, mlp_start
 from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
 from src.aesthetic.select import CANDIDATES, FEWEST, NETWORKS, fit_auto
 from src.errors import ModelError
 from src.evaluation import verdicts
 from src.evaluation.rank_metrics import pairwise_accuracy
-from src.rating.models.scoring import Answer, as_choices
+from src.rating.models.answer import Answer, as_choices
 from src.settings.mlp import Mlp
 
 _SMALL = 2_000  # images
@@ -97,7 +97,8 @@ def _refit(data: RatedFeatures, fitted: Fitted, mlp: Mlp) -> Fit:
             return fit_pairwise(features, as_choices(used)).predict(features)
         part = replace(data, test=~rows, holder=replace(data.holder, scores=scores))
         if method == "mlp":
-            return fit_mlp(part, mlp, start).head.predict(features)
+            found = fit_ensemble(part.training_set(rows, start), mlp, start=mlp_start(prior))
+            return found.head.predict(features)
         images = part.training_set(rows, start)
         head = fit_head(method, *images, seed=seed, blocks=data.blocks, prior=prior)
         return head.predict(features)
@@ -185,14 +186,16 @@ def _finished(
     forecast_std = None
     if known.any() and not data.binary and fit.method != "mlp":
         forecast_std = float(np.sqrt(np.mean((out_of_fold[known] - y[known]) ** 2)))
-    images = f"{int(train.sum())} for training, {int(data.test.sum())} for testing"
+    made = {"images": f"{int(train.sum())} for training, {int(data.test.sum())} for testing"}
+    if fit.start is not None:
+        made["starts from"] = str(fit.start.provenance.get("published_as", "an earlier model"))
     predictor = Predictor.from_training(
         fit.predictor.head,
         data.features[train],
         extractors=extractors,
         unit_length=fit.start is not None and fit.start.unit_length,
         forecast_std=forecast_std,
-        provenance={"images": images, **provenance},
+        provenance={**made, **provenance},
     )
     out_of_fold = (out_of_fold - predictor.mean) / predictor.std
     if data.binary:

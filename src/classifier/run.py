@@ -7,6 +7,7 @@ from src.classifier.results import columns, write_results
 from src.classifier.target import Classes
 from src.evaluation.verdicts import classification_verdicts
 from src.image_models.run import last_lines, train_or_evaluate
+from src.reports.model_card import write_classifier_card
 from src.settings.classifier import ClassifierTraining
 from src.settings.use_models import ClassifyImages
 
@@ -17,10 +18,13 @@ def run(settings: ClassifierTraining) -> Iterator[str]:
     if outcome is None:
         return
     (predictions,), results = outcome.predictions, Path(outcome.results)
-    measured = {"evaluate", "spotlight"} & set(settings.mode)
+    measured, test = {"evaluate", "spotlight"} & set(settings.mode), {}
     if measured:
         metrics = write_results(results, predictions, settings.evaluation_args)
+        test = metrics["test"]
         yield from classification_verdicts(metrics)
+    if settings.trains:
+        write_classifier_card(outcome.model, "classes", predictions, test)
     yield from last_lines(settings, outcome.model, results if measured else None, ClassifyImages)
     if "spotlight" in settings.mode:
         from src.reports import spotlight

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 SCORE_FILES = ("score.json", "scores.csv")
 _NAMED = 5  # how many problems a message names
-_PARTS = {"train": TRAIN, "test": TEST, "": -1}
+_PARTS = {"train": TRAIN, "test": TEST, "eval": TEST, "": -1}  # "eval" in files of the old tool
 
 
 class Rating(NamedTuple):

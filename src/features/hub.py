@@ -20,8 +20,13 @@ OPENAI_NAMES = {
 }
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_TEXT_FILES = ["*.json", "*.txt", "*.model"]
+_TEXT_FILES = ["*.json", "*.txt", "*.model", "README.md"]
+_CARD = 1 << 16  # bytes of a README.md that are looked at
 _CHUNK, _CHUNKS = 1 << 16, 256
+
+
+class NotFetched(ModelError):
+    """There is no network, or no such model; what can be done instead may be added to its line."""
 
 
 class ModelFiles(NamedTuple):
@@ -60,6 +65,18 @@ def folder_identity(folder: Path) -> str:
             digest.update(f"{file.name}:{file.stat().st_size}:".encode())
             _sample(file, digest)
     return f"{_model_type(folder)}:{digest.hexdigest()[:16]}"
+
+
+def license_of(folder: Path) -> str:
+    """The licence that the card of a model names, as the hub abbreviates it; "" if it does not."""
+    try:
+        with (folder / "README.md").open("rb") as file:
+            text = file.read(_CARD).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    front = re.match(r"---\r?\n(.*?)\n---", text, re.DOTALL)
+    found = re.search(r"^license: *['\"]?([\w.+-]{1,40})", front[1] if front else "", re.MULTILINE)
+    return found[1] if found else ""
 
 
 def file_identity(file: Path) -> str:
@@ -109,10 +126,9 @@ def _hub_folder(name: str) -> Path:
                 path = Path(hf_hub_download(name, file.filename, revision=file.commit_hash))
             return path.parents[file.filename.count("/")]
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, ValueError):
-        raise ModelError(
+        raise NotFetched(
             f"the model {name!r} could not be fetched (no network, or no such model): check the "
-            "name, give the folder of a model that is on this computer, or (for scores) set "
-            "feature_extractor to 'builtin'"
+            "name, or give the folder of a model that is on this computer"
         ) from None
     raise ModelError(f"the model {name!r} has no weights that transformers can load")
 

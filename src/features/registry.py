@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from src.errors import SettingsError
+from src.errors import ModelError, SettingsError
 from src.features.builtin import BuiltinExtractor
 from src.features.extractor import Extractor
 from src.features.file_names import open_file_names
+from src.features.hub import NotFetched
 
 
 def open_extractors(
@@ -24,7 +25,10 @@ def open_extractors(
             f"feature_extractor {names!r} uses no image features: add an extractor with '+'"
         )
     how: Any = {"device": device, "precision": precision, "hidden_states": hidden_states}
-    opened = [open_extractor(part, **how) for part in parts]
+    try:
+        opened = [open_extractor(part, **how) for part in parts]
+    except NotFetched as error:
+        raise ModelError(f"{error}, or set feature_extractor to 'builtin'") from None
     return list({extractor.identity: extractor for extractor in opened}.values())
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.errors import ModelError, loading
 from src.features.extractor import PixelExtractor
-from src.features.hub import resolve_model
+from src.features.hub import license_of, resolve_model
 from src.features.network_runner import NetworkRunner
 from src.images.preprocess import Preprocessing
 from src.images.processors import load_preprocessing
@@ -87,6 +87,7 @@ class TransformerExtractor(PixelExtractor):
             "model_type": self._files.model_type,
             "identity": self.identity,
             "hidden_states": list(self._hidden_states),
+            "license": license_of(self._files.folder),
         }
 
 

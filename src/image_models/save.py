@@ -13,7 +13,7 @@ from typing import Any
 
 from src.dataset.trained_on import FILE_NAME as TRAINED_ON
 from src.errors import DataError, ModelError
-from src.files import read_csv, read_json
+from src.files import README, has_our_readme, read_csv, read_json
 from src.images.processors import FILE_NAME as PROCESSOR
 from src.images.processors import TAG_LIST, timm_processor
 
@@ -96,8 +96,10 @@ def finish_saving(folder: Path) -> None:
     if not staged.is_dir():
         return
     files = sorted(staged.iterdir())
-    for old in (*RESULT_FILES, *_OF_TAGGERS) if MODEL_FILES[0] in {f.name for f in files} else ():
-        (folder / old).unlink(missing_ok=True)
+    if MODEL_FILES[0] in {file.name for file in files}:
+        card = [README] if has_our_readme(folder) else []
+        for old in (*RESULT_FILES, *_OF_TAGGERS, *card):
+            (folder / old).unlink(missing_ok=True)
     for file in files:
         file.replace(folder / file.name)
     staged.rmdir()

@@ -44,6 +44,7 @@ class Predictions:
     history: Sequence[Mapping[str, Any]] = ()  # what was logged in training
     provenance: Mapping[str, Any] = field(default_factory=dict)  # what the model was made with
     unknown: Sequence[str] = ()  # models that do not say which images they were trained on
+    base_license: str = ""  # of the model that training started from, as the hub abbreviates it
 
     @property
     def data(self) -> Any:
@@ -63,6 +64,7 @@ class Predictions:
                 for name, mask in self.masks.items()
                 if mask.any() or name in ("train", "test")
             },
+            "image_folder": str(self.data.directory.resolve()),
             "provenance": dict(self.provenance),
             "unknown_training_images": list(self.unknown),
         }

@@ -16,6 +16,8 @@ import numpy as np
 from src.dataset.split import TEST, TRAIN, VALIDATION
 from src.dataset.trained_on import FILE_NAME, TrainedOn
 from src.devices import choose_device
+from src.features.hub import license_of
+from src.files import warn_of_replacing
 from src.image_models.backbone import HeadInputs, open_classifier
 from src.image_models.fine_tune import fine_tune
 from src.image_models.head import LinearHead
@@ -34,6 +36,8 @@ def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
     None beside `torchrun`'s main process. After Ctrl-C the next call with these settings goes on.
     """
     check_target(Path(settings.save_model))
+    images_now = str(Path(settings.top_level_image_directory).resolve())
+    warn_of_replacing(Path(settings.save_model), images_now)
     data = target.read(Path(settings.load_model) if settings.load_model else None)
     if settings.train_backbone:
         from accelerate import PartialState
@@ -67,7 +71,8 @@ def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
     if ancestors.unknown and backbone.trained_here:
         hidden = np.ones_like(seen)  # nobody knows which images it has seen
     predictions.out_of_fold[hidden] = np.nan
-    return replace(predictions, unknown=ancestors.unknown)
+    base_license = license_of(backbone.files.folder)
+    return replace(predictions, unknown=ancestors.unknown, base_license=base_license)
 
 
 def is_main() -> bool:

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages from the templates beside this file."""
+"""Self-contained HTML pages, and models' cards, from the templates beside this file."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from src.files import write_text
+from src.files import FORMULA, write_text
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -16,18 +16,25 @@ def write_page(path: Path, template: str, **values: Any) -> None:
 
     The values are what the template shows; text is escaped.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    write_text(path, render(template, **values))
+
+
+def render(template: str, **values: Any) -> str:
+    """The text of a template; values in HTML are escaped, in Markdown those marked as plain."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
+        autoescape=select_autoescape(),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"figure": _figure, "percent": _percent, "breakable": _breakable}
+    environment.filters["plain"] = _plain
+    environment.globals["formula"] = f"^{FORMULA.pattern}"
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
-    write_text(path, environment.get_template(template).render(**values))
+    return environment.get_template(template).render(**values)
 
 
 def _figure(value: object, digits: int = 3) -> str:
@@ -46,6 +53,11 @@ def _percent(value: object, digits: int = 1) -> str:
     if isinstance(value, (list, tuple)):
         return " to ".join(_percent(part, digits) for part in value)
     return f"{float(str(value)):.{digits}%}"
+
+
+def _plain(text: object) -> str:
+    """Text in one line of Markdown, even in a table, that means nothing but itself."""
+    return re.sub(r"([\\`*\[\]<>|~])", r"\\\1", " ".join(str(text).split()))
 
 
 def _breakable(path: str) -> Markup:

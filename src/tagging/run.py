@@ -11,6 +11,7 @@ from src.dataset.trained_on import TrainedOn
 from src.errors import ModelError
 from src.evaluation.verdicts import tagging_verdicts
 from src.image_models.run import last_lines, train_or_evaluate
+from src.reports.model_card import write_classifier_card
 from src.settings.classifier import ClassifierTraining
 from src.settings.use_models import TagImages
 from src.tagging import selected_tags
@@ -57,7 +58,7 @@ def run(settings: ClassifierTraining) -> Iterator[str]:
     if joining:
         model = folder = Path(settings.save_model)
         _save_ensemble(model, models, predictions.data.tags, thresholds)
-    measured = "evaluate" in settings.mode
+    measured, test = "evaluate" in settings.mode, {}
     if measured:
         results = measure(predictions, thresholds, settings)
         rows = results.metrics["slices"]
@@ -72,8 +73,11 @@ def run(settings: ClassifierTraining) -> Iterator[str]:
             ]
             results.metrics["models"] = rows
         write_results(folder, predictions, results, settings)
+        test = results.metrics["test"]
         yield from tagging_verdicts(results.metrics)
         yield from _table(rows)
+    if settings.trains or joining:
+        write_classifier_card(model, "tags", predictions, test)
     yield from last_lines(settings, model, folder if measured else None, TagImages)
 
 

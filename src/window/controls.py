@@ -37,7 +37,7 @@ _OF_TWO = (
 )
 _OF_FOUR = (
     ("1 – 4, click", "best", "The best of them, row by row"),
-    ("Shift 1 – 4", "worst", "If you like, the worst: before the best"),
+    ("Shift 1 – 4", "worst", "If you like: the worst, before the best"),
 )
 _ALWAYS = (
     ("t, 0, ↓", "tie", "All are equally good"),

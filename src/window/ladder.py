@@ -11,7 +11,7 @@ from PIL import Image
 
 from src.images import UnreadableImage, open_image
 from src.rating.rated_folder import Ladder, RatedFolder
-from src.rating.storage.choice_rows import Event
+from src.rating.storage.choice_rows import Event, places
 from src.text import counted
 from src.window import theme
 from src.window.background import when_done
@@ -124,13 +124,14 @@ class LadderView:
             when_done(self._canvas, [made], partial(self._fill, cell, path))
 
     def _choice(self, event: Event) -> Rung:
-        other = event.right if event.left == self._chosen else event.left
-        won = {"left": event.left, "right": event.right}.get(event.outcome)
-        if won is None:
-            return Rung(other, "equally good", theme.FAINT)
-        if won == other:
-            return Rung(other, "is better", theme.ACCENT_3)
-        return Rung(other, "is not as good", theme.ACCENT_2)
+        others = [path for path in event.images if path != self._chosen]
+        best = places(event.outcome)[0]
+        among = f", of {len(event.images)}" if len(others) > 1 else ""
+        if best is None:
+            return Rung(others[0], f"equally good{among}", theme.FAINT)
+        if event.images[best] != self._chosen:
+            return Rung(event.images[best], f"is better{among}", theme.ACCENT_3)
+        return Rung(others[0], f"is not as good{among}", theme.ACCENT_2)
 
     def _draw_rung(self, cell: Rect, rung: Rung) -> None:
         panel, px = self._panel, self._panel.style.px

@@ -1,5 +1,6 @@
 """The real classifier script, as a process of its own, on real images."""
 
+import ast
 import csv
 import json
 import os
@@ -18,6 +19,7 @@ from safetensors.numpy import load_file
 
 from src.image_models.save import MODEL_FILES, RESULT_FILES
 from tests import tiny_models
+from tests.model_cards import outputs
 from tests.scripts import run_script
 from tests.torchrun import torchrun
 
@@ -108,7 +110,7 @@ def test_a_whole_model_is_tuned_saved_and_measured(digits, tmp_path, architectur
     base, saved = architecture(tmp_path / "base", 7), tmp_path / "saved"
     words = [*TUNING, "--ema_decay=0.5", "--augment_mixup=0.2", "--freeze_batch_norm=False"]
     done = run(*command(digits, base, saved, *words))
-    assert {file.name for file in saved.iterdir()} == {*MODEL_FILES, *RESULT_FILES}
+    assert {file.name for file in saved.iterdir()} == {*MODEL_FILES, *RESULT_FILES, "README.md"}
     assert not (tmp_path / "saved.checkpoints").exists()
     metrics = read(saved)
     rows = table(saved / "predictions.csv")
@@ -132,7 +134,10 @@ def test_a_head_alone_leaves_the_rest_and_is_measured_and_continued(digits, conv
     images, saved = shutil.copytree(digits, tmp_path / "images"), tmp_path / "saved"
     done = run_here(*command(images, convnext, saved, "--export_onnx=True"))
     assert "Exported: " in done.stdout
-    assert {file.name for file in saved.iterdir()} == {*MODEL_FILES, *RESULT_FILES, "model.onnx"}
+    assert {file.name for file in saved.iterdir()} == {
+        *(*MODEL_FILES, *RESULT_FILES),
+        *("README.md", "model.onnx"),
+    }
     before, after = weights(convnext), weights(saved)
     for key, value in after.items():
         if not key.startswith("classifier"):
@@ -157,6 +162,14 @@ def test_a_head_alone_leaves_the_rest_and_is_measured_and_continued(digits, conv
     assert len(found) == 2 and found[0] == found[1] and not sidecar.exists()
     run("classify_images.py", re.search(r"--undo=.*", done.stdout)[0])
     assert {name: contents(new)[name] for name in given} == given
+
+    photo = next(name for name in given if name.endswith(".png"))
+    by_transformers, by_onnx = outputs(saved, new / photo)
+    probabilities = {each["label"]: each["score"] for each in ast.literal_eval(by_transformers)}
+    (row,) = (row for row in table(tmp_path / "classified.csv") if row["path"] == photo)
+    for name in ("zero", "one", "two"):
+        assert probabilities[name] == pytest.approx(float(row[f"p({name})"]), abs=0.01)
+    assert sum(map(float, re.findall(r"[\d.e-]+", by_onnx))) == pytest.approx(1, abs=0.01)
 
     # Going on with a category less and another one more.
     shutil.rmtree(images / "one")
@@ -273,7 +286,7 @@ def test_two_processes_train_as_one_and_write_once(digits, convnext, tmp_path):
     assert done.stdout.count("test images that training never saw") == 1
     assert done.stderr.count("epoch 1:") == 1
     files = {file.name for file in (tmp_path / "together").iterdir()}
-    assert files == {*MODEL_FILES, *RESULT_FILES}
+    assert files == {*MODEL_FILES, *RESULT_FILES, "README.md"}
     one, two = (
         json.loads((tmp_path / name / "metrics.json").read_text("utf-8"))["test"]
         for name in ("alone", "together")

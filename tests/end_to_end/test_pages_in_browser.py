@@ -91,7 +91,7 @@ def test_labels_are_decided_with_keys_and_saved(browser, tmp_path):
         SuspectedLabel(names[0], "keep_delete", "keep", "delete", 0.1, 0.9),
         SuspectedLabel("c.png", "tag", "cat", "add", 0.9, 0.8),
         SuspectedLabel("c.png", "tag", "dog", "remove", 0.2, 0.7),
-        SuspectedLabel("d.png", "class", "cat", "dog", 0.3, 0.7),
+        SuspectedLabel("=d.png", "class", "-cat", "+1", 0.3, 0.7),
     ]
     write_suspects(tmp_path / "suspects.html", tmp_path, suspects, tags={"c.png": ["dog", "x"]})
     page = (tmp_path / "suspects.html").as_uri()
@@ -106,7 +106,8 @@ def test_labels_are_decided_with_keys_and_saved(browser, tmp_path):
     browser.execute_script("document.getElementById('rest').click()")
     assert browser.execute_script(count) == "3 to change, 1 to leave, 0 undecided"
     browser.execute_script("document.getElementById('save').click()")
-    downloaded(browser, "suspected_labels.csv")
+    last = downloaded(browser, "suspected_labels.csv")[-1]
+    assert last == ["'=d.png", "class", "'-cat", "+1", "0.3", "0.7", "wrong"]  # nothing computes
     decided = read_suspected(browser.downloads / "suspected_labels.csv")
     assert [item.decision for item in decided] == ["wrong", "right", "wrong", "wrong"]
     assert [item._replace(decision="") for item in decided] == suspects

@@ -20,7 +20,7 @@ from tests.torchrun import torchrun
 def test_what_training_says_and_writes(trained_tagger):
     base, done = trained_tagger
     model = base / "model"
-    others = {"model.onnx", "selected_tags.csv", "tags.csv", "thresholds.json"}
+    others = {"model.onnx", "selected_tags.csv", "tags.csv", "thresholds.json", "README.md"}
     files = {path.name for path in model.iterdir()}
     assert files == {*MODEL_FILES, *RESULT_FILES, *others} - {
         "predictions.csv",

@@ -13,9 +13,11 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from src.errors import DataError
+from src.rating.models.answer import Answer, as_choices
+from src.rating.models.expectation_propagation import fit
 from src.rating.models.initial_scores import existing_deviation, rescale
-from src.rating.models.posterior import Belief, Prior, fit
-from src.rating.models.scoring import Answer, as_choices, elo_update
+from src.rating.models.posterior import Belief, Prior
+from src.rating.models.scoring import elo_update
 from src.rating.storage.score_file import META, ScoreFile, as_text, read_score_file
 
 SCORES = st.floats(-50, 50)

@@ -17,6 +17,7 @@ from src.files import (
     output_folder,
     read_csv,
     replacing,
+    warn_of_replacing,
     write_csv,
     write_text,
 )
@@ -95,6 +96,23 @@ def test_each_image_folder_has_its_own_results(tmp_path, monkeypatch, caplog):
     assert output_folder("scored", "scored", "s3://x/photos").name.startswith("photos-")
     assert output_folder("mine", "scored", str(a)) == output_folder("mine", "scored", str(b))
     assert caplog.messages == [f"mine holds results for {a}, which will be replaced."]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "warns"),
+    [
+        ({"images": "/other"}, True),
+        ({"image_folder": "/other", "images": {"train": 3}}, True),
+        ({"image_folder": "/mine"}, False),
+        ({"images": {"train": 3}}, False),
+        ({}, False),
+    ],
+)
+def test_results_for_other_images_are_not_replaced_without_a_word(tmp_path, caplog, metrics, warns):
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    warn_of_replacing(tmp_path, "/mine")
+    assert ("holds results for /other" in caplog.text) == warns
+    assert warns or not caplog.text
 
 
 def test_results_of_an_evaluation_never_replace_a_models_own(tmp_path):

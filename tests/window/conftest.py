@@ -39,12 +39,13 @@ class Driver:
         *,
         goal: int = 100,
         seed: int = 1,
+        at_once: int = 2,
         behind: Sequence[BackgroundTask] = (),
     ) -> None:
         self.folder, self.display = folder, display
         self.reports: list[str] = []
         self._finished = False
-        self.database = RatingDatabase(folder, seed=seed, goal=goal)
+        self.database = RatingDatabase(folder, seed=seed, goal=goal, at_once=at_once)
         self.window = Window(self.database, report=self.reports.append, behind=behind)
         self.root, self.session = self.window.root, self.window.session
         self.input = XInput(display)
@@ -103,24 +104,26 @@ class Driver:
         box = (x, y, x + canvas.winfo_width(), y + canvas.winfo_height())
         return ImageGrab.grab(box, xdisplay=self.display)
 
-    def centre(self, side: str) -> tuple[int, int]:
+    def centre(self, side: str | int) -> tuple[int, int]:
         """The middle of a picture, on the canvas."""
-        place = self.window.view.layout[("left", "right").index(side)]
+        at = side if isinstance(side, int) else ("left", "right").index(side)
+        place = self.window.view.layout[at]
         return place.x + place.width // 2, place.y + place.height // 2
 
     def on_screen(self, x: int, y: int) -> tuple[int, int]:
         """A point of the canvas on the screen."""
         return self.window.canvas.winfo_rootx() + x, self.window.canvas.winfo_rooty() + y
 
-    def seen(self) -> tuple[str, str]:
-        """The two images, told by their colours on the screen."""
+    def seen(self) -> tuple[str, ...]:
+        """The images, told by their colours on the screen."""
         shot = self.screenshot()
         names = []
-        for side in ("left", "right"):
-            colour = np.asarray(shot)[self.centre(side)[1], self.centre(side)[0], :3].astype(int)
+        for at in range(len(self.window.view.layout)):
+            x, y = self.centre(at)
+            colour = np.asarray(shot)[y, x, :3].astype(int)
             distance = {name: np.abs(colour - COLOURS[name]).sum() for name in COLOURS}
             names.append(min(distance, key=lambda name: distance[name]))
-        return names[0], names[1]
+        return tuple(names)
 
     def text(self) -> str:
         """All words on the canvas."""

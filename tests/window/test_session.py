@@ -16,10 +16,10 @@ from tests.conftest import make_images
 class Sitting:
     """A session with a person who looks at each pair for a second."""
 
-    def __init__(self, folder, *, goal=100):
+    def __init__(self, folder, *, goal=100, at_once=2):
         self.folder, self.now = folder, 0.0
         self.reports: list[str] = []
-        self.database = RatingDatabase(folder, seed=1, goal=goal)
+        self.database = RatingDatabase(folder, seed=1, goal=goal, at_once=at_once)
         self.session = Session(self.database, clock=lambda: self.now, report=self.reports.append)
         self.look()
 
@@ -202,3 +202,49 @@ def test_a_choice_that_cannot_be_kept_is_said_and_asked_again(sitting, monkeypat
     assert (sitting.session.images, sitting.session.done) == (pair, 0)
     sitting.press(Action.LEFT)
     assert sitting.session.done == 1
+
+
+@pytest.fixture
+def four(tmp_path):
+    make_images(tmp_path / "photos", 9)
+    opened = Sitting(tmp_path / "photos", at_once=4)
+    yield opened
+    opened.database.close()
+
+
+def outcomes(sitting):
+    return [event.outcome for event in sitting.database._log.events]
+
+
+def test_of_four_a_digit_says_which_is_the_best_and_with_shift_first_which_the_worst(four):
+    four.press(Action.THIRD)
+    four.press(Action.WORST_4)
+    assert "4 is the worst" in four.session.question
+    four.press(Action.FOURTH)  # it cannot be the best as well
+    assert outcomes(four) == ["3"]
+    four.press(Action.FIRST)
+    assert four.session.chosen == (0,)
+    four.press(Action.WORST_2, Action.WORST_2, Action.SECOND)  # taken back
+    four.press(Action.WORST_1, Action.TIE, Action.FOURTH)
+    assert outcomes(four) == ["3", "1/4", "2", "tie", "4"]
+
+
+def test_of_four_arrows_choose_none_and_the_others_work_as_with_two(four):
+    images = four.session.images
+    four.press(Action.LEFT, Action.RIGHT)
+    assert four.session.images == images
+    four.press(Action.SKIP, Action.UNDO)
+    assert four.session.images == images
+    four.press(Action.EXCLUDE)
+    assert "1 to 4" in four.session.question
+    four.press(Action.FOURTH)
+    assert images[3] not in four.database.images
+    assert four.session.done == 0
+
+
+def test_of_two_images_left_of_four_the_first_keys_choose(tmp_path):
+    make_images(tmp_path, 2)
+    sitting = Sitting(tmp_path, at_once=4)
+    sitting.press(Action.THIRD, Action.SECOND)
+    assert outcomes(sitting) == ["right"]
+    sitting.database.close()

@@ -375,3 +375,35 @@ def test_work_behind_the_window_is_stopped_with_it_and_its_problems_are_said(col
     while not stopped and time.monotonic() < end:
         time.sleep(0.01)
     assert stopped == [True]
+
+
+def test_four_are_shown_chosen_zoomed_and_their_names_stay_apart(colours, open_window):
+    driver = open_window(colours, at_once=4)
+    assert driver.seen() == driver.session.images
+    first = driver.session.images
+    driver.press("3")
+    assert driver.seen() == driver.session.images != first
+    driver.input.click(*driver.on_screen(*driver.centre(1)))
+    driver.look()
+    with_shift = driver.session.images
+    driver.input.press("Shift_L", "1")
+    driver.idle(0.1)
+    assert "1 is the worst" in driver.text()
+    driver.press("2")
+    outcomes = [event.outcome for event in driver.database._log.events]
+    assert outcomes == ["3", "2", "2/1"]
+    assert driver.database.choices_of(with_shift[0])[0].images == with_shift
+    driver.press("n")
+    canvas = driver.window.canvas
+    names = [item for item in canvas.find_withtag("set") if canvas.type(item) == "text"]
+    assert {canvas.itemcget(item, "text") for item in names} == set(driver.session.images)
+    driver.window.view.start_zoom(*driver.centre(2))
+    assert len(canvas.find_withtag("zoom")) == 4
+    for geometry in ("1200x600+0+0", "560x400+0+0", "1600x900+0+0"):
+        driver.resize(geometry)
+        driver.look()
+        assert driver.seen() == driver.session.images
+        footer = driver.window.footer
+        for item in footer.find_all():
+            left, _, right, lower = footer.bbox(item)
+            assert left >= 0 and right <= footer.winfo_width() and lower <= footer.winfo_height()

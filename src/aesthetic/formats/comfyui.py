@@ -16,11 +16,13 @@ from scipy.linalg import block_diag
 
 from src.aesthetic.heads import EnsembleHead, Head, LinearHead, MlpHead, ResidualHead, fit_head
 from src.aesthetic.heads.base import Array, FloatArray
+from src.aesthetic.heads.training_set import assign_folds
 from src.aesthetic.predictor import Predictor
 from src.evaluation.rank_metrics import pairwise_accuracy
 from src.files import write_safetensors
 
 STOCK_SUFFIX = "_stock"
+_FOLDS = 5
 Layer = tuple[FloatArray, FloatArray]  # weight (outputs, inputs), bias (outputs,)
 Layers = list[Layer]
 
@@ -37,8 +39,9 @@ def export(
 
     The model is on features of CLIP models, named as on the hub, in order. Where it must be
     imitated, that is done on the `features` of training images, (n, d) as extracted. Returned is 1
-    if what is written is the same function; otherwise the share of pairs of held-out images that
-    it orders as the model does, None with fewer than two of them.
+    if what is written is the same function; otherwise the share of pairs that it orders as the
+    model does, of held-out images, or without any of training images that such an imitation was
+    not fitted to; None with too few of them.
     """
     agreement: float | None = 1.0
     layers = _exact(predictor)
@@ -84,11 +87,18 @@ def _imitation(
     scores = predictor.predict(features)
     if np.ptp(scores) == 0:
         return _of_linear(LinearHead(np.zeros(predictor.n_features), float(scores[0]))), 1.0
-    head = fit_head("ridge", features, scores)
+    head, new = fit_head("ridge", features, scores), np.asarray(held_out)
     assert isinstance(head, LinearHead)
-    new = np.asarray(held_out)
-    agreement = pairwise_accuracy(predictor.predict(new), head.predict(new)) if len(new) else None
-    return _of_linear(head), agreement
+    if len(new) > 1:
+        return _of_linear(head), pairwise_accuracy(predictor.predict(new), head.predict(new))
+    images, fold = np.asarray(features), assign_folds(np.arange(len(scores)), _FOLDS, 0)
+    if len(scores) < 2 * _FOLDS:
+        return _of_linear(head), None
+    found = np.empty(len(scores))
+    for left_out in (fold == number for number in range(_FOLDS)):
+        partly = fit_head("ridge", images[~left_out], scores[~left_out])
+        found[left_out] = partly.predict(images[left_out])
+    return _of_linear(head), pairwise_accuracy(scores, found)
 
 
 def _network(head: Head) -> Layers | None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+import numpy as np
+
 from src.aesthetic.heads import LinearHead, MlpHead
 from src.aesthetic.heads.base import Array, Stored, take_number
 from src.aesthetic.heads.mlp import PUBLISHED_DROPOUTS, check_dropouts
@@ -72,7 +74,10 @@ def read_pretrained(arrays: Mapping[str, Array], metadata: Mapping[str, str]) ->
     `weight`/`bias` (LAION's aesthetic-predictor). Since February 2024 files name the feature
     extractor and are for features as it gives them, before for features of unit length.
     """
+    _check_output_alone(metadata)
     prefix, numbers = _layers(arrays)
+    if metadata.get("final_layer_bias") == "False":
+        arrays = {f"{prefix}.{numbers[-1]}.bias": np.zeros(1), **arrays}
     stored, layers = Stored(arrays, {}), []
     for number in numbers:
         key = f"{prefix}.{number}." if prefix else ""
@@ -85,12 +90,6 @@ def read_pretrained(arrays: Mapping[str, Array], metadata: Mapping[str, str]) ->
         raise ModelError(
             f"the model file gives {len(layers[-1][0])} numbers per image, not one score"
         )
-    hidden_states = metadata.get("hidden_states", "").strip("[] ")
-    if hidden_states:
-        raise ModelError(
-            f"the head was made for the hidden states {hidden_states} of its extractor, joined in "
-            "an unknown way: train one of your own, with hidden_states set"
-        )
     extractor = metadata.get("feature_extractor_model", CLIP)
     # With activations the first hidden layer is followed by ReLU and dropout, without by dropout.
     relu = prefix == "main_process" or metadata.get("relu") == "True"
@@ -102,6 +101,17 @@ def read_pretrained(arrays: Mapping[str, Array], metadata: Mapping[str, str]) ->
         "mean": take_number(scaling, "mean_predicted_score"),
         "std": take_number(scaling, "stdev_predicted_score", low=1e-30),
     }
+
+
+def _check_output_alone(metadata: Mapping[str, str]) -> None:
+    """Refuse heads for hidden layers of CLIP, each projected like its output, which is number 0."""
+    for key in ("hidden_states", "hidden_states_used", "weight_n_output_layers"):
+        asked = metadata.get(key, "").strip("[] ,")
+        if asked not in ("", "0"):
+            raise ModelError(
+                f"the head was made for projected hidden layers of its extractor ({key}: {asked}), "
+                "which this program does not compute: train one of your own, with hidden_states set"
+            )
 
 
 def _head(layers: list[tuple[Any, Any]], relu: bool) -> MlpHead | LinearHead:
@@ -120,7 +130,7 @@ def _layers(arrays: Mapping[str, Array]) -> tuple[str, list[int]]:
     found = [re.fullmatch(r"(layers|main_process)\.(\d{1,3})\.(weight|bias)", k) for k in arrays]
     names = {match[1] for match in found if match}
     numbers = sorted({int(match[2]) for match in found if match})
-    if not all(found) or len(names) != 1 or len(arrays) != 2 * len(numbers):
+    if not all(found) or len(names) != 1:
         raise ModelError(
             "this is neither a model of this program nor a published aesthetic head "
             f"(it holds {len(arrays)} tensors, such as {', '.join(sorted(arrays)[:3]) or 'none'})"

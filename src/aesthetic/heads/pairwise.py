@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 from src.aesthetic.heads.linear import LinearHead
 from src.aesthetic.heads.scaling import Scaler
 from src.errors import ModelError
+from src.rating.models.expectation_propagation import fit
 from src.rating.models.graph import Choices
-from src.rating.models.posterior import Prior, fit
+from src.rating.models.posterior import Prior
 
 TASTE_VARIANCE = 3.58  # a person who answers a repeated random pair the same way 75 % of the time
 _SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)  # κ

@@ -15,7 +15,7 @@ from src.aesthetic.predictor import Predictor
 from src.aesthetic.rated_features import RatedFeatures
 from src.devices import choose_device
 from src.errors import ModelError
-from src.evaluation.rank_metrics import pairwise_accuracy
+from src.evaluation.rank_metrics import pairwise_accuracy, rmse
 from src.progress import progress_bar
 from src.settings.mlp import Mlp
 
@@ -41,13 +41,21 @@ class MlpFit(NamedTuple):
 
 def fit_mlp(data: RatedFeatures, mlp: Mlp, prior: Predictor | None) -> MlpFit:
     """Train as the settings say, and say how good the network is while it is trained."""
-    features, scores = data.inputs(prior), data.targets
+    features, scores, train = data.inputs(prior), data.targets, data.train
+    parts = {"train": train, "test": data.test, "all": train | data.test}
 
     def evaluate(heads: list[MlpHead], epoch: int) -> "HistoryRow":
-        row: HistoryRow = {}
-        for name, rows in {"train_ab": data.train, "test_ab": data.test}.items():
-            found = [pairwise_accuracy(scores[rows], h.predict(features[rows])) for h in heads]
-            row |= {name: float(np.mean(found))} if None not in found else {}  # type: ignore[arg-type]
+        found: dict[str, list[float | None]] = {}
+        for head in heads:
+            predicted = head.predict(features)  # then scaled as a saved model's scores are
+            predicted = (predicted - predicted[train].mean()) / (predicted[train].std() or 1.0)
+            for part, rows in parts.items():
+                both = scores[rows], predicted[rows]
+                found.setdefault(f"{part}_ab", []).append(pairwise_accuracy(*both))
+                if not data.binary:
+                    found.setdefault(f"{part}_rmse", []).append(rmse(*both))
+        known = {name: [v for v in values if v is not None] for name, values in found.items()}
+        row = {name: float(np.mean(values)) for name, values in known.items() if values}
         if mlp.mlp_members == 1:
             _say({"epoch": epoch} | row)
         return row
@@ -225,7 +233,11 @@ def mlp_start(start: Head | None) -> MlpHead | None:
 
 
 def _say(row: dict[str, float]) -> None:
-    parts = [f"{row['train_ab']:.1%} of the training pairs"] if "train_ab" in row else []
-    parts += [f"{row['test_ab']:.1%} of the test pairs"] if "test_ab" in row else []
-    if parts:
-        _log.info("Epoch %d: orders %s as you do.", row["epoch"], " and ".join(parts))
+    """The measurements of an epoch; of one without any, nothing."""
+    measured = [
+        f"{what}: " + ", ".join(f"{part} {row[f'{part}_{key}']:{form}}" for part in parts)
+        for what, key, form in (("Pairs ordered right", "ab", ".1%"), ("rms error", "rmse", ".3f"))
+        if (parts := [part for part in ("train", "test", "all") if f"{part}_{key}" in row])
+    ]
+    if measured:
+        _log.info("Epoch %d. %s.", row["epoch"], "; ".join(measured))

@@ -1,26 +1,27 @@
 """The two ways to turn choices into scores: Elo and the posterior.
 
-Both are values: `after` one more answer, `refitted` to given answers alone, and `with_space`, in
-other features before any answer, return a new one, so that a pair can be prepared for an answer
-that has not been given, an answer be taken back, and a fit run beside the window. Differences and
+Both are values: `after` one more answer, `refitted` to given answers alone, and before any answer
+`with_space`, in other features, or `with_model`, with a model's scores, return a new one, so that a
+pair can be prepared for an answer that has not been given, an answer be taken back, and a fit run
+beside the window. Differences and
 variances are in logits, scores and deviations in Elo units.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from src.rating.models.answer import Answer, as_choices
+from src.rating.models.expectation_propagation import Fit, fit
 from src.rating.models.feature_space import FeatureSpace
-from src.rating.models.graph import Choices, Floats, Ints, Sets
+from src.rating.models.graph import Floats, Ints
 from src.rating.models.initial_scores import InitialScores
-from src.rating.models.posterior import LOGITS, Belief, Fit, Prior, fit, log_sum, moments
+from src.rating.models.likelihood import log_sum, moments
+from src.rating.models.posterior import LOGITS, Belief, Prior
 from src.rating.pairs.expected_gain import SCORE_VARIANCE, Aim, expected_gains
-from src.rating.storage.choice_rows import places
 
 K = 0.8  # how far one choice can move an Elo score
 INITIAL_SLOPE_VARIANCE = 0.25
@@ -62,67 +63,6 @@ class Taste(NamedTuple):
 
 
 USUAL = Taste()
-
-
-class Answer(NamedTuple):
-    """One choice between images by their index."""
-
-    left: int
-    right: int
-    outcome: str  # see `choice_rows.ANSWERS`
-    others: tuple[int, ...] = ()
-
-    @classmethod
-    def of(
-        cls, outcome: str, images: Sequence[int], known: Callable[[int], bool] = lambda image: True
-    ) -> Self | None:
-        """What the answer says of the known ones among its images, each of which may come twice.
-
-        None where that is nothing. By Luce's axiom the best of all is the best of these, and what
-        else was on show makes no difference.
-        """
-        best, worst = (None if at is None else images[at] for at in places(outcome))
-        kept = [*dict.fromkeys(image for image in images if known(image))]
-        if len(kept) < 2 or (best is not None and best not in kept):
-            return None
-        if best is not None:
-            at = kept.index(best)
-            outcome = ("left", "right")[at] if len(kept) == 2 else f"{at + 1}"
-            if len(kept) > 2 and worst in kept and worst != best:
-                outcome += f"/{kept.index(worst) + 1}"
-        left, right, *others = kept
-        return cls(left, right, outcome, tuple(others))
-
-    @property
-    def images(self) -> tuple[int, ...]:
-        return (self.left, self.right, *self.others)
-
-    @property
-    def told(self) -> tuple[Floats, Floats]:
-        """(k,) how often each image was the best, and (k,) the worst of the others."""
-        best, worst = places(self.outcome)
-        each, nobody = np.eye(len(self.images)), np.zeros(len(self.images))
-        return (
-            each.mean(axis=0) if best is None else each[best],
-            nobody if worst is None else each[worst],
-        )
-
-    def among(self, known: NDArray[np.bool_]) -> Self | None:
-        """What it says of the images that are known, (n,) bool."""
-        return self.of(self.outcome, self.images, lambda at: at < len(known) and bool(known[at]))
-
-    def duels(self) -> list[tuple[int, int, float]]:
-        """The pairs of which the answer says something: two images and 1, or 0.5 for a tie."""
-        best, worst = places(self.outcome)
-        if best is None:
-            return [(i, j, 0.5) for i, j in combinations(self.images, 2)]
-        winner = self.images[best]
-        rest = [image for image in self.images if image != winner]
-        found = [(winner, image, 1.0) for image in rest]
-        if worst is not None:
-            loser = self.images[worst]
-            found += [(image, loser, 1.0) for image in rest if image != loser]
-        return found
 
 
 @dataclass(frozen=True)
@@ -171,6 +111,9 @@ class EloScoring(_Scoring):
         return self.begin(self.initial)._played(answers)
 
     def with_space(self, space: FeatureSpace) -> Self:
+        return self
+
+    def with_model(self, scores: Floats) -> Self:
         return self
 
     def _played(self, answers: Sequence[Answer]) -> Self:
@@ -228,6 +171,8 @@ class PosteriorScoring(_Scoring):
         known = bool(self.candidates) and len(answers) > MOST_SEARCHED
         while best != before and answers and not known:
             best, before = max([best, *self._others(best)], key=evidence), best
+        if answers and not known:  # how steep answers are stays the least certain
+            best = max((best._replace(variance=one) for one in VARIANCES), key=evidence)
         # Not from sites found on the way: the same answers give the same scores.
         fitted = fit(_prior(self.initial, self.space, best), as_choices(answers))
         if len(answers) > MOST_SEARCHED:
@@ -246,6 +191,10 @@ class PosteriorScoring(_Scoring):
 
     def with_space(self, space: FeatureSpace) -> Self:
         return self.begin(self.initial, space, self.taste)
+
+    def with_model(self, scores: Floats) -> Self:
+        """With a model's scores (n,), NaN where it has none to give, as what to expect."""
+        return self.begin(self.initial.with_model(scores), self.space, self.taste)
 
     def _others(self, taste: Taste) -> list[Taste]:
         """Tastes to compare a taste with; without features, only people as steep or not."""
@@ -266,31 +215,6 @@ def elo_update(left: float, right: float, outcome: float, k: float = K) -> tuple
     """The scores after a choice: `outcome` 1 where left was preferred, 0 right, 0.5 a tie."""
     change = k * (outcome - win_probability(left - right))
     return left + change, right - change
-
-
-def as_choices(answers: Sequence[Answer]) -> Choices:
-    """Answers as arrays; a tie is half a win for either side."""
-    pairs = [answer for answer in answers if not answer.others]
-    left = np.array([answer.left for answer in pairs], dtype=np.intp)
-    right = np.array([answer.right for answer in pairs], dtype=np.intp)
-    outcome = np.array([answer.outcome for answer in pairs], dtype=object)
-    left_won, tie = outcome != "right", outcome == "tie"
-    winners, losers = np.where(left_won, left, right), np.where(left_won, right, left)
-    larger: dict[int, list[Answer]] = {}
-    for answer in answers:
-        if answer.others:
-            larger.setdefault(len(answer.images), []).append(answer)
-    return Choices(
-        np.concatenate([winners, losers[tie]]),
-        np.concatenate([losers, winners[tie]]),
-        np.concatenate([np.where(tie, 0.5, 1.0), np.full(int(tie.sum()), 0.5)]),
-        [_as_sets(alike) for alike in larger.values()],
-    )
-
-
-def _as_sets(answers: Sequence[Answer]) -> Sets:
-    best, worst = np.array([answer.told for answer in answers]).transpose(1, 2, 0)
-    return Sets(np.array([answer.images for answer in answers]).T, best, worst)
 
 
 def _prior(initial: InitialScores, space: FeatureSpace, taste: Taste) -> Prior:

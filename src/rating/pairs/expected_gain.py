@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from src.rating.models.graph import Floats, Ints, inverses, laplacians, sigmoid
-from src.rating.models.posterior import Belief, lattice, log_sum
+from src.rating.models.likelihood import lattice, log_sum
+from src.rating.models.posterior import Belief
 
 SCORE_VARIANCE = 3.58
 """of true scores, logits²: such a person answers 75 % of random pairs the same way twice"""

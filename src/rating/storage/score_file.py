@@ -4,6 +4,9 @@
 
 Scores are Elo/400: +1 is odds of 10:1. `#meta#` counts the person's choices and the images that a
 model scored; `unrated` in it lists the images with a score here that no person has compared.
+
+The old tool's later files are read too: `[score, comparisons]` instead of a score, and
+`{"ImageRecords": {path: {"score": 0.25, "comparisons": 7}}}`. Scores beside the records are newer.
 """
 
 import hashlib
@@ -18,6 +21,7 @@ from src.rating.storage.choice_rows import LARGEST, as_count, is_score
 
 NAME = "score.json"
 META = "#meta#"
+_RECORDS = "ImageRecords"
 
 
 class DamagedScoreFile(DataError):
@@ -102,7 +106,10 @@ def read_score_file(path: Path) -> ScoreFile:
         raise _damaged(path, str(error)) from error
     if not isinstance(content, dict):
         raise _damaged(path, "it is not an object of paths and scores")
-    for key, value in content.items():
+    records = content.get(_RECORDS)
+    for key, entry in {**(records if isinstance(records, dict) else {}), **content}.items():
+        is_image = not key.startswith("#") and bool(PurePosixPath(posix(key)).suffix)
+        value = _score(entry) if is_image else entry
         if key == META:
             if not isinstance(value, dict):
                 raise _damaged(path, f"{META} is not an object")
@@ -114,11 +121,18 @@ def read_score_file(path: Path) -> ScoreFile:
             # Both spellings of one path can only come from a hand merge: the system-free one wins.
             if name == key or name not in content:
                 result.scores[name] = float(value)
-        elif not key.startswith("#") and PurePosixPath(posix(key)).suffix:
+        elif is_image:
             raise _damaged(path, f"the score of {key!r} is not a number")
         else:
             result.extra[key] = value
     return result
+
+
+def _score(entry: Any) -> Any:
+    """The score of an entry that holds more than that; others as they are."""
+    if isinstance(entry, list) and len(entry) == 2:
+        return entry[0]
+    return entry.get("score", entry) if isinstance(entry, dict) else entry
 
 
 def _damaged(path: Path, why: str) -> DamagedScoreFile:

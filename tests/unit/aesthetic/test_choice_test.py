@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from src.aesthetic.choice_test import foretell, foretell_by
-from src.aesthetic.choices import FEWEST, read_choice_data
+from src.aesthetic.choices import FEWEST, ChoiceData, read_choice_data
 from src.aesthetic.heads import fit_head
+from src.evaluation.proportion import Proportion
 from src.evaluation.rank_metrics import pairwise_accuracy
-from src.rating.models.feature_space import feature_space
+from src.rating.models.answer import Answer
+from src.rating.models.feature_space import feature_space, without_features
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.scoring import PosteriorScoring
 from src.rating.session import RatingDatabase
@@ -160,3 +162,38 @@ def test_the_scores_of_a_model_are_no_part_of_the_scores_that_are_fitted_again(f
                                                  known=np.zeros(len(zero.old), bool)))  # fmt: skip
     expected = again.refitted(choices.answers).scores()
     assert choices.scoring.refitted(choices.answers).scores() == pytest.approx(expected, abs=1e-6)
+
+
+def test_of_a_choice_among_four_the_share_of_the_others_below_the_best_is_counted():
+    answers = [
+        Answer(0, 1, "1", (2, 3)),  # of 1, 2 and 3 the scores put two below 0
+        Answer(3, 1, "1/2", (2, 0)),  # all three, and of 2 and 0 one above 1, which is the worst
+        Answer(4, 1, "1", (2, 0)),  # 4 was seen
+    ] * 30
+    scoring = PosteriorScoring.begin(InitialScores(*np.zeros((3, 5))), without_features(5))
+    choices = ChoiceData(answers, ["audit"] * 90, scoring, np.zeros(5, bool))
+    unseen = np.array([True, True, True, True, False])
+    foretold = foretell_by(choices, np.array([3.0, 2.5, 1.0, 4.0, 5.0]), unseen)
+    # 2 of 3, and 4 of 5 pairs that the answers decide
+    assert foretold.random == Proportion(round(30 * (2 / 3 + 4 / 5)), 60)
+    assert foretold.left_out == 30
+
+
+def test_four_at_once_foretell_as_well_as_pairs(folder):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 4))
+    taste = x @ np.array([2.0, -1.0, 0.5, 0.0])
+    names = [f"{number:03d}.png" for number in range(120)]
+    for name in names:
+        (folder / name).touch()
+    with RatingDatabase(folder, images=names, seed=0, at_once=4, selection="random") as database:
+        for _ in range(100):
+            shown = database.next_set()
+            noisy = [taste[int(name[:3])] + rng.gumbel() for name in shown]
+            left, right, *others = shown
+            database.record(left, right, str(int(np.argmax(noisy)) + 1), others=tuple(others))
+    data = read(folder, x)
+    choices = read_choice_data(data)
+    foretold = foretell(data, choices, ridge(data), np.ones(len(data.holder), bool), folds=3)
+    # Between random images a coin is right half of the time, and this taste at most in 80 % or so.
+    assert 0.7 < foretold.headline.value < 0.95

@@ -5,38 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from src.aesthetic.formats.comfyui import export
 from src.aesthetic.heads import EnsembleHead, LinearHead, MlpHead, ResidualHead, fit_head
 from src.aesthetic.predictor import Predictor
 from src.evaluation.rank_metrics import pairwise_accuracy
-
-
-def comfyui_scores(path, features, name="main_process"):
-    """Build the nodes' module from the metadata, load strictly, and run it."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        metadata = json.loads(file.read(length))["__metadata__"]
-    inside = metadata["layers"][1:-1]
-    if name == "layers":  # as the older nodes read it: without a hidden layer they fail
-        hidden = [int(size) for size in inside.split(",")]
-    else:
-        hidden = [int(size) for size in inside.split(",")] if inside else []
-        assert int(metadata["number_of_features"]) == features.shape[1]
-        assert (metadata["final_layer_bias"], metadata["output_channels"]) == ("True", "1")
-    size, layers = features.shape[1], []
-    for outputs in hidden:
-        layers += [torch.nn.Dropout(0.0), torch.nn.Linear(size, outputs), torch.nn.ReLU()]
-        size = outputs
-    layers += [torch.nn.Dropout(0.0), torch.nn.Linear(size, 1)]
-    module = torch.nn.ModuleDict({name: torch.nn.Sequential(*layers)})
-    module.load_state_dict(load_file(path), strict=True)
-    with torch.no_grad():
-        scores = module[name](torch.tensor(features, dtype=torch.float32)).numpy()[:, 0]
-    mean = float(metadata.get("mean_predicted_score", 0))
-    return (scores - mean) / float(metadata.get("stdev_predicted_score", 1))
+from tests.comfyui_nodes import comfyui_scores
 
 
 def images(n=80, d=12, seed=0):
@@ -98,7 +72,10 @@ def test_other_heads_are_imitated_and_compared_on_images_not_trained_on(tmp_path
     agreement = export(predictor, path, clip_models=["a", "b"], features=x, held_out=new)
     theirs = comfyui_scores(path, new)
     assert agreement == pytest.approx(pairwise_accuracy(predictor.predict(new), theirs), abs=1e-3)
-    assert export(predictor, path, clip_models=["a"], features=x, held_out=x[:0]) is None
+    alone = export(predictor, path, clip_models=["a"], features=x, held_out=x[:0])
+    fitted_to = pairwise_accuracy(predictor.predict(x), comfyui_scores(path, x))
+    assert alone is not None and 0.6 < alone < fitted_to - 0.05  # left-out training images
+    assert export(predictor, path, clip_models=["a"], features=x[:9], held_out=x[:0]) is None
 
 
 def test_a_model_on_unit_length_features_is_imitated_on_features_as_they_come(tmp_path):

@@ -109,13 +109,29 @@ def test_one_hidden_layer_with_relu_is_known_by_its_metadata(tmp_path):
     assert Predictor.load(tmp_path / "old.safetensors").predict([[1.0, 0.0]]) == [0.0]
 
 
-def test_hidden_states_are_refused_not_ignored(tmp_path):
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({"hidden_states": "[]", "weight_n_output_layers": "0"}, ""),
+        ({"hidden_states": "[0]"}, ""),  # the output
+        ({"hidden_states_used": "0", "hidden_states_mode": "join"}, ""),
+        ({"hidden_states": "[0, 1]"}, "hidden_states: 0, 1"),
+        ({"hidden_states": "1"}, "hidden_states: 1\\)"),
+        ({"hidden_states_used": "0_2"}, "hidden_states_used: 0_2"),
+        ({"weight_n_output_layers": "3"}, "output_layers: 3"),
+    ],
+)
+def test_hidden_states_are_obeyed_or_refused_not_ignored(tmp_path, metadata, said):
+    """As in February 2024, when the last layer had no bias unless it was asked for."""
     save_file(
-        {"main_process.1.weight": torch.ones(1, 4), "main_process.1.bias": torch.zeros(1)},
+        {"main_process.1.weight": torch.ones(1, 2)},
         tmp_path / "x.safetensors",
-        metadata={"feature_extractor_model": "a/b", "hidden_states": "[0, 1]"},
+        metadata={"feature_extractor_model": "a/b", "final_layer_bias": "False"} | metadata,
     )
-    with pytest.raises(ModelError, match="hidden states 0, 1"):
+    if not said:
+        assert Predictor.load(tmp_path / "x.safetensors").predict([[3.0, 4.0]]) == [7.0]
+        return
+    with pytest.raises(ModelError, match=said):
         Predictor.load(tmp_path / "x.safetensors")
 
 

@@ -70,11 +70,12 @@ def test_a_backslash_in_a_name_is_one(folder):
 
 def test_csv_with_byte_order_mark_backslashes_split_and_weight(folder):
     text = "﻿relative_path,score,split,weight,theme\r\n1\\a.png,1.5,test,2,x\r\ne.png,2,,,y\r\n"
+    text += "1\\b.jpg,3,eval,,z\r\n"  # so the old tool calls its test images
     (folder / "scores.csv").write_bytes(text.encode("utf-8"))
     holder = DataHolder.from_folder(folder)
-    assert scores(holder) == {"1/a.png": 1.5, "e.png": 2}
-    assert holder.parts == ("test", "")
-    assert holder.weights.tolist() == [2, 1]
+    assert scores(holder) == {"1/a.png": 1.5, "1/b.jpg": 3, "e.png": 2}
+    assert holder.parts == ("test", "eval", "")
+    assert holder.weights.tolist() == [2, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -278,3 +278,48 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / NAME).mkdir()
     with pytest.raises(DataError, match="cannot be written"):
         ChoiceLog(tmp_path)
+
+
+FOUR = Event(
+    "a.png", "ü/b.png", "3/1", "active", None, 2.5,
+    others=("c.png", "d.png"), predictions=(0.1, 0.2, 0.3, 0.4),
+)  # fmt: skip
+
+
+def test_a_choice_among_four_is_one_row_that_comes_back_as_it_was(tmp_path, log):
+    log.append(FOUR)
+    log.append(FOUR._replace(outcome="tie"))
+    log.take_back()
+    log.close()
+    with closing(ChoiceLog(tmp_path)) as again:
+        assert [event._replace(id=0, session=0) for event in again.events] == [FIRST, FOUR]
+        assert again.events[1].images == ("a.png", "ü/b.png", "c.png", "d.png")
+    change(tmp_path / NAME, """UPDATE events SET more = replace(more, 'c.png', 'e.png')""")
+    with closing(ChoiceLog(tmp_path)) as again:
+        assert "2 of its 4 choices are intact" in again.notices[0]
+
+
+def test_only_a_log_with_choices_among_four_is_closed_to_earlier_programs(tmp_path, log):
+    def version():
+        return rows(tmp_path, "PRAGMA user_version")
+
+    log.append(SECOND)
+    log.close()
+    assert version() == [(1,)]
+    with closing(ChoiceLog(tmp_path)) as again:
+        again.append(FOUR)
+    assert version() == [(2,)]
+    change(tmp_path / NAME, "DELETE FROM events WHERE id = 1")
+    with closing(ChoiceLog(tmp_path)) as restored:
+        assert restored.notices and len(restored.events) == 2
+    assert version() == [(2,)]
+
+
+def test_a_log_without_the_column_for_four_is_read_and_gone_on_with(tmp_path):
+    filled(tmp_path, count=3)
+    rows(tmp_path, "ALTER TABLE events DROP COLUMN more")
+    with closing(ChoiceLog(tmp_path)) as log:
+        assert log.notices == []
+        log.append(FOUR)
+    with closing(ChoiceLog(tmp_path)) as again:
+        assert again.notices == [] and again.events[-1].others == FOUR.others

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 
+from src.rating.models.answer import Answer
+from src.rating.models.expectation_propagation import fit
 from src.rating.models.feature_space import FeatureSpace, without_features
 from src.rating.models.graph import Choices
 from src.rating.models.initial_scores import InitialScores
 from src.rating.models.order import OrderQuality, _precisions, order_quality
-from src.rating.models.posterior import Prior, fit
-from src.rating.models.scoring import Answer, PosteriorScoring
+from src.rating.models.posterior import Prior
+from src.rating.models.scoring import PosteriorScoring
 
 
 def spearman(one, two):

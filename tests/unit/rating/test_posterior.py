@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from src.rating.models.expectation_propagation import Sites, fit
 from src.rating.models.graph import (
     Choices,
     ComparisonGraph,
     sigmoid,
 )
-from src.rating.models.posterior import Belief, Prior, Sites, fit, moments
+from src.rating.models.likelihood import moments
+from src.rating.models.posterior import Belief, Prior
 
 
 def example(n=12, d=3, m=30, seed=0, *, tree=False):

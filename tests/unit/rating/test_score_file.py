@@ -46,8 +46,28 @@ def test_unknown_entries_and_unknown_meta_are_kept(tmp_path):
     assert json.loads(path.read_text(encoding="utf-8")) == json.loads(text)
 
 
+@pytest.mark.parametrize(
+    "entries",
+    [
+        r'"a\\b.png": [0.5, 7], "c.png": [0, 0]',
+        r""""ImageRecords": {"a\\b.png": {"relative_filepath": "a\\b.png", "comparisons": 7,
+         "score": 0.5}, "c.png": {"comparisons": 0, "score": 0}}, "Additionals": ["comparisons"]""",
+        r'"ImageRecords": {"a\\b.png": {"score": 9}, "c.png": {"score": 0}}, "a/b.png": 0.5',
+    ],
+    ids=["with comparisons", "records", "records and newer scores"],
+)
+def test_later_files_of_the_old_tool(tmp_path, entries):
+    content = read_score_file(write(tmp_path, f'{{{entries}, "#meta#": {{"score": [1, 2]}}}}'))
+    assert content.scores == {"a/b.png": 0.5, "c.png": 0.0}
+    assert content.rated() == {"a/b.png": 0.5}
+    assert content.meta == {"score": [1, 2]}
+    again = read_score_file(write(tmp_path, as_text(content)))
+    assert again == content
+
+
 SCORES = ("NaN", "Infinity", "1e999", "1e308", "-1e9", "1" + "0" * 400, '"0.5"', "null", "true")
 DAMAGED = [
+    *('{"a.png": [0.5]}', '{"a.png": ["x", 1]}', '{"ImageRecords": {"a.png": {"comparisons": 1}}}'),
     *(f'{{"a.png": {score}}}' for score in SCORES),
     *("", '{"a.png": 0.5, "b.p', "[]", "null", '{"#meta#": 3}', "[" * 100_000),
     *(b'{"\xff.png": 1}', b"\x00" * 64, r'{"\ud800.png": 1}', r'{"#meta#": {"a": "\udfff"}}'),

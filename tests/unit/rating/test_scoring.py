@@ -6,16 +6,10 @@ import numpy as np
 import pytest
 
 from src.errors import DataError
+from src.rating.models.answer import Answer, as_choices
 from src.rating.models.feature_space import feature_space, principal_components, without_features
 from src.rating.models.initial_scores import InitialScores
-from src.rating.models.scoring import (
-    Answer,
-    EloScoring,
-    PosteriorScoring,
-    as_choices,
-    elo_update,
-    win_probability,
-)
+from src.rating.models.scoring import EloScoring, PosteriorScoring, elo_update, win_probability
 
 LN10 = math.log(10)
 

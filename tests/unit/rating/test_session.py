@@ -1,5 +1,6 @@
 """A rating session: what is shown, undone, passed over, and said of it."""
 
+import numpy as np
 import pytest
 
 from src.errors import DataError
@@ -169,3 +170,66 @@ def test_a_choice_that_cannot_be_written_changes_nothing(folder):
         assert database.scores() == scores
         database.record(*pair, "left")  # answered again
         assert database.statistics().choices == 4
+
+
+def test_four_at_once_are_rated_undone_skipped_and_excluded(folder):
+    with RatingDatabase(folder, seed=0, at_once=4) as database:
+        for number in range(40):
+            shown = database.next_set()
+            assert len(set(shown)) == 4
+            following = database.following_set()
+            assert not set(shown) & set(following)
+            order = sorted(shown)
+            outcome = f"{shown.index(order[0]) + 1}"
+            if number % 2:
+                outcome += f"/{shown.index(order[-1]) + 1}"
+            left, right, *others = shown
+            database.record(left, right, outcome, others=tuple(others), response_time=2.0)
+            assert database.next_set() == following
+        database.save()
+        scores, comparisons = database.scores(), database.comparisons()
+        place = [
+            sorted(scores, key=scores.__getitem__, reverse=True).index(n) for n in sorted(scores)
+        ]
+        assert np.corrcoef(place, np.arange(12))[0, 1] > 0.9
+        assert sum(comparisons.values()) == 160
+        statistics = database.statistics()
+        assert (statistics.choices, statistics.total.among) == (40, 4)
+        assert statistics.choices_per_image == pytest.approx(160 / 12)
+        assert statistics.total.agreement.trials > 30
+        assert database.choices_of(shown[0])[0].images == shown
+        assert database.undo() == shown
+        assert database.comparisons()[shown[0]] == comparisons[shown[0]] - 1
+        left, right, *others = shown
+        database.record(left, right, "skip", others=tuple(others))
+        out = database.next_set()[3]
+        database.exclude(out)
+        assert out not in database.next_set()
+        for wrong in ("left", "5", "1/1", "2/5"):
+            with pytest.raises(ValueError, match=wrong):
+                database.record(left, right, wrong, others=tuple(others))
+    with RatingDatabase(folder, seed=0) as database:  # and on with pairs
+        assert len(database.next_set()) == 2
+        assert database.statistics().choices == 39
+        assert database.statistics().total.agreement.trials == 0
+
+
+def test_of_fewer_than_four_images_all_are_shown(tmp_path):
+    make_folder(tmp_path, 3)
+    with RatingDatabase(tmp_path, seed=0, at_once=4) as database:
+        first, second, third = database.next_set()
+        database.record(first, second, "2/3", others=(third,))
+        database.exclude(third)
+        assert set(database.next_set()) == {first, second}
+        database.record(first, second, "right")
+
+
+def test_what_was_expected_of_a_choice_is_kept_with_it(folder):
+    with RatingDatabase(folder, seed=0) as database:
+        database.record("01.png", "02.png", "left")
+        database.record("02.png", "01.png", "left")
+        database.record("01.png", "04.png", "tie", others=("02.png",))
+        first, second, third = database.choices_of("01.png")[::-1]
+    assert first.prediction is None  # nothing was known
+    assert second.prediction < 0.5
+    assert sum(third.predictions) == pytest.approx(1)

@@ -7,7 +7,13 @@ import pytest
 
 from src.evaluation.proportion import NONE, Proportion
 from src.rating.models.order import OrderQuality
-from src.rating.statistics import ChoiceCounts, OddOneOut, Statistics, odd_one_out
+from src.rating.statistics import (
+    ChoiceCounts,
+    OddOneOut,
+    Statistics,
+    against_chance,
+    odd_one_out,
+)
 from src.rating.storage.choice_rows import Event
 
 EVENTS = [
@@ -201,3 +207,50 @@ def test_advice_says_what_the_figures_show(changes, expected):
     assert sentence.split(":")[0] in {"Add images", "Rate more", "Train"}
     assert "\n" not in sentence
     assert "as well as" not in sentence
+
+
+def of_four(outcome, kind, predictions, images="abcd"):
+    first, second, *others = images
+    return Event(first, second, outcome, kind, others=tuple(others), predictions=tuple(predictions))
+
+
+FOURS = [
+    of_four("3", "audit", (0.1, 0.2, 0.4, 0.3)),  # matched
+    of_four("3/1", "audit", (0.4, 0.2, 0.3, 0.1)),  # contradicted
+    of_four("tie", "active", (0.4, 0.2, 0.3, 0.1)),
+    of_four("2", "repeat", (0.4, 0.2, 0.3, 0.1), "dcba"),  # c again
+    Event("a", "b", "left", "audit", 0.9),  # a pair counts as a choice alone
+]
+
+
+def test_choices_among_four_are_counted_by_themselves():
+    counts = ChoiceCounts(4).add(FOURS)
+    assert (counts.answered, counts.matched) == (5, [True, False, False])
+    assert counts.audit == Proportion(1, 2)
+    assert counts.repeats == Proportion(0, 1)  # a tie was the last answer
+    assert ChoiceCounts(4).add(FOURS[1:2] + FOURS[3:4]).repeats == Proportion(1, 1)
+    pairs = ChoiceCounts().add(FOURS)  # what a person's consistency on pairs is read from
+    assert (pairs.answered, pairs.audit, pairs.repeats) == (5, Proportion(1, 1), NONE)
+
+
+def test_of_four_a_guess_is_right_a_quarter_of_the_time():
+    right, wrong = FOURS[0], FOURS[1]
+    counts = [ChoiceCounts(4).add([right] * n + [wrong] * (40 - n)) for n in (24, 12, 8)]
+    assert against_chance(counts[0]) == "the scores predict 60% of 40 random fours (45–74%)"
+    assert "whether the scores predict you better than a guess, which is right 25% of the time" in (
+        against_chance(counts[1])
+    )
+    assert "no better than a guess" in against_chance(counts[2])
+
+
+def test_of_four_where_all_three_differ_nobody_stands_alone():
+    model = {"a": 4.0, "b": 3.0, "c": 2.0, "d": 1.0}
+    says = {"a": (1, 0, 0, 0), "b": (0, 1, 0, 0)}
+    events = [
+        of_four("1", "audit", says["a"]),  # all say a
+        of_four("2", "audit", says["a"]),  # the person alone says b
+        of_four("1", "audit", says["b"]),  # the database alone
+        of_four("2/1", "audit", says["b"]),  # the model alone says a
+        of_four("3", "audit", says["b"]),
+    ]
+    assert odd_one_out(events, model) == OddOneOut(person=1, database=1, model=1, agreed=1)

@@ -18,7 +18,6 @@ from src.settings.rating import ABScorer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from src.aesthetic.predictor import Predictor
     from src.features import Extractor, FeatureStore
     from src.images import ImageFile
     from src.rating.session import RatingDatabase
@@ -53,9 +52,9 @@ def main(settings: ABScorer) -> None:
         if settings.load_model:
             from src.aesthetic.predictor import Predictor
 
-            predictor = Predictor.load(Path(settings.load_model))
-            model = partial(use_model, database, predictor, settings.device, store_folder)
-            behind.append(model)
+            name = settings.load_model
+            Predictor.load(Path(name))  # a mistake is told before the window opens
+            behind.append(partial(use_model, database, name, settings.device, store_folder))
         database.next_set()  # with fewer than two images no window is opened
         Window(database, height=settings.ab_scorer_size, report=print, behind=behind).run()
         statistics = database.statistics()
@@ -127,18 +126,23 @@ def look_at(
 
 def use_model(
     database: "RatingDatabase",
-    predictor: "Predictor",
+    load_model: str,
     device: str,
     store_folder: Path | str,
     stop: Event,
 ) -> None:
-    """Give the database the model's scores, for the odd-one-out statistics."""
-    from src.scoring.scored import reopen_extractors, score_folder
+    """Give the database the model's scores, to begin from if it was not trained on these images."""
+    from src.aesthetic.lineage import Ancestor
+    from src.scoring.scored import open_model, score_folder
 
-    extractors = reopen_extractors(predictor, device=device)
-    scored = score_folder(database.directory, predictor, extractors, store_folder=store_folder)
+    model = open_model(load_model, device)
+    scored = score_folder(database.directory, *model, store_folder=store_folder)
+    scores = dict(zip(scored.paths, scored.scores.tolist(), strict=True))
+    new = Ancestor.load(Path(load_model)).is_new_to(scored.sha256s, scored.hashes)
     if not stop.is_set():
-        database.set_model_scores(dict(zip(scored.paths, scored.scores.tolist(), strict=True)))
+        database.set_model_scores(scores)
+        if new:
+            database.set_expected(scores)
 
 
 if __name__ == "__main__":

@@ -20,22 +20,19 @@ SHOWN = 5  # best and worst new images that are named
 
 def main(settings: ScoreFromModel) -> None:
     """Score all images, bring the scores to the scale of yours, fill in the unrated ones."""
-    from src.aesthetic.predictor import Predictor
     from src.errors import SettingsError
     from src.rating.models.initial_scores import rescale
-    from src.scoring.scored import reopen_extractors, score_folder
+    from src.scoring.scored import open_model, score_folder
 
     if not settings.load_model:
         raise SettingsError(
             "load_model is empty: name the folder of a model you trained, or the file of a "
             "published head, as in --load_model=models/my_model"
         )
-    predictor = Predictor.load(Path(settings.load_model))
     directory = Path(settings.top_level_image_directory)
     scored = score_folder(
         directory,
-        predictor,
-        reopen_extractors(predictor, device=settings.device),
+        *open_model(settings.load_model, settings.device),
         store_folder=settings.feature_store,
         batch_size=settings.evaluation_args.per_device_eval_batch_size,
     )

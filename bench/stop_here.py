@@ -4,12 +4,14 @@
 
 The raters and features of bench.rating_simulation, up to three choices an image. Printed for each
 kind of rater and features: how often the 90 % band holds the true rank correlation; the mean of
-expected minus true; at which number of choices the window says stop; and at which an oracle would,
-that knows the mean true curve of that kind.
+expected minus true; at which number of choices the window says stop, on average; at which an oracle
+would, that knows the mean true curve of that kind, smoothed by a parabola of the logarithms of
+signal to noise and of choices; and how much better the order is at the oracle's.
 """
 
 import json
 import sys
+from collections.abc import Callable
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -22,6 +24,13 @@ from src.rating.models.scoring import PosteriorScoring
 CONSISTENCIES = (0.65, 0.75, 0.85)
 KINDS = ("mobilenet_v2", "builtin", "none")
 LONGEST = 3  # choices an image
+
+
+def smooth(stops: np.ndarray, true: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The curve of correlations by the number of choices, without the noise of a few sessions."""
+    signal = np.log(true**2 / (1 - true**2))
+    fitted = np.polyfit(np.log(stops), signal, 2)
+    return lambda choices: 1 / np.sqrt(1 + np.exp(-np.polyval(fitted, np.log(choices))))
 
 
 def main() -> None:
@@ -52,15 +61,18 @@ def main() -> None:
                 expected.append(table[:, 1])
                 held.append(table[:, 2])
                 stopped.append(stop)
-            gain = np.diff(np.mean(true, axis=0))
-            little = np.convolve(gain, np.ones(3) / 3, mode="valid") < WORTHWHILE
-            oracle = stops[int(np.argmax(little))] if little.any() else stops[-1]
+            curve = smooth(np.array(stops), np.mean(true, axis=0))
+            choices = np.arange(stops[0], stops[-1] + 1)
+            little = curve(choices + step) - curve(choices) < WORTHWHILE
+            oracle = int(choices[np.argmax(little)]) if little.any() else stops[-1]
+            better = curve(np.array(oracle)) - np.mean(curve(np.array(stopped)))
             every.append(np.mean(held))
             line = {
                 "bench": "stop_here", "seeds": [first, count], "features": kind,
                 "consistency": consistency, "band holds": round(float(np.mean(held)), 3),
                 "expected minus true": round(float(np.mean(expected) - np.mean(true)), 3),
                 "stops at": round(float(np.mean(stopped))), "oracle": oracle,
+                "better there": round(float(better), 3),
             }  # fmt: skip
             print(json.dumps(line), flush=True)
     print(json.dumps({"bench": "stop_here", "band holds": round(float(np.mean(every)), 3)}))

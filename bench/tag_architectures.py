@@ -5,7 +5,7 @@
 Models of their usual size with random weights, through custom_classifier_training with
 train_backbone on a processor. Images of noise have some of 5,000 tags, as often as Zipf's law says;
 `loss` is the training loss of the first and of the last epoch. The memory is the process's peak,
-libraries included (about 0.6 GiB). NFNet-F0 is one of timm's models, and needs that package.
+libraries included (0.5 GiB). NFNet-F0 is one of timm's models, and needs that package.
 """
 
 import csv

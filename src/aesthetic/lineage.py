@@ -14,6 +14,7 @@ from src.aesthetic.formats.pretrained_head import CLIP, PUBLISHED_HEAD, publishe
 from src.aesthetic.heads.base import take_number
 from src.aesthetic.predictor import FILE_NAME, Predictor
 from src.aesthetic.rated_features import RatedFeatures
+from src.dataset.duplicates import groups as duplicate_groups
 from src.dataset.trained_on import FILE_NAME as TRAINED_ON
 from src.dataset.trained_on import TrainedOn
 from src.errors import ModelError
@@ -57,6 +58,16 @@ class Ancestor:
             seed = int(take_number(made, "test_pick_seed", low=0)) % 2**64
             seen |= ~data.test_mask(take_number(made, "fraction_for_test", low=0), seed)
         return seen
+
+    def is_new_to(self, sha256s: Sequence[bytes], hashes: np.ndarray) -> bool:
+        """Whether it surely learnt nothing from some images, so that its scores say something new.
+
+        What it says of other images of a folder comes from those it was trained on. `hashes` is
+        (n, 32) uint8. The published heads were not trained on anybody's folder.
+        """
+        says = PUBLISHED_HEAD.keys() >= set(self.trained_on.unknown)
+        groups = duplicate_groups(sha256s, hashes)
+        return says and not self.trained_on.seen(sha256s, hashes, groups).any()
 
 
 class Start(NamedTuple):

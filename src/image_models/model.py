@@ -2,7 +2,6 @@
 
 import copy
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
-_PLACE = re.compile("path|dir|pretrained")  # in the name of an argument of timm's models
+_PLACES = {"checkpoint_path", "cache_dir", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay"}
 _LARGEST = 1_000_000  # number in a config.json, of layers, classes, or whatever takes memory
 
 
@@ -45,7 +44,7 @@ def _check_config(folder: Path) -> None:
     timm takes places of weights among its models' arguments, and in front of their names.
     """
     parts: list[Any] = [config := read_json(folder / "config.json")]
-    places = [name for name in config.get("model_args") or {} if _PLACE.search(name)]
+    places = _PLACES & (config.get("model_args") or {}).keys()
     if places or ":" in str(config.get("architecture", "")):
         raise ValueError(f"config.json names other weights: {[*places, config['architecture']]}")
     while parts:

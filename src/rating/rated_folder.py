@@ -77,9 +77,18 @@ class RatedFolder:
         """Use these features from now on; from any thread."""
         if self._method == "posterior":
             space = feature_space(self._images.names, features)
-            self._live.refit(space)
+            self._live.refit(lambda scoring: scoring.with_space(space))
             with self._lock:
                 self._space = space
+
+    def set_expected(self, predictions: Mapping[str, float]) -> None:
+        """Expect what a model says, in any units, until this is closed; from any thread.
+
+        No image is rated by it. A model that was trained on images of this folder would count
+        their choices twice.
+        """
+        values = [predictions.get(name, np.nan) for name in self._images.names]
+        self._live.refit(lambda scoring: scoring.with_model(np.array(values)))
 
     def initialise_from_model(self, scores: Mapping[str, float]) -> None:
         """Take rescaled scores (`initial_scores.py`) as the start of images, which stay unrated."""

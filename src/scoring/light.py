@@ -6,6 +6,7 @@ The folder holds `model.safetensors`, `extractor-N.onnx` for each extractor that
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def export_light(predictor: Predictor, extractors: Sequence[Extractor], folder: 
         if not plain:
             largest = max(largest, _export_extractor(extractor, folder / entry["file"], entry))
         entries.append(entry)
-    predictor.save(folder)
+    # The heads that others published do not say which copy of their extractor they are used with.
+    replace(predictor, extractors=tuple(each.describe() for each in extractors)).save(folder)
     content = {"format": "image-taste light model", "extractors": entries}
     write_text(folder / FILE_NAME, json.dumps(content, indent=1))
     return largest

@@ -28,6 +28,7 @@ class Scored:
     paths: list[str]  # relative to it, with forward slashes
     numbers: dict[str, np.ndarray]  # each (n,)
     sha256s: list[bytes]
+    hashes: np.ndarray  # perceptual, (n, 32) uint8
     unreadable: dict[str, str]  # path -> why
 
     def __len__(self) -> int:
@@ -46,6 +47,7 @@ class Scored:
             paths=[self.paths[i] for i in order],
             numbers={name: values[order] for name, values in self.numbers.items()},
             sha256s=[self.sha256s[i] for i in order],
+            hashes=self.hashes[order],
         )
 
 
@@ -109,4 +111,6 @@ def score_folder(
         "uncertainty": predictor.predict_std(table.vectors),
     }
     known = {name: values for name, values in numbers.items() if values is not None}
-    return Scored(directory, table.paths, known, table.sha256s, table.unreadable)
+    return Scored(
+        directory, table.paths, known, table.sha256s, table.perceptual_hashes, table.unreadable
+    )

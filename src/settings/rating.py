@@ -40,7 +40,9 @@ class ABScorer(keys.ScriptSettings, keys.Computing, RatingMethod):
         "ViT-L/14", "Whose stored features help the scores; others if there are none.", min_length=1
     )
     load_model: Place = key(
-        "", "A model you trained: the statistics then say where it and you disagree; '' for none."
+        "",
+        "A model: scores start from what it says of images that it was not trained on, and the "
+        "statistics say where it and you disagree; '' for none.",
     )
 
 

@@ -22,6 +22,7 @@ from PIL import ImageGrab
 from aesthetic_ab_scorer import rate_once, use_features, use_model
 from src.aesthetic.heads import LinearHead
 from src.aesthetic.predictor import Predictor
+from src.dataset.trained_on import TrainedOn
 from src.features import compute_features, open_extractors, open_store
 from src.features.builtin import BuiltinExtractor
 from src.images import scan_images
@@ -294,12 +295,50 @@ def test_a_model_joins_the_statistics(photos, tmp_path):
     head = LinearHead(np.random.default_rng(0).standard_normal((table.vectors.shape[1],)), 0.0)
     described = [BuiltinExtractor().describe()]
     predictor = Predictor.from_training(head, table.vectors, extractors=described)
+    predictor.save(tmp_path)
     with RatingDatabase(photos, seed=0) as database:
         assert database.statistics().odd_one_out is None
-        use_model(database, predictor, "cpu", None, Event())
+        use_model(database, str(tmp_path), "cpu", None, Event())
         for _ in range(30):
             database.record(*database.next_set(), "left")
         odd = database.statistics().odd_one_out
     assert odd is not None
     assert odd.person + odd.database + odd.model + odd.agreed > 10
     assert odd.model > 0
+
+
+@pytest.mark.parametrize(
+    ("seen", "unknown", "starts_from_it"),
+    [
+        ([], [], True),
+        ([], ["sac+logos+ava1-l14-linearMSE.pth"], True),
+        ([], ["an old model"], False),
+        ([3], [], False),  # it has learnt from choices here, and so knows about all of them
+    ],
+)
+def test_scores_start_from_a_model_that_was_not_trained_here(
+    photos, tmp_path, seen, unknown, starts_from_it
+):
+    files = scan_images(photos)
+    with open_store(photos) as store:
+        table = compute_features(photos, files, open_extractors("builtin"), store)
+    head = LinearHead(np.random.default_rng(0).standard_normal((table.vectors.shape[1],)), 0.0)
+    Predictor(head, (BuiltinExtractor().describe(),)).save(tmp_path)
+    contents = [table.sha256s[row] for row in seen]
+    TrainedOn.of(contents, table.perceptual_hashes[seen], unknown).save(tmp_path)
+    with RatingDatabase(photos, seed=0) as database:
+        use_model(database, str(tmp_path), "cpu", None, Event())
+        scores = database.scores()
+        assert database.unrated() == table.paths  # nothing counts as rated
+        assert database.statistics().choices == 0
+        predicted = head.predict(table.vectors)
+        expected = np.argsort(predicted) if starts_from_it else np.arange(len(files))
+        assert np.argsort([scores[path] for path in table.paths], kind="stable").tolist() == [
+            *expected
+        ]
+        left, right = database.next_set()
+        lead = predicted[table.paths.index(left)] - predicted[table.paths.index(right)]
+        database.record(left, right, "left")
+        first = database.choices_of(left)[0].prediction
+        assert first == (None if not starts_from_it else pytest.approx(first))
+        assert not starts_from_it or (first > 0.5) == (lead > 0)

@@ -5,6 +5,7 @@ plain numpy; see `base.Head`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -47,11 +48,11 @@ def fit_head(
     generic head for the same features; the new head then corrects it.
     """
 
-    def fit(data: TrainingSet) -> Head:
-        return FITS[method](data, seed=seed, blocks=blocks)
-
+    fit = partial(FITS[method], seed=seed, blocks=blocks)
     data = TrainingSet.of(features, scores, weights, groups)
-    return fit(data) if prior is None else fit_residual(prior, data, fit)
+    if prior is None:
+        return fit(data)
+    return fit_residual(prior, data, partial(fit, correction=True))
 
 
 def restore(entry: Mapping[str, Any], arrays: Mapping[str, Array]) -> Head:

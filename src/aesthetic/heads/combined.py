@@ -12,6 +12,9 @@ from src.aesthetic.heads.linear import LinearHead
 from src.aesthetic.heads.training_set import TrainingSet
 from src.errors import ModelError
 
+_AGREEMENT = (0.5, 0.2)
+"""correlation of one person's ratings with a model of other people's: mean, standard deviation"""
+
 
 @dataclass(frozen=True)
 class EnsembleHead(Head):
@@ -83,12 +86,20 @@ class ResidualHead(Head):
 def fit_residual(
     prior: Head, data: TrainingSet, fit: Callable[[TrainingSet], Head]
 ) -> ResidualHead:
-    """Scale a prior head to the scores, then fit another to the rest; never with a minus."""
+    """Scale a prior head to the scores, then fit another to the rest; never with a minus.
+
+    The scale is the posterior mean of a regression in units of standard deviations, whose slope
+    is, before any rating, what it was for the people of docs/heads.md: `_AGREEMENT`.
+    """
     expected = prior.predict(data.features)
-    deviation = expected - np.average(expected, weights=data.weights)
-    variance = float(data.weights @ deviation**2)
-    slope = float((data.weights * deviation) @ data.scores) / (variance or 1.0)
-    share = max(slope, 0.0)
+    deviation, own = (v - np.average(v, weights=data.weights) for v in (expected, data.scores))
+    spread, own_spread = (float(np.sqrt(data.weights @ v**2)) for v in (deviation, own))
+    varies = spread > 1e-9 * np.abs(expected).max()
+    correlation = float((data.weights * deviation) @ own) / (spread * own_spread or 1.0)
+    usual, doubt = _AGREEMENT
+    precision, usual_precision = len(own) / max(1 - correlation**2, 1e-9), 1 / doubt**2
+    slope = (precision * correlation + usual_precision * usual) / (precision + usual_precision)
+    share = max(slope, 0.0) * own_spread / spread if varies else 0.0
     rest = data.scores - share * expected
     if np.ptp(rest) == 0:  # the prior explains everything
         head: Head = LinearHead(np.zeros(prior.n_features), float(rest[0]), residual_std=0.0)

@@ -78,6 +78,7 @@ def fit_kernel(
     *,
     blocks: Sequence[int] | None = None,
     seed: int = 0,
+    correction: bool = False,
     landmarks: int = LANDMARKS,
 ) -> KernelHead:
     """Kernel ridge regression; scaling and penalty by exact leave-group-out.
@@ -95,7 +96,7 @@ def fit_kernel(
     ]
     rows = rng.permutation(len(x))[:_SEARCH_ON]
     some = TrainingSet(*(part[rows] for part in data))
-    found = [_accuracy_and_length(scaler, some) for scaler in scalers]
+    found = [_accuracy_and_length(scaler, some, correction) for scaler in scalers]
     best = int(np.argmax([accuracy for accuracy, _ in found]))
     scaler, length = scalers[best], found[best][1]
     z = scaler(x).astype(np.float32).astype(np.float64)  # as landmarks are saved
@@ -105,27 +106,30 @@ def fit_kernel(
     similar = _similarity(_squared(z, chosen), length)
     if len(chosen) == len(z):
         path = RidgePath.from_gram(similar, data)
-        alpha = path.best_alpha()
+        alpha = path.best_alpha(correction=correction)
         coefficients = path.dual(alpha)
     else:
         gram = _similarity(_squared(chosen, chosen), length) + _JITTER * np.eye(len(chosen))
         projection = np.linalg.inv(np.linalg.cholesky(gram)).T
         basis = similar @ projection  # whose inner products are the approximate kernel
         path = RidgePath.from_features(basis, data)
-        alpha = path.best_alpha()
+        alpha = path.best_alpha(correction=correction)
         coefficients = projection @ (basis.T @ path.dual(alpha))
     bias = float(np.average(data.scores - similar @ coefficients, weights=data.weights))
     return KernelHead(scaler, length, chosen, coefficients, bias, path.left_out_std(alpha))
 
 
-def _accuracy_and_length(scaler: Scaler, data: TrainingSet) -> tuple[float, float]:
+def _accuracy_and_length(
+    scaler: Scaler, data: TrainingSet, correction: bool
+) -> tuple[float, float]:
     """AB on left-out images, and the length scale for features scaled like this."""
     z = scaler(data.features)
     squared = _squared(z, z)
     typical = float(np.median(squared[np.triu_indices(len(z), 1)]))
     length = _LENGTH * max(typical, 1e-12) ** 0.5
     path = RidgePath.from_gram(_similarity(squared, length), data)
-    residuals = path.left_out_residuals(np.array([path.best_alpha()]))[0]
+    alpha = path.best_alpha(correction=correction)
+    residuals = path.left_out_residuals(np.array([alpha]))[0]
     return pairwise_accuracy(data.scores, data.scores - residuals) or 0.0, length
 
 

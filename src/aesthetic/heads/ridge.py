@@ -22,6 +22,8 @@ from src.aesthetic.heads.scaling import Scaler
 from src.aesthetic.heads.training_set import TrainingSet
 
 ALPHAS: FloatArray = np.logspace(-5, 4, 46)  # relative to the mean eigenvalue
+USUAL_ALPHA = 0.3
+"""of a correction of a prior, relative likewise: the best for people of docs/heads.md"""
 _NEGLIGIBLE = 1e-10  # relative to the largest eigenvalue
 
 
@@ -71,11 +73,18 @@ class RidgePath:
         projected = self.basis.T @ (root * (self.data.scores - self.mean))
         return np.asarray(root * (self.basis @ (projected / (self.eigenvalues + alpha))))
 
-    def best_alpha(self) -> float:
-        """The penalty of the least mean squared leave-out residual."""
+    def best_alpha(self, *, correction: bool = False) -> float:
+        """The penalty of the least squared leave-out residual.
+
+        Few ratings hardly say which penalty is best, so that of a correction has a log-normal
+        prior, and the residuals count as a likelihood.
+        """
         alphas = ALPHAS * self.scale
-        squared = self.left_out_residuals(alphas) ** 2
-        return float(alphas[np.argmin(squared @ self.data.weights)])
+        squared = self.left_out_residuals(alphas) ** 2 @ self.data.weights
+        if not correction:
+            return float(alphas[np.argmin(squared)])
+        fit = 0.5 * len(self.data.scores) * np.log(np.maximum(squared, 1e-300))
+        return float(alphas[np.argmin(fit + 0.5 * np.log(ALPHAS / USUAL_ALPHA) ** 2)])
 
     def left_out_std(self, alpha: float) -> float:
         residuals = self.left_out_residuals(np.array([alpha]))[0]
@@ -102,13 +111,17 @@ class RidgePath:
 
 
 def fit_ridge(
-    data: TrainingSet, *, blocks: Sequence[int] | None = None, seed: int = 0
+    data: TrainingSet,
+    *,
+    blocks: Sequence[int] | None = None,
+    seed: int = 0,
+    correction: bool = False,
 ) -> LinearHead:
     """On standardised features; the penalty by leave-group-out error. Nothing is random."""
     scaler = Scaler.fit(data.features, blocks=blocks)
     z = scaler(data.features)
     path = RidgePath.from_features(z, data)
-    alpha = path.best_alpha()
+    alpha = path.best_alpha(correction=correction)
     weight = scaler.factor * (z.T @ path.dual(alpha))
     return LinearHead(
         weight=weight,

@@ -1,16 +1,19 @@
 """Scores that images have before any choice: of an old score file, or a model's predictions."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from src.rating.models.graph import Floats
 from src.rating.models.posterior import LOGITS
+from src.rating.pairs.expected_gain import SCORE_VARIANCE
 from src.rating.storage.choice_rows import Start
 
 DEFAULT_DEVIATION = 0.5
+AGREEMENT = 0.5
+"""expected correlation of a model of other people's taste with this person's (docs/heads.md)"""
 _OLD_COMPARISONS = 3.0  # per image, where an old score file does not say
 
 
@@ -32,6 +35,15 @@ class InitialScores:
             if start.source == "file":
                 played[number[start.path]] = 2 * old_evaluations / files or _OLD_COMPARISONS
         return cls(old, played, model)
+
+    def with_model(self, scores: Floats) -> Self:
+        """With other scores by a model, in any units, where they are not NaN."""
+        known = np.isfinite(scores)
+        spread = float(scores[known].std()) if known.any() else 0.0
+        if spread < 1e-12:
+            return self
+        expected = (scores - scores[known].mean()) / spread * AGREEMENT * SCORE_VARIANCE**0.5
+        return replace(self, model=np.where(known, expected, self.model))
 
 
 def rescale(

@@ -2,10 +2,9 @@
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from src.rating.models.answer import Answer
-from src.rating.models.feature_space import FeatureSpace
 from src.rating.models.graph import Ints
 from src.rating.models.order import OrderQuality, order_quality
 from src.rating.models.scoring import PosteriorScoring, Scoring
@@ -61,19 +60,19 @@ class LiveScores:
         self._assessed = 0
         self._before.clear()
 
-    def refit(self, space: FeatureSpace | None = None) -> None:
-        """Fit all answers, in new features if given; from any thread, without the lock."""
+    def refit(self, change: Callable[[Scoring], Scoring] | None = None) -> None:
+        """Fit all answers, after another start if given; from any thread, without the lock."""
         with self._fitting:
             with self._lock:
                 answers, taken_back, scoring = list(self.answers), self._taken_back, self.scoring
-            scoring = (scoring.with_space(space) if space else scoring).refitted(answers)
+            scoring = (change(scoring) if change else scoring).refitted(answers)
             with self._lock:
                 if taken_back != self._taken_back:
                     scoring = scoring.refitted(self.answers)
                 else:
                     for answer in self.answers[len(answers) :]:
                         scoring = scoring.after(answer)
-                if space is not None:  # what was believed before was in other features
+                if change:  # what was believed before began otherwise
                     self._before.clear()
                 self.scoring = scoring
                 self._fitted = len(self.answers)

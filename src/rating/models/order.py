@@ -1,5 +1,6 @@
 """How good the order is, or how many of the best are found, and what more choices would add."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -56,8 +57,8 @@ def order_quality(
     """Of the order of these images, by a scoring that was fitted to the answers.
 
     Tastes are drawn from the posterior, over every kind of taste that the answers leave open. The
-    forecast goes on as the last quarter went: signal to noise is about a power of the number of
-    choices. None below 30 choices or three images.
+    forecast goes on as it went so far: signal to noise is about a power of the number of choices.
+    None below 30 choices or three images.
     """
     count = len(answers)
     if count < FEWEST_CHOICES or len(images) < 3:
@@ -71,14 +72,19 @@ def order_quality(
     ]
     now = np.concatenate(drawn)
     made = [round(part * count) for part in _PARTS]
-    before = [scoring.fitted(answers[:part]).belief for part in made]
-    expected = [_agreement(b, b.mean[images], images, top, _DRAWS // 4, rng).mean() for b in before]
-    growth = np.log(_signal(now.mean()) / _signal(expected[-1])) / np.log(count / made[-1])
-    more = max(20, int(round(top or len(images) / 5, -1)))
+    beliefs = [*(scoring.fitted(answers[:part]).belief for part in made), scoring.belief]
+    expected = [  # with the same draws, and of one kind of taste
+        _agreement(b, b.mean[images], images, top, _DRAWS // 4, np.random.default_rng(1)).mean()
+        for b in beliefs
+    ]
+    signals = np.log([_signal(one) for one in expected])
+    growth = np.polyfit(np.log([*made, count]), signals, 1)[0]
+    step = min(len(images) / 5, 4 * top or math.inf)
+    more = max(20, int(round(step, -1)))
     later = _signal(now.mean()) * ((count + more) / count) ** np.clip(growth, 0.2, 2)
     return OrderQuality(
         choices=np.array([*made, count, count + more]),
-        expected=np.array([*expected, now.mean(), np.sqrt(later / (1 + later))]),
+        expected=np.array([*expected[:-1], now.mean(), np.sqrt(later / (1 + later))]),
         low=float(np.quantile(now, 0.05)),
         high=float(np.quantile(now, 0.95)),
         top=top,

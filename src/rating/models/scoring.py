@@ -1,8 +1,9 @@
 """The two ways to turn choices into scores: Elo and the posterior.
 
-Both are values: `after` one more answer, `refitted` to given answers alone, and `with_space`, in
-other features before any answer, return a new one, so that a pair can be prepared for an answer
-that has not been given, an answer be taken back, and a fit run beside the window. Differences and
+Both are values: `after` one more answer, `refitted` to given answers alone, and before any answer
+`with_space`, in other features, or `with_model`, with a model's scores, return a new one, so that a
+pair can be prepared for an answer that has not been given, an answer be taken back, and a fit run
+beside the window. Differences and
 variances are in logits, scores and deviations in Elo units.
 """
 
@@ -112,6 +113,9 @@ class EloScoring(_Scoring):
     def with_space(self, space: FeatureSpace) -> Self:
         return self
 
+    def with_model(self, scores: Floats) -> Self:
+        return self
+
     def _played(self, answers: Sequence[Answer]) -> Self:
         scores, counts = self.scores().tolist(), self.counts.tolist()
         for answer in answers:
@@ -167,6 +171,8 @@ class PosteriorScoring(_Scoring):
         known = bool(self.candidates) and len(answers) > MOST_SEARCHED
         while best != before and answers and not known:
             best, before = max([best, *self._others(best)], key=evidence), best
+        if answers and not known:  # how steep answers are stays the least certain
+            best = max((best._replace(variance=one) for one in VARIANCES), key=evidence)
         # Not from sites found on the way: the same answers give the same scores.
         fitted = fit(_prior(self.initial, self.space, best), as_choices(answers))
         if len(answers) > MOST_SEARCHED:
@@ -185,6 +191,10 @@ class PosteriorScoring(_Scoring):
 
     def with_space(self, space: FeatureSpace) -> Self:
         return self.begin(self.initial, space, self.taste)
+
+    def with_model(self, scores: Floats) -> Self:
+        """With a model's scores (n,), NaN where it has none to give, as what to expect."""
+        return self.begin(self.initial.with_model(scores), self.space, self.taste)
 
     def _others(self, taste: Taste) -> list[Taste]:
         """Tastes to compare a taste with; without features, only people as steep or not."""

@@ -198,6 +198,32 @@ def test_a_prior_helps_where_there_are_few_ratings():
     assert accuracies[0] == max(accuracies)
 
 
+def test_the_share_of_a_prior_is_that_of_a_regression_in_standard_deviations():
+    """Four ratings with a correlation of 0.6, so of precision 4 / 0.64, on top of 0.5 ± 0.2."""
+    prior = LinearHead(np.array([2.0]), 1.0)
+    x, y = np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([7.0, -1.0, 1.0, -7.0])
+    assert np.corrcoef(x[:, 0], y)[0, 1] == pytest.approx(0.6)
+    slope = (6.25 * 0.6 + 25 * 0.5) / (6.25 + 25)
+    expected = slope * 5 / 2  # the deviations are 5 and 2
+    assert fit_head("kernel", x, y, prior=prior).share == pytest.approx(expected)
+
+
+def test_the_penalty_of_a_correction_has_a_prior():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 30)), rng.normal(size=12)  # nothing can be learnt, but by luck
+    path = RidgePath.from_features(x, TrainingSet.of(x, y))
+    assert path.best_alpha() == pytest.approx(ALPHAS[0] * path.scale)
+    cost = []
+    for alpha in ALPHAS * path.scale:
+        models = [Ridge(alpha=alpha).fit(np.delete(x, i, 0), np.delete(y, i)) for i in range(12)]
+        left_out = [y[i] - model.predict(x[i : i + 1])[0] for i, model in enumerate(models)]
+        cost.append(12 / 2 * np.log(np.mean(np.square(left_out))))
+    cost += np.log(ALPHAS / 0.3) ** 2 / 2
+    expected = ALPHAS[np.argmin(cost)]
+    assert expected > 0.1
+    assert path.best_alpha(correction=True) == pytest.approx(expected * path.scale)
+
+
 def test_a_prior_that_says_the_opposite_is_ignored_and_one_that_says_all_is_kept():
     x, y = linear_data()
     opposite = LinearHead(-fit_head("ridge", x, y).weight, 0.0)

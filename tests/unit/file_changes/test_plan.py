@@ -87,7 +87,14 @@ def test_what_was_sorted_before_is_not_sorted_again(images, tmp_path):
 
 def test_scores_become_folders_outside_the_image_folder(images, tmp_path):
     paths = ["002.png", "000.png", "001.png"]
-    scored = Scored(images, paths, {"score": np.array([3.0, 2.0, 1.0])}, [b""] * 3, {})
+    scored = Scored(
+        images,
+        paths,
+        {"score": np.array([3.0, 2.0, 1.0])},
+        [b""] * 3,
+        np.zeros((3, 32), np.uint8),
+        {},
+    )
 
     def plan(into):
         return plan_action(

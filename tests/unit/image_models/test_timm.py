@@ -81,6 +81,16 @@ def test_no_other_weights_than_the_folders_are_loaded(tmp_path, monkeypatch, cha
         from_pretrained(tmp_path, "x")
 
 
+def test_arguments_that_only_sound_like_places_are_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr("transformers.utils.import_utils.is_timm_available", lambda: True)
+    args = {"drop_path_rate": 0.1, "pretrained_window_sizes": [0, 0, 0, 0]}
+    config = {"architecture": "resnet18", "pretrained_cfg": {}, "model_args": args}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ModelError) as caught:  # since there are no weights
+        from_pretrained(tmp_path, "x")
+    assert "other weights" not in str(caught.value)
+
+
 def test_what_we_have_written_goes_before_and_sizes_can_change(tmp_path):
     write(tmp_path, input_size=[3, 64, 64], crop_pct=1.0)
     made = with_image_size(tmp_path, 96, tmp_path / "new")

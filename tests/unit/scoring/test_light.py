@@ -65,6 +65,17 @@ def test_other_kinds_of_network_and_hidden_states(tmp_path, model):
     assert copy.extract(pixels) == pytest.approx(expected, abs=1e-3 * float(expected.std()))
 
 
+def test_a_published_head_that_names_its_extractor_only(tmp_path):
+    name = str(tiny_models.clip(tmp_path / "clip"))
+    make_images(tmp_path / "images", 3)
+    head = LinearHead(np.random.default_rng(0).normal(size=24), 0.0)
+    predictor = Predictor(head, extractors=({"name": name},), unit_length=True)
+    export_light(predictor, open_extractors(name, device="cpu"), tmp_path / "copy")
+    scored = score_folder(tmp_path / "images", *open_model(str(tmp_path / "copy")))
+    whole = score_folder(tmp_path / "images", predictor, open_extractors(name, device="cpu"))
+    assert scored.scores == pytest.approx(whole.scores, abs=1e-3)
+
+
 def test_a_light_copy_needs_none_of_these(place):
     missing = ("torch", "transformers", "sklearn", "scipy", "pandas", "matplotlib", "datasets",
                "huggingface_hub", "onnx")  # fmt: skip

@@ -25,9 +25,8 @@ COLUMNS = {"path": ['a,"b".png', "ü/c.png"], "score": np.array([1.25, -0.5])}
 def scored(tmp_path, scores, **more) -> Scored:
     n = len(scores)
     numbers = {"score": np.array(scores, float), **more}
-    return Scored(
-        tmp_path, [f"{i}.png" for i in range(n)], numbers, [bytes([i]) for i in range(n)], {}
-    )
+    paths, contents = [f"{i}.png" for i in range(n)], [bytes([i]) for i in range(n)]
+    return Scored(tmp_path, paths, numbers, contents, np.zeros((n, 32), np.uint8), {})
 
 
 def test_tables_come_back_as_they_were(tmp_path):

@@ -6,8 +6,9 @@ Large JPEGs (24 megapixels) and built-in features: nearly all of the work is dec
 computes all images with one worker, then with two, in a cluster of its own each time. Prints the
 images per second while results come (from when each worker has done one list of files to the
 last), the median ratio of two workers to one, that of two plain processes to one, which is what the
-machine allows, the first again for the whole call with the start of Ray in it, and whether the features are those of the local engine, bit for bit, also when one of two
-workers is killed in the middle.
+machine allows, the first again for the whole call with the start of Ray in it, and whether the
+features are those of the local engine, bit for bit, also when one of two workers is killed in the
+middle.
 """
 
 import json

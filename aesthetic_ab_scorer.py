@@ -54,7 +54,8 @@ def main(settings: ABScorer) -> None:
 
             name = settings.load_model
             Predictor.load(Path(name))  # a mistake is told before the window opens
-            behind.append(partial(use_model, database, name, settings.device, store_folder))
+            how = settings.device, settings.precision
+            behind.append(partial(use_model, database, name, how, store_folder))
         database.next_set()  # with fewer than two images no window is opened
         Window(database, height=settings.ab_scorer_size, report=print, behind=behind).run()
         statistics = database.statistics()
@@ -127,7 +128,7 @@ def look_at(
 def use_model(
     database: "RatingDatabase",
     load_model: str,
-    device: str,
+    how: "tuple[str, str]",  # device and precision
     store_folder: Path | str,
     stop: Event,
 ) -> None:
@@ -135,7 +136,7 @@ def use_model(
     from src.aesthetic.lineage import Ancestor
     from src.scoring.scored import open_model, score_folder
 
-    model = open_model(load_model, device)
+    model = open_model(load_model, *how)
     scored = score_folder(database.directory, *model, store_folder=store_folder)
     scores = dict(zip(scored.paths, scored.scores.tolist(), strict=True))
     new = Ancestor.load(Path(load_model)).is_new_to(scored.sha256s, scored.hashes)

@@ -34,9 +34,8 @@ def train(settings: AestheticTraining) -> None:
 
     folder, holder = Path(settings.save_model), ratings(settings)  # the images may be missing
     warn_of_replacing(folder, str(holder.directory.resolve()))
-    extractors = open_extractors(
-        settings.extractor_names, device=settings.device, hidden_states=settings.hidden_states
-    )
+    how = settings.model_dump(include={"device", "precision", "hidden_states"})
+    extractors = open_extractors(settings.extractor_names, **how)
     descriptions = [extractor.describe() for extractor in extractors]
     start = choose_start(
         load(settings, holder, extractors),
@@ -63,7 +62,8 @@ def measure(settings: AestheticTraining) -> None:
 
     holder, path = ratings(settings), Path(settings.load_model)
     model = Ancestor.load(path)
-    data = load(settings, holder, reopen_extractors(model.predictor, device=settings.device))
+    how = {"device": settings.device, "precision": settings.precision}
+    data = load(settings, holder, reopen_extractors(model.predictor, **how))
     seen = model.seen(data) | data.seen_by_features
     folder = evaluation_folder(path, holder.directory, settings.chosen_folder)
     data = replace(data, seen=seen, test=~seen)

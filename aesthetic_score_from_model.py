@@ -32,7 +32,7 @@ def main(settings: ScoreFromModel) -> None:
     directory = Path(settings.top_level_image_directory)
     scored = score_folder(
         directory,
-        *open_model(settings.load_model, settings.device),
+        *open_model(settings.load_model, settings.device, settings.precision),
         store_folder=settings.feature_store,
         batch_size=settings.evaluation_args.per_device_eval_batch_size,
     )

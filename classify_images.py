@@ -28,7 +28,9 @@ def main(settings: ClassifyImages) -> None:
         raise SettingsError("set 'into' to the folder in which the category folders are made")
     from src.image_models.backbone import open_classifier
 
-    classifier = open_classifier(settings.load_model, device=settings.device)
+    classifier = open_classifier(
+        settings.load_model, device=settings.device, precision=settings.precision
+    )
     _check_category(settings.rank_by, classifier.classes)
     paths, probabilities = _predict(settings, classifier, into)
     table = _write_table(settings, paths, probabilities, classifier.classes)

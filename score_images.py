@@ -41,10 +41,11 @@ def score(settings: ScoreImages) -> "Scored":
     from src.scoring.table import summary
 
     place, model, device = settings.top_level_image_directory, settings.load_model, settings.device
-    ray = RayEngine(place, model, device, settings.ray_address, settings.ray_workers)
+    cluster = settings.ray_address, settings.ray_workers
+    ray = RayEngine(place, model, device, *cluster, settings.precision)
     scored = score_folder(
         Path(place),
-        *open_model(model, device),
+        *open_model(model, device, settings.precision),
         files=scan(place),
         store_folder=store_folder(settings),
         batch_size=settings.evaluation_args.per_device_eval_batch_size,

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src.errors import DataError, ModelError
 from src.script import run
@@ -49,7 +49,7 @@ def tag(settings: TagImages) -> None:
     images = find_images(directory)
     if not images:
         raise DataError(f"there are no images in {directory}")
-    tagger = open_model(settings)
+    tagger = open_model(settings, len(images))
     white, black = Path(settings.whitelist), Path(settings.blacklist)
     if settings.blacklist and not black.is_file():
         raise DataError(f"there is no blacklist {str(black)!r}")
@@ -77,11 +77,12 @@ def tag(settings: TagImages) -> None:
     print(f"Next: {settings.command(PrepareTags)}")
 
 
-def open_model(settings: TagImages) -> "Tagger":
-    """The model, by the backend that is asked for."""
+def open_model(settings: TagImages, images: int = 1) -> "Tagger":
+    """The model, by the backend that is asked for, for so many images."""
     from src.tagging.taggers import open_tagger
 
-    return open_tagger(Path(settings.load_model), backend=settings.backend, device=settings.device)
+    how: Any = settings.model_dump(include={"backend", "device", "precision"})
+    return open_tagger(Path(settings.load_model), images=images, **how)
 
 
 def show_tags(folder: Path) -> None:

@@ -27,17 +27,33 @@ from src.images import open_image
 TRAINING, SPLITS, ROUNDS, CORES = 240, 10, 3, 2
 
 
-def ab_of_splits(matrix: np.ndarray, scores: np.ndarray) -> list[float]:
-    """AB on the test part of each split, seeds 0 to `SPLITS` - 1."""
+def ab_of_splits(
+    matrix: np.ndarray,
+    scores: np.ndarray,
+    splits: int = SPLITS,
+    tested: np.ndarray | None = None,
+) -> list[float]:
+    """AB on the test part of each split, seeds 0 to `splits` - 1; on other features if `tested`."""
+    tested = matrix if tested is None else tested
     results = []
-    for seed in range(SPLITS):
+    for seed in range(splits):
         order = np.random.default_rng(seed).permutation(len(scores))
         train, test = order[:TRAINING], order[TRAINING:]
         model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 6, 15)))
         model.fit(matrix[train].astype(np.float64), scores[train])
-        predicted = model.predict(matrix[test].astype(np.float64))
+        predicted = model.predict(tested[test].astype(np.float64))
         results.append(pairwise_accuracy(scores[test], predicted) or 0.0)
     return results
+
+
+def rated_photographs() -> tuple[list[Path], np.ndarray]:
+    """Files and scores."""
+    folder = real_assets() / "rated-photos"
+    with open(folder / "scores.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [folder / row["relative_path"] for row in rows], np.array(
+        [float(row["score"]) for row in rows]
+    )
 
 
 def extract(file: Path) -> np.ndarray:
@@ -56,11 +72,7 @@ def rate(pool: Executor, files: list[Path]) -> float:
 
 
 def main() -> None:
-    folder = real_assets() / "rated-photos"
-    with open(folder / "scores.csv", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    files = [folder / row["relative_path"] for row in rows]
-    scores = np.array([float(row["score"]) for row in rows])
+    files, scores = rated_photographs()
     with ThreadPoolExecutor(CORES) as threads, ProcessPoolExecutor(CORES) as processes:
         in_processes = rate(processes, files)
         start = time.process_time()

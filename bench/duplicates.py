@@ -60,7 +60,7 @@ def keep_features(folder: Path) -> None:
         for start in range(0, len(contents), 4096):
             part = contents[start : start + 4096]
             vectors = rng.standard_normal((len(part), 1280), np.float32) * spread + 0.02
-            store.put(identity="bench", vectors=dict(zip(part, vectors, strict=True)))
+            store.put(vectors={"bench": dict(zip(part, vectors, strict=True))})
 
 
 def command(folder: Path, output: Path) -> dict[str, object]:

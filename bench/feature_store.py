@@ -39,8 +39,7 @@ def main() -> None:
             store.put(
                 files=zip(files, sha256s, strict=True),
                 perceptual_hashes={sha256: bytes(32) for sha256 in sha256s},
-                identity="kept",
-                vectors=dict(zip(sha256s, vectors, strict=True)),
+                vectors={"kept": dict(zip(sha256s, vectors, strict=True))},
             )
         seconds = []
         for _ in range(ROUNDS):

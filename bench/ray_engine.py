@@ -65,12 +65,12 @@ def run(
     engine = RayEngine(str(root / "images"), str(root / "model"), "cpu", "", workers)
     vectors: dict[str, bytes] = {}
     start, first, counted = time.perf_counter(), 0.0, 0
-    for lists, batch in enumerate(engine(files, extractor, set(), 32), 1):
+    for lists, batch in enumerate(engine(files, [extractor], set(), 32), 1):
         if lists <= workers:  # from when each worker has done one, or two would have a start
             first, counted = time.perf_counter(), counted + len(batch)
         for result in batch:
-            assert result.vector is not None, result.problem
-            vectors[result.file.path] = result.vector.tobytes()
+            assert result.vectors, result.problem
+            vectors[result.file.path] = result.vectors[0].tobytes()
         if kill and len(vectors) > len(files) // 4:
             os.kill(worker_of_this_process(), signal.SIGKILL)
             kill = False
@@ -96,7 +96,7 @@ def compute(root: Path, numbers: list[int]) -> None:
     (builtin,) = open_extractors("builtin")
     assert isinstance(builtin, ImageExtractor)
     read = reader(str(root / "images"))
-    for _ in compute_batches(read, [files[n] for n in numbers], builtin, set(), 32, 1):
+    for _ in compute_batches(read, [files[n] for n in numbers], [builtin], set(), 32, 1):
         pass
 
 
@@ -119,14 +119,14 @@ def main() -> None:
         root = Path(temporary)
         extractor = make(root)
         files = scan_images(root / "images")
-        local = local_engine(reader(str(root / "images")), 1)(files, extractor, set(), 32)
+        local = local_engine(reader(str(root / "images")), 1)(files, [extractor], set(), 32)
         expected: dict[str, bytes] = {}
         known: dict[bytes, bytes] = {}
         for batch in local:
             for result in batch:
                 assert result.sha256 is not None
-                if result.vector is not None:
-                    known[result.sha256] = result.vector.tobytes()
+                if result.vectors:
+                    known[result.sha256] = result.vectors[0].tobytes()
                 expected[result.file.path] = known[result.sha256]
         one: list[dict[str, object]] = []
         two: list[dict[str, object]] = []

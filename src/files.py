@@ -220,16 +220,21 @@ def is_writable(folder: Path) -> bool:
         return False
 
 
-def user_cache(folder: Path) -> Path:
-    """Where this user's computer keeps what belongs to a folder that cannot be written."""
+def cache_root() -> Path:
+    """Where this user's computer keeps what can be made again."""
     if sys.platform == "win32":
         root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
         root = Path.home() / "Library" / "Caches"
     else:
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "image-taste"
+
+
+def user_cache(folder: Path) -> Path:
+    """The place there for what belongs to a folder that cannot be written."""
     digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    return root / "image-taste" / f"{folder.resolve().name}-{digest}"
+    return cache_root() / f"{folder.resolve().name}-{digest}"
 
 
 def output_folder(given: str, shipped: str, images: str) -> Path:

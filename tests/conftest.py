@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ ASSETS_BESIDE = Path(__file__).resolve().parents[2] / "shared" / "assets"
 # The same examples at every run; a slow machine is no failure.
 settings.register_profile("project", deadline=None, derandomize=True, database=None)
 settings.load_profile("project")
+
+# What programs keep for a computer, such as exported networks, stays out of the user's own cache.
+os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / "image-taste-tests")
 
 if IN_WORKER:  # as many processes as cores already; the scripts that tests start inherit this
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

@@ -30,11 +30,12 @@ from src.features.extractor import ImageExtractor
 from src.features.pixels import (
     Array,
     binary_patterns,
-    binomial_mean,
+    binomial_sum,
     calm_log,
     cell_means,
     central_differences,
     laplacian_magnitude,
+    mean_product,
     moments,
     oklab,
     pattern_shares,
@@ -64,8 +65,8 @@ class _Views(NamedTuple):
     aspect: float  # width / height of the image as given
     rgb: Array  # (3, side, side) the picture, sRGB 0 ... 1
     lab: Array  # (4, side, side) the picture: lightness, green-red, blue-yellow, chroma
-    ycc: list[Array]  # luma and two colour differences of full detail, each (h, w), 0 ... 1
-    levels: list[Array]  # lightness: full and half detail, picture, its half and quarter
+    ycc: list[Array]  # luma and two colour differences of full detail, each (h, w) int16 bytes
+    levels: list[Array]  # lightness: full and half detail (int16 bytes), picture, half, quarter
 
 
 class BuiltinExtractor(ImageExtractor):
@@ -121,7 +122,7 @@ def _views(image: Image.Image) -> _Views:
     square = (WORKING_SIDE, WORKING_SIDE)
     rgb = np.asarray(detail.resize(square, Image.Resampling.BOX)).transpose(2, 0, 1)
     lab = oklab(rgb)
-    full, half = _plane(luma), _plane(luma.reduce(2))
+    full, half = _plane(luma), _plane(luma.reduce(2))  # whole numbers: faster, and exact
     smaller = [cell_means(lab[0], WORKING_SIDE // k) for k in (2, 4)]
     return _Views(
         aspect=width / height,
@@ -133,7 +134,12 @@ def _views(image: Image.Image) -> _Views:
 
 
 def _plane(image: Image.Image) -> Array:
-    return np.asarray(image, np.float32) * np.float32(1 / 255)
+    return np.asarray(image, np.uint8).astype(np.int16)
+
+
+def _one(x: Array) -> int:
+    """What stands for 1 in this array."""
+    return 255 if x.dtype == np.int16 else 1
 
 
 def _cast(views: _Views) -> Values:
@@ -203,12 +209,17 @@ def _tone(views: _Views) -> Values:
 def _sharpness(views: _Views) -> Values:
     overall, regions, centres = [], [], []
     for x in views.levels:
-        across, down = x[1:-1, 2:] - x[1:-1, :-2], x[2:, 1:-1] - x[:-2, 1:-1]
-        gradient = np.sqrt(across * across + down * down)
-        laplacian = laplacian_magnitude(x)
-        for y in (gradient, laplacian):  # the mean, and nearer to the maximum
-            overall.append([y.mean(), ((y * y) ** 2).mean() ** 0.25])
-        cells = calm_log(cell_means(laplacian, 8))
+        one = _one(x)
+        across = np.subtract(x[1:-1, 2:], x[1:-1, :-2]).astype(np.float32)
+        down = np.subtract(x[2:, 1:-1], x[:-2, 1:-1]).astype(np.float32)
+        laplacian = laplacian_magnitude(x).astype(np.float32)
+        across *= across
+        down *= down
+        across += down
+        for square, y in ((across, np.sqrt(across)), (laplacian * laplacian, laplacian)):
+            # The mean, and nearer to the maximum.
+            overall.append([y.mean() / one, mean_product(square, square) ** 0.25 / one])
+        cells = calm_log(cell_means(laplacian, 8) / one)
         regions.append(quantiles(cells.ravel(), _QUARTILES))
         centres.append(cells[2:6, 2:6].mean() - cells.mean())
     return {
@@ -223,19 +234,25 @@ def _noise(views: _Views) -> Values:
     for x in views.ycc:
         x = x[2:] + x[:-2] - 2 * x[1:-1]
         x = x[:, 2:] + x[:, :-2] - 2 * x[:, 1:-1]
-        residuals.append(quantiles(calm_log(cell_means(np.abs(x), 8)).ravel(), _QUARTILES))
+        cells = cell_means(np.abs(x).astype(np.float32), 8) / 255
+        residuals.append(quantiles(calm_log(cells).ravel(), _QUARTILES))
     shapes, products = [], []
     for x in views.levels[:2]:
-        mean = binomial_mean(x)
-        deviation = np.sqrt(np.maximum(binomial_mean(x * x) - mean * mean, 0))
-        normal = (x[2:-2, 2:-2] - mean) / (deviation + np.float32(1 / 255))
+        # Everything 256 times, the deviation's square 256 * 256 times; all of it fits 32 bits.
+        x = x.astype(np.uint32)
+        total = binomial_sum(x.astype(np.uint16)).astype(np.uint32)
+        deviation = np.sqrt((binomial_sum(x * x) * 256 - total * total).astype(np.float32))
+        normal = (x[2:-2, 2:-2] * 256 - total).view(np.int32).astype(np.float32)
+        middle = deviation.mean() / (255 * 256)
+        deviation += 256
+        normal /= deviation
         width = normal.shape[1]
         normal = normal.ravel()
         size = np.abs(normal)
-        shapes.append([calm_log(deviation.mean()), size.mean(), *moments(normal)[1:]])
+        shapes.append([calm_log(middle), size.mean(), *moments(normal)[1:]])
         # In the flattened array the pixel below is `width` further on.
         steps = (1, width, width + 1, width - 1)
-        products.append([[(y[k:] * y[:-k]).mean() for y in (normal, size)] for k in steps])
+        products.append([[mean_product(y[k:], y[:-k]) for y in (normal, size)] for k in steps])
     return {
         ("residual noise of regions", "YCbCr", "quartile"): residuals,
         ("normalised luma", "detail", "normalised"): shapes,
@@ -248,8 +265,8 @@ def _compression(views: _Views) -> Values:
     for x in views.ycc:
         for axis, step in enumerate((x[:, 1:] - x[:, :-1], x[1:] - x[:-1])):
             np.abs(step, out=step)
-            equal.append(np.sqrt(np.count_nonzero(step < 1e-3) / step.size))
-            profile = step.mean(axis=axis)
+            equal.append(np.sqrt(1 - np.count_nonzero(step) / step.size))
+            profile = step.sum(axis=axis, dtype=np.int32) / (255 * step.shape[axis])
             phases = profile[: len(profile) // 8 * 8].reshape(-1, 8).mean(axis=0)
             *inside, edge = calm_log(np.sort(phases))  # wherever the blocks begin
             blockiness.append(edge - np.mean(inside))

@@ -4,20 +4,21 @@ import logging
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from src.devices import one_torch_thread
 from src.errors import DataError
 from src.features.extractor import Extractor, FileNameExtractor, ImageExtractor
 from src.features.store import FeatureStore
 from src.files import write_csv
 from src.images import ImageFile, open_file
 from src.images.perceptual_hash import HASHED_SIDE, perceptual_hash
-from src.images.read_ahead import read_ahead
+from src.images.read_ahead import ReadImage, in_passes, read_ahead
 from src.progress import progress_bar
 from src.text import counted
 
@@ -30,7 +31,6 @@ _SLOW = (
 )
 UNREADABLE, _NAMED = "unreadable.csv", 10
 _WARM_UP_SECONDS, _MEASURED_SECONDS = 30, 3
-_LEAST_BATCH = 4
 
 
 class FeatureTable(NamedTuple):
@@ -45,23 +45,24 @@ class FeatureTable(NamedTuple):
 
 
 class Computed(NamedTuple):
-    """What came of one file: a vector, a content whose vector is known already, or a problem."""
+    """What came of one file: vectors, a content whose vectors are known already, or a problem."""
 
     file: ImageFile
     sha256: bytes | None = None
     perceptual_hash: bytes | None = None
-    vector: np.ndarray | None = None
+    vectors: Sequence[np.ndarray] = ()  # of each extractor
     problem: str | None = None
 
 
 # Opens an image file by its path; an OSError where it cannot be read.
 Open = Callable[[str], BinaryIO]
+_Prepared = tuple[bytes, list[np.ndarray]]  # perceptual hash, and what each extractor needs
 
-# Where and how features are computed: files, an extractor that is not loaded yet (None: contents
-# and hashes alone), contents (sha256) that may be passed over, and images in one pass through the
-# model. Gives results in batches as they are ready, each file once, in any order.
+# Where and how features are computed: files, extractors that are not loaded yet (none: contents
+# and hashes alone), contents (sha256) that may be passed over, and images in one pass through a
+# model at most. Gives results in batches as they are ready, each file once, in any order.
 Engine = Callable[
-    [Sequence[ImageFile], ImageExtractor | None, set[bytes], int], Iterable[Sequence[Computed]]
+    [Sequence[ImageFile], Sequence[ImageExtractor], set[bytes], int], Iterable[Sequence[Computed]]
 ]
 
 
@@ -84,12 +85,9 @@ def compute_features(
     """
     engine = engine or local_engine(lambda path: open_file(directory / path), workers)
     unreadable: dict[str, str] = {}
-    looking: list[ImageExtractor | None] = [
-        each for each in extractors if not isinstance(each, FileNameExtractor)
-    ]
-    for extractor in looking or [None]:
-        readable = [file for file in files if file.path not in unreadable]
-        unreadable |= _fill(readable, extractor, store, batch_size, engine)
+    looking = [each for each in extractors if not isinstance(each, FileNameExtractor)]
+    for lacking, missing in _missing(files, looking, store):
+        unreadable |= _fill(missing, lacking, store, batch_size, engine)
     report_unreadable(unreadable, store.file.parent)
     known = store.known_files(files)
     paths = [file.path for file in files if file.path not in unreadable and file.path in known]
@@ -129,48 +127,66 @@ def report_unreadable(unreadable: Mapping[str, str], folder: Path) -> None:
 
 def local_engine(read: Open, workers: int | None = None) -> Engine:
     """Computing in this process."""
+    loaded = set[str]()
 
     def compute(
         files: Sequence[ImageFile],
-        extractor: ImageExtractor | None,
+        extractors: Sequence[ImageExtractor],
         done: set[bytes],
         batch_size: int,
     ) -> Iterator[list[Computed]]:
-        if extractor:
-            extractor.load()
-        yield from compute_batches(read, files, extractor, done, batch_size, workers)
+        for extractor in extractors:
+            if extractor.identity not in loaded:
+                extractor.load(len(files))
+                loaded.add(extractor.identity)
+        yield from compute_batches(read, files, extractors, done, batch_size, workers)
 
     return compute
 
 
+def _missing(
+    files: Sequence[ImageFile], extractors: Sequence[ImageExtractor], store: FeatureStore
+) -> list[tuple[list[ImageExtractor], list[ImageFile]]]:
+    """The files that lack something, by the extractors whose features they lack."""
+    known, seen = store.known_files(files), set(store.perceptual_hashes())
+    done = [seen & store.holds(each.identity) for each in extractors]
+    found: dict[tuple[int, ...], list[ImageFile]] = {}
+    for file in files:
+        sha256 = known.get(file.path)
+        lacking = tuple(place for place, those in enumerate(done) if sha256 not in those)
+        if lacking or sha256 not in seen:
+            found.setdefault(lacking, []).append(file)
+    return [([extractors[i] for i in lacking], those) for lacking, those in found.items()]
+
+
 def _fill(
     files: Sequence[ImageFile],
-    extractor: ImageExtractor | None,
+    extractors: Sequence[ImageExtractor],
     store: FeatureStore,
     batch_size: int,
     engine: Engine,
 ) -> dict[str, str]:
-    """Put what is missing into the store; returns the files that cannot be read, and why."""
-    known = store.known_files(files)
+    """Put features of these files into the store; returns those that cannot be read, and why."""
     done = set(store.perceptual_hashes())
-    if extractor:
+    for extractor in extractors:
         done &= store.holds(extractor.identity)
-    missing = [file for file in files if known.get(file.path) not in done]
-    if not missing:
-        return {}
     unreadable: dict[str, str] = {}
-    what = f"features {extractor.name}" if extractor else "checking images"
-    with progress_bar(len(missing), what) as bar:
-        batches = engine(missing, extractor, done, batch_size)
-        for batch in _with_estimate(batches, len(missing), extractor.name if extractor else ""):
+    name = "+".join(extractor.name for extractor in extractors)
+    with progress_bar(len(files), f"features {name}" if name else "checking images") as bar:
+        batches = engine(files, extractors, done, batch_size)
+        for batch in _with_estimate(batches, len(files), name):
             unreadable |= {c.file.path: c.problem for c in batch if c.problem is not None}
             store.put(
                 files=[(c.file, c.sha256) for c in batch if c.sha256 and not c.problem],
                 perceptual_hashes={
                     c.sha256: c.perceptual_hash for c in batch if c.sha256 and c.perceptual_hash
                 },
-                identity=extractor.identity if extractor else None,
-                vectors={c.sha256: c.vector for c in batch if c.sha256 and c.vector is not None},
+                vectors={
+                    extractor.identity: {
+                        c.sha256: c.vectors[place] for c in batch if c.sha256 and c.vectors
+                    }
+                    for place, extractor in enumerate(extractors)
+                },
             )
             bar.update(len(batch))
     return unreadable
@@ -201,56 +217,59 @@ def _with_estimate(
 def compute_batches(
     read: Open,
     files: Sequence[ImageFile],
-    extractor: ImageExtractor | None,
+    extractors: Sequence[ImageExtractor],
     done: set[bytes],
     batch_size: int,
     workers: int | None,
 ) -> Generator[list[Computed], None, None]:
-    """Read and decode in threads, ahead of the model, which is loaded; see `Engine`.
+    """Read and decode in threads while the models, which are loaded, compute; see `Engine`.
 
-    Files come in their order; each vector in the same list as its first file, or an earlier one
-    where several files have the same content.
+    Each image is decoded once, at the smallest scale that serves all extractors. Files come in
+    their order; where several have the same content, one of them has its vectors.
     """
+    workers = workers or os.cpu_count() or 1
+    at_once = min(workers, max((each.passes_at_once for each in extractors), default=1))
+    for extractor in extractors:
+        batch_size = min(batch_size, extractor.images_per_pass or batch_size)
+    # In a small folder, too, everything works at the same time, and ends at about the same time.
+    batch_size = min(batch_size, max(1, len(files) // (4 * max(2, at_once))))
+    claimed, sides = set(done), [each.min_side or 0 for each in extractors]
 
-    def prepare(image: Image.Image) -> tuple[bytes, np.ndarray | None]:
-        return perceptual_hash(image), extractor.prepare(image) if extractor else None
+    def prepare(image: Image.Image) -> _Prepared:
+        return perceptual_hash(image), [each.prepare(image) for each in extractors]
 
-    # In a small folder, too, the model works while images are decoded.
-    batch_size = min(batch_size, max(_LEAST_BATCH, len(files) // 8))
-    claimed = set(done)
-    batch: list[tuple[Computed, np.ndarray | None]] = []
-    fresh = 0
-    reading = read_ahead(
-        [file.path for file in files],
-        read,
-        prepare,
-        min_side=extractor.min_side if extractor else HASHED_SIDE,
-        ahead=2 * batch_size + (workers or os.cpu_count() or 1),
-        workers=workers,
-        known=done,
-    )
-    with closing(reading):  # on an error or Ctrl-C, what is not yet started is not begun
-        for file, image in zip(files, reading, strict=True):
-            look, prepared = image.prepared or (None, None)
-            if image.sha256 in claimed:
-                prepared = None  # same content as an image of this call
-            elif prepared is not None and image.sha256 is not None:
-                claimed.add(image.sha256)
-                fresh += 1
-            batch.append((Computed(file, image.sha256, look, None, image.problem), prepared))
-            if fresh == batch_size or len(batch) == 8 * batch_size:
-                yield _extracted(batch, extractor)
-                batch, fresh = [], 0
-    if batch:
-        yield _extracted(batch, extractor)
+    def compute(batch: list[tuple[ImageFile, ReadImage[_Prepared]]]) -> list[Computed]:
+        fresh: dict[bytes | None, list[np.ndarray]] = {}
+        for _, image in batch:
+            if image.prepared and image.sha256 not in claimed:
+                claimed.add(image.sha256)  # type: ignore[arg-type]
+                fresh[image.sha256] = image.prepared[1]
+        rows = zip(*fresh.values(), strict=True)  # of each extractor what it has prepared
+        found = [each.extract([*row]) for each, row in zip(extractors, rows, strict=False)]
+        vectors = dict(zip(fresh, zip(*found, strict=True), strict=False))
+        return [
+            Computed(
+                file,
+                image.sha256,
+                image.prepared[0] if image.prepared else None,
+                vectors.pop(image.sha256, ()),
+                image.problem,
+            )
+            for file, image in batch
+        ]
 
-
-def _extracted(
-    batch: Sequence[tuple[Computed, np.ndarray | None]], extractor: ImageExtractor | None
-) -> list[Computed]:
-    prepared = [pixels for _, pixels in batch if pixels is not None]
-    vectors = iter(extractor.extract(prepared) if extractor and prepared else ())
-    return [
-        result if pixels is None else result._replace(vector=next(vectors))
-        for result, pixels in batch
-    ]
+    with ExitStack() as stack:  # on an error or Ctrl-C, what is not yet started is not begun
+        stack.enter_context(one_torch_thread())
+        reading = read_ahead(
+            [file.path for file in files],
+            read,
+            prepare,
+            min_side=max(sides, default=HASHED_SIDE) if all(sides) else None,
+            ahead=2 * batch_size * at_once + workers,
+            workers=workers,
+            known=done,
+        )
+        stack.enter_context(closing(reading))
+        pairs = zip(files, reading, strict=True)
+        results = in_passes(pairs, compute, size=batch_size, at_once=at_once)
+        yield from stack.enter_context(closing(results))

@@ -1,8 +1,8 @@
 """What turns images, or the names of their files, into feature vectors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -18,8 +18,12 @@ class _Named:
     name: str  # as written by the user
     identity: str
 
-    def load(self) -> None:
-        """Bring the model into memory: once, where there are features to compute."""
+    def load(self, images: int = 0) -> None:
+        """Bring the model into memory: once, where there are features to compute.
+
+        For so many `images`; the more there are, the longer it may take to find out how they are
+        computed fastest.
+        """
 
     def describe(self) -> dict[str, Any]:
         """What a saved model must know to open this extractor again: JSON values."""
@@ -28,6 +32,9 @@ class _Named:
 
 class ImageExtractor(_Named, ABC):
     """Looks at images."""
+
+    images_per_pass: int | None = None  # None: any number that the user sets
+    passes_at_once: int = 1  # calls of `extract` that may run in threads of their own
 
     @property
     def min_side(self) -> int | None:
@@ -43,11 +50,31 @@ class ImageExtractor(_Named, ABC):
         """Features of a batch, (n, d) float32."""
 
 
+class Run(Protocol):
+    """A network: a batch of (height, width, 3) uint8 to (n, d) float32."""
+
+    @property
+    def images_per_pass(self) -> int | None: ...
+
+    @property
+    def passes_at_once(self) -> int: ...
+
+    def __call__(self, prepared: list[np.ndarray], /) -> np.ndarray: ...
+
+
 class PixelExtractor(ImageExtractor):
     """Puts an image's pixels through a network; the preprocessing is known once that is loaded."""
 
     preprocessing: Preprocessing | None = None
-    _run: Callable[[list[np.ndarray]], np.ndarray]
+    _run: Run
+
+    @property
+    def images_per_pass(self) -> int | None:  # type: ignore[override]
+        return self._run.images_per_pass
+
+    @property
+    def passes_at_once(self) -> int:  # type: ignore[override]
+        return self._run.passes_at_once
 
     @property
     def min_side(self) -> int | None:

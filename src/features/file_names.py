@@ -64,7 +64,7 @@ class EmbeddedNames(FileNameExtractor):
         self.name = PREFIX + files.name
         self.identity = f"text|{files.identity}|v{VERSION}"
 
-    def load(self) -> None:
+    def load(self, images: int = 0) -> None:
         import transformers
 
         kind: Any = transformers.SiglipTextModel

@@ -11,7 +11,7 @@ from src.devices import choose_device
 from src.errors import MissingExtra, ModelError, loading
 from src.features.extractor import PixelExtractor
 from src.features.hub import say_download
-from src.features.torch_runner import TorchRunner
+from src.features.network_runner import NetworkRunner
 from src.images.preprocess import Preprocessing
 
 # The package's `_transform`: resize the shorter side (bicubic), crop, normalise.
@@ -22,7 +22,7 @@ _STD = np.array([0.26862954, 0.26130258, 0.27577711])
 class OpenAIClipExtractor(PixelExtractor):
     """Image embeddings of a CLIP model loaded by `clip.load` (not scaled to unit length)."""
 
-    def __init__(self, name: str, *, device: str) -> None:
+    def __init__(self, name: str, *, device: str, precision: str = "auto") -> None:
         try:
             import clip
         except ImportError:
@@ -32,9 +32,9 @@ class OpenAIClipExtractor(PixelExtractor):
             raise ModelError(f"feature_extractor 'clip:{name}' is unknown to clip; it has {known}")
         self.name = f"clip:{name}"
         self.identity = f"clip|{name}|v1"
-        self._clip_name, self._device_name = name, device
+        self._clip_name, self._device, self._precision = name, device, precision
 
-    def load(self) -> None:
+    def load(self, images: int = 0) -> None:
         """Load the weights; the clip package fetches them and checks their sha256."""
         import clip
 
@@ -43,9 +43,17 @@ class OpenAIClipExtractor(PixelExtractor):
             with suppress(OSError, ValueError), urllib.request.urlopen(url, timeout=9) as answer:
                 say_download(self.name, int(answer.headers["Content-Length"]), folder)
         with loading(self.name):
-            model, _ = clip.load(self._clip_name, device=choose_device(self._device_name))
+            model, _ = clip.load(self._clip_name, device=choose_device(self._device))
         side = int(model.visual.input_resolution)
         scale, offset = (1 / (255 * _STD)).tolist(), (-_MEAN / _STD).tolist()
         bicubic = int(Image.Resampling.BICUBIC)
         self.preprocessing = Preprocessing(side, (side, side), bicubic, tuple(scale), tuple(offset))
-        self._run = TorchRunner(model.encode_image, model, self.preprocessing, self._device_name)
+        self._run = NetworkRunner(
+            lambda network, pixels: network.encode_image(pixels),
+            model,
+            self.preprocessing,
+            device=self._device,
+            precision=self._precision,
+        )
+        if images:
+            self._run.choose(self.name, self.identity, images)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 Array = np.ndarray  # float32 unless said otherwise
 
@@ -35,7 +36,7 @@ def moments(x: Array) -> Array:
     mean = x.mean(axis=-1)
     x = x - mean[..., None]
     square = x * x
-    third, fourth = (square * x).mean(axis=-1), (square * square).mean(axis=-1)
+    third, fourth = (np.einsum("...i,...i->...", square, y) / x.shape[-1] for y in (x, square))
     return np.stack([mean, np.sqrt(square.mean(axis=-1)), np.cbrt(third), fourth**0.25])
 
 
@@ -58,30 +59,38 @@ def laplacian_magnitude(x: Array) -> Array:
     return np.asarray(np.abs(beside - 4 * x[1:-1, 1:-1]))
 
 
-def binomial_mean(x: Array) -> Array:
-    """Mean with binomial weights 1 4 6 4 1 each way: (h, w) to (h - 4, w - 4)."""
+def binomial_sum(x: np.ndarray) -> np.ndarray:
+    """Sum with binomial weights 1 4 6 4 1 each way, 256 in all: (h, w) to (h - 4, w - 4)."""
     for _ in range(4):
         x = x[:, 1:] + x[:, :-1]
     for _ in range(4):
         x = x[1:] + x[:-1]
-    return x * np.float32(1 / 256)
+    return x
+
+
+def mean_product(x: Array, y: Array) -> Any:
+    """Of all pairs of values, without an array of the products."""
+    return np.einsum("i,i->", x.ravel(), y.ravel()) / x.size
 
 
 def binary_patterns(x: Array) -> np.ndarray:
     """One bit for each of the 8 neighbours, in a circle: 1 if at least as bright."""
     height, width = x.shape
+    x = x.astype(np.uint8) if x.dtype == np.int16 else x
     centre = x[1:-1, 1:-1]
     codes = np.zeros(centre.shape, np.uint8)
     circle = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
     for bit, (top, left) in enumerate(circle):
         brighter = x[top : height - 2 + top, left : width - 2 + left] >= centre
-        codes |= brighter.view(np.uint8) << np.uint8(bit)
+        weighted = brighter.view(np.uint8)
+        weighted <<= np.uint8(bit)
+        codes |= weighted
     return codes
 
 
 def pattern_shares(codes: np.ndarray) -> Any:
     """Shares of the rotation-invariant uniform patterns and of the irregular rest, as roots."""
-    counts = np.bincount(codes.ravel(), minlength=256)
+    counts = Image.fromarray(codes).histogram()
     return np.sqrt(np.bincount(_PATTERN_OF, counts, 10) / codes.size)
 
 

@@ -1,5 +1,7 @@
 """Feature extractors by the name a user writes in arguments.py."""
 
+from typing import Any
+
 from src.errors import ModelError, SettingsError
 from src.features.builtin import BuiltinExtractor
 from src.features.extractor import Extractor
@@ -8,7 +10,11 @@ from src.features.hub import NotFetched
 
 
 def open_extractors(
-    names: str, *, device: str = "auto", hidden_states: tuple[int, ...] = ()
+    names: str,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    hidden_states: tuple[int, ...] = (),
 ) -> list[Extractor]:
     """The extractors that a `feature_extractor` setting names, joined with `+`, each once."""
     parts = [part.strip() for part in names.split("+")]
@@ -18,15 +24,20 @@ def open_extractors(
         raise SettingsError(
             f"feature_extractor {names!r} uses no image features: add an extractor with '+'"
         )
+    how: Any = {"device": device, "precision": precision, "hidden_states": hidden_states}
     try:
-        opened = [open_extractor(p, device=device, hidden_states=hidden_states) for p in parts]
+        opened = [open_extractor(part, **how) for part in parts]
     except NotFetched as error:
         raise ModelError(f"{error}, or set feature_extractor to 'builtin'") from None
     return list({extractor.identity: extractor for extractor in opened}.values())
 
 
 def open_extractor(
-    name: str, *, device: str = "auto", hidden_states: tuple[int, ...] = ()
+    name: str,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    hidden_states: tuple[int, ...] = (),
 ) -> Extractor:
     """One extractor by name.
 
@@ -40,9 +51,11 @@ def open_extractor(
     if name.startswith("clip:"):
         from src.features.openai_clip import OpenAIClipExtractor
 
-        return OpenAIClipExtractor(name.removeprefix("clip:"), device=device)
+        return OpenAIClipExtractor(name.removeprefix("clip:"), device=device, precision=precision)
     if name.startswith("text:"):
         return open_file_names(name, device=device)
     from src.features.transformer import TransformerExtractor
 
-    return TransformerExtractor(name, device=device, hidden_states=hidden_states)
+    return TransformerExtractor(
+        name, device=device, precision=precision, hidden_states=hidden_states
+    )

@@ -186,10 +186,12 @@ class FeatureStore:
         *,
         files: Iterable[tuple[ImageFile, bytes]] = (),
         perceptual_hashes: Mapping[bytes, bytes] | None = None,
-        identity: str | None = None,
-        vectors: Mapping[bytes, np.ndarray] | None = None,
+        vectors: Mapping[str, Mapping[bytes, np.ndarray]] | None = None,
     ) -> None:
-        """Keep what was found out, in one transaction: all of it is on disk, or none."""
+        """Keep what was found out, in one transaction: all of it is on disk, or none.
+
+        `vectors` has those of each extractor under its identity.
+        """
         with self._watched(), self._connection as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
@@ -198,10 +200,10 @@ class FeatureStore:
             connection.executemany(
                 "INSERT OR REPLACE INTO images VALUES (?, ?)", (perceptual_hashes or {}).items()
             )
-            if identity is not None and vectors:
+            for identity, rows in (vectors or {}).items():
                 insert = "INSERT OR IGNORE INTO extractors (identity) VALUES (?)"
                 connection.execute(insert, (identity,))
-                blobs = [(sha, x.astype("<f4").tobytes(), identity) for sha, x in vectors.items()]
+                blobs = [(sha, x.astype("<f4").tobytes(), identity) for sha, x in rows.items()]
                 connection.executemany(
                     "INSERT OR REPLACE INTO features (sha256, vector, extractor) "
                     "VALUES (?, ?, (SELECT id FROM extractors WHERE identity = ?))",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from src.errors import ModelError, loading
 from src.features.extractor import PixelExtractor
 from src.features.hub import license_of, resolve_model
-from src.features.torch_runner import TorchRunner
+from src.features.network_runner import NetworkRunner
 from src.images.preprocess import Preprocessing
 from src.images.processors import load_preprocessing
 
@@ -24,28 +24,44 @@ class TransformerExtractor(PixelExtractor):
     mean over positions. The means of chosen hidden states, by their indexes, may be joined to it.
     """
 
-    _run: TorchRunner
+    _run: NetworkRunner
 
-    def __init__(self, name: str, *, device: str, hidden_states: tuple[int, ...] = ()) -> None:
-        self.name, self._device_name, self._hidden_states = name, device, hidden_states
+    def __init__(
+        self,
+        name: str,
+        *,
+        device: str,
+        precision: str = "auto",
+        hidden_states: tuple[int, ...] = (),
+    ) -> None:
+        self.name, self._device, self._precision = name, device, precision
+        self._hidden_states = hidden_states
         self._files = resolve_model(name)
         chosen = ",".join(map(str, hidden_states))
         self.identity = f"transformers|{self._files.identity}|hidden={chosen}|v{VERSION}"
 
-    def load(self) -> None:
+    def load(self, images: int = 0) -> None:
         import torch
 
         self.preprocessing = load_preprocessing(self._files.folder)
-        self._model, self._pooler = _load_vision_model(self._files.folder, self.name)
+        model, self._pooler = _load_vision_model(self._files.folder, self.name)
         # Convolutions are fastest with the channels last; other layers do not mind.
-        self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._run = TorchRunner(self._features, self._model, self.preprocessing, self._device_name)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._run = NetworkRunner(
+            self._features,
+            model,
+            self.preprocessing,
+            device=self._device,
+            precision=self._precision,
+        )
+        if images:
+            self._run.choose(self.name, self.identity, images)
 
-    def _features(self, pixels: "torch.Tensor") -> "torch.Tensor":
+    def _features(self, model: "torch.nn.Module", pixels: "torch.Tensor") -> "torch.Tensor":
         """(n, 3, height, width) normalised to (n, d)."""
         import torch
 
-        output = self._model(pixel_values=pixels, output_hidden_states=bool(self._hidden_states))
+        output = model(pixel_values=pixels, output_hidden_states=bool(self._hidden_states))
         parts = [_pooled(output, self._pooler)]
         for index in self._hidden_states:
             try:
@@ -62,23 +78,8 @@ class TransformerExtractor(PixelExtractor):
 
         The module takes what `prepare` gives, as (n, height, width, 3) uint8, to (n, d).
         """
-        import torch
-
         assert self.preprocessing is not None
-        owner = self
-
-        class Network(torch.nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.model = owner._model
-                self.scale = torch.nn.Buffer(owner._run.scale.view(1, 3, 1, 1))
-                self.offset = torch.nn.Buffer(owner._run.offset.view(1, 3, 1, 1))
-
-            def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-                values = pixels.permute(0, 3, 1, 2).float() * self.scale + self.offset
-                return owner._features(values)
-
-        return Network().eval(), self.preprocessing
+        return self._run.network, self.preprocessing
 
     def describe(self) -> dict[str, Any]:
         return {

@@ -1,5 +1,6 @@
 """What an image classifier's last layer sees of each image, as features in the store."""
 
+import threading
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,7 +10,7 @@ import numpy as np
 from src.errors import ModelError, UserError, first_line
 from src.features.extractor import PixelExtractor
 from src.features.hub import resolve_model
-from src.features.torch_runner import TorchRunner
+from src.features.network_runner import NetworkRunner
 from src.image_models.head import LinearHead
 from src.image_models.model import find_head, from_pretrained, no_linear_head
 from src.image_models.save import finish_saving, read_classes, read_record
@@ -31,7 +32,9 @@ class HeadInputs(PixelExtractor):
     saved with a new head on an untouched backbone shares the features of the one it came from.
     """
 
-    def __init__(self, name: str, *, device: str = "auto") -> None:
+    _run: NetworkRunner
+
+    def __init__(self, name: str, *, device: str = "auto", precision: str = "auto") -> None:
         finish_saving(Path(name))
         folder = Path(name).expanduser()
         if (folder / "model.onnx").is_file() and not any(folder.glob("*.safetensors")):
@@ -40,7 +43,7 @@ class HeadInputs(PixelExtractor):
                 "the same model's config.json and model.safetensors as well"
             )
         self.files = resolve_model(name)
-        self.name, self._device = self.files.name, device
+        self.name, self._device, self._precision = self.files.name, device, precision
         record = read_record(self.files.folder)
         # What stands for these features in the identity of all who share them.
         self.features: str = record.get("features") or self.files.identity
@@ -51,7 +54,7 @@ class HeadInputs(PixelExtractor):
         self.trained_here &= bool(record)
         self._head_name: str | None = record.get("head")
         self._model: Any = None
-        self._seen: list[torch.Tensor] = []
+        self._seen = threading.local()
         self._checked = False
 
     @cached_property
@@ -71,7 +74,7 @@ class HeadInputs(PixelExtractor):
         self.load()
         return LinearHead.of(self._model.get_submodule(self._head_name))
 
-    def load(self) -> None:
+    def load(self, images: int = 0) -> None:
         if self._model is None:
             import torch
 
@@ -80,15 +83,30 @@ class HeadInputs(PixelExtractor):
             model = model.to(memory_format=torch.channels_last)
             known = self._head_name if self._head_name in dict(model.named_modules()) else None
             self.use(model, known or find_head(model, self.preprocessing, self.name))
+        if images:
+            self._run.choose(self.name, self.identity, images)
 
     def use(self, model: Any, head_name: str) -> None:
         """Take a model that is in memory already instead of loading it; it is put to evaluation."""
-        self._run = TorchRunner(self._head_inputs, model, self.preprocessing, self._device)
         # The captured tensor may be changed in place by the model (dropout), hence the copy.
-        model.get_submodule(head_name).register_forward_pre_hook(
-            lambda _module, inputs: self._seen.append(inputs[0].detach().clone())
+        self._hook = model.get_submodule(head_name).register_forward_pre_hook(
+            lambda _module, inputs: setattr(self._seen, "inputs", inputs[0].detach().clone())
+        )
+        self._run = NetworkRunner(
+            self._head_inputs,
+            model,
+            self.preprocessing,
+            device=self._device,
+            precision=self._precision,
         )
         self._model, self._head_name = model, head_name
+
+    def precision_for_training(self, model: Any, head_name: str, images: int) -> str:
+        """In which a model that is in memory is computed fastest here, as far as it agrees."""
+        self.use(model, head_name)
+        self._run.choose(self.name, self.identity, images)
+        self._hook.remove()
+        return self._run.precision
 
     def extract(self, prepared: list[np.ndarray]) -> np.ndarray:
         try:
@@ -102,12 +120,11 @@ class HeadInputs(PixelExtractor):
             raise ModelError(f"{self.name} gives values that are no numbers: it is damaged")
         return found
 
-    def _head_inputs(self, pixels: "torch.Tensor") -> "torch.Tensor":
-        self._seen.clear()
-        logits = self._model(pixel_values=pixels).logits
-        features = self._seen[-1].reshape(len(pixels), -1)
+    def _head_inputs(self, model: Any, pixels: "torch.Tensor") -> "torch.Tensor":
+        logits = model(pixel_values=pixels).logits
+        features: torch.Tensor = self._seen.inputs.reshape(len(pixels), -1)
         if not self._checked:  # that nothing comes between the head and the logits
-            head = self._model.get_submodule(self._head_name)
+            head = model.get_submodule(self._head_name)
             if not head(features).allclose(logits, rtol=0.01, atol=0.01):
                 raise no_linear_head(self._model, self.name)
             self._checked = True
@@ -122,9 +139,9 @@ class Classifier(NamedTuple):
     head: LinearHead
 
 
-def open_classifier(name: str, *, device: str = "auto") -> Classifier:
+def open_classifier(name: str, *, device: str = "auto", precision: str = "auto") -> Classifier:
     """Open a classifier of ours or any other of transformers: a folder, or a name on the hub."""
-    backbone = HeadInputs(name, device=device)
+    backbone = HeadInputs(name, device=device, precision=precision)
     classes, head = read_classes(backbone.files.folder), backbone.head()
     if not all(np.isfinite(part).all() for part in head):
         raise ModelError(f"the weights in {backbone.files.folder} are no numbers: it is damaged")

@@ -1,18 +1,13 @@
-"""Networks as ONNX files that take bytes of pixels, any number of images at once."""
+"""A trained classifier or tagger as one ONNX file."""
 
-import contextlib
-import io
 import json
-import logging
-import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.errors import MissingExtra, ModelError, first_line
-from src.features.onnx_extractor import OnnxNetwork
+from src.errors import ModelError
+from src.features.onnx_network import OnnxNetwork, require_exporter, write_onnx
 from src.files import replacing
 from src.image_models.model import MULTI_LABEL, from_pretrained, input_size
 from src.images.preprocess import Preprocessing
@@ -24,52 +19,6 @@ if TYPE_CHECKING:
 FILE_NAME = "model.onnx"
 TOLERANCE = 1e-4  # of a probability, between the two
 _CHECKED = 9  # images: a whole batch of OnnxNetwork, and one more
-
-
-def require_exporter(purpose: str) -> None:
-    """Check that what `write_onnx` needs is there, for a purpose that the message names."""
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        try:
-            __import__(package)
-        except ImportError:
-            raise MissingExtra(package, purpose) from None
-
-
-def write_onnx(
-    network: "torch.nn.Module",
-    pixels: "torch.Tensor",
-    file: Path,
-    *,
-    output: str,
-    name: str,
-    notes: Mapping[str, str] | None = None,
-) -> None:
-    """Write a network that takes "pixels", (n, height, width, 3) uint8, with a dynamic batch.
-
-    The example must hold two images or more. The notes become metadata; the name is for messages.
-    """
-    import torch
-
-    for talkative in ("onnxscript", "onnx_ir", "torch.onnx"):
-        logging.getLogger(talkative).setLevel(logging.ERROR)
-    try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            contextlib.redirect_stdout(io.StringIO()),  # the exporter's own progress lines
-            torch.no_grad(),
-        ):
-            program: Any = torch.onnx.export(
-                network,
-                (pixels,),
-                input_names=["pixels"],
-                output_names=[output],
-                dynamic_shapes={"pixels": {0: torch.export.Dim.DYNAMIC}},
-                verbose=False,
-            )
-            program.model.metadata_props.update(notes or {})
-            program.save(str(file), external_data=False)
-    except Exception as error:  # the exporter raises whatever its parts raise
-        raise ModelError(f"{name} cannot be exported to ONNX: {first_line(error)}") from None
 
 
 def export_onnx(folder: Path) -> str:

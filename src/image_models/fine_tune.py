@@ -36,10 +36,12 @@ def fine_tune(
     settings: ClassifierTraining,
     checkpoints: Path,
     *,
+    precision: str = "float32",
     more_follows: bool = False,
 ) -> Any:
     """Train a model in place; the best measured weights, or the last, are in it at the end.
 
+    On a processor `precision` "bfloat16" is that of autocast, unless training_args say otherwise.
     Every process of a `torchrun` calls this alike; with `more_follows` they train together again.
     If the folder of `checkpoints` of this very run holds one, training goes on from there. Returns
     transformers' TrainerState. Ctrl-C ends in KeyboardInterrupt, after a checkpoint.
@@ -64,7 +66,9 @@ def fine_tune(
         settings,
         preprocessing,
         model=model,
-        args=training_arguments(settings, checkpoints, measured=validation is not None),
+        args=training_arguments(
+            settings, checkpoints, measured=validation is not None, precision=precision
+        ),
         callbacks=callbacks,
         data_collator=collate,
         train_dataset=pixels(train, larger, exact=not settings.augments),
@@ -92,7 +96,9 @@ def fine_tune(
     return trainer.state
 
 
-def training_arguments(settings: ClassifierTraining, checkpoints: Path, *, measured: bool) -> Any:
+def training_arguments(
+    settings: ClassifierTraining, checkpoints: Path, *, measured: bool, precision: str = "float32"
+) -> Any:
     """TrainingArguments: all that the settings give, and our defaults for what they do not."""
     import torch
     from transformers import TrainingArguments
@@ -121,6 +127,7 @@ def training_arguments(settings: ClassifierTraining, checkpoints: Path, *, measu
         "save_total_limit": 1,
         "per_device_eval_batch_size": settings.evaluation_args.per_device_eval_batch_size,
         "use_cpu": on_cpu,
+        "bf16": on_cpu and precision == "bfloat16" and not given.keys() & {"bf16", "fp16"},
         "disable_tqdm": not sys.stderr.isatty(),
         "dataloader_pin_memory": torch.cuda.is_available() and not on_cpu,
         "dataloader_persistent_workers": bool(given.get("dataloader_num_workers")),

@@ -74,7 +74,9 @@ def _evaluate(
     logger.info(text, counted(len(seen), "image"), seen.sum())
     found = []
     for folder in folders:
-        classifier = open_classifier(str(folder), device=settings.device)
+        classifier = open_classifier(
+            str(folder), device=settings.device, precision=settings.precision
+        )
         own = replace(images, features=features_of(settings, classifier, images))
         order = order_of(data.names, classifier.classes)
         probabilities = target.probabilities(classifier.head.logits(own.features))[:, order]

@@ -45,7 +45,7 @@ def train(settings: ClassifierTraining, target: Target) -> Predictions | None:
         on_cpu = choose_device(settings.device).type == "cpu"
         with PartialState(cpu=on_cpu).main_process_first():  # which computes what the others read
             images = look_at(settings, target, data)
-    backbone = HeadInputs(settings.start, device=settings.device)
+    backbone = HeadInputs(settings.start, device=settings.device, precision=settings.precision)
     model, head_name = load_classifier(
         backbone.files.folder,
         data.names,
@@ -121,12 +121,16 @@ def _train_head(run: _Run) -> Predictions:
 
 
 def _train_whole(run: _Run) -> Predictions | None:
+    from accelerate import PartialState
+
     settings, images, source = run.settings, run.images, run.backbone.files.folder
     training, validation = (
         images.data.only(set(np.array(images.data.paths, object)[run.parts == part]))
         for part in (TRAIN, VALIDATION)
     )
     objective = run.target.objective(training.labels)
+    with PartialState().main_process_first():  # which finds out what the others read
+        precision = run.backbone.precision_for_training(run.model, run.head_name, len(training))
     checkpoints = _checkpoints(run)
     history: list[Mapping[str, Any]] = []
     model = run.model
@@ -150,6 +154,7 @@ def _train_whole(run: _Run) -> Predictions | None:
                 objective,
                 settings,
                 checkpoints / str(size) if size else checkpoints,
+                precision=precision,
                 more_follows=preprocessing is not stages[-1],
             )
             history += state.log_history
@@ -157,7 +162,9 @@ def _train_whole(run: _Run) -> Predictions | None:
             return None
         run.save(model, folders[-1])
     logger.info("Measuring what was saved.")
-    classifier = open_classifier(settings.save_model, device=settings.device)
+    classifier = open_classifier(
+        settings.save_model, device=settings.device, precision=settings.precision
+    )
     images = replace(images, features=features_of(settings, classifier, images))
     probabilities = run.target.probabilities(classifier.head.logits(images.features))
     if "output_dir" not in settings.training_args.given:
@@ -192,7 +199,7 @@ def provenance(
 
 
 _FREE = {
-    *("mode", "save_model", "device", "feature_store", "resume", "evaluation_args"),
+    *("mode", "save_model", "device", "precision", "feature_store", "resume", "evaluation_args"),
     *("training_args", "export_onnx", "threshold_scope", "threshold_min_support", "tag_ranks"),
 }
 """settings that may be others when an interrupted training is resumed"""

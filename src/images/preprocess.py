@@ -55,9 +55,16 @@ class Preprocessing:
             width, height = (int(self.resize * side / shorter) for side in image.size)
             size = width, height
         if size != image.size:
+            high, wide = self.crop or size[::-1]
+            box: tuple[float, float, float, float] = (0, 0, *image.size)
+            if wide <= size[0] and high <= size[1]:  # what would be cut off is not resized
+                left, top = (size[0] - wide) // 2, (size[1] - high) // 2
+                x, y = image.width / size[0], image.height / size[1]
+                box = left * x, top * y, (left + wide) * x, (top + high) * y
+                size = wide, high
             # A box filter takes the image to three times its final size first; the result
             # differs from the slow way by less than one grey level in 255.
-            image = image.resize(size, Image.Resampling(self.resample), reducing_gap=3.0)
+            image = image.resize(size, Image.Resampling(self.resample), box, reducing_gap=3.0)
         pixels = np.asarray(image if self.crop is None else _centre_crop(image, *self.crop))
         return np.ascontiguousarray(pixels[..., ::-1]) if self.wd_tagger else pixels
 

@@ -1,10 +1,11 @@
-"""Reading and decoding images in threads, ahead of whatever uses them."""
+"""Reading and decoding images in threads, and what uses them at work at the same time."""
 
 import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Set
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import BinaryIO, Generic, NamedTuple, TypeVar
 
 from PIL import Image
@@ -12,6 +13,7 @@ from PIL import Image
 from src.images.decode import UnreadableImage, open_image
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class ReadImage(NamedTuple, Generic[T]):
@@ -62,5 +64,25 @@ def read_ahead(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def in_passes(
+    items: Iterable[T], run: Callable[[list[T]], R], *, size: int, at_once: int
+) -> Generator[R, None, None]:
+    """What `run` gives for each list of so many items, in their order.
+
+    It is called in threads, so many of them at once, while the next items are fetched.
+    """
+    rest, pool = iter(items), ThreadPoolExecutor(at_once)
+    running: deque[Future[R]] = deque()
+    try:
+        while batch := list(islice(rest, size)):
+            running.append(pool.submit(run, batch))
+            while running and (running[0].done() or len(running) > at_once):
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)

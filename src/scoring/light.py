@@ -17,9 +17,9 @@ from src.aesthetic.predictor import Predictor
 from src.errors import ModelError
 from src.features import Extractor
 from src.features.onnx_extractor import OnnxExtractor
+from src.features.onnx_network import require_exporter, write_onnx
 from src.features.registry import open_extractor
 from src.files import replacing, write_text
-from src.image_models.export_onnx import require_exporter, write_onnx
 
 FILE_NAME = "light.json"
 TOLERANCE = 1e-3  # largest difference of features, relative to their spread

@@ -42,22 +42,23 @@ class RayEngine:
     device: str = "auto"  # takes GPUs where the cluster has any
     address: str = ""  # of a cluster; "" starts one on this computer for the time of the call
     workers: int = 0  # 0: one for each GPU, or without GPUs one for each processor
+    precision: str = "auto"
 
     def __call__(
         self,
         files: Sequence[ImageFile],
-        extractor: ImageExtractor | None,
+        extractors: Sequence[ImageExtractor],
         done: set[bytes],
         batch_size: int,
     ) -> Iterator[list[Computed]]:
         """See `Engine`; a content in `done` under a new path is computed again."""
-        identity = extractor.identity if extractor else None
+        identities = [extractor.identity for extractor in extractors]
         with _ray(self.address, self.workers) as ray:
             workers, each = self._resources(ray)
             size = min(_BATCHES * batch_size, -(-len(files) // (_LISTS_EACH * workers)))
             lists = [files[start : start + size] for start in range(0, len(files), size)]
             actor = ray.remote(_Worker).options(**each, max_restarts=-1, max_task_retries=_RETRIES)
-            free = [actor.remote(self, identity, batch_size, each) for _ in range(workers)]
+            free = [actor.remote(self, identities, batch_size, each) for _ in range(workers)]
             running: dict[Any, tuple[Any, Sequence[ImageFile]]] = {}
             while lists or running:
                 while lists and free:
@@ -100,33 +101,35 @@ class _Worker:
     """
 
     def __init__(
-        self, engine: RayEngine, identity: str | None, batch_size: int, resources: dict[str, float]
+        self,
+        engine: RayEngine,
+        identities: Sequence[str],
+        batch_size: int,
+        resources: dict[str, float],
     ) -> None:
-        self._engine, self._identity = engine, identity
+        self._engine, self._identities = engine, identities
         self._device = "cuda" if resources["num_gpus"] else "cpu"
         self._batch_size, self._threads = batch_size, int(resources["num_cpus"])
-        self._extractor: ImageExtractor | None = None
+        self._extractors: list[ImageExtractor] = []
 
     def compute(self, files: Sequence[ImageFile]) -> list[Computed] | Exception:
         read, size, threads = reader(self._engine.images), self._batch_size, self._threads
         try:
-            batches = compute_batches(read, files, self._opened(), set(), size, threads)
+            batches = compute_batches(read, files, self._opened(len(files)), set(), size, threads)
             return [computed for batch in batches for computed in batch]
         except UserError as error:
             return ModelError(str(error))
         except Exception:
             return RuntimeError(f"a Ray worker failed:\n{traceback.format_exc()}")
 
-    def _opened(self) -> ImageExtractor | None:
-        if self._identity and self._extractor is None:
-            _, extractors = open_model(self._engine.load_model, self._device)
-            (self._extractor,) = [
-                each
-                for each in extractors
-                if isinstance(each, ImageExtractor) and each.identity == self._identity
-            ]
-            self._extractor.load()
-        return self._extractor
+    def _opened(self, images: int) -> list[ImageExtractor]:
+        if self._identities and not self._extractors:
+            _, opened = open_model(self._engine.load_model, self._device, self._engine.precision)
+            there = {each.identity: each for each in opened if isinstance(each, ImageExtractor)}
+            self._extractors = [there[identity] for identity in self._identities]
+            for extractor in self._extractors:
+                extractor.load(images)
+        return self._extractors
 
 
 def _check_answers(address: str) -> None:

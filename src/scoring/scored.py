@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -51,7 +51,9 @@ class Scored:
         )
 
 
-def open_model(load_model: str, device: str = "auto") -> tuple[Predictor, list[Extractor]]:
+def open_model(
+    load_model: str, device: str = "auto", precision: str = "auto"
+) -> tuple[Predictor, list[Extractor]]:
     """The model in a folder, a light copy or the file of a published head, and its extractors."""
     if not load_model:
         raise SettingsError(
@@ -62,16 +64,19 @@ def open_model(load_model: str, device: str = "auto") -> tuple[Predictor, list[E
     predictor = Predictor.load(path)
     if is_light(path):
         return predictor, open_light(path, predictor)
-    return predictor, reopen_extractors(predictor, device=device)
+    return predictor, reopen_extractors(predictor, device=device, precision=precision)
 
 
-def reopen_extractors(predictor: Predictor, *, device: str = "auto") -> list[Extractor]:
+def reopen_extractors(
+    predictor: Predictor, *, device: str = "auto", precision: str = "auto"
+) -> list[Extractor]:
     """The extractors that a model was trained on, by what it says of them."""
     extractors = []
     for made_for in predictor.extractors:
         name = str(made_for.get("name", ""))
         chosen = tuple(int(index) for index in made_for.get("hidden_states", ()))
-        extractor = open_extractor(name, device=device, hidden_states=chosen)
+        how: Any = {"device": device, "precision": precision, "hidden_states": chosen}
+        extractor = open_extractor(name, **how)
         # Published heads do not say which copy of CLIP they were made for.
         if made_for.get("identity") not in (None, extractor.identity):
             raise ModelError(

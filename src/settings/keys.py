@@ -4,7 +4,7 @@ import ntpath
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -197,6 +197,11 @@ class Device(Group):
         "auto",
         "What to compute on: auto, cpu, cuda, cuda:1, mps.",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = key(
+        "auto",
+        "How networks are computed: auto (the fastest way that agrees with float32), float32, "
+        "bfloat16, float16.",
     )
 
 

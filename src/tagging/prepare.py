@@ -52,7 +52,7 @@ def check_images(
     same: dict[bytes, list[str]] = {}
     read = local_engine(lambda path: open_file(directory / path))
     with progress_bar(len(files), "checking images") as bar:
-        for batch in read(files, None, set(), _BATCH):
+        for batch in read(files, [], set(), _BATCH):
             bar.update(len(batch))
             for image in batch:
                 if image.sha256 is None:

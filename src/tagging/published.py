@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from src.errors import ModelError
-from src.features.onnx_extractor import OnnxNetwork
+from src.features.onnx_network import OnnxNetwork
 from src.images.preprocess import Preprocessing
 from src.text import counted
 

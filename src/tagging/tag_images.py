@@ -5,18 +5,19 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from itertools import islice
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from src.devices import one_torch_thread
 from src.errors import DataError
 from src.file_changes.apply import make
 from src.file_changes.changes import Folders
 from src.file_changes.undo_file import UndoFile, new_undo_file
 from src.images import open_file
-from src.images.read_ahead import read_ahead
+from src.images.read_ahead import ReadImage, in_passes, read_ahead
 from src.progress import progress_bar
 from src.settings.tags import TagWriting
 from src.settings.use_models import TagImages
@@ -51,6 +52,7 @@ def tag_images(
     """
     directory, existing = Path(settings.top_level_image_directory), settings.existing
     size = settings.evaluation_args.per_device_eval_batch_size
+    size = min(size, tagger.images_per_pass or size)
     scan = scan_sidecars(directory, images, settings)
     writing = TagFormat(tagger.tags, settings)
     choice = choice._replace(allowed=choice.allowed & writing.writable)
@@ -72,18 +74,18 @@ def tag_images(
             lambda path: open_file(directory / path),
             tagger.prepare,
             min_side=tagger.min_side,
-            ahead=_AHEAD * size,
+            ahead=_AHEAD * size * tagger.passes_at_once,
         )
         stack.enter_context(closing(reading))
-        while batch := list(islice(reading, size)):
+        stack.enter_context(one_torch_thread())
+        at_once = tagger.passes_at_once
+        found = in_passes(reading, partial(_look, tagger), size=size, at_once=at_once)
+        for batch, rows in stack.enter_context(closing(found)):
             bar.update(len(batch))
             unreadable |= {image.path: image.problem for image in batch if image.problem}
-            readable = {image.path: image.prepared for image in batch if image.prepared is not None}
-            if not readable:
-                continue
+            readable = [image.path for image in batch if image.prepared is not None]
             tags_of = {}
-            found = tagger.probabilities([*readable.values()])
-            for image, row in zip(readable, found, strict=True):
+            for image, row in zip(readable, rows, strict=True):
                 file = sidecar_of(image, settings)
                 keeps = image in scan.files and existing != "overwrite"
                 there = read_tags(directory / file, settings) if keeps else []
@@ -100,10 +102,16 @@ def tag_images(
                 record.add(changes)
                 make(folders, changes).report()
                 written += len(changes)
-            progress.add([*readable])
+            progress.add(readable)
     progress.close()
     undo_file = progress.undo_file if progress.undo_file.exists() else None
     return Tagged(written, len(images) - len(wanted), unreadable, undo_file)
+
+
+def _look(tagger: Tagger, batch: list[ReadImage[Any]]) -> tuple[list[ReadImage[Any]], Any]:
+    """The images of a batch, and the probabilities (n, k) of those that can be read."""
+    readable = [image.prepared for image in batch if image.prepared is not None]
+    return batch, tagger.probabilities(readable) if readable else ()
 
 
 class _Progress:

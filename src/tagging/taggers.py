@@ -19,7 +19,7 @@ from src.dataset.labelled import order_of
 from src.errors import MissingExtra, ModelError
 from src.features.extractor import PixelExtractor
 from src.features.hub import file_identity, folder_identity
-from src.features.onnx_extractor import OnnxNetwork
+from src.features.onnx_network import OnnxNetwork
 from src.files import read_json, write_text
 from src.image_models.save import finish_saving
 from src.images.preprocess import Preprocessing
@@ -62,6 +62,17 @@ class Tagger:
         sides = [network.pixels.min_side for network in self.networks]
         return None if None in sides else max(side for side in sides if side is not None)
 
+    @property
+    def images_per_pass(self) -> int | None:
+        """How many images at once are computed fastest; None: any number."""
+        sizes = [network.pixels.images_per_pass for network in self.networks]
+        return min((size for size in sizes if size), default=None)
+
+    @property
+    def passes_at_once(self) -> int:
+        """How many calls of `probabilities` may run in threads of their own."""
+        return min(network.pixels.passes_at_once for network in self.networks)
+
     def prepare(self, image: Image.Image) -> list[np.ndarray]:
         """What each network needs of one RGB image; may be called from several threads."""
         return [network.pixels.prepare(image) for network in self.networks]
@@ -73,11 +84,19 @@ class Tagger:
         return np.asarray(np.mean(found, axis=0, dtype=np.float32))
 
 
-def open_tagger(folder: Path, *, backend: Backend = "auto", device: str = "auto") -> Tagger:
+def open_tagger(
+    folder: Path,
+    *,
+    backend: Backend = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    images: int = 1,
+) -> Tagger:
     """Open a tagging model's folder: ours, or a published one (see `published`).
 
     `auto` takes model.onnx if there is one and ONNX Runtime is installed. For the device see
-    `src.devices.choose_device`; ONNX Runtime takes a GPU unless it is `cpu`.
+    `src.devices.choose_device`; ONNX Runtime takes a GPU unless it is `cpu`. For one of `images`
+    at a time, all of the processor computes it; of several, each core has its own.
     """
     if not folder.is_dir():
         raise ModelError(f"there is no model folder {str(folder)!r}: correct load_model")
@@ -92,8 +111,10 @@ def open_tagger(folder: Path, *, backend: Backend = "auto", device: str = "auto"
     networks = []
     for member in members(folder):
         use_onnx = backend == "onnx" or (backend == "auto" and _prefers_onnx(member))
-        opener = _open_onnx if use_onnx else _open_torch
-        network, names = opener(member, device)
+        if use_onnx:
+            network, names = _open_onnx(member, device, threads=int(images > 1))
+        else:
+            network, names = _open_torch(member, device, precision, images)
         order = order_of([tag.name for tag in tags], names)
         networks.append(network._replace(order=order))
     return Tagger(tags, thresholds, networks)
@@ -105,7 +126,7 @@ def _prefers_onnx(folder: Path) -> bool:
     return (folder / ONNX_FILE).is_file() and (has_runtime or not weights.is_file())
 
 
-def _open_onnx(folder: Path, device: str) -> tuple[_Network, list[str]]:
+def _open_onnx(folder: Path, device: str, threads: int) -> tuple[_Network, Sequence[str]]:
     """A model.onnx as `export_onnx` writes it, or a published one, and the tags it knows."""
     file = folder / ONNX_FILE
     if not file.is_file():
@@ -113,7 +134,9 @@ def _open_onnx(folder: Path, device: str) -> tuple[_Network, list[str]]:
             f"{folder} holds no {ONNX_FILE}: make it with tag_images --action=export, or "
             "set backend to 'torch'"
         )
-    network, pixels = OnnxNetwork(file, "tagging with model.onnx", device=device), PixelExtractor()
+    network = OnnxNetwork(file, "tagging with model.onnx", device=device, threads=threads)
+    pixels = PixelExtractor()
+    pixels._run = network
     if "preprocessing" not in network.notes:
         names = [tag.name for tag in read_selected_tags(folder / selected_tags.FILE_NAME)]
         pixels.preprocessing, run = published.fit_network(network, file, len(names))
@@ -126,14 +149,16 @@ def _open_onnx(folder: Path, device: str) -> tuple[_Network, list[str]]:
     return _Network(f"onnx:{folder_identity(folder)}", pixels, network), names
 
 
-def _open_torch(folder: Path, device: str) -> tuple[_Network, Sequence[str]]:
+def _open_torch(
+    folder: Path, device: str, precision: str, images: int
+) -> tuple[_Network, Sequence[str]]:
     """A model's own weights, and the tags they know."""
     from src.image_models.backbone import open_classifier
 
     if is_timm(folder) and find_spec("timm") is None:
         raise MissingExtra("timm", "tagging without the model's model.onnx")
-    classifier = open_classifier(str(folder), device=device)
-    classifier.backbone.load()
+    classifier = open_classifier(str(folder), device=device, precision=precision)
+    classifier.backbone.load(images)
 
     def run(prepared: list[np.ndarray]) -> np.ndarray:
         from scipy.special import expit

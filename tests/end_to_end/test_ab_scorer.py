@@ -256,7 +256,7 @@ def test_kept_features_go_before_the_built_in_ones(photos, lacking, preferred, e
         contents = sorted(store.known_files(files).values())
         for identity, without in lacking.items():
             vectors = {sha256: VECTORS[identity] for sha256 in contents[without:]}
-            store.put(identity=identity, vectors=vectors)
+            store.put(vectors={identity: vectors})
     with Taken(photos) as database:
         use_features(database, None, preferred, Event())
         assert database.features is not None

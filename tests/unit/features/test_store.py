@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 
 from src.errors import DataError
-from src.features import compute_features, open_store
+from src.features import ImageExtractor, compute_features, open_store
 from src.features.extract import UNREADABLE, Computed, _with_estimate
 from src.features.store import FILE_NAME, FeatureStore
 from src.files import read_csv
-from src.images import ImageFile, scan_images
+from src.images import ImageFile, read_ahead, scan_images
 from src.images.perceptual_hash import HASH_BYTES
 
 
-class MeanColour:
+class MeanColour(ImageExtractor):
     """An extractor whose features are known by hand; counts the images it saw."""
 
     name = "mean colour"
@@ -32,7 +32,7 @@ class MeanColour:
         self.seen = 0
         self.interrupt_after = interrupt_after
 
-    def load(self):
+    def load(self, images=0):
         self.loaded += 1
 
     def prepare(self, image):
@@ -113,6 +113,38 @@ def test_long_work_is_estimated_from_the_first_images(monkeypatch, caplog, secon
     assert said in caplog.text and bool(said) == bool(caplog.text)
 
 
+def test_each_image_is_decoded_once_for_all_extractors(folder, monkeypatch):
+    """Where one has its features already, only the other computes."""
+    run(folder, MeanColour("a|v1"))
+    Image.new("RGB", (12, 9), (0, 0, 77)).save(folder / "new.png")
+    opened = []
+    real = read_ahead.open_image
+    monkeypatch.setattr(
+        read_ahead, "open_image", lambda file, **how: opened.append(how) or real(file, **how)
+    )
+    first, second = MeanColour("a|v1"), MeanColour("b|v1")
+    second.min_side = 4
+    with open_store(folder) as store:
+        files = scan_images(folder)
+        table = compute_features(folder, files, [first, second], store)
+    assert (first.seen, second.seen) == (1, 11)
+    assert [how["min_side"] for how in opened] == [4] * 10 + [8]
+    assert np.array_equal(table.vectors[:, :3], table.vectors[:, 3:])
+    assert table.blocks == (3, 3)
+
+
+def test_passes_run_side_by_side_and_come_in_their_order():
+    together = threading.Barrier(2, timeout=20)  # each of two passes waits for the other
+
+    def work(batch):
+        if len(batch) == 3:
+            together.wait()
+        return batch
+
+    found = read_ahead.in_passes(range(7), work, size=3, at_once=2)
+    assert list(found) == [[0, 1, 2], [3, 4, 5], [6]]
+
+
 def test_only_new_and_changed_images_are_computed(folder):
     run(folder)
     Image.new("RGB", (12, 9), (0, 99, 0)).save(folder / "3.png")
@@ -162,7 +194,7 @@ def test_vectors_of_zeros_that_finding_duplicates_once_left_are_no_features(fold
     with open_store(folder) as store:
         table = compute_features(folder, scan_images(folder), [MeanColour()], store)
         zeros = dict.fromkeys(table.sha256s, np.zeros(1, np.float32))
-        store.put(identity="fingerprints|v1", vectors=zeros)
+        store.put(vectors={"fingerprints|v1": zeros})
         assert store.described(table.sha256s) == {"mean|v1": set(table.sha256s)}
         assert store.prune(scan_images(folder))["features"] == 10
         assert store.holds("fingerprints|v1") == set()
@@ -298,9 +330,10 @@ def _fill(file, start):
     with FeatureStore(file) as store:
         for index in range(start, start + 200, 10):
             store.put(
-                identity="x",
                 vectors={
-                    bytes([i % 256, i // 256]): np.ones(4) * i for i in range(index, index + 10)
+                    "x": {
+                        bytes([i % 256, i // 256]): np.ones(4) * i for i in range(index, index + 10)
+                    }
                 },
             )
 

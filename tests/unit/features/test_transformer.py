@@ -12,7 +12,6 @@ from PIL import Image
 from src.errors import MissingExtra, ModelError, SettingsError
 from src.features import open_extractors
 from src.features.hub import folder_identity, resolve_model
-from src.features.torch_runner import TorchRunner
 from src.image_models.backbone import HeadInputs
 from src.images.preprocess import Preprocessing
 from src.images.processors import load_preprocessing
@@ -182,29 +181,6 @@ def test_real_mobilenet_sees_what_is_in_the_picture(real_assets):
     np.fill_diagonal(likeness, -1)
     themes = np.array([row["theme"] for row in rows])
     assert (themes[likeness.argmax(axis=1)] == themes).mean() > 0.9
-
-
-@pytest.mark.parametrize(("offset", "agrees"), [(0.0, True), (1e4, False)])
-def test_sixteen_bits_on_a_processor_where_they_agree(monkeypatch, offset, agrees):
-    """Beside a large constant, what tells images apart is lost in 8 bits of mantissa."""
-    torch.manual_seed(0)
-    layer = torch.nn.Linear(3 * 4 * 4, 8)
-    preprocessing = Preprocessing(4, (4, 4), 3, (1 / 255,) * 3, (0.0,) * 3)
-    images = list(np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), np.uint8))
-    monkeypatch.setattr("src.features.torch_runner._LARGE", 0)
-    results = []
-    for has in (False, True):
-        monkeypatch.setattr("src.features.torch_runner.cpu_has_bfloat16", lambda has=has: has)
-        run = TorchRunner(
-            lambda pixels: layer(pixels.flatten(1)) + torch.tensor(offset).to(torch.bfloat16),
-            layer, preprocessing, "cpu",
-        )  # fmt: skip
-        run([images[0]])  # a single image says nothing
-        results.append(run(images))
-    whole, chosen = results
-    assert (np.array_equal(whole, chosen)) is not agrees
-    if agrees:
-        assert np.linalg.norm(chosen - whole) < 0.05 * np.linalg.norm(whole - whole.mean(0))
 
 
 @pytest.mark.parametrize("config", ["config.json", "preprocessor_config.json"])

@@ -91,7 +91,7 @@ def test_a_saved_model_gives_in_a_plain_pipeline_what_we_say(tmp_path, architect
     pipeline = transformers.pipeline("image-classification", model=str(tmp_path / "saved"))
     for file, ours in zip(files, softmax(saved.head.logits(vectors)), strict=True):
         theirs = {found["label"]: found["score"] for found in pipeline(str(file), top_k=3)}
-        np.testing.assert_allclose(ours, [theirs[name] for name in classes], atol=1e-4)
+        np.testing.assert_allclose(ours, [theirs[name] for name in classes], atol=5e-4)
 
 
 def test_a_large_batch_gives_each_image_what_it_gives_alone(tmp_path):

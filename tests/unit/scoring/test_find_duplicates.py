@@ -84,8 +84,9 @@ def test_kept_features_of_a_vision_model_join_images_too(folder):
         known = store.known_files(scan_images(folder))
         for identity, values in {"some model": vectors, "builtin|v9": np.ones((12, 3))}.items():
             store.put(
-                identity=identity,
-                vectors={known[path]: row for path, row in zip(paths, values, strict=True)},
+                vectors={
+                    identity: {known[path]: row for path, row in zip(paths, values, strict=True)}
+                },
             )
     (group,) = find_duplicates(folder).groups
     assert {image.path for image in group} == {paths[2], paths[7]} and not are_identical(group)

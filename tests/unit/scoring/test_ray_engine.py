@@ -194,4 +194,4 @@ def test_an_address_where_nothing_answers_is_told_before_ray_starts(form):
         unused.bind(("127.0.0.1", 0))  # not listening
         address = form.format(unused.getsockname()[1])
         with pytest.raises(SettingsError, match="nothing answers at ray_address"):
-            next(RayEngine("images", "model", address=address)([], None, set(), 1))
+            next(RayEngine("images", "model", address=address)([], [], set(), 1))

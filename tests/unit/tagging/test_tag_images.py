@@ -25,7 +25,8 @@ class Rule:
     tags = TAGS
     thresholds = Thresholds(0.5)
     identity = "rule"
-    min_side = None
+    min_side = images_per_pass = None
+    passes_at_once = 1
 
     def __init__(self, fail_after=None):
         self.seen = 0

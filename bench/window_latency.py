@@ -1,13 +1,13 @@
-"""From key press to the next pair on the screen, in the real window on a virtual display.
+"""From key press to the next pictures on the screen, in the real window on a virtual display.
 
-Keys are pressed through the X server (XTEST) and the pair is watched for in the server's own
+Keys are pressed through the X server (XTEST) and the pictures are watched for in the server's own
 frame buffer, so everything a person waits for is counted. Needs Linux, Xvfb, libXtst.
 
     python -m bench.window_latency
 
 Prints one line of JSON: median, p95 and maximum in milliseconds for 12-megapixel JPEGs, while the
-features of the folder are still being computed and after, also on a 4K screen; and the seconds
-from the start of the script to the first pair in a folder of 10,000 images.
+features of the folder are still being computed and after, also four at once and on a 4K screen; and
+the seconds from the start of the script to the first pictures in a folder of 10,000 images.
 """
 
 import ctypes
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from operator import ne
 from pathlib import Path
 
 import numpy as np
@@ -101,71 +102,73 @@ def make_photographs(folder: Path, count: int, size: tuple[int, int]) -> None:
 
 
 class Watcher:
-    """Reads the bar codes of the two pictures off the screen.
+    """Reads the bar codes of two pictures or four off the screen.
 
-    All pictures have one size, so their places stay the same from pair to pair.
+    All pictures have one size, so their places stay the same from screen to screen.
     """
 
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
+    def __init__(self, screen: Screen, at_once: int = 2) -> None:
+        self._screen, self._at_once = screen, at_once
         self._cells: list[tuple[np.ndarray, np.ndarray]] = []
 
     def find(self, timeout: float = 60) -> float:
-        """Wait for the first pair; returns when it was complete (`time.perf_counter`)."""
+        """Wait for the first pictures; returns when it was complete (`time.perf_counter`)."""
         end = time.perf_counter() + timeout
         while time.perf_counter() < end:
-            if self._locate() and self.pair() is not None:
+            if self._locate() and self.numbers() is not None:
                 return time.perf_counter()
             time.sleep(0.001)
-        raise SystemExit("no pair came on the screen")
+        raise SystemExit("no pictures came on the screen")
 
     def _locate(self) -> bool:
         width, height = self._screen.size
-        for y in range(height // 4, height * 3 // 4, 8):  # a row through both bar codes
+        self._cells, last = [], -height
+        for y in range(0, height, 8):  # a row through both bar codes, or two such rows
             row = self._screen.pixels[y, :width, :3].astype(np.int16)
             bars = (row.min(axis=1) > 235) | (row.max(axis=1) < 20)
             columns = np.flatnonzero(bars)
             # Between a light and a dark cell there is a blurred column or two.
             runs = np.split(columns, np.flatnonzero(np.diff(columns) > 8) + 1)
             spans = [(run[0], run[-1] + 1) for run in runs if len(run) > width // 5]
-            if len(spans) == 2:
-                self._cells = [
+            if len(spans) == 2 and y > last + height // 4:
+                last = y
+                self._cells += [
                     (
                         np.full(CELLS, y),
                         left + (2 * np.arange(CELLS) + 1) * (right - left) // (2 * CELLS),
                     )
                     for left, right in spans
                 ]
-                return True
-        return False
+        return len(self._cells) == self._at_once
 
-    def pair(self) -> tuple[int, int] | None:
-        """The numbers of the two pictures; None while something else is there."""
+    def numbers(self) -> tuple[int, ...] | None:
+        """The numbers of the pictures; None while something else is there."""
         numbers = []
         for y, x in self._cells:
             values = self._screen.pixels[y, x, :3].astype(np.int16)
             if not ((values > 235) | (values < 20)).all():
                 return None
             numbers.append(int((values[:, 0] > 128) @ (1 << np.arange(CELLS))))
-        return numbers[0], numbers[1]
+        return tuple(numbers)
 
-    def wait_for_next(self, before: tuple[int, int], timeout: float = 5) -> float:
-        """When both pictures had changed (`time.perf_counter`)."""
+    def wait_for_next(self, before: tuple[int, ...], timeout: float = 5) -> float:
+        """When all pictures had changed (`time.perf_counter`)."""
         end = time.perf_counter() + timeout
         while time.perf_counter() < end:
-            now = self.pair()
-            if now is not None and now[0] != before[0] and now[1] != before[1]:
+            now = self.numbers()
+            if now is not None and all(map(ne, now, before)):
                 return time.perf_counter()
             time.sleep(0.0003)
-        raise SystemExit("the next pair did not come on the screen")
+        raise SystemExit("the next pictures did not come on the screen")
 
 
-def start(folder: Path, screen: Screen) -> "subprocess.Popen[bytes]":
+def start(folder: Path, screen: Screen, at_once: int = 2) -> "subprocess.Popen[bytes]":
     """The window on a folder, as high as the screen."""
     return subprocess.Popen(
         [
             *(sys.executable, "aesthetic_ab_scorer.py"),
             *(f"--top_level_image_directory={folder}", f"--ab_scorer_size={screen.size[1]}"),
+            f"--ab_scorer_images={at_once}",
         ],
         cwd=ROOT,
         env=os.environ | {"DISPLAY": screen.name},
@@ -174,18 +177,18 @@ def start(folder: Path, screen: Screen) -> "subprocess.Popen[bytes]":
 
 
 def measure_choices(
-    folder: Path, size: tuple[int, int], *, choices: int, pause: float
+    folder: Path, size: tuple[int, int], *, choices: int, pause: float, at_once: int = 2
 ) -> dict[str, float]:
-    """Milliseconds from key press to the next pair; a pause of looking between them."""
+    """Milliseconds from key press to the next pictures; a pause of looking between them."""
     screen = Screen(*size)
-    window = start(folder, screen)
+    window = start(folder, screen, at_once)
     try:
-        watcher = Watcher(screen)
+        watcher = Watcher(screen, at_once)
         watcher.find()
         took = []
         for number in range(choices):
             time.sleep(pause)
-            before = watcher.pair()
+            before = watcher.numbers()
             assert before is not None
             pressed = time.perf_counter()
             screen.press("12"[number % 2])
@@ -204,7 +207,7 @@ def measure_choices(
 
 
 def measure_opening(folder: Path) -> float:
-    """Seconds from the start of the script to the first pair on the screen."""
+    """Seconds from the start of the script to the first pictures on the screen."""
     screen = Screen(1600, 1000)
     began = time.perf_counter()
     window = start(folder, screen)
@@ -246,7 +249,13 @@ def main() -> None:
                 photographs, (1600, 1000), choices=20, pause=0.4
             ),
             "ms_1600x1000": measure_choices(photographs, (1600, 1000), choices=100, pause=0.5),
+            "ms_1600x1000_four": measure_choices(
+                photographs, (1600, 1000), choices=100, pause=1.0, at_once=4
+            ),
             "ms_3840x2160": measure_choices(photographs, (3840, 2160), choices=60, pause=0.8),
+            "ms_3840x2160_four": measure_choices(
+                photographs, (3840, 2160), choices=60, pause=1.5, at_once=4
+            ),
             "seconds_to_open_10000_first_time": measure_opening(many),
             "seconds_to_open_10000": measure_opening(many),
             "cpu_cores": os.cpu_count(),

@@ -35,8 +35,8 @@ Fit = Callable[[np.ndarray, FloatArray, Sequence[Answer]], FloatArray]
 class ForetoldChoices:
     """Choices between images that the model had not seen; repeats of a pair are left out.
 
-    A choice among more than two is one choice between the best and each other image, of which the
-    share is counted that is foretold: a coin gets half of it right, as of a pair.
+    Of a choice among more than two the share of the pairs is counted that it decides and that are
+    foretold: by Luce's axiom each is a choice between two, of which a coin gets half right.
     """
 
     random: Proportion  # between random pairs

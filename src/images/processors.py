@@ -45,8 +45,16 @@ def load_preprocessing(folder: Path) -> Preprocessing:
             f"{folder}: {type(processor).__name__} does more than resize, crop and normalise, "
             "and is not supported: choose another model"
         )
-    ours = vars(processor).get(_OURS) or {}
-    return replace(preprocessing, wd_tagger=ours == _WD_TAGGER)
+    return replace(preprocessing, wd_tagger=is_wd_tagger(folder))
+
+
+def is_wd_tagger(folder: Path) -> bool:
+    """Whether preprocessor_config.json says so, as `timm_processor` writes it."""
+    try:
+        described = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+        return bool(described.get(_OURS) == _WD_TAGGER)
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
 
 
 def is_timm(folder: Path) -> bool:

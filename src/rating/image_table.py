@@ -14,7 +14,8 @@ class ImageTable:
 
     `excluded` ones are never shown again; `unavailable` ones, gone or unreadable, not in this
     session. Near duplicates have one score between them, under the number of the first of the
-    group: `scored_as`, (n,). All are changed by `set_` alone.
+    group: `scored_as`, (n,); `followers`, (n,) bool, are those of which another is shown. All are
+    changed by `set_` alone.
     """
 
     def __init__(self, directory: Path, found: Iterable[str], logged: Iterable[str]) -> None:
@@ -24,7 +25,6 @@ class ImageTable:
         self.index = {name: number for number, name in enumerate(self.names)}
         self._found = np.array([name in present for name in self.names], dtype=bool)
         self.excluded, self.unavailable = np.zeros((2, len(self.names)), dtype=bool)
-        self._allowed: Ints | None = None
         self.set_near_duplicates([])
 
     def number(self, path: str) -> int:
@@ -36,20 +36,30 @@ class ImageTable:
         return tuple(int(self.scored_as[self.number(path)]) for path in paths)
 
     def set_excluded(self, number: int, excluded: bool) -> None:
-        self.excluded[number], self._allowed = excluded, None
+        self.excluded[number] = excluded
+        self._changed(number)
 
     def set_unavailable(self, number: int) -> None:
-        self.unavailable[number], self._allowed = True, None
+        self.unavailable[number] = True
+        self._changed(number)
 
     def set_near_duplicates(self, groups: Iterable[Sequence[str]]) -> None:
         """Each from the one to show first; names that are not here are passed over."""
         self.scored_as, self._groups = np.arange(len(self.names)), dict[int, list[int]]()
+        self.followers = np.zeros(len(self.names), dtype=bool)
+        self._allowed: Ints | None = None
         for group in groups:
             numbers = [self.index[name] for name in group if name in self.index]
             if len(numbers) > 1:
                 self._groups[numbers[0]] = numbers
                 self.scored_as[numbers] = numbers[0]
-        self._allowed = None
+                self._changed(numbers[0])
+
+    def _changed(self, number: int) -> None:
+        """Choose anew which image is shown of those that share this one's score."""
+        first, self._allowed = int(self.scored_as[number]), None
+        self.followers[self._groups.get(first, first)] = True
+        self.followers[self.shown_as(first)] = False
 
     @property
     def rateable(self) -> np.ndarray:
@@ -69,14 +79,6 @@ class ImageTable:
             if self._found[one] and not self.excluded[one] and not self.unavailable[one]:
                 return one
         return number
-
-    @property
-    def followers(self) -> np.ndarray:
-        """(n,) bool: near duplicates of which another is shown."""
-        following = self.scored_as != np.arange(len(self.names))
-        for first in self._groups:
-            following[[first, self.shown_as(first)]] = True, False
-        return np.asarray(following)
 
     def is_file(self, number: int) -> bool:
         return (self._directory / self.names[number]).is_file()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.evaluation.verdicts import STAND_IN
 from src.files import read_safetensors, write_readme
+from src.images.processors import is_wd_tagger
 from src.reports.html import render
 from src.text import command
 
@@ -40,6 +41,7 @@ def write_classifier_card(folder: Path, task: str, found: Any, test: Mapping[str
         folder, task, test, found.provenance, {model: found.base_license} if model else {},
         images={name: int(mask.sum()) for name, mask in found.masks.items() if name != "all"},
         labels=dict(zip(names, found.data.counts.tolist(), strict=True)), unknown=found.unknown,
+        wd_tagger=is_wd_tagger(folder),
     )  # fmt: skip
 
 
@@ -62,7 +64,8 @@ def write_card(
         return command(script, load_model=name, top_level_image_directory="PICTURES")
 
     made = {k: _public(str(v)) if k in _PATHS else v for k, v in provenance.items()}
-    facts = {"labels": {}, "unknown": (), "remarks": (), "comfyui": "", "line": line} | facts
+    defaults = {"labels": {}, "unknown": (), "remarks": (), "comfyui": "", "wd_tagger": False}
+    facts = defaults | {"line": line} | facts
     hub_names = [base for base in bases if _HUB_NAME.fullmatch(base)]
     facts |= {"name": name, "task": task, "test": test, "bases": bases, "hub_names": hub_names}
     write_readme(folder, render("model_card.md", **facts, made=made))

@@ -24,7 +24,7 @@ class ABScorer(keys.ScriptSettings, keys.Computing, RatingMethod):
 
     ab_scorer_size: int = key(600, "Height of the window, in pixels.", ge=400, le=10_000)
     ab_scorer_images: Literal[2, 4] = key(
-        2, "Images on the screen: 4 takes fewer choices, and less time if you see the best at once."
+        2, "Images on the screen. With 4, name the best and the worst: a third of the screens."
     )
     ab_scorer_goal: Positive = key(100, "Choices in a session; you can go on afterwards.")
     ab_scorer_selection: Literal["active", "least_shown", "random"] = key(

@@ -4,6 +4,7 @@ import tkinter as tk
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from functools import partial
+from typing import Literal
 
 from PIL import Image, ImageTk
 
@@ -37,11 +38,17 @@ class SetView:
         return place_at(self.layout, x, y)
 
     def make_ready(self, prepared: Prepared) -> bool:
-        """Turn one more picture of what comes next into what the screen takes; whether it was."""
+        """Bring one more picture of what comes next to the screen; whether there are more.
+
+        As a hidden item: Tk sends a picture to the screen when the first item is made of it.
+        """
         if self._ready[0] is not prepared:
+            self._canvas.delete("ready")
             self._ready = (prepared, [])
         photos, images = self._ready[1], prepared.images
-        photos += self._photos_of(images[len(photos) : len(photos) + 1])
+        if len(photos) < len(images):
+            at = len(photos)
+            photos.append(self._add(images[at], prepared.layout[at], "ready", state="hidden"))
         return len(photos) < len(images)
 
     def show(self, prepared: Prepared, *, names: bool) -> None:
@@ -49,8 +56,10 @@ class SetView:
         self._prepared, self.layout, self._names = prepared, prepared.layout, names
         while self.make_ready(prepared):
             pass
-        photos, self._ready = self._ready[1], (None, [])
-        self._draw(photos)
+        self._canvas.delete("set")
+        self._canvas.itemconfigure("ready", state="normal", tags="set")
+        self._photos, self._ready = self._ready[1], (None, [])
+        self._complete()
 
     def fit(self, frame: Frame) -> None:
         """Draw the same pictures in another space, quickly and roughly."""
@@ -58,11 +67,12 @@ class SetView:
             return
         self.stop_zoom()
         self.layout = arrange(frame, *self._prepared.full)
-        rough = [
-            image.resize(place.size, Image.Resampling.BILINEAR, reducing_gap=1.5)
-            for image, place in zip(self._prepared.images, self.layout, strict=True)
-        ]
-        self._draw(self._photos_of(rough))
+        self._canvas.delete("set")
+        self._photos = []
+        for image, place in zip(self._prepared.images, self.layout, strict=True):
+            rough = image.resize(place.size, Image.Resampling.BILINEAR, reducing_gap=1.5)
+            self._photos.append(self._add(rough, place, "set"))
+        self._complete()
 
     def clear(self) -> None:
         self.stop_zoom()
@@ -121,18 +131,21 @@ class SetView:
             except Unavailable:  # it will be said when the set is shown anew
                 self.stop_zoom()
 
-    def _photos_of(self, images: list[Image.Image]) -> list[ImageTk.PhotoImage]:
-        return [ImageTk.PhotoImage(image, master=self._canvas) for image in images]
+    def _add(
+        self,
+        image: Image.Image,
+        place: Rect,
+        tag: str,
+        state: Literal["normal", "hidden"] = "normal",
+    ) -> ImageTk.PhotoImage:
+        photo, canvas = ImageTk.PhotoImage(image, master=self._canvas), self._canvas
+        canvas.create_image(place.x, place.y, image=photo, anchor="nw", state=state, tags=tag)
+        return photo
 
-    def _draw(self, photos: list[ImageTk.PhotoImage]) -> None:
-        canvas = self._canvas
-        canvas.delete("set")
-        for place, photo in zip(self.layout, photos, strict=True):
-            canvas.create_image(place.x, place.y, image=photo, anchor="nw", tags="set")
+    def _complete(self) -> None:
         if self._names:
             self._draw_names()
-        canvas.tag_lower("set")
-        self._photos = photos
+        self._canvas.tag_lower("set")
 
     def _draw_names(self) -> None:
         """The names below the pictures, each on its own side of the middle to the next."""

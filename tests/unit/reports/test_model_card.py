@@ -44,6 +44,11 @@ def test_what_the_hub_reads_and_what_people_read(tmp_path):
     assert "--load_model=my model" in text.replace("'", "")
 
 
+def test_what_other_programs_must_do_for_a_wd_tagger(tmp_path):
+    assert "blue, green, red" in card(tmp_path / "m", task="tags", wd_tagger=True)
+    assert "blue, green, red" not in card(tmp_path / "n", task="tags")
+
+
 def test_folders_of_this_computer_are_not_told(tmp_path):
     (tmp_path / "secret" / "vit").mkdir(parents=True)
     base = str(tmp_path / "secret" / "vit")

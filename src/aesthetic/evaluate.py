@@ -107,6 +107,7 @@ def evaluate_scores(
     entries |= {
         "interval_coverage": _coverage(model, data, given),
         "self_consistency": _proportion(repeats),
+        "folders": _by_folder(data.holder.paths, given, unseen),
     }
     notes = [
         *fitted.notes,
@@ -263,6 +264,17 @@ def feature_parts(
             parts[kind + folder.rpartition("/")[2]] = slice(start, start + size)
         start += size
     return parts
+
+
+def _by_folder(
+    paths: Sequence[str], given: FloatArray, predicted: FloatArray
+) -> dict[str, dict[str, float]]:
+    """Of each folder, "" for images in none: how many images, and their mean scores."""
+    folders, found = np.array([path.rpartition("/")[0] for path in paths]), {}
+    for name in np.unique(folders).tolist():
+        own, said = given[folders == name], predicted[folders == name]
+        found[name] = {"n": len(own), "given": float(own.mean()), "predicted": float(said.mean())}
+    return found
 
 
 def _coverage(

@@ -232,7 +232,7 @@ def compute_batches(
     for extractor in extractors:
         batch_size = min(batch_size, extractor.images_per_pass or batch_size)
     # In a small folder, too, everything works at the same time, and ends at about the same time.
-    batch_size = min(batch_size, max(1, len(files) // (4 * max(2, at_once))))
+    batch_size = min(batch_size, max(1, len(files) // (2 * at_once if at_once > 1 else 8)))
     claimed, sides = set(done), [each.min_side or 0 for each in extractors]
 
     def prepare(image: Image.Image) -> _Prepared:

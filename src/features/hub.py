@@ -21,7 +21,6 @@ OPENAI_NAMES = {
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _TEXT_FILES = ["*.json", "*.txt", "*.model", "README.md"]
-_CARD = 1 << 16  # bytes of a README.md that are looked at
 _CHUNK, _CHUNKS = 1 << 16, 256
 
 
@@ -70,12 +69,10 @@ def folder_identity(folder: Path) -> str:
 def license_of(folder: Path) -> str:
     """The licence that the card of a model names, as the hub abbreviates it; "" if it does not."""
     try:
-        with (folder / "README.md").open("rb") as file:
-            text = file.read(_CARD).decode("utf-8", "replace")
+        text = (folder / "README.md").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    front = re.match(r"---\r?\n(.*?)\n---", text, re.DOTALL)
-    found = re.search(r"^license: *['\"]?([\w.+-]{1,40})", front[1] if front else "", re.MULTILINE)
+    found = re.match(r"---\n(?:(?!---).*\n)*?license: *['\"]?([\w.+-]{1,40})", text)
     return found[1] if found else ""
 
 

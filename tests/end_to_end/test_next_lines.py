@@ -29,6 +29,7 @@ def place(tmp_path, monkeypatch):
         make_images(tmp_path / "it's mine" / str(score), 8, seed=score)
     for seed, name in enumerate(("keep", "delete")):
         make_images(tmp_path / "kept & not" / name, 20, seed=seed)
+    shutil.copy(tmp_path / "kept & not/keep/002.png", tmp_path / "kept & not/keep/copy.png")
     shutil.copytree(tmp_path / "it's mine", tmp_path / "tagged images")
     base = str(tiny_models.convnext(tmp_path / "backbone"))
     (tmp_path / "my arguments.py").write_text(ARGUMENTS.format(base=base))

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from src.errors import ModelError
-from src.features.hub import resolve_model
+from src.features.hub import license_of, resolve_model
 
 FILES = {"config.json": 1_000, "model.safetensors": 605_000_000, "pytorch_model.bin": 605_000_001}
 
@@ -72,3 +72,19 @@ def test_a_model_without_weights_is_refused_before_anything_is_fetched(hub):
     with pytest.raises(ModelError, match="no weights"):
         resolve_model("owner/model")
     assert hub.fetched == []
+
+
+@pytest.mark.parametrize(
+    ("card", "found"),
+    [
+        ("---\r\ntags:\r\n- x\r\nlicense: apache-2.0\r\n---\r\n# A", "apache-2.0"),
+        ("---\nlicense: 'mit'\n---\n", "mit"),
+        ("---\ntags: []\n---\nlicense: mit\n", ""),  # not where the hub reads it
+        ("# A model\n", ""),
+        (None, ""),
+    ],
+)
+def test_the_license_is_what_the_card_names(tmp_path, card, found):
+    if card is not None:
+        (tmp_path / "README.md").write_bytes(card.encode())
+    assert license_of(tmp_path) == found

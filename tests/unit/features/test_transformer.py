@@ -11,7 +11,7 @@ from PIL import Image
 
 from src.errors import MissingExtra, ModelError, SettingsError
 from src.features import open_extractors
-from src.features.hub import folder_identity
+from src.features.hub import folder_identity, resolve_model
 from src.image_models.backbone import HeadInputs
 from src.images.preprocess import Preprocessing
 from src.images.processors import load_preprocessing
@@ -123,8 +123,11 @@ def test_unknown_models_are_one_line_that_says_what_to_do(tmp_path, monkeypatch)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ModelError, match="could not be fetched"):
+    with pytest.raises(ModelError, match=r"could not be fetched.* set feature_extractor to"):
         open_extractors("ViT-L/14")
+    with pytest.raises(ModelError) as caught:  # a classifier has no such setting
+        resolve_model("google/vit-base-patch16-224")
+    assert "feature_extractor" not in str(caught.value)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match=r"config\.json"):
         open_extractors(str(tmp_path / "empty"))

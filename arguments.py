@@ -24,6 +24,7 @@ args = {
     # ---- the rating window -----------------------------------------------------------------
     "ab_scorer_size": 600,  # its height in pixels
     "ab_scorer_goal": 100,  # choices that one session aims at
+    "ab_scorer_images": 2,  # images on the screen: 2, or 4 to choose the best (and the worst) of
     # ---- training a model of your taste ----------------------------------------------------
     # Where training starts: "auto" (the published aesthetic head if it fits the features), "" for
     # from scratch, or a model: "models/sac+logos+ava1-l14-linearMSE.safetensors".

@@ -20,7 +20,7 @@ class ABScorer(keys.ScriptSettings, keys.Computing, RatingMethod):
     """Rate your images by choosing between two at a time, or four."""
 
     script = "aesthetic_ab_scorer"
-    essentials = ("ab_scorer_size", "ab_scorer_goal", "load_model")
+    essentials = ("ab_scorer_size", "ab_scorer_images", "ab_scorer_goal", "load_model")
 
     ab_scorer_size: int = key(600, "Height of the window, in pixels.", ge=400, le=10_000)
     ab_scorer_images: Literal[2, 4] = key(

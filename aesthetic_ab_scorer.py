@@ -55,7 +55,7 @@ def main(settings: ABScorer) -> None:
             name = settings.load_model
             Predictor.load(Path(name))  # a mistake is told before the window opens
             how = settings.device, settings.precision
-            behind.append(partial(use_model, database, name, how, store_folder))
+            behind.append(partial(use_model, database, name, *how, store_folder))
         database.next_set()  # with fewer than two images no window is opened
         Window(database, height=settings.ab_scorer_size, report=print, behind=behind).run()
         statistics = database.statistics()
@@ -128,7 +128,8 @@ def look_at(
 def use_model(
     database: "RatingDatabase",
     load_model: str,
-    how: "tuple[str, str]",  # device and precision
+    device: str,
+    precision: str,
     store_folder: Path | str,
     stop: Event,
 ) -> None:
@@ -136,7 +137,7 @@ def use_model(
     from src.aesthetic.lineage import Ancestor
     from src.scoring.scored import open_model, score_folder
 
-    model = open_model(load_model, *how)
+    model = open_model(load_model, device, precision)
     scored = score_folder(database.directory, *model, store_folder=store_folder)
     scores = dict(zip(scored.paths, scored.scores.tolist(), strict=True))
     new = Ancestor.load(Path(load_model)).is_new_to(scored.sha256s, scored.hashes)

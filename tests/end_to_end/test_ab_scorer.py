@@ -298,7 +298,7 @@ def test_a_model_joins_the_statistics(photos, tmp_path):
     predictor.save(tmp_path)
     with RatingDatabase(photos, seed=0) as database:
         assert database.statistics().odd_one_out is None
-        use_model(database, str(tmp_path), "cpu", None, Event())
+        use_model(database, str(tmp_path), "cpu", "auto", None, Event())
         for _ in range(30):
             database.record(*database.next_set(), "left")
         odd = database.statistics().odd_one_out
@@ -327,7 +327,7 @@ def test_scores_start_from_a_model_that_was_not_trained_here(
     contents = [table.sha256s[row] for row in seen]
     TrainedOn.of(contents, table.perceptual_hashes[seen], unknown).save(tmp_path)
     with RatingDatabase(photos, seed=0) as database:
-        use_model(database, str(tmp_path), "cpu", None, Event())
+        use_model(database, str(tmp_path), "cpu", "auto", None, Event())
         scores = database.scores()
         assert database.unrated() == table.paths  # nothing counts as rated
         assert database.statistics().choices == 0

@@ -10,7 +10,7 @@ args = {
     # The folder of your images, with any folders inside it: "C:/Users/me/Pictures", "~/Pictures".
     "top_level_image_directory": "demo/images",
     # What describes an image in numbers. "ViT-L/14" is the best-known CLIP model: 1.7 GB to
-    # download once; 1,000 images take minutes on a GPU, 4 to 12 without. "ViT-B/32" needs a
+    # download once; 1,000 images take 3 to 11 minutes without a GPU. "ViT-B/32" needs a
     # tenth of that time. "builtin" needs no download and takes seconds, but knows only colour,
     # light, sharpness and layout. Or any vision model of the Hugging Face hub; several with "+".
     "feature_extractor": "ViT-L/14",

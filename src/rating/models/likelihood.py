@@ -53,12 +53,13 @@ def moments(
         rest = np.where(best == 1, np.inf, 0)[..., None]  # the best takes no part
         of_worst = np.einsum("km,kmn->mn", worst, f) + log_sum(-f - rest)
         log_likelihood -= worst.sum(axis=0)[:, None] * of_worst
-    mass = np.exp(log_likelihood) * weights
+    top = log_likelihood.max(axis=1)  # far in the tail the likelihood itself underflows
+    mass = np.exp(log_likelihood - top[:, None]) * weights
     total = mass.sum(axis=1)
     mass /= total[:, None]
     new_mean = np.einsum("mn,amn->am", mass, d)
     around = d - new_mean[..., None]
-    return np.log(total), new_mean, np.einsum("amn,bmn->abm", mass * around, around)
+    return top + np.log(total), new_mean, np.einsum("amn,bmn->abm", mass * around, around)
 
 
 def log_sum(f: Floats) -> Floats:

@@ -165,7 +165,8 @@ class PosteriorScoring(_Scoring):
             if taste not in found:
                 sites = found[best].sites if best in found else None
                 found[taste] = fit(_prior(self.initial, self.space, taste), recent, sites)
-            return found[taste].log_evidence + taste.log_prior
+            total = found[taste].log_evidence + taste.log_prior
+            return total if math.isfinite(total) else -math.inf  # a fit that did not converge
 
         best, before = self.taste, None
         known = bool(self.candidates) and len(answers) > MOST_SEARCHED

@@ -215,3 +215,12 @@ def test_the_laplacian_of_a_triangle_by_hand():
     np.testing.assert_allclose(
         graph.solve(q, d, np.eye(3)), np.linalg.inv(expected + np.diag(d)), atol=1e-4
     )
+
+
+def test_an_answer_that_is_all_but_impossible_does_not_underflow():
+    mean, covariance = np.array([[-2000.0]]), np.array([[[1.0]]])
+    best, worst = np.array([[1.0], [0.0]]), np.zeros((2, 1))
+    total, after, spread = moments(mean, covariance, best, worst)
+    # There log sigmoid(d) is d, and N(d; m, 1) exp(d) = exp(m + 1/2) N(d; m + 1, 1).
+    assert total == pytest.approx(-1999.5)
+    assert (after.item(), spread.item()) == pytest.approx((-1999, 1), abs=1e-6)
